@@ -1,0 +1,140 @@
+"""The part of Razorpay's API that the service uses, under /v1."""
+
+import base64
+import binascii
+import hmac
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from sandbox.gateway import refusals, validation
+from sandbox.gateway.world import World
+
+SHORTEST_IDEMPOTENCY_KEY: Final = 10
+_IDEMPOTENCY_KEY: Final = re.compile(r"\A[A-Za-z0-9_-]+\Z")
+
+type Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """The API key pair: the user and the password of HTTP Basic."""
+
+    key_id: str
+    key_secret: str
+
+
+class Api:
+    """The routes, each behind `_guard`."""
+
+    def __init__(self, world: World, credentials: Credentials) -> None:
+        self._world = world
+        self._credentials = credentials
+
+    def routes(self) -> list[Route]:
+        """Everything under /v1."""
+        return [
+            self._route("POST", "/v1/orders", self._create_order),
+            self._route("GET", "/v1/orders", self._list_orders),
+            self._route("GET", "/v1/orders/{order_id}", self._fetch_order),
+            self._route("GET", "/v1/orders/{order_id}/payments", self._list_payments),
+            self._route("GET", "/v1/payments/{payment_id}", self._fetch_payment),
+            self._route("POST", "/v1/payments/{payment_id}/capture", self._capture),
+            self._route("POST", "/v1/payments/{payment_id}/refund", self._refund),
+        ]
+
+    def _route(self, method: str, path: str, endpoint: Endpoint) -> Route:
+        return Route(path, self._guard(endpoint), methods=[method])
+
+    def _guard(self, endpoint: Endpoint) -> Endpoint:
+        """What holds for every call: the keys, and (one day) the faults that strike any endpoint."""
+
+        async def guarded(request: Request) -> Response:
+            self._authenticate(request.headers.get("authorization"))
+            return await endpoint(request)
+
+        return guarded
+
+    def _authenticate(self, header: str | None) -> None:
+        scheme, _, encoded = (header or "").partition(" ")
+        if scheme.lower() != "basic":
+            raise refusals.authentication_failed()
+        try:
+            key_id, _, key_secret = base64.b64decode(encoded, validate=True).decode().partition(":")
+        except (binascii.Error, UnicodeDecodeError) as error:
+            raise refusals.authentication_failed() from error
+        if key_id != self._credentials.key_id:
+            raise refusals.invalid_key()
+        if not hmac.compare_digest(key_secret.encode(), self._credentials.key_secret.encode()):
+            raise refusals.invalid_secret()
+
+    async def _create_order(self, request: Request) -> Response:
+        order = validation.order(validation.json_object(await request.body()))
+        return JSONResponse(self._world.create_order(order).to_json())
+
+    async def _list_orders(self, request: Request) -> Response:
+        query = validation.order_query(request.query_params)
+        items = []
+        for order in self._world.find_orders(query):
+            item = order.to_json()
+            if query.expands_payments:
+                item["payments"] = _collection([payment.to_json() for payment in self._world.payments_of(order)])
+            items.append(item)
+        return JSONResponse(_collection(items))
+
+    async def _fetch_order(self, request: Request) -> Response:
+        return JSONResponse(self._world.order(request.path_params["order_id"]).to_json())
+
+    async def _list_payments(self, request: Request) -> Response:
+        order = self._world.order(request.path_params["order_id"])
+        return JSONResponse(_collection([payment.to_json() for payment in self._world.payments_of(order)]))
+
+    async def _fetch_payment(self, request: Request) -> Response:
+        return JSONResponse(self._world.payment(request.path_params["payment_id"]).to_json())
+
+    async def _capture(self, request: Request) -> Response:
+        document = validation.json_object(await request.body())
+        payment = self._world.payment(request.path_params["payment_id"])
+        return JSONResponse(self._world.capture(payment, validation.capture(document)).to_json())
+
+    async def _refund(self, request: Request) -> Response:
+        body = await request.body()
+        document = validation.json_object(body)
+        key = _idempotency_key(request.headers.get("x-refund-idempotency"))
+        payment = self._world.payment(request.path_params["payment_id"])
+        asked = validation.refund(document, payment.currency)
+        return JSONResponse(self._world.refund(payment, asked, key=key, body=body).to_json())
+
+
+async def refused(_request: Request, refusal: Exception) -> Response:
+    """Turn a `Refusal` into its answer."""
+    if not isinstance(refusal, refusals.Refusal):
+        raise refusal
+    return JSONResponse(refusal.body(), status_code=refusal.status)
+
+
+async def not_found(request: Request, error: Exception) -> Response:
+    """No route: the API's own wording under /v1, a plain 404 elsewhere."""
+    if request.url.path.startswith("/v1"):
+        return await refused(request, refusals.unknown_url())
+    return JSONResponse({"detail": str(error)}, status_code=HTTPStatus.NOT_FOUND)
+
+
+def _collection(items: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"entity": "collection", "count": len(items), "items": items}
+
+
+def _idempotency_key(key: str | None) -> str | None:
+    if key is None:
+        return None
+    if len(key) < SHORTEST_IDEMPOTENCY_KEY:
+        raise refusals.short_idempotency_key()
+    if not _IDEMPOTENCY_KEY.match(key):
+        raise refusals.malformed_idempotency_key()
+    return key

@@ -1,0 +1,129 @@
+"""The customer in Checkout: what they pay with, and what Checkout hands to the merchant's page.
+
+Test mode's rules decide the outcome: `failure@razorpay` fails and every other VPA succeeds; an OTP of fewer than four
+digits fails; the mock bank page has a button for either (Razorpay docs, test payments).
+"""
+
+from typing import Any, Final
+
+from sandbox.gateway import identifiers, refusals, signatures, validation
+from sandbox.gateway.entities import Card, Customer, Failure, Instrument, Paying
+from sandbox.gateway.world import World
+
+FAILING_VPA: Final = "failure@razorpay"
+SHORTEST_OTP: Final = 4
+CARD_DIGITS: Final = range(13, 20)
+NETWORKS: Final = {"3": "American Express", "4": "Visa", "5": "MasterCard", "6": "RuPay"}
+IIN_DIGITS: Final = 6
+
+_FIELDS: Final = frozenset(
+    {"order_id", "method", "card", "otp", "vpa", "bank", "outcome", "email", "contact", "name", "description", "notes"}
+)
+_FAILURES: Final = {
+    # api/orders/fetch-payments.md, the sample's failed payment
+    "upi": Failure(
+        refusals.BAD_REQUEST,
+        "Payment was unsuccessful due to a temporary issue. If amount got deducted, it will be refunded within "
+        "5-7 working days.",
+        "gateway",
+        "payment_response",
+        "payment_failed",
+    ),
+    # webhooks/payments.md, payment.failed, sample "Netbanking"
+    "netbanking": Failure(refusals.BAD_REQUEST, "Payment failed", "bank", "payment_authorization", "payment_failed"),
+    # api/payments/capture.md, the examples of the error_* fields
+    "card": Failure(
+        refusals.BAD_REQUEST,
+        "Payment processing failed because of incorrect OTP",
+        "customer",
+        "payment_authentication",
+        "incorrect_otp",
+    ),
+}
+
+
+class UnplayableError(ValueError):
+    """The control request is no way to pay; nothing was attempted."""
+
+
+def paying(document: dict[str, Any]) -> Paying:
+    """What the control request asks the customer to do.
+
+    Raises:
+        UnplayableError: a field is missing, unknown or impossible; the message says which.
+    """
+    if extra := sorted(set(document) - _FIELDS):
+        raise UnplayableError(f"unknown fields: {', '.join(extra)}")
+    texts = {name: document[name] for name in _FIELDS - {"notes"} if document.get(name) is not None}
+    if wrong := sorted(name for name, given in texts.items() if not isinstance(given, str)):
+        raise UnplayableError(f"must be strings: {', '.join(wrong)}")
+    if "order_id" not in texts:
+        raise UnplayableError("order_id is missing")
+    if texts.get("outcome") not in {None, "success", "failure"}:
+        raise UnplayableError("outcome can be: success, failure")
+    made_up = Customer()
+    customer = Customer(
+        email=texts.get("email", made_up.email),
+        contact=texts.get("contact", made_up.contact),
+        name=texts.get("name", made_up.name),
+    )
+    instrument, fails = _instrument(texts, customer)
+    return Paying(
+        order_id=texts["order_id"],
+        instrument=instrument,
+        customer=customer,
+        fails=texts["outcome"] == "failure" if "outcome" in texts else fails,
+        description=texts.get("description"),
+        notes=validation.notes(document),
+    )
+
+
+def pay(world: World, press: Paying, key_secret: str) -> dict[str, str]:
+    """Pay, and return the three fields that Checkout posts (payment-gateway/callback-url.md).
+
+    Raises:
+        Refusal: the order takes no payment, or the payment failed; the body is then the error object that Checkout's
+            `payment.failed` hands over, with both ids in its metadata when there is a payment.
+    """
+    order = world.order(press.order_id)
+    payment = world.attempt(order, press, _FAILURES[press.instrument.method] if press.fails else None)
+    if (failure := payment.failure) is not None:
+        raise refusals.Refusal(
+            failure.description,
+            code=failure.code,
+            source=failure.source,
+            step=failure.step,
+            reason=failure.reason,
+            metadata={"order_id": order.id, "payment_id": payment.id},
+        )
+    return {
+        "razorpay_payment_id": payment.id,
+        "razorpay_order_id": order.id,
+        "razorpay_signature": signatures.of_checkout(key_secret, order.id, payment.id),
+    }
+
+
+def _instrument(texts: dict[str, str], customer: Customer) -> tuple[Instrument, bool]:
+    """What is paid with, and whether test mode lets it fail."""
+    match texts.get("method", "card"):
+        case "card":
+            digits = texts.get("card", "4111 1111 1111 1111").replace(" ", "")
+            if not (digits.isascii() and digits.isdecimal() and len(digits) in CARD_DIGITS):
+                raise UnplayableError("card must be 13 to 19 digits")
+            card = Card(
+                id=identifiers.new("card"),
+                name=customer.name,
+                last4=digits[-4:],
+                network=NETWORKS.get(digits[0], "Unknown"),
+                iin=digits[:IIN_DIGITS],
+            )
+            return Instrument("card", card=card), len(texts.get("otp", "1234")) < SHORTEST_OTP
+        case "upi":
+            vpa = texts.get("vpa", "success@razorpay")
+            if "@" not in vpa:
+                raise UnplayableError("vpa must look like name@bank")
+            return Instrument("upi", vpa=vpa), vpa == FAILING_VPA
+        case "netbanking":
+            return Instrument("netbanking", bank=texts.get("bank", "HDFC")), False
+        case _:
+            raise UnplayableError("method can be: card, upi, netbanking")

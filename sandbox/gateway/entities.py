@@ -1,0 +1,221 @@
+"""Orders, payments and refunds, and the JSON the API answers for each, keys in the documented order.
+
+All amounts are in minor units (paise for INR); all times are Unix seconds.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+OrderStatus = Literal["created", "attempted", "paid"]
+PaymentStatus = Literal["authorized", "captured", "refunded", "failed"]
+Method = Literal["card", "upi", "netbanking"]
+
+
+@dataclass(slots=True)
+class Order:
+    """What the merchant asks to be paid (api/orders/entity.md). It never expires and cannot be cancelled."""
+
+    id: str
+    amount: int
+    currency: str
+    receipt: str | None
+    notes: dict[str, str]
+    captures_automatically: bool
+    created_at: int
+    status: OrderStatus = "created"
+    amount_paid: int = 0
+    attempts: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """As the Orders API prints it: keys sorted."""
+        return {
+            "amount": self.amount,
+            "amount_due": self.amount - self.amount_paid,
+            "amount_paid": self.amount_paid,
+            "attempts": self.attempts,
+            "created_at": self.created_at,
+            "currency": self.currency,
+            "entity": "order",
+            "id": self.id,
+            "notes": notes_json(self.notes),
+            "offer_id": None,
+            "receipt": self.receipt,
+            "status": self.status,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """The public part of a card: what Razorpay tells merchants about it."""
+
+    id: str
+    name: str
+    last4: str
+    network: str
+    iin: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The `card` object of a payment (webhooks/payments.md, sample "Card")."""
+        return {
+            "id": self.id,
+            "entity": "card",
+            "name": self.name,
+            "last4": self.last4,
+            "network": self.network,
+            "type": "debit",
+            "issuer": None,
+            "international": False,
+            "emi": False,
+            "sub_type": "consumer",
+            "iin": self.iin,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """What the customer paid with; exactly one of card, vpa and bank is set, as the method says."""
+
+    method: Method
+    card: Card | None = None
+    vpa: str | None = None
+    bank: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """Who pays. Made-up data, but personal data all the same: the service has to prove that it drops it."""
+
+    email: str = "gaurav.kumar@example.com"
+    contact: str = "+919876543210"
+    name: str = "Gaurav Kumar"
+
+
+@dataclass(frozen=True, slots=True)
+class Paying:
+    """One press of the pay button."""
+
+    order_id: str
+    instrument: Instrument
+    customer: Customer
+    fails: bool
+    description: str | None
+    notes: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a payment failed, in the five words of errors.md."""
+
+    code: str
+    description: str
+    source: str
+    step: str
+    reason: str
+
+
+@dataclass(slots=True)
+class Payment:
+    """One attempt to pay an order (api/payments/entity.md)."""
+
+    id: str
+    order_id: str
+    amount: int
+    currency: str
+    status: PaymentStatus
+    instrument: Instrument
+    customer: Customer
+    description: str | None
+    notes: dict[str, str]
+    acquirer_data: dict[str, str | None]
+    created_at: int
+    failure: Failure | None = None
+    captured: bool = False
+    amount_refunded: int = 0
+    fee: int | None = None
+    tax: int | None = None
+
+    @property
+    def refund_status(self) -> Literal["partial", "full"] | None:
+        """How much of the captured amount went back."""
+        if self.amount_refunded == 0:
+            return None
+        return "full" if self.amount_refunded == self.amount else "partial"
+
+    def to_json(self) -> dict[str, Any]:
+        """As the Payments API prints it (api/payments/fetch-with-id.md): no nulls for another method's parts."""
+        instrument, failure = self.instrument, self.failure
+        entity: dict[str, Any] = {
+            "id": self.id,
+            "entity": "payment",
+            "amount": self.amount,
+            "currency": self.currency,
+            "status": self.status,
+            "order_id": self.order_id,
+            "invoice_id": None,
+            "international": False,
+            "method": instrument.method,
+            "amount_refunded": self.amount_refunded,
+            "refund_status": self.refund_status,
+            "captured": self.captured,
+            "description": self.description,
+            "card_id": instrument.card.id if instrument.card else None,
+        }
+        if instrument.card:
+            entity["card"] = instrument.card.to_json()
+        entity |= {
+            "bank": instrument.bank,
+            "wallet": None,
+            "vpa": instrument.vpa,
+            "email": self.customer.email,
+            "contact": self.customer.contact,
+            "notes": notes_json(self.notes),
+            "fee": self.fee,
+            "tax": self.tax,
+            "error_code": failure.code if failure else None,
+            "error_description": failure.description if failure else None,
+            "error_source": failure.source if failure else None,
+            "error_step": failure.step if failure else None,
+            "error_reason": failure.reason if failure else None,
+            "acquirer_data": dict(self.acquirer_data),
+            "created_at": self.created_at,
+        }
+        if instrument.vpa:
+            entity["upi"] = {"payer_account_type": "bank_account", "vpa": instrument.vpa, "flow": "collect"}
+        return entity
+
+
+@dataclass(slots=True)
+class Refund:
+    """Money on its way back (api/refunds/entity.md). In test mode it has arrived at once: `processed`."""
+
+    id: str
+    payment_id: str
+    amount: int
+    currency: str
+    notes: dict[str, str]
+    receipt: str | None
+    speed_requested: str
+    created_at: int
+
+    def to_json(self) -> dict[str, Any]:
+        """As the Refunds API prints it (api/refunds/create-normal.md)."""
+        return {
+            "id": self.id,
+            "entity": "refund",
+            "amount": self.amount,
+            "currency": self.currency,
+            "payment_id": self.payment_id,
+            "notes": notes_json(self.notes),
+            "receipt": self.receipt,
+            "acquirer_data": {"arn": None},
+            "created_at": self.created_at,
+            "batch_id": None,
+            "status": "processed",
+            "speed_processed": "normal",
+            "speed_requested": self.speed_requested,
+        }
+
+
+def notes_json(notes: dict[str, str]) -> dict[str, str] | list[str]:
+    """Empty notes are an empty *list*, never `{}`: the trap every typed parser has to know (orders/fetch-all.md)."""
+    return dict(notes) if notes else []

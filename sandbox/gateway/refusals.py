@@ -1,0 +1,170 @@
+"""Every refusal of the API, in Razorpay's words where they are documented.
+
+`Refusal` is the one exception; the functions below name the reasons. The HTTP status of each is the one its API page
+prints. Wordings known only from public issues, not from the docs, say so.
+"""
+
+import dataclasses
+from http import HTTPStatus
+from typing import Any, Final
+
+BAD_REQUEST: Final = "BAD_REQUEST_ERROR"
+
+
+@dataclasses.dataclass(eq=False)
+class Refusal(Exception):
+    """An error answer: `{"error": {code, description, source, step, reason, metadata[, field]}}` (errors.md)."""
+
+    description: str
+    status: int = HTTPStatus.BAD_REQUEST
+    code: str = BAD_REQUEST
+    source: str = "business"
+    step: str = "payment_initiation"
+    reason: str = "input_validation_failed"
+    field: str | None = None
+    metadata: dict[str, str] = dataclasses.field(default_factory=dict)
+
+    def body(self) -> dict[str, Any]:
+        """The answer's JSON, keys in the documented order; `field` only where one applies."""
+        error: dict[str, Any] = {
+            "code": self.code,
+            "description": self.description,
+            "source": self.source,
+            "step": self.step,
+            "reason": self.reason,
+            "metadata": self.metadata,
+        }
+        if self.field is not None:
+            error["field"] = self.field
+        return {"error": error}
+
+
+def _unclassified(description: str, status: int = HTTPStatus.BAD_REQUEST) -> Refusal:
+    """Refusals that precede any business rule carry "NA" for source, step and reason (orders/fetch-all.md)."""
+    return Refusal(description, status=status, source="NA", step="NA", reason="NA")
+
+
+def authentication_failed() -> Refusal:
+    """No usable Authorization header. 401 as in api/understand.md; some API pages print 400."""
+    return _unclassified("Authentication failed", HTTPStatus.UNAUTHORIZED)
+
+
+def invalid_key() -> Refusal:
+    """An unknown key id."""
+    return _unclassified("The api key provided is invalid", HTTPStatus.UNAUTHORIZED)
+
+
+def invalid_secret() -> Refusal:
+    """A known key id with another secret: "The API {key/secret} provided is invalid"."""
+    return _unclassified("The api secret provided is invalid", HTTPStatus.UNAUTHORIZED)
+
+
+def unknown_url() -> Refusal:
+    """No such route, or a route by the wrong method: 400, not 404 or 405 (api/refunds/create-normal.md)."""
+    return _unclassified("The requested URL was not found on the server.")
+
+
+def unreadable_body() -> Refusal:
+    """A body that is no JSON object; the docs give no wording."""
+    return _unclassified("The request body could not be parsed")
+
+
+def malformed_id(candidate: str) -> Refusal:
+    """An id that cannot be one."""
+    return Refusal(f"{candidate} is not a valid id")
+
+
+def unknown_id() -> Refusal:
+    """A well-formed id of nothing: 400, not 404."""
+    return Refusal("The id provided does not exist")
+
+
+def unexpected_fields(names: list[str]) -> Refusal:
+    """Fields the endpoint does not know."""
+    return Refusal(f"{', '.join(names)} is/are not required and should not be sent")
+
+
+def missing(name: str) -> Refusal:
+    """A mandatory field is absent."""
+    return Refusal(f"The {name} field is required.", field=name)
+
+
+def invalid(name: str, description: str) -> Refusal:
+    """A field has an impossible value."""
+    return Refusal(description, field=name)
+
+
+def reused_receipt() -> Refusal:
+    """Only where the account refuses duplicate receipts; the docs contradict themselves on whether one does."""
+    return Refusal("Order receipt should be unique.", field="receipt")
+
+
+def order_already_paid(order_id: str, payment_id: str | None = None) -> Refusal:
+    """Another payment, or another capture, on a paid order (api/payments/capture.md, reason from the error list)."""
+    metadata = {"order_id": order_id} if payment_id is None else {"order_id": order_id, "payment_id": payment_id}
+    return Refusal(
+        "Your payment has been declined as the order is already paid. Please initiate the payment with a new order.",
+        reason="order_already_paid",
+        metadata=metadata,
+    )
+
+
+def payment_under_way(order_id: str) -> Refusal:
+    """An authorised payment holds the order (payments/orders.md states the rule and gives no wording)."""
+    return Refusal(
+        "Another payment of this order is already authorized.",
+        reason="duplicate_request",
+        metadata={"order_id": order_id},
+    )
+
+
+def capture_differs() -> Refusal:
+    """The amount of a capture must be the authorised one."""
+    return Refusal("Capture amount must be equal to the amount authorized.", field="amount")
+
+
+def capture_currency_differs() -> Refusal:
+    """The currency of a capture must be the payment's; the docs give the rule without a wording."""
+    return Refusal("The currency must be equal to the currency authorized.", field="currency")
+
+
+def not_authorized() -> Refusal:
+    """A capture of a failed or refunded payment (wording from public issues)."""
+    return Refusal("Only payments which have been authorized and not yet captured can be captured")
+
+
+def not_captured() -> Refusal:
+    """A refund of money that was never taken (wording from public issues)."""
+    return Refusal("The payment status should be captured for action to be taken")
+
+
+def fully_refunded() -> Refusal:
+    """Nothing of the payment is left to refund."""
+    return Refusal("The payment has been fully refunded already")
+
+
+def refund_above_capture() -> Refusal:
+    """More than was captured."""
+    return Refusal("The refund amount provided is greater than amount captured", field="amount")
+
+
+def refund_above_rest() -> Refusal:
+    """More than earlier refunds have left (wording from public issues)."""
+    return Refusal("The total refund amount is greater than the refund payment amount", field="amount")
+
+
+def short_idempotency_key() -> Refusal:
+    """Under ten characters (api/refunds/normal-refunds-idempotent.md)."""
+    return Refusal("The idempotency key must be at least 10 characters long.")
+
+
+def malformed_idempotency_key() -> Refusal:
+    """Characters outside `[A-Za-z0-9_-]`."""
+    return Refusal("The idempotency key must only contain alphanumeric characters, underscores, and hyphens")
+
+
+def idempotency_key_reused() -> Refusal:
+    """The same key with another body: 409."""
+    return _unclassified(
+        "Different request with the same idempotency key has already been processed.", HTTPStatus.CONFLICT
+    )
