@@ -55,7 +55,7 @@ check: .venv/.ready ## Lint, types and import rules
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
-	.venv/bin/lint-imports
+	PYTHONPATH=shared .venv/bin/lint-imports
 
 .PHONY: clean
 clean: ## Remove every environment, build and run state

@@ -1,0 +1,45 @@
+"""POST /api/payments/create-order/: the client accepts a proposal and gets an order to pay at Razorpay Checkout.
+
+201 is a new order, 200 an open one handed out again: double clicks and retries never make a second payable order. 409
+means there is nothing to pay (any more), 502 that a person must look at our account with the gateway, 503 that the
+same request may simply be sent again.
+"""
+
+from payments.adapters.http import Request, Response
+from payments.adapters.log import RequestLog
+from payments.core.errors import Forbidden
+from payments.core.ordering import place_order
+from payments.core.wire import CreateOrderBody
+from payments.wiring import aws
+from payments.wiring.boundary import lambda_boundary
+from payments.wiring.create_order import dependencies
+
+_MAX_BODY_BYTES = 8 * 1024
+
+
+def create_order(request: Request, log: RequestLog) -> Response:
+    """Places the order, or hands out the open one."""
+    raw = request.read_body(_MAX_BODY_BYTES)
+    service = dependencies()
+    user_id = service.tokens.user_id(request.header("authorization"))
+    log.note(user_id=user_id)
+    request.require_json()
+    offer = CreateOrderBody.read(raw).to_offer(service.currencies)
+    if offer.client_id != user_id:
+        raise Forbidden("the client of the order is somebody else")
+
+    placed = place_order(service.table, service.gateway, service.number, offer, aws.now())
+    record, order = placed.record, placed.record.agreed()
+    log.note(order_id=record.order_id, payment_id=order.payment_id, status=record.status.value)
+    body = {
+        "order_id": record.order_id,
+        "amount": order.amount_minor,
+        "currency": order.currency,
+        "status": record.status.value,
+        "payment_id": order.payment_id,
+        "key_id": service.key_id,
+    }
+    return Response(201 if placed.created else 200, body)
+
+
+lambda_handler = lambda_boundary("create_order", {("POST", "/api/payments/create-order"): create_order})

@@ -1,0 +1,90 @@
+"""POST /api/payments/verify/ and GET /api/payments/{order_id}/: fast feedback for the frontend.
+
+A verified signature makes the payment `paid` but not confirmed: the webhook has the last word. A wrong signature
+changes nothing, since anyone can send one. Somebody else's order looks just like one that does not exist.
+"""
+
+from payments.adapters.http import Request, Response
+from payments.adapters.log import RequestLog
+from payments.core.errors import InvalidSignature, OrderNotFound, PaymentRefunded
+from payments.core.handoff import record_facts
+from payments.core.model import ORDER_ID, Record, Signed, Status
+from payments.core.signature import checkout_signature_is_valid
+from payments.core.transitions import amount_refunded, standing_payment
+from payments.core.wire import VerifyBody
+from payments.wiring import aws
+from payments.wiring.boundary import lambda_boundary
+from payments.wiring.verify import dependencies
+
+_MAX_BODY_BYTES = 8 * 1024
+
+
+def verify(request: Request, log: RequestLog) -> Response:
+    """Records that the customer came back from a successful checkout; again and again, with the same answer."""
+    raw = request.read_body(_MAX_BODY_BYTES)
+    service = dependencies()
+    user_id = service.tokens.user_id(request.header("authorization"))
+    log.note(user_id=user_id)
+    request.require_json()
+    body = VerifyBody.read(raw)
+    log.note(order_id=body.razorpay_order_id, razorpay_payment_id=body.razorpay_payment_id)
+
+    def admit(record: Record) -> None:
+        if record.order is None or record.order.client_id != user_id:
+            raise OrderNotFound("somebody else's")
+        if not checkout_signature_is_valid(
+            order_id=record.order_id,
+            payment_id=body.razorpay_payment_id,
+            signature=body.razorpay_signature,
+            key_secret=service.key_secret,
+        ):
+            log.count("SignatureFailures")
+            raise InvalidSignature("checkout")
+
+    signed = Signed(payment=body.razorpay_payment_id)
+    decision = record_facts(service.table, body.razorpay_order_id, [signed], aws.now(), admit=admit)
+    log.note(status=decision.record.status.value, version=decision.record.version)
+    if decision.record.status is Status.REFUNDED:
+        raise PaymentRefunded("refunded in full")
+    payment_id = decision.record.agreed().payment_id
+    return Response(200, {"status": "success", "message": "Payment verified", "payment_id": payment_id})
+
+
+def show(request: Request, log: RequestLog) -> Response:
+    """The payment's public fields, for its client and its freelancer."""
+    service = dependencies()
+    user_id = service.tokens.user_id(request.header("authorization"))
+    log.note(user_id=user_id)
+    order_id = request.path_parameters.get("order_id", "")
+    if not ORDER_ID.match(order_id):
+        raise OrderNotFound("not an order id")
+    log.note(order_id=order_id)
+    record = service.table.read(order_id)
+    if record is None or record.order is None:
+        raise OrderNotFound("no record")
+    order = record.order
+    if user_id not in {order.client_id, order.freelancer_id}:
+        raise OrderNotFound("somebody else's")
+    body = {
+        "payment_id": order.payment_id,
+        "order_id": record.order_id,
+        "job_id": order.job_id,
+        "application_id": order.application_id,
+        "client_id": order.client_id,
+        "freelancer_id": order.freelancer_id,
+        "amount": order.amount_minor,
+        "currency": order.currency,
+        "status": record.status.value,
+        "confirmed": record.confirmed,
+        "amount_refunded": amount_refunded(record),
+        "razorpay_payment_id": standing_payment(record),
+        "created_at": record.created_at,
+        "updated_at": record.updated_at,
+    }
+    return Response(200, body)
+
+
+lambda_handler = lambda_boundary(
+    "verify",
+    {("POST", "/api/payments/verify"): verify, ("GET", "/api/payments/{order_id}"): show},
+)

@@ -1,0 +1,67 @@
+"""POST /api/payments/webhook/: what Razorpay says is final. The answer tells Razorpay what to do next.
+
+2xx: never send this again. Anything else: send it again, for 24 hours, after which Razorpay disables the webhook. So a
+forged message is refused (Razorpay never sees that answer); a genuine one that we can never use is acknowledged and
+counted; and only what a later delivery can cure is answered with 5xx, for as long as that leaves time to spare.
+"""
+
+from payments.adapters.http import Request, Response
+from payments.adapters.log import RequestLog
+from payments.core.errors import InvalidSignature, MalformedRequest
+from payments.core.handoff import deliver, record_facts
+from payments.core.signature import webhook_signature_is_valid
+from payments.core.webhooks import UnusableEvent, read_delivery
+from payments.wiring import aws
+from payments.wiring.boundary import lambda_boundary
+from payments.wiring.webhook import dependencies
+
+# Razorpay's own bodies are a few KiB.
+_MAX_BODY_BYTES = 64 * 1024
+# Razorpay gives up after 24 hours and then switches the webhook off, with everything that comes after. Half of that
+# leaves a person time to act on the alarm before any later event is at stake.
+_RETRY_FOR_S = 12 * 60 * 60
+
+
+def receive(request: Request, log: RequestLog) -> Response:
+    """Records what the webhook says and publishes what is pending; acknowledges only what is stored and published."""
+    try:
+        body = request.read_body(_MAX_BODY_BYTES)
+    except MalformedRequest as error:
+        raise InvalidSignature("not even bytes") from error
+    service = dependencies()
+    if not webhook_signature_is_valid(body, request.header("x-razorpay-signature"), service.secrets):
+        log.count("SignatureFailures")
+        raise InvalidSignature("webhook")
+    # Outside the signature, so it is worth a log line and nothing else.
+    log.note(event_id=_printable(request.header("x-razorpay-event-id")))
+
+    acknowledged = Response(200, {"status": "ok"})
+    try:
+        delivery = read_delivery(body)
+    except UnusableEvent as unusable:
+        log.note(why=unusable.why, **unusable.ids)
+        log.count("UnusableEvents")
+        log.alert("a signed event that cannot be used was acknowledged: a person must look at this")
+        return acknowledged
+    log.note(event=delivery.event, order_id=delivery.order_id, created_at=delivery.created_at)
+    if delivery.order_id is None or not delivery.facts:
+        log.count("IgnoredEvents", dimensions={"event": delivery.event})
+        return acknowledged
+
+    now = aws.now()
+    if delivery.created_at is None or now - delivery.created_at >= _RETRY_FOR_S:
+        request.if_it_fails = acknowledged
+    decision = record_facts(service.table, delivery.order_id, delivery.facts, now, keep_unknown=True)
+    record = decision.record
+    log.note(status=record.status.value, version=record.version)
+    if decision.dropped_attempts:
+        log.count("DroppedAttempts", decision.dropped_attempts)
+    log.note(published=deliver(service.table, service.bus, record) or None)
+    return acknowledged
+
+
+def _printable(header: str | None) -> str | None:
+    return header if header is not None and header.isalnum() and header.isascii() and len(header) <= 32 else None  # noqa: PLR2004
+
+
+lambda_handler = lambda_boundary("webhook", {("POST", "/api/payments/webhook"): receive})

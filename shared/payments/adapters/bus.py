@@ -1,0 +1,64 @@
+"""The EventBridge bus that other services subscribe to."""
+
+from collections.abc import Mapping
+from itertools import batched
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError, HTTPClientError
+
+from payments.core.errors import BusUnavailable
+from payments.core.events import SOURCE
+from payments.core.handoff import Message
+
+if TYPE_CHECKING:
+    from mypy_boto3_events.client import EventBridgeClient
+
+# "PutEvents: up to 10 entries" (EventBridge API reference).
+_MAX_ENTRIES = 10
+_SERVER_ERROR = 500
+
+
+class Bus:
+    """Sends events and says which of them were accepted; nothing is remembered here."""
+
+    def __init__(self, client: "EventBridgeClient", name: str) -> None:
+        self._client = client
+        self._name = name
+
+    def publish(self, messages: Mapping[str, Message]) -> frozenset[str]:
+        """Sends the messages, keyed by event id.
+
+        Returns:
+            The ids of those that EventBridge accepted. PutEvents answers 200 even when it refuses entries, so its
+            answer is read entry by entry.
+
+        Raises:
+            BusUnavailable: it did not answer in time, or cannot now; some messages may be on the bus all the same.
+        """
+        accepted: set[str] = set()
+        for batch in batched(messages.items(), _MAX_ENTRIES, strict=False):
+            try:
+                answer = self._client.put_events(
+                    Entries=[
+                        {
+                            "EventBusName": self._name,
+                            "Source": SOURCE,
+                            "DetailType": message.type,
+                            "Detail": message.detail,
+                        }
+                        for _, message in batch
+                    ]
+                )
+            except ClientError as error:
+                status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+                code = error.response.get("Error", {}).get("Code", "")
+                if status >= _SERVER_ERROR or code == "ThrottlingException":
+                    raise BusUnavailable(code) from error
+                raise
+            except HTTPClientError as error:
+                raise BusUnavailable(type(error).__name__) from error
+            # The entries come back in the order they were sent ("PutEvents", response elements).
+            for (key, _), entry in zip(batch, answer["Entries"], strict=True):
+                if entry.get("EventId") and not entry.get("ErrorCode"):
+                    accepted.add(key)
+        return frozenset(accepted)

@@ -1,0 +1,126 @@
+"""Razorpay, through its own SDK, used behind its traps.
+
+As of razorpay 2.0.1:
+
+* it has no timeout of its own, so every call gets one;
+* its retries would send a POST again after a read timeout, so they stay off;
+* it pins a CA bundle of 2015, so certifi's is put in its place;
+* it follows redirects, turning a POST into a GET, so they are refused;
+* it drops the HTTP status and the error code, and reports 429 as a bad request, so a response hook keeps them;
+* it prints to stdout when a connection fails, where Lambda would log it, so stdout is set aside;
+* it puts ids into URLs as they are, so they are checked first.
+"""
+
+import re
+from contextlib import redirect_stdout
+from io import StringIO
+from typing import Any
+
+import certifi
+import razorpay
+import requests
+
+from payments.core.errors import GatewayRefused, GatewayUnavailable
+from payments.core.model import ORDER_ID, Order
+
+# Connecting takes milliseconds; an order is made in a few hundred. Together with the table's calls this stays below
+# the 20 seconds that create-order may take.
+CONNECT_TIMEOUT_S = 3.0
+READ_TIMEOUT_S = 8.0
+
+MARKER = "payment-service"
+"""In the notes of every order we make, so that it can be told from a foreign one on a shared Razorpay account."""
+
+_OK = 200
+_REDIRECT = 300
+_BAD_REQUEST = 400
+_THROTTLED = 429
+_SERVER_ERROR = 500
+# Razorpay's second form of throttling: a 400 of code BAD_REQUEST_ERROR that only its text gives away.
+_THROTTLED_TEXT = "please try after sometime"
+_WORD = re.compile(r"\A[A-Za-z0-9_.]{1,64}\Z")
+
+
+class RazorpayGateway:
+    """The gateway's API. One object per function instance, for one thread at a time: the SDK shares its session."""
+
+    def __init__(self, *, key_id: str, key_secret: str, api_url: str, stage: str) -> None:
+        self._stage = stage
+        self._client = razorpay.Client(auth=(key_id, key_secret), base_url=api_url)
+        self._client.cert_path = certifi.where()
+        self._client.session.hooks["response"].append(_refuse_errors)
+        # A frozen and thawed function finds its kept-alive connection dead, and a POST must not be repeated blindly:
+        # one handshake per order costs less than the failures.
+        self._client.session.headers["Connection"] = "close"
+
+    def create_order(self, order: Order) -> str:
+        """Creates the order, with automatic capture, and returns its id.
+
+        A timeout leaves it open whether the order exists; nobody has its id then, so it cannot be paid.
+
+        Raises:
+            GatewayRefused: Razorpay calls the request wrong (a key, an amount or a currency it does not accept).
+            GatewayUnavailable: it is unreachable, throttles us, fails, or its answer is not what we asked for.
+        """
+        answer = self._call(
+            self._client.order.create,
+            {
+                "amount": order.amount_minor,
+                "currency": order.currency,
+                "receipt": order.receipt,
+                "payment": {"capture": "automatic"},
+                # All that is needed to rebuild the record from Razorpay, should ours ever be missing.
+                "notes": {
+                    "service": MARKER,
+                    "stage": self._stage,
+                    "payment_id": str(order.payment_id),
+                    "job_id": str(order.job_id),
+                    "application_id": str(order.application_id),
+                    "client_id": str(order.client_id),
+                    "freelancer_id": str(order.freelancer_id),
+                },
+            },
+        )
+        order_id = answer.get("id")
+        if not isinstance(order_id, str) or not ORDER_ID.match(order_id):
+            raise GatewayUnavailable("Razorpay's answer has no order id.")
+        if (answer.get("amount"), answer.get("currency")) != (order.amount_minor, order.currency):
+            raise GatewayUnavailable("Razorpay's answer is about another sum.")
+        return order_id
+
+    def _call(self, method: Any, *arguments: object) -> dict[str, Any]:  # noqa: ANN401 - the SDK has no types
+        try:
+            with redirect_stdout(StringIO()):
+                answer = method(*arguments, timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S), allow_redirects=False)
+        except requests.exceptions.RequestException as error:
+            # Unreachable, timed out, or a body that is not JSON. The exception's text may hold the URL, nothing more.
+            raise GatewayUnavailable(type(error).__name__) from error
+        if not isinstance(answer, dict):
+            raise GatewayUnavailable("Razorpay's answer is not an object.")
+        return answer
+
+
+def _refuse_errors(response: requests.Response, *_: object, **__: object) -> None:
+    """Turns every answer but a 2xx into ours before the SDK sees it, while status and code are still there."""
+    if _OK <= response.status_code < _REDIRECT:
+        return
+    error = _error_of(response)
+    description = str(error.get("description", ""))
+    throttled = response.status_code == _THROTTLED or _THROTTLED_TEXT in description
+    if throttled or response.status_code >= _SERVER_ERROR or response.status_code < _BAD_REQUEST:
+        raise GatewayUnavailable(f"Razorpay answered {response.status_code}.")
+    raise GatewayRefused(
+        response.status_code, _word(error.get("code")), _word(error.get("reason")), _word(error.get("field"))
+    )
+
+
+def _error_of(response: requests.Response) -> dict[str, Any]:
+    try:
+        error = response.json()["error"]
+    except (ValueError, KeyError, TypeError):
+        return {}
+    return error if isinstance(error, dict) else {}
+
+
+def _word(value: object) -> str | None:
+    return value if isinstance(value, str) and _WORD.match(value) else None

@@ -1,0 +1,164 @@
+"""What can go wrong, by name. Nothing here knows HTTP: one table in `adapters.http` turns each into its answer.
+
+PaymentServiceError
+├── RequestError                the caller must act
+│   ├── MalformedRequest            not JSON, or JSON that readers disagree about
+│   ├── InvalidRequest              JSON of the wrong shape; carries the fields
+│   ├── UnsupportedMediaType
+│   ├── RequestTooLarge
+│   ├── RouteNotFound
+│   ├── MethodNotAllowed            carries the allowed methods
+│   ├── Unauthenticated             no valid token
+│   ├── Forbidden                   somebody else's payment to start
+│   ├── InvalidSignature            checkout or webhook signature missing, malformed or wrong
+│   ├── OrderNotFound               unknown, or somebody else's: never told apart
+│   ├── AlreadyPaid
+│   ├── PaymentInProgress           an authorised payment on an order of another amount
+│   └── PaymentRefunded
+├── TemporaryError              time must pass; the same request may succeed later
+│   ├── TableUnavailable
+│   ├── BusUnavailable
+│   ├── EventsUndelivered           some events are stored but not yet on the bus
+│   ├── ContentionError             the record kept changing under us
+│   └── GatewayUnavailable          unreachable, throttled, or an answer we cannot use
+├── GatewayRefused              a person must act: Razorpay answered that our request is wrong
+├── ConfigurationError          a person must act: settings missing or unusable
+└── StorageConflict             never leaves the service: the condition of a write did not hold
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class PaymentServiceError(Exception):
+    """The one root to catch."""
+
+
+class RequestError(PaymentServiceError):
+    """The caller must change something before trying again."""
+
+
+class MalformedRequest(RequestError):
+    """The body is not JSON, or is JSON that two readers could understand differently."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One thing wrong with one field, in our words: `field` is a path such as `amount`."""
+
+    field: str
+    message: str
+
+
+class InvalidRequest(RequestError):
+    """The body is JSON but does not fit the contract; `errors` says where and why."""
+
+    def __init__(self, errors: Sequence[FieldError]) -> None:
+        super().__init__("; ".join(f"{error.field} {error.message}" for error in errors))
+        self.errors = tuple(errors)
+
+
+class UnsupportedMediaType(RequestError):
+    """The body is announced as something other than JSON."""
+
+
+class RequestTooLarge(RequestError):
+    """The body is over the limit of this endpoint."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(f"The body is larger than {limit_bytes} bytes.")
+        self.limit_bytes = limit_bytes
+
+
+class RouteNotFound(RequestError):
+    """No such route."""
+
+
+class MethodNotAllowed(RequestError):
+    """The route exists, the method does not."""
+
+    def __init__(self, allowed: Sequence[str]) -> None:
+        super().__init__(f"Allowed here: {', '.join(allowed)}.")
+        self.allowed = tuple(allowed)
+
+
+class Unauthenticated(RequestError):
+    """There is no token, or none that we can accept. Why is for the log, never for the caller."""
+
+
+class Forbidden(RequestError):
+    """The caller is known but may not do this."""
+
+
+class InvalidSignature(RequestError):
+    """The signature is missing, malformed or wrong; the three are never told apart."""
+
+
+class OrderNotFound(RequestError):
+    """The order is unknown, or not the caller's; the two are never told apart."""
+
+
+class AlreadyPaid(RequestError):
+    """The client has paid for this application."""
+
+
+class PaymentInProgress(RequestError):
+    """A payment of another amount is authorised for this application, and may still be captured."""
+
+
+class PaymentRefunded(RequestError):
+    """The payment was refunded in full."""
+
+
+class TemporaryError(PaymentServiceError):
+    """The same request may succeed later."""
+
+
+class TableUnavailable(TemporaryError):
+    """DynamoDB did not answer in time, or answered that it cannot now."""
+
+
+class BusUnavailable(TemporaryError):
+    """EventBridge did not answer in time, or answered that it cannot now."""
+
+
+class EventsUndelivered(TemporaryError):
+    """Everything is stored, but the bus has not accepted every event yet."""
+
+
+class ContentionError(TemporaryError):
+    """The record changed under us as often as we were willing to try."""
+
+
+class GatewayUnavailable(TemporaryError):
+    """Razorpay is unreachable, throttles us, fails, or answers something we cannot use."""
+
+
+class GatewayRefused(PaymentServiceError):
+    """Razorpay answered that our request is wrong.
+
+    Attributes:
+        status: the HTTP status it answered with.
+        code: its error code, such as `BAD_REQUEST_ERROR`; its description is dropped, it may quote the request.
+        reason: its reason, such as `input_validation_failed`.
+        field: the field it complains about, if it names one.
+    """
+
+    def __init__(self, status: int, code: str | None, reason: str | None = None, field: str | None = None) -> None:
+        super().__init__(f"Razorpay answered {status} {code} {reason} {field}")
+        self.status = status
+        self.code = code
+        self.reason = reason
+        self.field = field
+
+
+class ConfigurationError(PaymentServiceError):
+    """Settings are missing or unusable. The message names every one of them and shows no value."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("The function cannot start: " + "; ".join(problems) + ".")
+        self.problems = tuple(problems)
+
+
+class StorageConflict(PaymentServiceError):
+    """The condition of a write did not hold: somebody else was first, or we were and did not hear of it."""

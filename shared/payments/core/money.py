@@ -1,0 +1,60 @@
+"""Amounts: from the major units that people write (rupees) to the integer minor units of everything else (paise)."""
+
+import re
+from decimal import Decimal
+
+# Razorpay's supported currencies by the number of decimals of their minor unit ("Accept international payments",
+# table of supported currencies). HUF, IDR and TWD have two here, unlike at some other gateways.
+_EXPONENTS: dict[int, str] = {
+    0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF",
+    2: "AED ALL AMD AUD AWG AZN BAM BBD BDT BGN BMD BND BOB BRL BSD BTN BWP BZD CAD CHF CNY COP CRC CUP CVE "
+    "CZK DKK DOP DZD EGP ETB EUR FJD GBP GHS GIP GMD GTQ GYD HKD HNL HRK HTG HUF IDR ILS INR JMD KES KGS "
+    "KHR KYD KZT LAK LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR "
+    "NZD PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SCR SEK SGD SLL SOS SVC SZL THB TRY TTD TWD TZS UAH USD "
+    "UYU UZS XCD YER ZAR ZMW",
+    3: "BHD IQD JOD KWD OMR TND",
+}
+EXPONENT_BY_CURRENCY: dict[str, int] = {
+    code: exponent for exponent, codes in _EXPONENTS.items() for code in codes.split()
+}
+
+# One rupee is Razorpay's minimum for an order. The maximum of an order is not documented and depends on the account;
+# this one only keeps a slip of the finger, and integers beyond what consumers expect, out of the service.
+MIN_MAJOR = Decimal(1)
+MAX_MAJOR = Decimal("99999999.99")
+
+_DECIMAL = re.compile(r"\A[0-9]{1,16}(\.[0-9]{1,4})?\Z")
+
+
+def to_minor_units(amount: object, currency: str) -> int:
+    """An amount in major units, as a client sent it, in integer minor units: `499.5` INR is 49950.
+
+    Args:
+        amount: an int, a Decimal (a JSON number is parsed into one, never into a float) or a decimal string.
+        currency: an ISO 4217 code that Razorpay supports.
+
+    Raises:
+        ValueError: in our own words, fit for the caller.
+    """
+    exponent = EXPONENT_BY_CURRENCY[currency]
+    value = _parse(amount)
+    written = value.as_tuple().exponent
+    if not isinstance(written, int) or -written > exponent:
+        raise ValueError(f"must have at most {exponent} decimals in {currency}")
+    if not MIN_MAJOR <= value <= MAX_MAJOR:
+        raise ValueError(f"must be from {MIN_MAJOR}.00 to {MAX_MAJOR}")
+    minor = int(value.scaleb(exponent))
+    # Razorpay refuses, or rounds, a last digit other than 0 in three-decimal currencies; its pages disagree on which.
+    if exponent == 3 and minor % 10:  # noqa: PLR2004 - the number of decimals, as in the table above
+        raise ValueError(f"must end in 0 at the third decimal in {currency}")
+    return minor
+
+
+def _parse(amount: object) -> Decimal:
+    if isinstance(amount, bool):
+        raise ValueError("must be a number or a decimal string")  # noqa: TRY004 - the callers report one kind of error
+    if isinstance(amount, int | Decimal):
+        return Decimal(amount)
+    if isinstance(amount, str) and _DECIMAL.match(amount):
+        return Decimal(amount)
+    raise ValueError("must be a number or a decimal string such as 499.50")

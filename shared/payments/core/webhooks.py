@@ -1,0 +1,199 @@
+"""What Razorpay's webhooks say, as facts. The event's name decides; the payload alone is never believed.
+
+Razorpay's own samples contradict themselves (a `payment.failed` with `captured: true`), so `captured` and `status`
+count only where they agree, and only to tell a refund of a captured payment from an automatic one ("Payment webhooks",
+"Refund webhooks", "Order webhooks" in Razorpay's documentation).
+"""
+
+import re
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
+
+from payments.core.errors import MalformedRequest
+from payments.core.model import (
+    ORDER_ID,
+    PAYMENT_ID,
+    REFUND_ID,
+    Authorized,
+    Captured,
+    Fact,
+    Failed,
+    Refunded,
+    RefundState,
+)
+from payments.core.wire import read_json
+
+
+class UnusableEvent(Exception):
+    """A signed body that we cannot use. `ids` holds what can be said of it: event name and Razorpay ids.
+
+    Not a `PaymentServiceError`: refusing it would only bring it back, so nothing must turn it into a refusal.
+    """
+
+    def __init__(self, why: str, ids: dict[str, str]) -> None:
+        super().__init__(why)
+        self.why = why
+        self.ids = ids
+
+
+class Delivery(BaseModel):
+    """What one webhook comes to."""
+
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+
+    event: str
+    created_at: int | None
+    """When Razorpay made the event, epoch seconds; signed, so it can be trusted."""
+    order_id: str | None
+    """None for an event that is not about an order: there is nothing to do then."""
+    facts: tuple[Fact, ...]
+
+
+# Kept in records and events, so only what cannot carry personal data: Razorpay's own identifiers.
+_WORD = re.compile(r"\A[A-Za-z0-9_]{1,64}\Z")
+
+
+def _word(value: object) -> str | None:
+    return value if isinstance(value, str) and _WORD.match(value) else None
+
+
+_Word = Annotated[str | None, BeforeValidator(_word)]
+_StrictInt = Annotated[int, Field(strict=True, ge=0)]
+
+
+def _pattern(expression: re.Pattern[str]) -> StringConstraints:
+    return StringConstraints(strict=True, pattern=expression.pattern.replace(r"\Z", r"\z"))
+
+
+class _Payment(BaseModel):
+    id: Annotated[str, _pattern(PAYMENT_ID)]
+    order_id: Annotated[str, _pattern(ORDER_ID)] | None = None
+    amount: _StrictInt
+    currency: Annotated[str, StringConstraints(strict=True, pattern=r"\A[A-Z]{3}\z")]
+    status: str | None = None
+    captured: bool | None = None
+    method: _Word = None
+    error_code: _Word = None
+    error_reason: _Word = None
+
+    @property
+    def says_captured(self) -> bool:
+        return self.captured is True and self.status in {"captured", "refunded"}
+
+
+class _Refund(BaseModel):
+    id: Annotated[str, _pattern(REFUND_ID)]
+    payment_id: Annotated[str, _pattern(PAYMENT_ID)]
+    amount: Annotated[int, Field(strict=True, ge=1)]
+
+
+class _OrderEntity(BaseModel):
+    id: Annotated[str, _pattern(ORDER_ID)]
+
+
+class _PaymentEntity(BaseModel):
+    entity: _Payment
+
+
+class _RefundEntity(BaseModel):
+    entity: _Refund
+
+
+class _OrderHolder(BaseModel):
+    entity: _OrderEntity
+
+
+class _PaymentPayload(BaseModel):
+    payment: _PaymentEntity
+    order: _OrderHolder | None = None
+
+
+class _RefundPayload(BaseModel):
+    payment: _PaymentEntity
+    refund: _RefundEntity
+
+
+_PAYMENT_EVENTS = frozenset({"payment.authorized", "payment.captured", "payment.failed", "order.paid"})
+_REFUND_STATES = {
+    "refund.created": RefundState.CREATED,
+    "refund.failed": RefundState.FAILED,
+    "refund.processed": RefundState.PROCESSED,
+}
+
+
+def read_delivery(body: bytes) -> Delivery:
+    """The facts in a webhook's body, whose signature has been verified.
+
+    Args:
+        body: the raw bytes. A key that occurs twice is forgiven, since the sender is proven: one of Razorpay's own
+            refund samples has one.
+
+    Raises:
+        UnusableEvent: authentic, but not something we can read.
+    """
+    try:
+        envelope = read_json(body, unique_keys=False)
+    except MalformedRequest as error:
+        raise UnusableEvent("not JSON", {}) from error
+    if not isinstance(envelope, dict) or not isinstance(envelope.get("event"), str):
+        raise UnusableEvent("not an event", {})
+    name = envelope["event"] if re.fullmatch(r"[a-z_.]{1,64}", envelope["event"]) else "unreadable"
+    created_at = envelope.get("created_at")
+    if not isinstance(created_at, int) or isinstance(created_at, bool):
+        created_at = None
+    try:
+        order_id, facts = _facts(name, envelope.get("payload"))
+    except ValidationError as error:
+        # Where and what kind, never the values: they hold the customer's data.
+        where = "; ".join(f"{'.'.join(map(str, item['loc']))} {item['type']}" for item in error.errors())
+        raise UnusableEvent(f"unexpected shape: {where}", _ids(name, envelope)) from None
+    except ValueError as error:
+        raise UnusableEvent(str(error), _ids(name, envelope)) from None
+    return Delivery(event=name, created_at=created_at, order_id=order_id, facts=facts)
+
+
+def _facts(name: str, payload: object) -> tuple[str | None, tuple[Fact, ...]]:
+    if name in _PAYMENT_EVENTS:
+        about = _PaymentPayload.model_validate(payload)
+        payment = about.payment.entity
+        if about.order is not None and about.order.entity.id != payment.order_id:
+            raise ValueError("the payment and the order do not belong together")
+        return payment.order_id, (_payment_fact(name, payment),)
+    if name in _REFUND_STATES:
+        returned = _RefundPayload.model_validate(payload)
+        payment, refund = returned.payment.entity, returned.refund.entity
+        if refund.payment_id != payment.id:
+            raise ValueError("the refund and the payment do not belong together")
+        fact = Refunded(payment=payment.id, refund=refund.id, amount_minor=refund.amount, state=_REFUND_STATES[name])
+        return payment.order_id, (*((_captured(payment),) if payment.says_captured else ()), fact)
+    return None, ()
+
+
+def _payment_fact(name: str, payment: _Payment) -> Fact:
+    match name:
+        case "payment.authorized":
+            return Authorized(payment=payment.id, method=payment.method)
+        case "payment.failed":
+            return Failed(
+                payment=payment.id, code=payment.error_code, reason=payment.error_reason, method=payment.method
+            )
+        case _:  # payment.captured and order.paid: one fact under two event ids
+            return _captured(payment)
+
+
+def _captured(payment: _Payment) -> Captured:
+    return Captured(payment=payment.id, amount_minor=payment.amount, currency=payment.currency, method=payment.method)
+
+
+def _ids(name: str, envelope: dict[str, Any]) -> dict[str, str]:
+    """Razorpay's own ids in a body of unexpected shape, so that a person can look the event up."""
+    found = {"event": name}
+    payload = envelope.get("payload")
+    for kind, form in (("payment", PAYMENT_ID), ("order", ORDER_ID), ("refund", REFUND_ID)):
+        holder = payload.get(kind) if isinstance(payload, dict) else None
+        entity = holder.get("entity") if isinstance(holder, dict) else None
+        identity = entity.get("id") if isinstance(entity, dict) else None
+        if isinstance(identity, str) and form.match(identity):
+            found[f"{kind}_id"] = identity
+    return found

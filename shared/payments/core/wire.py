@@ -1,0 +1,186 @@
+"""The bodies that clients send us: strict JSON in, validated values out.
+
+The reader refuses what two JSON readers could understand differently; the models refuse every unknown field.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Annotated, Any, NoReturn, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from payments.core.errors import FieldError, InvalidRequest, MalformedRequest
+from payments.core.model import MAX_ID, ORDER_ID, PAYMENT_ID, Order
+from payments.core.money import EXPONENT_BY_CURRENCY, to_minor_units
+
+MAX_DEPTH = 64
+# The longest number that means anything here is 2^53-1 or an amount; Python's own limit of 4,300 digits protects the
+# interpreter, this one keeps nonsense out of messages and logs.
+_MAX_NUMBER_CHARS = 64
+
+_STRINGS_AND_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+
+
+def read_json(body: bytes, *, unique_keys: bool = True) -> Any:  # noqa: ANN401 - any JSON value
+    """Parses a JSON text; numbers with a point become Decimal, never float.
+
+    Args:
+        body: UTF-8.
+        unique_keys: refuse an object that has a key twice. Only a body whose sender is proven may have it otherwise.
+
+    Raises:
+        MalformedRequest: for anything that is not plain JSON: duplicate keys, NaN and Infinity, more than 64 levels,
+            lone surrogates and endless numbers included.
+    """
+    try:
+        text = body.decode("utf-8")
+        _check_depth(text)
+        value = json.loads(
+            text,
+            parse_float=_number(Decimal),
+            parse_int=_number(int),
+            parse_constant=_refuse_constant,
+            object_pairs_hook=_unique if unique_keys else dict,
+        )
+        _check_surrogates(value)
+    except (ValueError, RecursionError) as error:
+        raise MalformedRequest("The body is not well-formed JSON.") from error
+    return value
+
+
+def _check_depth(text: str) -> None:
+    depth = 0
+    for match in _STRINGS_AND_BRACKETS.finditer(text):
+        mark = match[0]
+        if mark in "[{":
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise ValueError("nested too deeply")
+        elif mark in "]}":
+            depth -= 1
+
+
+def _number[N](kind: type[N]) -> Any:  # noqa: ANN401 - json's hook type
+    def parse(digits: str) -> N:
+        if len(digits) > _MAX_NUMBER_CHARS:
+            raise ValueError("a number of too many digits")
+        return kind(digits)  # type: ignore[call-arg]  # int and Decimal both take a string
+
+    return parse
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise ValueError("a key occurs twice")
+    return value
+
+
+def _check_surrogates(value: object) -> None:
+    """A lone surrogate cannot be encoded again: storing or logging it would fail later."""
+    todo = [value]
+    while todo:
+        match todo.pop():
+            case str() as text:
+                text.encode("utf-8")
+            case dict() as members:
+                todo += members.keys()
+                todo += members.values()
+            case list() as items:
+                todo += items
+
+
+_Id = Annotated[int, Field(strict=True, ge=1, le=MAX_ID)]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @classmethod
+    def read(cls, body: bytes) -> Self:
+        """Reads and validates a request body.
+
+        Raises:
+            MalformedRequest: it is not JSON.
+            InvalidRequest: it does not fit; every wrong field is named.
+        """
+        value = read_json(body)
+        if not isinstance(value, dict):
+            raise MalformedRequest("The body must be a JSON object.")
+        try:
+            return cls.model_validate(value)
+        except ValidationError as error:
+            raise InvalidRequest([_field_error(item) for item in error.errors(include_url=False)]) from None
+
+
+class CreateOrderBody(_Body):
+    """`POST /api/payments/create-order/`. The ids are the platform's own; `amount` is in major units (rupees)."""
+
+    job_id: _Id
+    application_id: _Id
+    client_id: _Id
+    freelancer_id: _Id
+    amount: Any
+    currency: Annotated[str, Field(strict=True)] = "INR"
+
+    def to_offer(self, currencies: frozenset[str]) -> Order:
+        """What the client agrees to, the amount in integer minor units; not numbered yet.
+
+        Args:
+            currencies: those that may be paid in.
+
+        Raises:
+            InvalidRequest: the currency is not one of them, or the amount does not suit it.
+        """
+        if self.currency not in currencies or self.currency not in EXPONENT_BY_CURRENCY:
+            raise InvalidRequest([FieldError("currency", f"must be one of {', '.join(sorted(currencies))}")])
+        try:
+            amount_minor = to_minor_units(self.amount, self.currency)
+        except ValueError as error:
+            raise InvalidRequest([FieldError("amount", str(error))]) from error
+        return Order(
+            payment_id=0,
+            job_id=self.job_id,
+            application_id=self.application_id,
+            client_id=self.client_id,
+            freelancer_id=self.freelancer_id,
+            amount_minor=amount_minor,
+            currency=self.currency,
+            receipt="",
+        )
+
+
+class VerifyBody(_Body):
+    """`POST /api/payments/verify/`: the three fields that Checkout hands to the browser."""
+
+    razorpay_order_id: Annotated[str, StringConstraints(strict=True, pattern=ORDER_ID.pattern.replace(r"\Z", r"\z"))]
+    razorpay_payment_id: Annotated[
+        str, StringConstraints(strict=True, pattern=PAYMENT_ID.pattern.replace(r"\Z", r"\z"))
+    ]
+    # Any text is taken: a signature that is malformed in whatever way has the one outcome of a wrong one.
+    razorpay_signature: Annotated[str, Field(strict=True)]
+
+
+# Our own words: a library's messages change with its version, and some of them quote the input.
+_MESSAGES: Mapping[str, str] = {
+    "missing": "is required",
+    "extra_forbidden": "is not a known field",
+    "int_type": f"must be an integer from 1 to {MAX_ID}",
+    "greater_than_equal": f"must be an integer from 1 to {MAX_ID}",
+    "less_than_equal": f"must be an integer from 1 to {MAX_ID}",
+    "string_type": "must be a string",
+    "string_pattern_mismatch": "is not an id of Razorpay's form",
+}
+_PLAIN_NAME = re.compile(r"\A[A-Za-z0-9_.-]{1,64}\Z")
+
+
+def _field_error(item: Mapping[str, Any]) -> FieldError:
+    name = ".".join(str(part) for part in item["loc"])
+    # A field's name may be the caller's own: it is shown only where it cannot carry anything else.
+    return FieldError(name if _PLAIN_NAME.match(name) else "(unprintable)", _MESSAGES.get(item["type"], "is not valid"))

@@ -1,0 +1,90 @@
+"""Where a Lambda event becomes a request and whatever happens becomes an answer.
+
+The one place that may catch everything: any input gets a documented answer, and what was unexpected is logged by type
+and place, never by message.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from payments.adapters.http import Request, Response, problem_for, problem_response
+from payments.adapters.log import RequestLog
+from payments.core.errors import (
+    ConfigurationError,
+    GatewayRefused,
+    MethodNotAllowed,
+    PaymentServiceError,
+    RequestError,
+    RouteNotFound,
+)
+
+type Endpoint = Callable[[Request, RequestLog], Response]
+type LambdaHandler = Callable[[Mapping[str, Any], object], dict[str, Any]]
+
+_SERVER_ERROR = 500
+
+
+def lambda_boundary(service: str, routes: Mapping[tuple[str, str], Endpoint]) -> LambdaHandler:
+    """The Lambda handler for some routes.
+
+    Args:
+        service: the function's name in logs and metrics.
+        routes: endpoint by method and route, such as `("POST", "/api/payments/verify")`.
+    """
+
+    def lambda_handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
+        request = Request.from_event(event)
+        log = RequestLog(service)
+        log.note(request_id=request.request_id, method=request.method, route=request.resource)
+        response = _answer(request, log, routes)
+        log.note(http_status=response.status)
+        if response.status >= _SERVER_ERROR:
+            log.alert("request failed")
+        else:
+            log.info("request")
+        return response.to_gateway(os.environ.get("CORS_ORIGIN") or None)
+
+    return lambda_handler
+
+
+def _answer(request: Request, log: RequestLog, routes: Mapping[tuple[str, str], Endpoint]) -> Response:
+    try:
+        return _endpoint(request, routes)(request, log)
+    except RequestError as error:
+        log.note(code=problem_for(error).code, why=str(error))
+        return problem_response(error, request.request_id)
+    except Exception as error:  # noqa: BLE001 - the outermost boundary: nothing may leave it unanswered
+        return _failure(error, request, log)
+
+
+def _failure(error: Exception, request: Request, log: RequestLog) -> Response:
+    """The answer to a failure that is not the caller's doing."""
+    known = error if isinstance(error, PaymentServiceError) else PaymentServiceError()
+    log.note(code=problem_for(known).code)
+    log.crash(error)
+    if isinstance(error, ConfigurationError):
+        log.note(problems=list(error.problems))
+        log.count("ConfigurationErrors")
+    if isinstance(error, GatewayRefused):
+        log.note(
+            gateway_status=error.status,
+            gateway_code=error.code,
+            gateway_reason=error.reason,
+            gateway_field=error.field,
+        )
+    if request.if_it_fails is not None:
+        log.count("GivenUp")
+        log.alert("given up: a person must look at this")
+        return request.if_it_fails
+    return problem_response(known, request.request_id)
+
+
+def _endpoint(request: Request, routes: Mapping[tuple[str, str], Endpoint]) -> Endpoint:
+    endpoint = routes.get((request.method, request.resource))
+    if endpoint is not None:
+        return endpoint
+    allowed = sorted(method for method, resource in routes if resource == request.resource)
+    if allowed:
+        raise MethodNotAllowed(allowed)
+    raise RouteNotFound("There is nothing at this address.")
