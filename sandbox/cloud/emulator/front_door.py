@@ -1,0 +1,42 @@
+"""The second port: one custom domain name, served on a plain loopback address.
+
+On AWS the API is reached through a custom domain whose base path mapping hides the stage. Here the mapping is a real
+one, made through API Gateway's own API; only the name is left out, because few HTTP clients resolve `*.localhost` and
+most cannot set a Host header. So whatever arrives on this port is for the domain, whatever name it was sent to.
+"""
+
+import json
+
+from ministack.services import apigateway_v1
+
+
+class FrontDoor:
+    """ASGI middleware around the emulator: maps the second port to the domain's API, passes on the first untouched."""
+
+    def __init__(self, application, port, domain_name):
+        self.application = application
+        self.port = port
+        self.domain_name = domain_name
+
+    async def __call__(self, scope, receive, send):
+        """Serve one connection event."""
+        if scope["type"] != "http" or scope["server"][1] != self.port:
+            await self.application(scope, receive, send)
+            return
+        mapped = apigateway_v1.resolve_base_path_mapping(self.domain_name, scope["path"])
+        if mapped is None:
+            await _forbidden(send)
+            return
+        api_id, stage, path = mapped
+        # The path form of an execute-api address. It also keeps the emulator's own pages (/_ministack/…) off this port.
+        prefix = f"/_aws/execute-api/{api_id}/{stage}"
+        raw_path = prefix.encode() + scope["raw_path"]
+        await self.application({**scope, "path": prefix + path, "raw_path": raw_path}, receive, send)
+
+
+async def _forbidden(send):
+    """API Gateway's answer for a domain name that nothing is mapped to."""
+    body = json.dumps({"message": "Forbidden"}).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": 403, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

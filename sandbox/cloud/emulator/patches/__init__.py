@@ -1,0 +1,30 @@
+"""What ministack does differently from AWS, as far as this service would notice. One module per difference.
+
+Each module's docstring says what the stock emulator does, what AWS does and why it matters, and `apply` closes the gap.
+For each there is a canary in tests/cloud that shows the patched behaviour and that the stock emulator still lacks it:
+when a new version of ministack makes one fail, that patch can go.
+"""
+
+from sandbox.cloud.emulator.patches import (
+    event_archives,
+    function_errors,
+    gateway_responses,
+    mock_integrations,
+    put_events_validation,
+    rule_delivery,
+)
+
+PATCHES = (
+    mock_integrations,
+    gateway_responses,
+    function_errors,
+    put_events_validation,
+    rule_delivery,
+    event_archives,
+)
+
+
+def apply_all():
+    """Apply every patch, once, before the first request."""
+    for patch in PATCHES:
+        patch.apply()
