@@ -10,6 +10,9 @@ from types import MappingProxyType
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
+NAMESPACE = "Payments"
+"""Of every metric."""
+
 FIELDS = frozenset(
     {
         "request_id",
@@ -83,7 +86,11 @@ class RequestLog:
     def count(self, metric: str, amount: int = 1, dimensions: Mapping[str, str] = _NO_DIMENSIONS) -> None:
         """Counts something as a CloudWatch metric (embedded metric format, no call)."""
         with single_metric(
-            name=metric, unit=MetricUnit.Count, value=amount, default_dimensions={"service": self._service}
+            namespace=NAMESPACE,
+            name=metric,
+            unit=MetricUnit.Count,
+            value=amount,
+            default_dimensions={"service": self._service},
         ) as line:
             for name, value in dimensions.items():
                 line.add_dimension(name=name, value=value)

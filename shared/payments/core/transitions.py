@@ -75,7 +75,7 @@ class _Facts:
 
     def right_sum(self, payment: str) -> bool:
         attempt = self.attempts[payment]
-        return attempt.captured and mismatch(self.order, attempt) is None
+        return self.order is not None and attempt.captured and mismatch(self.order, attempt) is None
 
     def right_captures(self) -> set[str]:
         return {payment for payment in self.attempts if self.right_sum(payment)}

@@ -18,7 +18,7 @@ from payments.adapters.table import PaymentsTable
 # Both services answer within tens of milliseconds; botocore's defaults are a minute each. With these, and a second try
 # where the core decides on one, a webhook is answered within Razorpay's five seconds whatever hangs.
 _TABLE_TIMEOUTS = {"connect_timeout": 0.5, "read_timeout": 1.0}
-_BUS_TIMEOUTS = {"connect_timeout": 0.5, "read_timeout": 1.5}
+_BUS_TIMEOUTS = {"connect_timeout": 0.5, "read_timeout": 1.0}
 _SECRETS_TIMEOUTS = {"connect_timeout": 0.5, "read_timeout": 1.5}
 
 # A rotated secret is taken up within a minute; the webhook's previous one stays valid far longer than that.
@@ -42,7 +42,7 @@ def table(name: str, *, attempts: int) -> PaymentsTable:
 
 def bus(name: str) -> Bus:
     """The event bus."""
-    return Bus(_client("events", attempts=1, **_BUS_TIMEOUTS), name)
+    return Bus(_client("events", attempts=2, **_BUS_TIMEOUTS), name)
 
 
 def setting_values() -> dict[str, str]:
