@@ -10,9 +10,7 @@ scale; the five seconds an endpoint has to answer are not.
 import asyncio
 import logging
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any, Final, Literal
 
 import aiohttp
@@ -169,10 +167,14 @@ class Deliveries:
         if first.outcome == "ok":
             event.state = "delivered"
             return
-        for wait_s in _waits(event, first):
-            if loop.time() + wait_s * self.scale > deadline:
+        # From the end of the first attempt: an endpoint that spends five seconds on not answering is retried five
+        # seconds later, as measured.
+        base = loop.time()
+        for rung_s in _rungs(event, first):
+            due = base + rung_s * self.scale
+            if due > deadline:
                 break
-            await asyncio.sleep(wait_s * self.scale)
+            await asyncio.sleep(max(0.0, due - loop.time()))
             if not self.webhook.enabled or self.webhook.url is None:
                 event.state = "expired"
                 return
@@ -223,9 +225,7 @@ class Deliveries:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _waits(event: Event, first: Attempt) -> Iterator[float]:
-    """How long to wait, unscaled, after each failed attempt."""
+def _rungs(event: Event, first: Attempt) -> tuple[float, ...]:
+    """When the event is retried, in unscaled seconds after the first attempt."""
     failed_at_once = first.outcome == "unreachable" or (first.status is not None and first.status >= 500)  # noqa: PLR2004 - 5xx
-    rungs = RUNGS_S if failed_at_once and event.name in QUICKLY_RETRIED else (RUNGS_S[0], *RUNGS_S[2:])
-    for earlier, later in pairwise(rungs):
-        yield later - earlier
+    return RUNGS_S[1:] if failed_at_once and event.name in QUICKLY_RETRIED else RUNGS_S[2:]

@@ -16,7 +16,7 @@ from sandbox.gateway.entities import Failure, Instrument, Order, Paying, Payment
 from sandbox.gateway.faults import Faults
 
 FEE_PERCENT: Final = 2
-"""Razorpay's fee; the documented samples agree (5,000.00 costs 100.00, and 18.00 of tax)."""
+"""Razorpay's fee, before tax; most documented samples agree (5,000.00 costs 100.00, and 18.00 of tax)."""
 GST_PERCENT: Final = 18
 
 type Announce = Callable[[str, Payment, Order, Refund | None], None]
@@ -145,7 +145,7 @@ class World:
         payment.status = "captured"
         payment.captured = True
         fee = payment.amount * FEE_PERCENT // 100
-        payment.tax = fee * GST_PERCENT // 100
+        payment.tax = (fee * GST_PERCENT + 50) // 100  # to the nearest paisa, as the documented samples do
         payment.fee = fee + payment.tax
         order.status = "paid"
         order.amount_paid = payment.amount

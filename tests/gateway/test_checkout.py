@@ -1,0 +1,109 @@
+import pytest
+
+from sandbox.gateway import signatures
+from tests.gateway.gateway import Gateway
+
+
+@pytest.mark.parametrize(
+    ("secret", "order_id", "payment_id", "signature"),
+    [
+        (
+            "EnLs21M47BllR3X8PSFtjtbd",
+            "order_IEIaMR65cu6nz3",
+            "pay_IH4NVgf4Dreq1l",
+            "0d4e745a1838664ad6c9c9902212a32d627d68e917290b0ad5f08ff4561bc50f",
+        ),
+        (
+            "key_secret",
+            "fake_order_id",
+            "fake_payment_id",
+            "b2335e3b0801106b84a7faff035df56ecffde06918c9ddd1f0fafbb37a51cc89",
+        ),
+    ],
+)
+def test_checkout_signatures_match_the_published_vectors(
+    secret: str, order_id: str, payment_id: str, signature: str
+) -> None:
+    assert signatures.of_checkout(secret, order_id, payment_id) == signature
+
+
+def test_webhook_signatures_match_a_known_vector() -> None:
+    # HMAC-SHA256 of `{}` under an empty secret: why no receiver may start with one.
+    assert signatures.of_webhook("", b"{}") == "22f8eea909400af98adf3681a9f31923ef6b7fcba4abb553d92823a3e9d5c25e"
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {},
+        {"method": "card", "card": "5267 3181 8797 5449", "otp": "754081"},
+        {"method": "upi", "vpa": "success@razorpay"},
+        {"method": "netbanking", "bank": "BARB_R"},
+    ],
+)
+def test_a_payment_hands_over_three_fields_that_the_sdk_verifies(gateway: Gateway, how: dict[str, str]) -> None:
+    order = gateway.order()
+    fields = gateway.pay(order["id"], **how)
+    assert list(fields) == ["razorpay_payment_id", "razorpay_order_id", "razorpay_signature"]
+    assert fields["razorpay_order_id"] == order["id"]
+    assert gateway.sdk.utility.verify_payment_signature(fields) is True
+
+
+@pytest.mark.parametrize(
+    ("how", "reason"),
+    [
+        ({"method": "upi", "vpa": "failure@razorpay"}, "payment_failed"),
+        ({"method": "card", "otp": "123"}, "incorrect_otp"),
+        ({"method": "netbanking", "outcome": "failure"}, "payment_failed"),
+    ],
+)
+def test_a_failed_payment_hands_over_checkouts_error_and_leaves_the_order_payable(
+    gateway: Gateway, how: dict[str, str], reason: str
+) -> None:
+    order_id = gateway.order()["id"]
+    answer = gateway.try_to_pay(order_id, **how)
+    assert answer.status_code == 400
+    error = answer.json()["error"]
+    assert list(error) == ["code", "description", "source", "step", "reason", "metadata"]
+    assert error["reason"] == reason
+    assert error["metadata"]["order_id"] == order_id
+    failed = gateway.sdk.payment.fetch(error["metadata"]["payment_id"])
+    assert (failed["status"], failed["captured"], failed["error_reason"]) == ("failed", False, reason)
+    assert gateway.pay(order_id)["razorpay_payment_id"] != failed["id"]
+
+
+def test_a_paid_order_takes_no_other_payment(gateway: Gateway) -> None:
+    order_id = gateway.order()["id"]
+    gateway.pay(order_id)
+    answer = gateway.try_to_pay(order_id)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["reason"] == "order_already_paid"
+    assert gateway.sdk.order.payments(order_id)["count"] == 1
+
+
+def test_an_order_with_an_authorised_payment_takes_no_other_payment(gateway: Gateway) -> None:
+    order_id = gateway.order(payment={"capture": "manual"})["id"]
+    gateway.pay(order_id)
+    assert gateway.try_to_pay(order_id).status_code == 400
+    assert gateway.sdk.order.payments(order_id)["count"] == 1
+
+
+@pytest.mark.parametrize(
+    ("how", "complaint"),
+    [
+        ({"method": "cash"}, "method can be"),
+        ({"card": "4111"}, "card must be"),
+        ({"method": "upi", "vpa": "nobody"}, "vpa must look like"),
+        ({"outcome": "maybe"}, "outcome can be"),
+        ({"bank": 5}, "must be strings: bank"),
+        ({"amount": 1}, "unknown fields: amount"),
+    ],
+)
+def test_an_impossible_way_to_pay_is_told_apart_from_a_failed_payment(
+    gateway: Gateway, how: dict[str, object], complaint: str
+) -> None:
+    order_id = gateway.order()["id"]
+    answer = gateway.try_to_pay(order_id, **how)
+    assert answer.status_code == 422
+    assert complaint in answer.json()["detail"]
+    assert gateway.sdk.order.fetch(order_id)["status"] == "created"

@@ -1,0 +1,82 @@
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+import requests
+
+from sandbox import development
+from tests.gateway.receiver import Receiver, wait_until
+
+
+def command(port: int, *options: str) -> list[str]:
+    return [sys.executable, "-m", "sandbox.gateway", "--port", str(port), *options]
+
+
+def refused(port: int, *options: str) -> subprocess.CompletedProcess[str]:
+    """The outcome of a start that should fail."""
+    return subprocess.run(command(port, *options), capture_output=True, text=True, timeout=20, check=False)  # noqa: S603 - our own program
+
+
+def free_port() -> int:
+    with socket.socket() as chosen:
+        chosen.bind(("127.0.0.1", 0))
+        port: int = chosen.getsockname()[1]
+        return port
+
+
+@contextmanager
+def program(port: int, *options: str) -> Iterator[subprocess.Popen[str]]:
+    started = subprocess.Popen(  # noqa: S603 - our own program
+        command(port, *options), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    with started as running:
+        try:
+            wait_until(lambda: running.poll() is not None or answers(port), 15, "the stand-in to answer")
+            yield running
+        finally:
+            running.kill()
+
+
+def answers(port: int) -> bool:
+    try:
+        return requests.get(f"http://127.0.0.1:{port}/_control/health", timeout=1).ok
+    except requests.ConnectionError:
+        return False
+
+
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
+def test_it_stops_at_once_and_cleanly_with_deliveries_still_waiting(ending: signal.Signals) -> None:
+    port = free_port()
+    with Receiver(500) as receiver, program(port, "--webhook-url", receiver.url) as running:
+        base, keys = f"http://127.0.0.1:{port}", (development.RAZORPAY_KEY_ID, development.RAZORPAY_KEY_SECRET)
+        order = requests.post(f"{base}/v1/orders", json={"amount": 100, "currency": "INR"}, auth=keys, timeout=5).json()
+        how = {"order_id": order["id"], "method": "upi", "vpa": "asha@upi", "email": "asha@example.com"}
+        requests.post(f"{base}/_control/pay", json=how, timeout=5).raise_for_status()
+        receiver.wait_for(2)
+        running.send_signal(ending)
+        log, _ = running.communicate(timeout=10)
+    assert running.returncode == 0
+    assert "POST /v1/orders 200" in log
+    assert "POST /_control/pay 200" in log
+    assert "webhook payment.authorized" in log
+    assert "Traceback" not in log
+    for datum in ("asha", "gaurav", "+91", development.RAZORPAY_KEY_SECRET, development.RAZORPAY_WEBHOOK_SECRET):
+        assert datum not in log
+
+
+@pytest.mark.parametrize("options", [["--ladder-scale", "0"], ["--webhook-url", "nowhere"]])
+def test_it_refuses_impossible_options(options: list[str]) -> None:
+    outcome = refused(free_port(), *options)
+    assert outcome.returncode == 2
+    assert options[0] in outcome.stderr
+
+
+def test_a_taken_port_is_an_exit_status_not_a_hang() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        assert refused(taken.getsockname()[1]).returncode == 3  # uvicorn's status for a failed start
