@@ -57,6 +57,25 @@ check: .venv/.ready ## Lint, types and import rules
 	.venv/bin/mypy
 	PYTHONPATH=shared .venv/bin/lint-imports
 
+# --- build ----------------------------------------------------------------------------------------------------------
+
+# What the functions are built for: this machine, whose emulator and tests run them. A stage is built for its own
+# processor by `sam build --config-env <stage>`.
+ARCHITECTURE ?= $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
+
+# SAM looks for python3.13 on PATH to build the layer, and leaves a temporary folder behind for each artefact.
+SAM_RUN = mkdir -p .build && tmp=$$(mktemp -d "$(CURDIR)/.build/sam.XXXXXX") && trap 'rm -rf "$$tmp"' EXIT && \
+	PATH="$(CURDIR)/.venvs/sam/bin:$$PATH" TMPDIR="$$tmp" SAM_CLI_TELEMETRY=0 $(SAM)
+
+.PHONY: build
+build: .venvs/sam/.ready ## Build the functions and the layer into .aws-sam/build
+	@$(SAM_RUN) build --cached --parallel --parameter-overrides Architecture=$(ARCHITECTURE)
+
+.PHONY: validate
+validate: .venvs/sam/.ready ## Lint the templates as SAM and CloudFormation would read them
+	@$(SAM_RUN) validate --lint --template-file template.yaml --region ap-south-1
+	@$(SAM_RUN) validate --lint --template-file sandbox/subscribers.yaml --region ap-south-1
+
 .PHONY: clean
 clean: ## Remove every environment, build and run state
 	rm -rf .venv .venvs .aws-sam .run .build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
