@@ -109,8 +109,7 @@ class Cloud:
         function_log.write_text("")
         command = [
             str(EMULATOR_PYTHON),
-            "-m",
-            "sandbox.cloud.emulator",
+            *("-m", "sandbox.cloud.attached", "sandbox.cloud.emulator"),
             *("--port", str(ports.aws)),
             *("--front-door-port", str(ports.front_door)),
             *("--domain-name", DOMAIN_NAME),

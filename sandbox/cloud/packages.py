@@ -37,6 +37,11 @@ def _intrinsic(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> dict[st
 
 
 CloudFormationLoader.add_multi_constructor("!", _intrinsic)
+# `Version: 2012-10-17` is a text to CloudFormation, not a date.
+CloudFormationLoader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
 
 
 def read_template(path: Path) -> dict[str, Any]:

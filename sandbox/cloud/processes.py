@@ -25,7 +25,7 @@ class NotReadyError(RuntimeError):
 class ServerProcess:
     """A server in a process group of its own.
 
-    Its standard input is a pipe that nobody writes to, so a server can see that the process which started it is gone.
+    Its standard input is a pipe that nobody writes to; see `sandbox.cloud.attached`.
     """
 
     def __init__(self, name: str, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -1,11 +1,10 @@
-"""Serve the emulator on two loopback ports until SIGTERM, or until the process that started it is gone."""
+"""Serve the emulator on two loopback ports until SIGTERM."""
 
 import argparse
 import asyncio
 import os
 import signal
 import sys
-import threading
 from pathlib import Path
 
 from hypercorn.asyncio import serve
@@ -60,14 +59,6 @@ async def _serve(application: object, config: Config) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-
-    def stop_with_parent() -> None:
-        # The parent holds the other end and writes nothing: the end of the stream is the end of the parent,
-        # however it came about.
-        sys.stdin.buffer.read()
-        loop.call_soon_threadsafe(stop.set)
-
-    threading.Thread(target=stop_with_parent, daemon=True, name="stop-with-parent").start()
     await serve(application, config, shutdown_trigger=stop.wait)
 
 

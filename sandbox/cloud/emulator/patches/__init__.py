@@ -6,6 +6,7 @@ when a new version of ministack makes one fail, that patch can go.
 """
 
 from sandbox.cloud.emulator.patches import (
+    condition_joins,
     event_archives,
     function_errors,
     gateway_responses,
@@ -15,6 +16,7 @@ from sandbox.cloud.emulator.patches import (
 )
 
 PATCHES = (
+    condition_joins,
     mock_integrations,
     gateway_responses,
     function_errors,

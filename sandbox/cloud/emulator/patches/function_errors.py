@@ -42,10 +42,17 @@ def apply():
 
     def render(error, request):
         status, headers, body = stock_render(error, request)
-        if isinstance(error, IntegrationFailed) and status == 500:
+        if isinstance(error, IntegrationFailed) and not sets_status(request, error.response_type):
             status = error.status
         return status, headers, body
 
     apigateway_v1._lambda_proxy_response = shape
     apigateway_v1._invoke_lambda_proxy_v1 = invoke
     apigateway_v1._gateway_error_response = render
+
+
+def sets_status(request, response_type):
+    """Whether the gateway response in effect says which status to answer with."""
+    deployed = apigateway_v1._deployed_gateway_responses.get(request["api_id"], {})
+    responses = deployed.get(request["stage"]["deploymentId"]) or {}
+    return "statusCode" in responses.get(response_type, {})

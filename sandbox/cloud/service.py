@@ -1,0 +1,204 @@
+"""The entire service on this machine: the emulator, both stacks on it, and the gateway's stand-in."""
+
+import json
+import os
+import sys
+import urllib.request
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from sandbox import development
+from sandbox.cloud.build import PROJECT, architecture, build
+from sandbox.cloud.cloud import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY, Cloud, Ports
+from sandbox.cloud.gateways import STAND_IN, Gateway
+from sandbox.cloud.ports import LOOPBACK, free_port
+from sandbox.cloud.processes import ServerProcess
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+STACK = "payments-local"
+SUBSCRIBERS_STACK = "subscribers-local"
+SUBSCRIBERS_TEMPLATE = PROJECT / "sandbox/subscribers.yaml"
+WEBHOOK_PATH = "/api/payments/webhook/"
+
+# Unpacked functions and layers with their byte code, shared by every run on this machine.
+UNPACKED = PROJECT / ".build/unpacked"
+
+STAND_IN_READY_SECONDS = 20.0  # a slow machine's first start; under a second is usual
+
+type Step = Callable[[str], AbstractContextManager[object]]
+
+
+@dataclass(frozen=True)
+class ServicePorts:
+    """Where the local service listens, on 127.0.0.1."""
+
+    cloud: Ports
+    stand_in: int
+
+    @classmethod
+    def preferred(cls) -> Self:
+        """4566 (AWS), 8080 (the API) and 8090 (the stand-in), or for each the next free one."""
+        cloud = Ports.preferred()
+        return cls(cloud, free_port(8090, taken=frozenset({cloud.aws, cloud.front_door})))
+
+    @classmethod
+    def any(cls) -> Self:
+        """Three free ports, whichever they are."""
+        return cls(Ports.any(), free_port())
+
+
+class LocalService:
+    """The running service. Use it as a context manager, or call `stop`.
+
+    Attributes:
+        cloud: the emulator, and boto3 clients of it.
+        outputs: the outputs of the service's stack.
+        endpoints: what other programs need to know; also in `endpoints.json` of the run dir while it runs.
+    """
+
+    def __init__(self, run_dir: Path, cloud: Cloud, outputs: dict[str, str]) -> None:
+        self.cloud = cloud
+        self.outputs = outputs
+        self.endpoints: dict[str, Any] = {}
+        self._file = run_dir / "endpoints.json"
+        self._processes = [cloud.process]
+
+    @classmethod
+    def start(
+        cls,
+        run_dir: Path,
+        *,
+        ports: ServicePorts | None = None,
+        gateway: Gateway = STAND_IN,
+        step: Step = nullcontext,
+    ) -> Self:
+        """Build, start and deploy everything, and wait until it serves.
+
+        Args:
+            run_dir: holds logs, temporary files and `endpoints.json`.
+            ports: where to listen; any free ports unless given.
+            gateway: the stand-in, or a real test account.
+            step: called with the title of each step; the step runs inside the context it returns.
+
+        Raises:
+            BuildError, DeploymentError, NotReadyError, ProcessDiedError: whatever went wrong; nothing is left running.
+        """
+        ports = ports or ServicePorts.any()
+        run_dir.mkdir(parents=True, exist_ok=True)
+        (run_dir / "endpoints.json").unlink(missing_ok=True)
+        stand_in_url = f"http://{LOOPBACK}:{ports.stand_in}"
+        with step("Build the functions and their layer"):
+            template = build()
+        with ExitStack() as undo:
+            with step("Start the local cloud"):
+                UNPACKED.mkdir(parents=True, exist_ok=True)
+                cloud = Cloud.start(run_dir, ports=ports.cloud, unpacked=UNPACKED)
+                undo.callback(cloud.stop)
+            with step(f"Deploy template.yaml as {STACK}"):
+                parameters = {
+                    "Stage": development.STAGE,
+                    "CorsOrigin": "*",
+                    "RazorpayApiUrl": gateway.url or stand_in_url,
+                    "Architecture": architecture(),
+                    "DeletionProtection": "false",
+                }
+                outputs = cloud.deploy(template, STACK, parameters)
+                cloud.serve_api(STACK)
+            with step("Store the secrets"):
+                cloud.put_secret(outputs["ApiKeysSecretArn"], gateway.api_keys)
+                cloud.put_secret(outputs["WebhookSecretArn"], gateway.webhook_secrets)
+                cloud.put_secret(outputs["JwtSecretArn"], {"JWT_SECRET": development.JWT_SECRET})
+            service = cls(run_dir, cloud, outputs)
+            undo.callback(service.stop)
+            subscribers = {}
+            if SUBSCRIBERS_TEMPLATE.exists():
+                with step(f"Deploy the subscribers as {SUBSCRIBERS_STACK}"):
+                    subscribers = cloud.deploy(
+                        SUBSCRIBERS_TEMPLATE, SUBSCRIBERS_STACK, {"EventBusName": outputs["EventBusName"]}
+                    )
+            if gateway.url is None:
+                with step("Start the stand-in for Razorpay"):
+                    service._start_stand_in(run_dir, ports.stand_in, gateway)
+            service._publish(run_dir, gateway.url or stand_in_url, subscribers)
+            undo.pop_all()
+        return service
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: "TracebackType | None"
+    ) -> None:
+        self.stop()
+
+    def check(self) -> None:
+        """Raise `ProcessDiedError` if a part of it ended by itself."""
+        for process in self._processes:
+            process.check()
+
+    def stop(self) -> None:
+        """End everything it started, and nothing else."""
+        self._file.unlink(missing_ok=True)
+        for process in reversed(self._processes):
+            process.stop()
+
+    def _start_stand_in(self, run_dir: Path, port: int, gateway: Gateway) -> None:
+        command = [
+            sys.executable,
+            *("-m", "sandbox.cloud.attached", "sandbox.gateway"),
+            *("--port", str(port)),
+            *("--webhook-url", self.cloud.api_url + WEBHOOK_PATH),
+            *("--key-id", gateway.key_id),
+            *("--key-secret", gateway.key_secret),
+            *("--webhook-secret", gateway.webhook_secret),
+        ]
+        environment = {"PATH": os.defpath, "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1"}
+        process = ServerProcess.start(
+            "The stand-in for Razorpay", command, env=environment, cwd=PROJECT, log=run_dir / "gateway.log"
+        )
+        self._processes.append(process)
+        health = f"http://{LOOPBACK}:{port}/_control/health"
+        process.wait_until(lambda: _answers(health), seconds=STAND_IN_READY_SECONDS)
+
+    def _publish(self, run_dir: Path, razorpay: str, subscribers: dict[str, str]) -> None:
+        self.endpoints = {
+            "api": self.cloud.api_url,
+            "razorpay": razorpay,
+            "aws": self.cloud.aws_url,
+            "table": self.outputs["TableName"],
+            "bus": self.outputs["EventBusName"],
+            "queues": queues_of(subscribers),
+            "jwt_secret": development.JWT_SECRET,
+            "region": REGION,
+            "access_key_id": ACCESS_KEY_ID,
+            "secret_access_key": SECRET_ACCESS_KEY,
+            "outputs": self.outputs,
+            "subscribers": subscribers,
+            "pids": {"run": os.getpid()} | {process.log.stem: process.pid for process in self._processes},
+            "logs": {process.log.stem: str(process.log) for process in self._processes}
+            | {"functions": str(self.cloud.function_log)},
+            "run_dir": str(run_dir),
+        }
+        # Whole or not at all: other programs wait for this file.
+        draft = self._file.with_suffix(".new")
+        draft.write_text(json.dumps(self.endpoints, indent=2) + "\n")
+        draft.rename(self._file)
+
+
+def queues_of(outputs: dict[str, str]) -> dict[str, str]:
+    """The subscribers' queues by service: the output `JobQueueUrl` is the queue of `job`."""
+    ending = "QueueUrl"
+    return {name.removesuffix(ending).lower(): url for name, url in outputs.items() if name.endswith(ending)}
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - loopback
+            return bool(answer.status == 200)  # noqa: PLR2004 - HTTP's OK
+    except OSError:
+        return False

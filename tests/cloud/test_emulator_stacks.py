@@ -1,0 +1,51 @@
+"""CloudFormation on the emulator: conditions, updates, and what a refusal says."""
+
+from pathlib import Path
+
+import pytest
+
+from sandbox.cloud.cloud import DeploymentError
+from tests.cloud.conftest import FIXTURE, Deployed
+
+
+def test_a_resource_under_the_condition_that_a_list_is_not_empty_is_left_out_when_it_is_empty(
+    patched: Deployed,
+) -> None:
+    patched.cloud.deploy(FIXTURE / "condition.yaml", "condition")
+
+    with pytest.raises(LookupError, match="0 resources of type AWS::Events::EventBusPolicy"):
+        patched.cloud.resource_id("condition", "AWS::Events::EventBusPolicy")
+
+
+def test_the_same_resource_is_wanted_when_the_list_has_members(patched: Deployed) -> None:
+    with pytest.raises(DeploymentError, match="AWS::Events::EventBusPolicy"):
+        patched.cloud.deploy(FIXTURE / "condition.yaml", "condition-true", {"Accounts": "111122223333,444455556666"})
+
+
+def test_the_stock_emulator_still_does_not_join_in_conditions(stock: Deployed) -> None:
+    with pytest.raises(DeploymentError, match="AWS::Events::EventBusPolicy"):
+        stock.cloud.deploy(FIXTURE / "condition.yaml", "condition")
+
+
+def test_a_stack_is_updated_in_place_and_an_unchanged_one_is_left_alone(patched: Deployed, tmp_path: Path) -> None:
+    template = tmp_path / "template.yaml"
+    queue = "Resources:\n  Queue:\n    Type: AWS::SQS::Queue\n    Properties: {VisibilityTimeout: %d}\n"
+    output = "Outputs:\n  Queue: {Value: !Ref Queue}\n"
+    template.write_text(queue % 30 + output)
+    first = patched.cloud.deploy(template, "updated")
+
+    assert patched.cloud.deploy(template, "updated") == first
+    template.write_text(queue % 60 + output)
+    assert patched.cloud.deploy(template, "updated") == first
+    attributes = patched.cloud.client("sqs").get_queue_attributes(
+        QueueUrl=first["Queue"], AttributeNames=["VisibilityTimeout"]
+    )["Attributes"]
+    assert attributes["VisibilityTimeout"] == "60"
+
+
+def test_a_template_that_is_refused_says_which_resource_and_why(patched: Deployed, tmp_path: Path) -> None:
+    template = tmp_path / "template.yaml"
+    template.write_text("Resources:\n  Odd:\n    Type: AWS::Odd::Thing\n")
+
+    with pytest.raises(DeploymentError, match="AWS::Odd::Thing"):
+        patched.cloud.deploy(template, "odd")
