@@ -27,6 +27,19 @@ def test_the_stock_emulator_still_does_not_join_in_conditions(stock: Deployed) -
         stock.cloud.deploy(FIXTURE / "condition.yaml", "condition")
 
 
+def test_a_reference_to_a_secret_is_its_arn(patched: Deployed) -> None:
+    secret = patched.outputs["Secret"]
+
+    patched.cloud.put_secret(secret, {"A": "1"})
+    read = patched.cloud.client("secretsmanager").get_secret_value(SecretId=secret)
+    assert secret == read["ARN"]
+    assert read["SecretString"] == '{"A": "1"}'
+
+
+def test_the_stock_emulator_still_takes_the_name_for_a_reference_to_a_secret(stock: Deployed) -> None:
+    assert not stock.outputs["Secret"].startswith("arn:")
+
+
 def test_a_stack_is_updated_in_place_and_an_unchanged_one_is_left_alone(patched: Deployed, tmp_path: Path) -> None:
     template = tmp_path / "template.yaml"
     queue = "Resources:\n  Queue:\n    Type: AWS::SQS::Queue\n    Properties: {VisibilityTimeout: %d}\n"

@@ -13,6 +13,7 @@ from sandbox.cloud.emulator.patches import (
     mock_integrations,
     put_events_validation,
     rule_delivery,
+    secret_references,
 )
 
 PATCHES = (
@@ -22,6 +23,7 @@ PATCHES = (
     function_errors,
     put_events_validation,
     rule_delivery,
+    secret_references,
     event_archives,
 )
 
