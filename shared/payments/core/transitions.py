@@ -230,7 +230,7 @@ def decide(record: Record, facts: Sequence[Fact], now: int) -> Decision:
     """
     before = _Facts(record.order, record.attempts, record.refunds)
     after, news, dropped = _merge(before, facts)
-    overflow = dropped > 0 and not any(review.reason == "too_many_attempts" for review in record.reviews)
+    overflow = _overflows(record, dropped)
     if not news and not overflow:
         return Decision(record=record, changed=False, dropped_attempts=dropped)
 
@@ -267,6 +267,12 @@ def decide(record: Record, facts: Sequence[Fact], now: int) -> Decision:
         ),
     )
     return Decision(record=changed, changed=True, recorded=tuple(events), dropped_attempts=dropped)
+
+
+def _overflows(record: Record, dropped: int) -> bool:
+    """Whether this is the first attempt over the limit; an order that is not known to be ours is not reviewed."""
+    reviewed = any(review.reason == "too_many_attempts" for review in record.reviews)
+    return dropped > 0 and record.order is not None and not reviewed
 
 
 # --- facts ----------------------------------------------------------------------------------------------------------
