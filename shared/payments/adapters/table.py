@@ -64,15 +64,18 @@ class PaymentsTable:
             StorageConflict: the stored version is not that of `before`.
         """
         old, new = to_item(before), to_item(after)
+        added = new["pending"].keys() - old["pending"].keys()
+        # A clear may have removed the due time since `before` was read, and leaves the version alone. So whoever adds
+        # an event writes it again: the same value costs nothing, and without it nobody would look for the event.
+        rewritten = {"attention_at", "attention_shard"} if added else set()
         update = _Update()
         for name, value in new.items():
-            if name != "pending" and old.get(name) != value:
+            if name != "pending" and (old.get(name) != value or name in rewritten):
                 update.set((name,), value)
         for name in old.keys() - new.keys():
             update.remove((name,))
-        for key, event in new["pending"].items():
-            if key not in old["pending"]:
-                update.set(("pending", key), event)
+        for key in sorted(added):
+            update.set(("pending", key), new["pending"][key])
         self._update(_record_key(before.order_id), update, before.version)
 
     def clear(self, record: Record, event_ids: Collection[str]) -> None:
