@@ -1,0 +1,264 @@
+"""One payment, all the way, against the service that `make run` serves: `make demo`.
+
+It acts as everybody but the service: the frontend (with a token of its own making), the customer at the gateway's
+stand-in, and then an onlooker at the three subscribers and the payments table.
+"""
+
+import argparse
+import json
+import random
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import boto3
+import requests
+from boto3.dynamodb.conditions import Attr
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from rich.console import Console
+from rich.table import Table
+
+from sandbox import development
+
+RUN_DIR: Final = Path(__file__).parent.parent / ".run"
+AMOUNT_RUPEES: Final = "2500.00"
+SUBSCRIBERS: Final = ("job", "application", "notification")
+REQUEST_SECONDS: Final = 30
+"""A function's first start on a slow machine, with room."""
+PATIENCE_SECONDS: Final = 60
+"""How long the webhooks, and then the events, may take. Seconds are usual; cold starts of every function are not."""
+POLL_SECONDS: Final = 0.3
+
+
+class DemoError(Exception):
+    """The payment did not get through; the message says at which step, for a person to read."""
+
+
+class Service:
+    """The running service as the outside world reaches it."""
+
+    def __init__(self, endpoints: dict[str, Any]) -> None:
+        try:
+            self.api: str = endpoints["api"]
+            self.gateway: str = endpoints["razorpay"]
+            self._table_name: str = endpoints["table"]
+            self._inbox_names = inbox_tables(endpoints.get("subscribers", {}))
+            self._jwt_secret: str = endpoints["jwt_secret"]
+            self._aws = boto3.resource(
+                "dynamodb",
+                endpoint_url=endpoints["aws"],
+                region_name=endpoints["region"],
+                aws_access_key_id=endpoints.get("access_key_id", "test"),
+                aws_secret_access_key=endpoints.get("secret_access_key", "test"),
+                config=Config(connect_timeout=3, read_timeout=10, retries={"total_max_attempts": 2}),
+            )
+        except KeyError as error:
+            raise DemoError(f"endpoints.json has no {error}; stop `make run` and start it again") from error
+
+    def call(self, method: str, path: str, *, user_id: int, document: dict[str, Any] | None = None) -> dict[str, Any]:
+        """The service's answer to a signed-in user."""
+        token = development.token(user_id, secret=self._jwt_secret)
+        return self._answer(method, f"{self.api}/api/payments/{path}", document, {"Authorization": f"Bearer {token}"})
+
+    def control(self, method: str, path: str, document: dict[str, Any] | None = None) -> dict[str, Any]:
+        """The stand-in's answer."""
+        return self._answer(method, f"{self.gateway}/_control/{path}", document, {})
+
+    def record(self, order_id: str) -> dict[str, Any]:
+        """The payment as it is stored."""
+        table = self._aws.Table(self._table_name)
+        item = table.get_item(Key={"pk": f"order#{order_id}"}, ConsistentRead=True).get("Item")
+        if item is None:
+            raise DemoError(f"the table {self._table_name} has no record of {order_id}")
+        return item
+
+    def inbox(self, subscriber: str, order_id: str) -> list[dict[str, Any]]:
+        """What a subscriber has noted about the order."""
+        if subscriber not in self._inbox_names:
+            raise DemoError(f"the {subscriber} service is not deployed; stop `make run` and start it again")
+        # A scan is right for an inbox that one developer fills, and needs no knowledge of its keys.
+        found = self._aws.Table(self._inbox_names[subscriber]).scan(
+            FilterExpression=Attr("order_id").eq(order_id) & Attr("service").eq(subscriber), ConsistentRead=True
+        )
+        return found["Items"]
+
+    def _answer(
+        self, method: str, url: str, document: dict[str, Any] | None, headers: dict[str, str]
+    ) -> dict[str, Any]:
+        try:
+            answer = requests.request(method, url, json=document, headers=headers, timeout=REQUEST_SECONDS)
+        except requests.ConnectionError as error:
+            raise DemoError(f"nothing answers at {url}; start it with `make run`") from error
+        except requests.Timeout as error:
+            raise DemoError(f"{url} gave no answer in {REQUEST_SECONDS} s") from error
+        if not answer.ok:
+            raise DemoError(f"{method} {url} answered {answer.status_code}: {answer.text}")
+        document = answer.json()
+        if not isinstance(document, dict):
+            raise DemoError(f"{method} {url} answered with something unexpected: {answer.text}")
+        return document
+
+
+def inbox_tables(outputs: dict[str, str]) -> dict[str, str]:
+    """The subscribers' inbox tables: `JobInboxTableName` is that of `job`, `InboxTableName` that of all three."""
+    shared = outputs.get("InboxTableName")
+    named = {name: outputs.get(f"{name.capitalize()}InboxTableName", shared) for name in SUBSCRIBERS}
+    return {name: table for name, table in named.items() if table is not None}
+
+
+def demo(service: Service, console: Console) -> None:
+    """Take one payment and show each step.
+
+    Raises:
+        DemoError: it did not get through.
+    """
+    began = time.monotonic()
+    client_id, freelancer_id, job_id, application_id = (random.randrange(1, 10**9) for _ in range(4))  # noqa: S311 - ids nobody has to guess
+
+    _step(console, "The client accepts a proposal: the frontend creates an order")
+    order = service.call(
+        "POST",
+        "create-order/",
+        user_id=client_id,
+        document={
+            "job_id": job_id,
+            "application_id": application_id,
+            "client_id": client_id,
+            "freelancer_id": freelancer_id,
+            "amount": AMOUNT_RUPEES,
+        },
+    )
+    order_id: str = order["order_id"]
+    _facts(
+        console,
+        order=order_id,
+        amount=f"{_rupees(order['amount'])}  ({order['amount']} paise)",
+        status=order["status"],
+        payment_id=order["payment_id"],
+        application=application_id,
+    )
+
+    _step(console, "The client pays in Razorpay Checkout (the stand-in plays both)")
+    paid = service.control("POST", "pay", {"order_id": order_id, "method": "upi", "vpa": "success@razorpay"})
+    _facts(console, payment=paid["razorpay_payment_id"], signature=f"{paid['razorpay_signature'][:16]}…")
+
+    _step(console, "The frontend hands the signature to the service")
+    verified = service.call("POST", "verify/", user_id=client_id, document=paid)
+    _facts(console, answer=verified["message"])
+
+    _step(console, "Razorpay's webhooks confirm it")
+    payment = _wait(
+        console,
+        lambda: service.call("GET", f"{order_id}/", user_id=client_id),
+        until=lambda seen: seen["confirmed"] is True,
+        awaited="the webhooks to confirm the payment",
+    )
+    told = _wait(
+        console,
+        lambda: service.control("GET", f"events?order_id={order_id}"),
+        until=lambda seen: all(event["state"] == "delivered" for event in seen["events"]),
+        awaited="every webhook to be accepted",
+    )
+    for event in told["events"]:
+        answers = ", ".join(str(attempt["status"] or attempt["outcome"]) for attempt in event["attempts"])
+        console.print(f"  {event['event']:<20} event id {event['event_id']}   answered {answers}", highlight=False)
+    _facts(console, status=f"{payment['status']}, confirmed")
+
+    _step(console, "The other services learn of it, once each")
+    inboxes = _wait(
+        console,
+        lambda: {name: service.inbox(name, order_id) for name in SUBSCRIBERS},
+        until=lambda seen: all(seen.values()),
+        awaited="the three subscribers to note the payment",
+    )
+    _show_inboxes(console, inboxes)
+
+    _step(console, "What the payments table remembers")
+    record = service.record(order_id)
+    _show_history(console, record)
+    if not (record["status"] == "paid" and record["confirmed"] is True and not record["pending"]):
+        raise DemoError(f"the record of {order_id} is {record['status']} with {len(record['pending'])} events unsent")
+    console.print(f"\n[bold green]Paid, confirmed and told[/] [dim]in {time.monotonic() - began:.1f} s[/]")
+
+
+def _wait[T](console: Console, look: Callable[[], T], *, until: Callable[[T], bool], awaited: str) -> T:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    with console.status(f"Waiting for {awaited} …"):
+        while not until(seen := look()):
+            if time.monotonic() > deadline:
+                raise DemoError(
+                    f"waited {PATIENCE_SECONDS} s in vain for {awaited}; the logs that `make run` names say more"
+                )
+            time.sleep(POLL_SECONDS)
+    return seen
+
+
+def _show_inboxes(console: Console, inboxes: dict[str, list[dict[str, Any]]]) -> None:
+    table = Table("service", "event", "event id", "what it did", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for name, items in inboxes.items():
+        for item in items:
+            table.add_row(name, str(item["event"]), str(item["event_id"]), str(item.get("action", "")))
+    console.print(table)
+
+
+def _show_history(console: Console, record: dict[str, Any]) -> None:
+    table = Table("time", "what came in", "status", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for entry in record["history"]:
+        table.add_row(_local_time(entry["at"]), entry["what"], entry["status"])
+    console.print(table)
+    _facts(console, version=record["version"], pending_events=len(record["pending"]))
+
+
+def _step(console: Console, title: str) -> None:
+    console.print(f"\n[bold]{title}[/]")
+
+
+def _facts(console: Console, **facts: object) -> None:
+    for name, value in facts.items():
+        console.print(f"  {name.replace('_', ' '):<20} {value}", highlight=False, markup=False)
+
+
+def _rupees(paise: int) -> str:
+    return f"₹{paise // 100:,}.{paise % 100:02d}"
+
+
+def _local_time(instant: str) -> str:
+    """An ISO 8601 instant as the wall clock shows it; anything else as it is."""
+    with suppress(ValueError):
+        return datetime.fromisoformat(instant).replace(tzinfo=UTC).astimezone().strftime("%H:%M:%S")
+    return instant
+
+
+def main() -> int:
+    """Run the demonstration; 1 if anything is missing."""
+    parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
+    parser.add_argument("--run-dir", type=Path, default=RUN_DIR, help="of `make run`: holds endpoints.json")
+    file: Path = parser.parse_args().run_dir / "endpoints.json"
+    console = Console()
+    try:
+        endpoints = json.loads(file.read_text())
+    except FileNotFoundError:
+        console.print("Nothing is running: start it with `make run`, in another terminal.")
+        return 1
+    except ValueError:
+        console.print(f"{file} is damaged: stop `make run` and start it again.")
+        return 1
+    try:
+        demo(Service(endpoints), console)
+    except DemoError as error:
+        console.print("\n[bold red]✗[/] ", end="")
+        console.print(str(error), markup=False, highlight=False)
+        return 1
+    except (BotoCoreError, ClientError) as error:
+        console.print(f"\n[bold red]✗[/] The local cloud refused: {error}", highlight=False)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
