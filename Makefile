@@ -76,6 +76,12 @@ validate: .venvs/sam/.ready ## Lint the templates as SAM and CloudFormation woul
 	@$(SAM_RUN) validate --lint --template-file template.yaml --region ap-south-1
 	@$(SAM_RUN) validate --lint --template-file sandbox/subscribers.yaml --region ap-south-1
 
+# --- the service on this machine ------------------------------------------------------------------------------------
+
+.PHONY: run
+run: install ## Run the whole service on this machine, until Ctrl-C
+	@$(PY) -m sandbox.run
+
 .PHONY: clean
 clean: ## Remove every environment, build and run state
 	rm -rf .venv .venvs .aws-sam .run .build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

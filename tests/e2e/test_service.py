@@ -1,0 +1,54 @@
+"""The deployed service answers: routes, roles, secrets and the stand-in fit together."""
+
+import json
+import os
+from typing import Any
+
+import requests
+
+from sandbox.cloud.build import PROJECT
+from sandbox.cloud.service import LocalService
+from sandbox.development import JWT_SECRET, token
+
+CLIENT = 301
+
+
+def create_order(service: LocalService, application_id: int, *, slash: str = "/") -> requests.Response:
+    order: Any = {
+        "job_id": 101,
+        "application_id": application_id,
+        "client_id": CLIENT,
+        "freelancer_id": 401,
+        "amount": "2500.00",
+    }
+    url = f"{service.endpoints['api']}/api/payments/create-order{slash}"
+    return requests.post(url, json=order, headers={"Authorization": f"Bearer {token(CLIENT)}"}, timeout=20)
+
+
+def test_an_order_is_created_and_read_with_and_without_the_trailing_slash(local_service: LocalService) -> None:
+    created = create_order(local_service, 1)
+    again = create_order(local_service, 1, slash="")
+
+    assert (created.status_code, again.status_code) == (201, 200)
+    assert created.json()["order_id"] == again.json()["order_id"]
+    for slash in ("", "/"):
+        url = f"{local_service.endpoints['api']}/api/payments/{created.json()['order_id']}{slash}"
+        read = requests.get(url, headers={"Authorization": f"Bearer {token(CLIENT)}"}, timeout=20)
+        assert read.json()["amount"] == 250000
+
+
+def test_the_endpoints_file_tells_other_programs_where_everything_is(local_service: LocalService) -> None:
+    endpoints = json.loads(json.dumps(local_service.endpoints))
+
+    assert endpoints["jwt_secret"] == JWT_SECRET
+    assert endpoints["pids"]["run"] == os.getpid()
+    tables = local_service.cloud.client("dynamodb").list_tables()["TableNames"]
+    assert endpoints["table"] in tables
+    buses = [bus["Name"] for bus in local_service.cloud.client("events").list_event_buses()["EventBuses"]]
+    assert endpoints["bus"] in buses
+
+
+def test_nothing_of_the_build_is_outside_the_build_folder(local_service: LocalService) -> None:
+    assert local_service.outputs
+    assert (PROJECT / ".build/local/out/template.yaml").exists()
+    assert not list((PROJECT / ".build/local").glob("sam-*"))
