@@ -5,6 +5,7 @@ from itertools import batched
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as Unreachable
 
 from payments.core.errors import BusUnavailable
 from payments.core.events import SOURCE
@@ -55,7 +56,7 @@ class Bus:
                 if status >= _SERVER_ERROR or code == "ThrottlingException":
                     raise BusUnavailable(code) from error
                 raise
-            except HTTPClientError as error:
+            except (HTTPClientError, Unreachable) as error:  # two families in botocore, for reading and connecting
                 raise BusUnavailable(type(error).__name__) from error
             # The entries come back in the order they were sent ("PutEvents", response elements).
             for (key, _), entry in zip(batch, answer["Entries"], strict=True):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as Unreachable
 
 from payments.core.attention import is_open, shard
 from payments.core.errors import StorageConflict, TableUnavailable
@@ -191,7 +192,8 @@ def _translate(error: ClientError | BotoCoreError) -> NoReturn:
             raise StorageConflict("The condition of the write did not hold.") from error
         if code in _THROTTLED or status >= _SERVER_ERROR:
             raise TableUnavailable(code) from error
-    if isinstance(error, HTTPClientError):
+    # Two families in botocore: a connect timeout is not an HTTPClientError, a read timeout is.
+    if isinstance(error, HTTPClientError | Unreachable):
         raise TableUnavailable(type(error).__name__) from error
     # Anything else (no permission, no such table, a malformed request) is a mistake of ours that waiting does not cure.
     raise error
