@@ -3,7 +3,7 @@
 import hashlib
 import io
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -60,16 +60,23 @@ def with_uploaded_artefacts(path: Path, upload: Callable[[bytes], str]) -> dict[
     """
     template = read_template(path)
     uploaded: dict[Path, str] = {}
-    for resource in template["Resources"].values():
-        property_name = ARTEFACTS.get(resource["Type"])
-        location = resource.get("Properties", {}).get(property_name)
+    for properties, property_name in _artefact_properties(template):
+        location = properties.get(property_name)
         if not isinstance(location, str) or location.startswith("s3://"):
             continue
         folder = (path.parent / location).resolve()
         if folder not in uploaded:
             uploaded[folder] = upload(archive_of(folder))
-        resource["Properties"][property_name] = uploaded[folder]
+        properties[property_name] = uploaded[folder]
     return template
+
+
+def _artefact_properties(template: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
+    """Everywhere a local folder may be named: (properties, name of the property)."""
+    for resource in template["Resources"].values():
+        if resource["Type"] in ARTEFACTS:
+            yield resource.get("Properties", {}), ARTEFACTS[resource["Type"]]
+    yield template.get("Globals", {}).get("Function", {}), "CodeUri"
 
 
 def archive_of(folder: Path) -> bytes:

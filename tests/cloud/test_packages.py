@@ -42,6 +42,7 @@ def test_local_folders_are_uploaded_once_each_and_the_rest_of_the_template_is_ke
     template = tmp_path / "template.yaml"
     template.write_text(
         """
+Globals: {Function: {CodeUri: f}}
 Resources:
   A: {Type: AWS::Serverless::Function, Properties: {CodeUri: f, Role: !GetAtt R.Arn}}
   B: {Type: AWS::Serverless::Function, Properties: {CodeUri: f}}
@@ -56,11 +57,13 @@ Resources:
         uploads.append(archive)
         return "s3://here/it-is"
 
-    resources = with_uploaded_artefacts(template, upload)["Resources"]
+    packaged = with_uploaded_artefacts(template, upload)
+    resources = packaged["Resources"]
 
     assert len(uploads) == 1
     assert resources["A"]["Properties"] == {"CodeUri": "s3://here/it-is", "Role": {"Fn::GetAtt": ["R", "Arn"]}}
     assert resources["B"]["Properties"]["CodeUri"] == "s3://here/it-is"
+    assert packaged["Globals"]["Function"]["CodeUri"] == "s3://here/it-is"
     assert resources["C"]["Properties"]["CodeUri"] == "s3://bucket/key"
     assert resources["Q"]["Properties"]["PolicyDocument"] == {"Version": "2012-10-17", "X": {"Fn::Sub": "${A}-x"}}
 

@@ -39,6 +39,7 @@ from ministack.core import lambda_runtime as ministack_runtime
 from ministack.services import lambda_svc
 
 INIT_LIMIT_SECONDS = 10  # AWS's limit of the init phase
+KEPT_ARCHIVES = 40  # some ten deployments: a change in the layer alone leaves 20 MB behind
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ def install(settings):
 
     ConfiguredEnvironment.settings = settings
     settings.unpacked.mkdir(parents=True, exist_ok=True)
+    forget_old_archives(settings.unpacked)
     stock_worker_class = ministack_runtime._worker_class_for
 
     def worker_class(config):
@@ -226,6 +228,13 @@ def unpack(archive, folder):
             shutil.rmtree(scratch)
     destination.touch()
     return destination
+
+
+def forget_old_archives(folder):
+    """Remove all but the archives used last."""
+    by_use = sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in by_use[KEPT_ARCHIVES:]:
+        shutil.rmtree(path, ignore_errors=True)  # another emulator may be removing it, too
 
 
 class RuntimeApi(socketserver.ThreadingTCPServer):
