@@ -1,0 +1,360 @@
+"""Makes `events/`: an invocation event per function and case, as API Gateway's REST proxy sends it (payload 1.0).
+
+    python -m sandbox.events
+
+For `sam local invoke -e`, and as the fixtures of the handler tests. The output never changes by itself: the times are
+fixed, the tokens expire in 2100 and everything is signed with the documented secrets of `sandbox/development.py`. The
+events tell one story: user 42 orders, pays 499.50, and gets it back in two refunds. verify, get and webhook need the
+record that create-order makes; where there is none, they show what becomes of an unknown order.
+"""
+
+import base64
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from sandbox import development
+from sandbox.gateway import signatures, webhooks
+from sandbox.gateway.entities import Customer, Failure, Instrument, Order, Payment, Refund
+
+FOLDER: Final = Path(__file__).parents[1] / "events"
+
+CLIENT: Final = 42
+FREELANCER: Final = 77
+SOMEBODY_ELSE: Final = 43
+ORDER_ID: Final = "order_DESlLckIVRkHWj"
+UNKNOWN_ORDER_ID: Final = "order_DESxiijbl9xjDB"
+PAYMENT_ID: Final = "pay_DESlfW9H8K9uqM"
+FAILED_PAYMENT_ID: Final = "pay_DESp9bgForNoUd"
+FIRST_REFUND_ID: Final = "rfnd_FS8TWyPrCsa0OB"
+LAST_REFUND_ID: Final = "rfnd_FP8QHiV938haTz"
+OFFER: Final[Mapping[str, Any]] = {
+    "job_id": 11,
+    "application_id": 12,
+    "client_id": CLIENT,
+    "freelancer_id": FREELANCER,
+    "amount": 499.50,
+}
+AMOUNT_MINOR: Final = 49950
+FIRST_REFUND_MINOR: Final = 10000
+FORGED_WITH: Final = "not-the-webhook-secret"
+
+CUSTOMER: Final = Customer()
+"""Made-up personal data, of which nothing may reach a log, an answer, the table or the bus."""
+BANK: Final = "HDFC"
+VPA: Final = "gaurav.kumar@upi"
+PERSONAL: Final = (CUSTOMER.email, CUSTOMER.contact, CUSTOMER.name, VPA, "0125836177", "4827433", "Café")
+
+_ORDERED_AT: Final = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
+ORDERED_AT: Final = int(_ORDERED_AT.timestamp())
+_FAILED_AT: Final = ORDERED_AT + 45
+_PAID_AT: Final = ORDERED_AT + 67
+_REFUNDED_AT: Final = ORDERED_AT + 86400
+# Until 2100, so that the committed events work for as long as anyone may try them.
+_TOKEN_HOURS: Final = 24 * 365 * 74
+
+_CREATE_ORDER: Final = "/api/payments/create-order"
+_VERIFY: Final = "/api/payments/verify"
+_GET: Final = "/api/payments/{order_id}"
+_WEBHOOK: Final = "/api/payments/webhook"
+
+
+def token(user_id: int) -> str:
+    """The access token of a user in these events."""
+    return development.token(user_id, now=_ORDERED_AT, lifetime_hours=_TOKEN_HOURS)
+
+
+def api_event(  # noqa: PLR0913 - the parts of one HTTP request
+    method: str,
+    route: str,
+    path: str,
+    *,
+    headers: Mapping[str, str],
+    body: str | None = None,
+    is_base64: bool = False,
+    path_parameters: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """The event of one request.
+
+    Args:
+        method: GET or POST.
+        route: the API's resource, such as `/api/payments/{order_id}`.
+        path: as it was called, with or without a trailing slash.
+        headers: in the case in which they were sent; a REST API keeps it.
+        body: text, or base64.
+        is_base64: which of the two.
+        path_parameters: the route's placeholders.
+    """
+    sent = {
+        "Accept": "*/*",
+        "Host": "abcdefghij.execute-api.ap-south-1.amazonaws.com",
+        "X-Amzn-Trace-Id": "Root=1-69a40608-0123456789abcdef01234567",
+        "X-Forwarded-For": "203.0.113.7",
+        "X-Forwarded-Port": "443",
+        "X-Forwarded-Proto": "https",
+        **headers,
+    }
+    agent = next((value for name, value in sent.items() if name.lower() == "user-agent"), None)
+    return {
+        "resource": route,
+        "path": path,
+        "httpMethod": method,
+        "headers": sent,
+        "multiValueHeaders": {name: [value] for name, value in sent.items()},
+        "queryStringParameters": None,
+        "multiValueQueryStringParameters": None,
+        "pathParameters": None if path_parameters is None else dict(path_parameters),
+        "stageVariables": None,
+        "requestContext": {
+            "resourceId": "a1b2c3",
+            "resourcePath": route,
+            "httpMethod": method,
+            "extendedRequestId": "AbCdEfGhIjKlMnO=",
+            "requestTime": "01/Mar/2026:09:30:00 +0000",
+            "path": f"/{development.STAGE}{path}",
+            "accountId": "123456789012",
+            "protocol": "HTTP/1.1",
+            "stage": development.STAGE,
+            "domainPrefix": "abcdefghij",
+            "requestTimeEpoch": ORDERED_AT * 1000,
+            "requestId": "c6af9ac6-7b61-11e6-9a41-93e8deadbeef",
+            "identity": {
+                "cognitoIdentityPoolId": None,
+                "accountId": None,
+                "cognitoIdentityId": None,
+                "caller": None,
+                "sourceIp": "203.0.113.7",
+                "principalOrgId": None,
+                "accessKey": None,
+                "cognitoAuthenticationType": None,
+                "cognitoAuthenticationProvider": None,
+                "userArn": None,
+                "userAgent": agent,
+                "user": None,
+            },
+            "domainName": "abcdefghij.execute-api.ap-south-1.amazonaws.com",
+            "apiId": "abcdefghij",
+        },
+        "body": body,
+        "isBase64Encoded": is_base64,
+    }
+
+
+def from_frontend(route: str, document: Mapping[str, Any], *, user_id: int | None = CLIENT) -> dict[str, Any]:
+    """A POST of the frontend, with the user's token unless there is none."""
+    headers = {"Content-Type": "application/json", "Origin": "http://localhost:3000", "User-Agent": "Mozilla/5.0"}
+    if user_id is not None:
+        headers["Authorization"] = f"Bearer {token(user_id)}"
+    return api_event("POST", route, f"{route}/", headers=headers, body=json.dumps(document))
+
+
+def reading(order_id: str, *, user_id: int = CLIENT, slash: bool = True) -> dict[str, Any]:
+    """A GET of the frontend; its headers are in lower case, as HTTP/2 has them."""
+    return api_event(
+        "GET",
+        _GET,
+        f"/api/payments/{order_id}{'/' if slash else ''}",
+        headers={"authorization": f"Bearer {token(user_id)}", "user-agent": "Mozilla/5.0"},
+        path_parameters={"order_id": order_id},
+    )
+
+
+def from_razorpay(
+    body: bytes, *, secret: str = development.RAZORPAY_WEBHOOK_SECRET, as_base64: bool = False
+) -> dict[str, Any]:
+    """A delivery of Razorpay's, signed over its raw bytes; base64 is what a binary media type would make of it."""
+    signature = signatures.of_webhook(secret, body)
+    return api_event(
+        "POST",
+        _WEBHOOK,
+        f"{_WEBHOOK}/",
+        headers={
+            "Accept-Encoding": "gzip",
+            "Content-Type": "application/json",
+            "Request-Id": "Rp71ZiqdEWusLa",
+            "User-Agent": "Razorpay-Webhook/v1",
+            "X-Razorpay-Event-Id": "Rp71ZiqdEWusLa",
+            ("x-razorpay-signature" if as_base64 else "X-Razorpay-Signature"): signature,
+        },
+        body=base64.b64encode(body).decode() if as_base64 else body.decode(),
+        is_base64=as_base64,
+    )
+
+
+def checkout(order_id: str = ORDER_ID, payment_id: str = PAYMENT_ID) -> dict[str, Any]:
+    """What Checkout hands to the browser after a successful payment."""
+    return {
+        "razorpay_order_id": order_id,
+        "razorpay_payment_id": payment_id,
+        "razorpay_signature": signatures.of_checkout(development.RAZORPAY_KEY_SECRET, order_id, payment_id),
+    }
+
+
+def webhook_body(event: str, *, refund: str | None = None) -> bytes:
+    """The body of one of the story's webhooks, in the shape that was measured.
+
+    Args:
+        event: Razorpay's name of it.
+        refund: the refund's id, for the refund events.
+    """
+    payment = _failed_payment() if event == "payment.failed" else _payment(event)
+    returned = None
+    if refund is not None:
+        last = refund == LAST_REFUND_ID
+        amount = AMOUNT_MINOR - FIRST_REFUND_MINOR if last else FIRST_REFUND_MINOR
+        payment.amount_refunded = AMOUNT_MINOR if last else FIRST_REFUND_MINOR
+        payment.status = "refunded" if last else "captured"
+        notes = {"comment": "Customer Notes for Webhooks."}
+        returned = Refund(refund, PAYMENT_ID, amount, "INR", notes, None, "normal", _REFUNDED_AT + 600 * last)
+    order = Order(
+        ORDER_ID,
+        AMOUNT_MINOR,
+        "INR",
+        "local-1",
+        {"service": "payment-service"},
+        captures_automatically=True,
+        created_at=ORDERED_AT,
+        status="paid",
+        amount_paid=AMOUNT_MINOR,
+        attempts=1,
+    )
+    created_at = payment.created_at + 5 if returned is None else returned.created_at + 6
+    return webhooks.body(event, payment, order, returned, created_at)
+
+
+def unroundtrippable(body: bytes) -> bytes:
+    """The same message with text that no JSON writer reproduces byte for byte: raw UTF-8 beside an escaped slash."""
+    return body.replace(b'"description":null', '"description":"Café \\/ na\\u00efve"'.encode(), 1)
+
+
+def _payment(event: str) -> Payment:
+    captured = event != "payment.authorized"
+    return Payment(
+        PAYMENT_ID,
+        ORDER_ID,
+        AMOUNT_MINOR,
+        "INR",
+        "captured" if captured else "authorized",
+        Instrument("netbanking", bank=BANK),
+        CUSTOMER,
+        None,
+        {},
+        {"bank_transaction_id": "0125836177"},
+        created_at=_PAID_AT,
+        captured=captured,
+        fee=1179 if captured else None,
+        tax=180 if captured else None,
+    )
+
+
+def _failed_payment() -> Payment:
+    return Payment(
+        FAILED_PAYMENT_ID,
+        ORDER_ID,
+        AMOUNT_MINOR,
+        "INR",
+        "failed",
+        Instrument("upi", vpa=VPA),
+        CUSTOMER,
+        None,
+        {},
+        {"rrn": "4827433"},
+        created_at=_FAILED_AT,
+        failure=Failure(
+            "BAD_REQUEST_ERROR",
+            f"Payment from {VPA} was not completed.",
+            "customer",
+            "payment_authentication",
+            "payment_cancelled",
+        ),
+    )
+
+
+def _compact(document: Mapping[str, Any]) -> bytes:
+    return json.dumps(document, separators=(",", ":")).encode()
+
+
+def _settlement() -> bytes:
+    entity = {"id": "setl_Rf8uva1MU98B4l", "entity": "settlement", "amount": 48591, "status": "processed"}
+    entity |= {"fees": 1179, "tax": 180, "utr": "AXISCN1153863727", "created_at": _REFUNDED_AT}
+    return _compact(
+        {
+            "entity": "event",
+            "account_id": webhooks.ACCOUNT_ID,
+            "event": "settlement.processed",
+            "contains": ["settlement"],
+            "payload": {"settlement": {"entity": entity}},
+            "created_at": _REFUNDED_AT,
+        }
+    )
+
+
+def _unusable() -> bytes:
+    """Razorpay's signature over a payment without an amount: nothing that it sends, and nothing we can use."""
+    return _compact(
+        {
+            "entity": "event",
+            "account_id": webhooks.ACCOUNT_ID,
+            "event": "payment.captured",
+            "contains": ["payment"],
+            "payload": {"payment": {"entity": {"id": PAYMENT_ID, "order_id": ORDER_ID, "email": CUSTOMER.email}}},
+            "created_at": _PAID_AT + 5,
+        }
+    )
+
+
+def events() -> dict[str, dict[str, Any]]:
+    """Every event by the name of its file."""
+    authorized = webhook_body("payment.authorized")
+    captured = webhook_body("payment.captured")
+    first_refund = webhook_body("refund.processed", refund=FIRST_REFUND_ID)
+    bad_fields = {**OFFER, "job_id": "11", "client_id": True, "amount": 499.505, "discount": 1}
+    del bad_fields["freelancer_id"]
+    wrong_signature = {**checkout(), "razorpay_signature": "0" * 64}
+    return {
+        "create-order": from_frontend(_CREATE_ORDER, OFFER),
+        "create-order-string-amount": from_frontend(_CREATE_ORDER, {**OFFER, "amount": "499.50", "currency": "INR"}),
+        "create-order-bad-fields": from_frontend(_CREATE_ORDER, bad_fields),
+        "create-order-another-client": from_frontend(_CREATE_ORDER, OFFER, user_id=SOMEBODY_ELSE),
+        "create-order-no-token": from_frontend(_CREATE_ORDER, OFFER, user_id=None),
+        "verify": from_frontend(_VERIFY, checkout()),
+        "verify-wrong-signature": from_frontend(_VERIFY, wrong_signature),
+        "verify-unknown-order": from_frontend(_VERIFY, checkout(UNKNOWN_ORDER_ID)),
+        "get": reading(ORDER_ID, slash=False),
+        "get-trailing-slash": reading(ORDER_ID),
+        "webhook-payment-authorized": from_razorpay(authorized),
+        "webhook-payment-captured": from_razorpay(captured),
+        "webhook-payment-captured-base64": from_razorpay(unroundtrippable(captured), as_base64=True),
+        "webhook-payment-failed": from_razorpay(webhook_body("payment.failed")),
+        "webhook-order-paid": from_razorpay(webhook_body("order.paid")),
+        "webhook-refund-created": from_razorpay(webhook_body("refund.created", refund=FIRST_REFUND_ID)),
+        "webhook-refund-processed-part": from_razorpay(first_refund),
+        "webhook-refund-processed-full": from_razorpay(webhook_body("refund.processed", refund=LAST_REFUND_ID)),
+        "webhook-previous-secret": from_razorpay(authorized, secret=development.RAZORPAY_WEBHOOK_SECRET_PREVIOUS),
+        "webhook-forged": from_razorpay(captured, secret=FORGED_WITH),
+        "webhook-ignored": from_razorpay(_settlement()),
+        "webhook-unusable": from_razorpay(_unusable()),
+    }
+
+
+def files() -> dict[str, str]:
+    """The text of every file in `events/`, by its name."""
+    return {f"{name}.json": json.dumps(event, indent=2) + "\n" for name, event in events().items()}
+
+
+def main() -> None:
+    """Writes the files, and removes those that are no longer made."""
+    FOLDER.mkdir(exist_ok=True)
+    made = files()
+    for stale in FOLDER.glob("*.json"):
+        if stale.name not in made:
+            stale.unlink()
+    for name, text in made.items():
+        (FOLDER / name).write_text(text, encoding="utf-8")
+    print(f"{len(made)} events in {FOLDER.name}/")
+
+
+if __name__ == "__main__":
+    main()
