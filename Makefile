@@ -82,6 +82,10 @@ validate: .venvs/sam/.ready ## Lint the templates as SAM and CloudFormation woul
 run: install ## Run the whole service on this machine, until Ctrl-C
 	@$(PY) -m sandbox.run
 
+.PHONY: demo
+demo: .venv/.ready ## Take one payment all the way, while `make run` runs
+	@$(PY) -m sandbox.demo
+
 .PHONY: clean
 clean: ## Remove every environment, build and run state
 	rm -rf .venv .venvs .aws-sam .run .build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
