@@ -14,6 +14,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import boto3
 import requests
@@ -59,6 +60,9 @@ class Service:
             )
         except KeyError as error:
             raise DemoError(f"endpoints.json has no {error}; stop `make run` and start it again") from error
+        if urlsplit(self.gateway).hostname != "127.0.0.1":
+            # Only the stand-in has a customer to play; nothing here may send its requests to the real gateway.
+            raise DemoError(f"the service talks to {self.gateway}, not to the stand-in: start it without keys in .env")
 
     def call(self, method: str, path: str, *, user_id: int, document: dict[str, Any] | None = None) -> dict[str, Any]:
         """The service's answer to a signed-in user."""
