@@ -82,3 +82,24 @@ def test_an_archive_is_deployed_and_keeps_events(patched: Deployed) -> None:
 def test_the_stock_emulator_still_refuses_archives(stock: Deployed) -> None:
     with pytest.raises(DeploymentError, match="AWS::Events::Archive"):
         stock.cloud.deploy(FIXTURE / "archive.yaml", "archive")
+
+
+def published(deployed: Deployed, *sources: str) -> tuple[str | None, Any]:
+    """What becomes of events with these sources, put by a function that may use the source "test" only."""
+    entry = {"EventBusName": deployed.outputs["BusName"], "DetailType": "published", "Detail": "{}"}
+    return deployed.invoke("Publish", {"entries": [{**entry, "Source": source} for source in sources]})
+
+
+def test_a_role_limited_to_one_source_may_publish_under_it_and_under_no_other(patched: Deployed) -> None:
+    assert published(patched, "test") == (None, 0)
+    for sources in (["other"], ["test", "other"]):
+        kind, document = published(patched, *sources)
+        assert kind == "Unhandled"
+        assert "AccessDenied" in document["errorType"] + document["errorMessage"]
+
+
+def test_the_stock_emulator_still_does_not_know_an_events_source_in_a_policy(stock: Deployed) -> None:
+    kind, document = published(stock, "test")
+
+    assert kind == "Unhandled"
+    assert "not authorized to perform: events:PutEvents" in document["errorMessage"]

@@ -8,6 +8,7 @@ when a new version of ministack makes one fail, that patch can go.
 from sandbox.cloud.emulator.patches import (
     condition_joins,
     event_archives,
+    event_condition_keys,
     function_errors,
     gateway_responses,
     mock_integrations,
@@ -25,6 +26,7 @@ PATCHES = (
     rule_delivery,
     secret_references,
     event_archives,
+    event_condition_keys,
 )
 
 
