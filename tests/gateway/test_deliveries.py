@@ -1,5 +1,4 @@
 from collections import Counter
-from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -113,10 +112,10 @@ def test_the_waits_are_the_measured_ones_scaled(gateway: Gateway) -> None:
         gateway.control("PUT", "webhook", {"url": receiver.url})
         gateway.try_to_pay(gateway.order()["id"], outcome="failure")
         arrivals = receiver.wait_for(5)
-    waits = [later.at - earlier.at for earlier, later in pairwise(arrivals)]
-    # payment.failed skips the rung at 0.23 s; this stand-in runs a hundred times faster. A busy machine may be late.
-    for wait, measured in zip(waits, [0.061, 0.130, 0.204, 0.428], strict=True):
-        assert wait == pytest.approx(measured, abs=0.05)
+    # payment.failed skips the rung at 0.23 s; this stand-in runs a hundred times faster. Never early; late on a busy
+    # machine.
+    for arrival, rung in zip(arrivals[1:], [0.061, 0.191, 0.395, 0.823], strict=True):
+        assert rung <= arrival.at - arrivals[0].at < rung + 0.5
 
 
 def test_an_answer_after_five_seconds_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
