@@ -1,0 +1,26 @@
+"""The project's templates, as written and as SAM transforms them."""
+
+from typing import Any
+
+import pytest
+
+from sandbox.cloud.packages import read_template
+from tests.template.transform import PROJECT, Resources, transformed
+
+
+@pytest.fixture(scope="session")
+def written() -> dict[str, Any]:
+    """template.yaml."""
+    return read_template(PROJECT / "template.yaml")
+
+
+@pytest.fixture(scope="session")
+def service() -> Resources:
+    """The resources of template.yaml."""
+    return transformed(PROJECT / "template.yaml", "Stage=staging", "CorsOrigin=https://app.example.com")
+
+
+@pytest.fixture(scope="session")
+def subscribers() -> Resources:
+    """The resources of sandbox/subscribers.yaml."""
+    return transformed(PROJECT / "sandbox/subscribers.yaml", "EventBusName=payments-staging")

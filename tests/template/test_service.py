@@ -1,0 +1,302 @@
+"""template.yaml: what the emulator cannot enforce, and what a later edit could lose without a test noticing."""
+
+import json
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from payments.adapters.http import PROBLEMS
+from payments.core.events import SOURCE
+from tests.template.transform import PROJECT, parameters_in, transformed
+
+TABLE = {"Fn::GetAtt": ["PaymentsTable", "Arn"]}
+BUS = {"Fn::GetAtt": ["PaymentsBus", "Arn"]}
+
+
+def secret(condition: str, resource: str, parameter: str) -> Any:
+    """The stack's own secret, or the one it was given."""
+    return {"Fn::If": [condition, {"Fn::GetAtt": [resource, "Id"]}, {"Ref": parameter}]}
+
+
+API_KEYS = secret("CreateApiKeysSecret", "ApiKeysSecret", "RazorpayApiSecretArn")
+WEBHOOK = secret("CreateWebhookSecret", "WebhookSecret", "WebhookSecretArn")
+JWT = secret("CreateJwtSecret", "JwtSecret", "JwtSecretArn")
+
+# Per function: which actions on what, and nothing else.
+GRANTED: dict[str, list[tuple[set[str], list[Any]]]] = {
+    "CreateOrderFunction": [
+        ({"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"}, [TABLE]),
+        ({"secretsmanager:GetSecretValue"}, [API_KEYS, JWT]),
+    ],
+    "VerifyFunction": [
+        ({"dynamodb:GetItem", "dynamodb:UpdateItem"}, [TABLE]),
+        ({"secretsmanager:GetSecretValue"}, [API_KEYS, JWT]),
+    ],
+    "WebhookFunction": [
+        ({"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"}, [TABLE]),
+        ({"events:PutEvents"}, [BUS]),
+        ({"secretsmanager:GetSecretValue"}, [WEBHOOK]),
+    ],
+}
+# Seconds within which the caller is promised an answer.
+PROMISED = {"CreateOrderFunction": 20, "VerifyFunction": 10, "WebhookFunction": 5}
+ROUTES = {
+    ("post", "/api/payments/create-order"): "CreateOrderFunction",
+    ("post", "/api/payments/verify"): "VerifyFunction",
+    ("get", "/api/payments/{order_id}"): "VerifyFunction",
+    ("post", "/api/payments/webhook"): "WebhookFunction",
+}
+FUNCTIONS = sorted(GRANTED)
+
+
+def statements(service: Any, function: str) -> list[dict[str, Any]]:
+    (policy,) = service.by_id[f"{function}Role"]["Properties"]["Policies"]
+    listed: list[dict[str, Any]] = policy["PolicyDocument"]["Statement"]
+    return listed
+
+
+def as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+# --- API --------------------------------------------------------------------------------------------------------------
+
+
+def test_the_routes_are_the_published_ones_each_on_the_live_alias_of_its_function(service: Any) -> None:
+    paths = service.the("AWS::ApiGateway::RestApi")["Body"]["paths"]
+    routes = {
+        (method, path): operation["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"]
+        for path, methods in paths.items()
+        for method, operation in methods.items()
+        if method != "options"
+    }
+    assert {route: f"${{{function}Aliaslive}}" for route, function in ROUTES.items()} == {
+        route: uri.split("/functions/")[1].removesuffix("/invocations") for route, uri in routes.items()
+    }
+
+
+def test_no_path_ends_in_a_slash_since_a_rest_api_serves_both_forms_of_one_that_does_not(service: Any) -> None:
+    assert not [p for p in service.the("AWS::ApiGateway::RestApi")["Body"]["paths"] if p.endswith("/")]
+    assert not service.of_type("AWS::ApiGatewayV2::Api")
+
+
+def test_there_is_one_stage_and_every_method_is_throttled_the_webhook_apart(service: Any) -> None:
+    stage = service.the("AWS::ApiGateway::Stage")
+    assert stage["StageName"] == {"Ref": "Stage"}
+    limits = {(s["ResourcePath"], s["HttpMethod"]): s["ThrottlingRateLimit"] for s in stage["MethodSettings"]}
+    assert limits == {
+        ("/*", "*"): {"Ref": "ApiRateLimit"},
+        ("/~1api~1payments~1webhook", "POST"): {"Ref": "WebhookRateLimit"},
+    }
+
+
+def test_browsers_of_the_configured_origin_may_send_a_token_and_json(service: Any) -> None:
+    for path, methods in service.the("AWS::ApiGateway::RestApi")["Body"]["paths"].items():
+        answer = methods["options"]["x-amazon-apigateway-integration"]["responses"]["default"]["responseParameters"]
+        assert answer["method.response.header.Access-Control-Allow-Origin"] == {"Fn::Sub": "'${CorsOrigin}'"}, path
+        assert answer["method.response.header.Access-Control-Allow-Headers"] == "'Authorization,Content-Type'"
+
+
+# --- Gateway responses ------------------------------------------------------------------------------------------------
+
+STATUS_AND_CODE = {
+    "MISSING_AUTHENTICATION_TOKEN": (404, "not_found"),
+    "RESOURCE_NOT_FOUND": (404, "not_found"),
+    "DEFAULT_4XX": (404, "not_found"),
+    "BAD_REQUEST_BODY": (400, "malformed_request"),
+    "BAD_REQUEST_PARAMETERS": (400, "malformed_request"),
+    "ACCESS_DENIED": (403, "forbidden"),
+    "REQUEST_TOO_LARGE": (413, "too_large"),
+    "UNSUPPORTED_MEDIA_TYPE": (415, "unsupported_media_type"),
+    "THROTTLED": (429, "too_many_requests"),
+    "DEFAULT_5XX": (500, "internal_error"),
+    "INTEGRATION_FAILURE": (503, "temporarily_unavailable"),
+    "INTEGRATION_TIMEOUT": (503, "temporarily_unavailable"),
+}
+
+
+@pytest.fixture
+def gateway_responses(service: Any) -> dict[str, Any]:
+    responses: dict[str, Any] = service.the("AWS::ApiGateway::RestApi")["Body"]["x-amazon-apigateway-gateway-responses"]
+    return responses
+
+
+def test_what_api_gateway_answers_itself_is_listed_here(gateway_responses: dict[str, Any]) -> None:
+    assert set(gateway_responses) == set(STATUS_AND_CODE)
+
+
+@pytest.mark.parametrize("kind", STATUS_AND_CODE)
+def test_a_gateway_response_is_a_problem_document(gateway_responses: dict[str, Any], kind: str) -> None:
+    status, code = STATUS_AND_CODE[kind]
+    response = gateway_responses[kind]
+    assert int(response["statusCode"]) == status
+    # API Gateway uses the application/json template whatever the caller accepts.
+    ((media_type, template),) = response["responseTemplates"].items()
+    assert media_type == "application/json"
+    problem = json.loads(template)
+    assert problem.pop("detail")
+    assert problem == {
+        "type": f"urn:payment-service:problem:{code}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "code": code,
+        "request_id": "$context.requestId",
+    }
+    headers = {
+        name.removeprefix("gatewayresponse.header."): value for name, value in response["responseParameters"].items()
+    }
+    assert headers["Content-Type"] == "'application/problem+json'"
+    assert headers["Cache-Control"] == "'no-store'"
+    assert headers["Access-Control-Allow-Origin"] == {"Fn::Sub": "'${CorsOrigin}'"}
+    assert ("Retry-After" in headers) == (status in {429, 503})
+
+
+@pytest.mark.parametrize("kind", STATUS_AND_CODE)
+def test_a_gateway_response_says_the_same_as_the_functions_do_under_its_code(
+    gateway_responses: dict[str, Any], kind: str
+) -> None:
+    problem = json.loads(gateway_responses[kind]["responseTemplates"]["application/json"])
+    of_the_functions = {row.code: row for row in PROBLEMS.values()}
+    if problem["code"] in of_the_functions:
+        assert problem["status"] == of_the_functions[problem["code"]].status
+
+
+# --- Functions --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_may_do_what_it_does_and_nothing_else(service: Any, function: str) -> None:
+    granted = [(set(as_list(s["Action"])), as_list(s["Resource"])) for s in statements(service, function)]
+    assert granted == GRANTED[function]
+
+
+def test_only_events_of_the_payment_service_may_be_published(service: Any) -> None:
+    (publish,) = [s for s in statements(service, "WebhookFunction") if s["Action"] == "events:PutEvents"]
+    assert publish["Condition"] == {"StringEquals": {"events:source": SOURCE}}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_is_told_of_the_secrets_it_may_read(service: Any, function: str) -> None:
+    told = service.by_id[function]["Properties"]["Environment"]["Variables"]["SECRET_IDS"]
+    (read,) = [s for s in statements(service, function) if s["Action"] == "secretsmanager:GetSecretValue"]
+    assert (told["Fn::Join"][1] if "Fn::Join" in told else [told]) == as_list(read["Resource"])
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_gives_up_before_the_promised_answer_is_due(service: Any, function: str) -> None:
+    assert service.by_id[function]["Properties"]["Timeout"] < PROMISED[function]
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_runs_python_3_13_with_the_layer_on_the_chosen_processor(service: Any, function: str) -> None:
+    properties = service.by_id[function]["Properties"]
+    (layer,) = service.of_type("AWS::Lambda::LayerVersion")
+    assert properties["Runtime"] == "python3.13"
+    assert properties["Handler"] == "app.lambda_handler"
+    assert properties["Architectures"] == [{"Ref": "Architecture"}]
+    assert properties["Layers"] == [{"Ref": layer}]
+
+
+def test_the_layer_is_built_for_the_processor_of_the_functions(written: dict[str, Any]) -> None:
+    layer = written["Resources"]["SharedLayer"]
+    assert layer["Metadata"] == {"BuildMethod": "python3.13", "BuildArchitecture": {"Ref": "Architecture"}}
+    assert written["Parameters"]["Architecture"]["Default"] == "arm64"
+
+
+# --- Publishing -------------------------------------------------------------------------------------------------------
+
+
+def test_every_function_is_published_under_the_alias_live_whatever_of_it_changes(written: dict[str, Any]) -> None:
+    assert written["Globals"]["Function"]["AutoPublishAlias"] == "live"
+    for function in FUNCTIONS:
+        assert written["Resources"][function]["Properties"]["AutoPublishAliasAllProperties"] is True
+    assert written["Resources"]["SharedLayer"]["Properties"]["PublishLambdaVersion"] is True
+
+
+def test_a_change_of_the_layer_alone_publishes_every_function(service: Any, tmp_path: Path) -> None:
+    changed = tmp_path / "template.yaml"
+    changed.write_text((PROJECT / "template.yaml").read_text().replace("ContentUri: shared/", "ContentUri: shared-2/"))
+    after = transformed(changed, "Stage=staging", "CorsOrigin=https://app.example.com")
+    before = set(service.of_type("AWS::Lambda::Version"))
+    assert before.isdisjoint(after.of_type("AWS::Lambda::Version"))
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_change_of_any_parameter_of_a_function_publishes_it(
+    written: dict[str, Any], service: Any, function: str
+) -> None:
+    # SAM's hash takes parameters by name; the version's description, which replaces the version, takes their values.
+    parameters = set(written["Parameters"]) - {"Stage"}  # another stage is another stack
+    (version,) = [
+        version
+        for version in service.of_type("AWS::Lambda::Version").values()
+        if version["FunctionName"] == {"Ref": function}
+    ]
+    used = set(parameters_in(service.by_id[function]["Properties"], parameters))
+    assert used
+    assert set(parameters_in(version["Description"], parameters)) == used
+
+
+def test_a_new_origin_reaches_the_preflight_and_the_gateway_responses(written: dict[str, Any]) -> None:
+    # SAM's hash of the API takes parameters by name as well.
+    assert written["Resources"]["PaymentsApi"]["Properties"]["AlwaysDeploy"] is True
+
+
+# --- Table, bus, secrets ----------------------------------------------------------------------------------------------
+
+
+def test_the_table_has_one_key_and_a_sparse_index_of_what_needs_attention(service: Any) -> None:
+    table = service.the("AWS::DynamoDB::Table")
+    assert table["KeySchema"] == [{"AttributeName": "pk", "KeyType": "HASH"}]
+    (index,) = table["GlobalSecondaryIndexes"]
+    assert index["IndexName"] == "attention"
+    assert index["Projection"] == {"ProjectionType": "KEYS_ONLY"}
+    assert index["KeySchema"] == [
+        {"AttributeName": "attention_shard", "KeyType": "HASH"},
+        {"AttributeName": "attention_at", "KeyType": "RANGE"},
+    ]
+    types = {item["AttributeName"]: item["AttributeType"] for item in table["AttributeDefinitions"]}
+    assert types == {"pk": "S", "attention_shard": "S", "attention_at": "N"}
+
+
+def test_the_table_is_on_demand_encrypted_recoverable_and_forgets_what_expires(service: Any) -> None:
+    table = service.the("AWS::DynamoDB::Table")
+    assert table["BillingMode"] == "PAY_PER_REQUEST"
+    assert table["SSESpecification"]["SSEEnabled"]
+    assert table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"]
+    assert table["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
+
+
+def test_the_table_outlives_its_stack_and_is_protected_unless_a_stage_says_otherwise(
+    written: dict[str, Any], service: Any
+) -> None:
+    table = service.by_id["PaymentsTable"]
+    assert table["DeletionPolicy"] == "Retain"
+    assert table["UpdateReplacePolicy"] == "Retain"
+    assert table["Properties"]["DeletionProtectionEnabled"] == {"Fn::If": ["ProtectTable", True, False]}
+    assert "TableName" not in table["Properties"]
+    assert written["Parameters"]["DeletionProtection"]["Default"] == "true"
+
+
+def test_the_bus_is_named_after_the_stage_and_archived(service: Any) -> None:
+    assert service.the("AWS::Events::EventBus")["Name"] == {"Fn::Sub": "payments-${Stage}"}
+    archive = service.the("AWS::Events::Archive")
+    assert archive["SourceArn"] == BUS
+    assert archive["EventPattern"] == {"source": [SOURCE]}
+
+
+def test_what_the_local_emulator_refuses_is_conditional(service: Any) -> None:
+    assert service.by_id["PaymentsBusPolicy"]["Condition"] == "HasSubscriberAccounts"
+
+
+def test_no_secret_has_a_value_and_no_parameter_takes_one(written: dict[str, Any], service: Any) -> None:
+    secrets = service.of_type("AWS::SecretsManager::Secret")
+    assert len(secrets) == 3
+    assert all(set(properties) <= {"Description", "Tags"} for properties in secrets.values())
+    assert {name for name in written["Parameters"] if "Secret" in name} == {
+        "RazorpayApiSecretArn",
+        "WebhookSecretArn",
+        "JwtSecretArn",
+    }

@@ -1,0 +1,55 @@
+"""What the SAM transform makes of a template."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+PROJECT = Path(__file__).parents[2]
+SAM_ENVIRONMENT = PROJECT / ".venvs/sam/bin"
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What CloudFormation is asked to make, by logical id."""
+
+    by_id: dict[str, dict[str, Any]]
+
+    def of_type(self, kind: str) -> dict[str, dict[str, Any]]:
+        """The properties of the resources of a type, by logical id."""
+        return {name: item["Properties"] for name, item in self.by_id.items() if item["Type"] == kind}
+
+    def the(self, kind: str) -> dict[str, Any]:
+        """The properties of the one resource of a type."""
+        (properties,) = self.of_type(kind).values()
+        return properties
+
+
+def transformed(template: Path, *parameters: str) -> Resources:
+    """What the SAM transform makes of a template; the aws-sam-translator of the SAM CLI does it."""
+    done = subprocess.run(  # noqa: S603 - fixed command
+        [SAM_ENVIRONMENT / "python", Path(__file__).with_name("translate.py"), template, *parameters],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    return Resources(json.loads(done.stdout)["Resources"])
+
+
+def parameters_in(node: Any, parameters: set[str]) -> Iterator[str]:
+    """The names of template parameters that a part of a template refers to."""
+    if isinstance(node, dict):
+        if node.get("Ref") in parameters:
+            yield node["Ref"]
+        text = node.get("Fn::Sub")
+        if isinstance(text, str):
+            yield from (name for name in parameters if f"${{{name}}}" in text)
+        for value in node.values():
+            yield from parameters_in(value, parameters)
+    elif isinstance(node, list):
+        for value in node:
+            yield from parameters_in(value, parameters)

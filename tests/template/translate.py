@@ -1,0 +1,31 @@
+"""Prints, as JSON, what the SAM transform makes of a template. Run by the interpreter of `.venvs/sam`.
+
+Usage: python translate.py <template> [<parameter>=<value> ...]
+"""
+
+import json
+import os
+import sys
+from unittest.mock import Mock
+
+from samcli.yamlhelper import yaml_parse  # type: ignore[import-not-found]
+from samtranslator.translator.managed_policy_translator import ManagedPolicyLoader  # type: ignore[import-not-found]
+from samtranslator.translator.transform import transform  # type: ignore[import-not-found]
+
+os.environ["AWS_DEFAULT_REGION"] = "ap-south-1"
+path, *overrides = sys.argv[1:]
+with open(path, encoding="utf-8") as text:  # noqa: PTH123 - one line, nothing of pathlib needed
+    template = yaml_parse(text.read())
+# The transform takes uploaded artefacts only; where they lie says nothing here.
+for resource in template["Resources"].values():
+    for folder in ("CodeUri", "ContentUri"):
+        if folder in resource.get("Properties", {}):
+            resource["Properties"][folder] = f"s3://artefacts/code/{resource['Properties'][folder].strip('/')}"
+# The managed policies are named, not looked up in an account.
+policies = ManagedPolicyLoader(Mock())
+policies._policy_map = {  # noqa: SLF001 - there is no public way without an account
+    name: f"arn:aws:iam::aws:policy/service-role/{name}"
+    for name in ("AWSLambdaBasicExecutionRole", "AWSLambdaSQSQueueExecutionRole")
+}
+parameters = dict(override.split("=", 1) for override in overrides)
+json.dump(transform(template, parameters, policies), sys.stdout)
