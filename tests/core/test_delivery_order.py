@@ -1,0 +1,96 @@
+"""Every order in which one payment's webhooks may arrive, with repetitions, comes to the same end."""
+
+from collections.abc import Iterable, Sequence
+from itertools import permutations
+
+import pytest
+
+from payments.core.model import Authorized, Failed, PendingEvent, Record, RefundState, Signed, Status
+from payments.core.transitions import amount_refunded, decide
+from tests.core.story import AMOUNT, OPENED, PART, REFUND_1, A, B, Delivery, captured, opened, refunded, tell
+
+FULL: tuple[Delivery, ...] = (
+    (Authorized(payment=A, method="upi"),),
+    (captured(A),),  # payment.captured
+    (captured(A),),  # order.paid: the same fact under another event id
+    (Failed(payment=B, code="BAD_REQUEST_ERROR", reason="payment_cancelled"),),
+    (captured(A), refunded(A, REFUND_1, state=RefundState.CREATED)),
+    (captured(A), refunded(A, REFUND_1)),
+)
+PARTIAL: tuple[Delivery, ...] = (
+    *FULL[:4],
+    (captured(A), refunded(A, REFUND_1, PART, RefundState.CREATED)),
+    (captured(A), refunded(A, REFUND_1, PART)),
+)
+ENDS = [
+    pytest.param(FULL, (Status.REFUNDED, True, AMOUNT), "payment.refunded", id="refunded in full"),
+    pytest.param(PARTIAL, (Status.PAID, True, PART), "payment.partially_refunded", id="refunded in part"),
+]
+
+
+def end(record: Record) -> tuple[Status, bool, int]:
+    return record.status, record.confirmed, amount_refunded(record)
+
+
+def play(deliveries: Iterable[Delivery], *, again: bool = False) -> tuple[Record, dict[str, PendingEvent]]:
+    """The record at the end and every event recorded on the way; `again` redelivers everything after each step."""
+    record, events, past = opened(), dict[str, PendingEvent](), list[Delivery]()
+    for facts in deliveries:
+        decision = decide(record, facts, OPENED + 60)
+        events.update({key: decision.record.pending[key] for key in decision.recorded})
+        record = decision.record
+        past.append(facts)
+        if again:
+            assert not any(decide(record, earlier, OPENED + 90).changed for earlier in past)
+    return record, events
+
+
+def count(events: dict[str, PendingEvent], event_type: str) -> int:
+    return sum(event.type == event_type for event in events.values())
+
+
+@pytest.mark.parametrize(("deliveries", "expected", "refund_event"), ENDS)
+def test_every_order_of_deliveries_ends_alike(
+    deliveries: Sequence[Delivery], expected: tuple[Status, bool, int], refund_event: str
+) -> None:
+    for order in permutations(deliveries):
+        record, events = play(order)
+        assert end(record) == expected
+        assert count(events, "payment.paid") <= 1
+        assert count(events, refund_event) == 1
+        assert not record.reviews
+
+
+@pytest.mark.parametrize(("deliveries", "expected", "refund_event"), ENDS)
+def test_repetitions_in_between_change_nothing(
+    deliveries: Sequence[Delivery], expected: tuple[Status, bool, int], refund_event: str
+) -> None:
+    for order in permutations(deliveries):
+        record, events = play(order, again=True)
+        assert end(record) == expected
+        assert count(events, refund_event) == 1
+
+
+@pytest.mark.parametrize(("deliveries", "expected", "refund_event"), ENDS)
+def test_the_customers_return_may_fall_anywhere_in_between(
+    deliveries: Sequence[Delivery], expected: tuple[Status, bool, int], refund_event: str
+) -> None:
+    for order in permutations(deliveries):
+        for place in range(len(order) + 1):
+            record, events = play((*order[:place], (Signed(payment=A),), *order[place:]))
+            assert end(record) == expected
+            assert record.attempts[A].signed
+            assert count(events, "payment.paid") <= 1
+            assert count(events, refund_event) == 1
+
+
+def test_a_partial_refund_that_comes_first_still_announces_the_payment() -> None:
+    for order in permutations(PARTIAL):
+        _, events = play(order)
+        assert count(events, "payment.paid") == 1
+
+
+def test_what_is_sent_fits_the_schemas_whatever_comes_first() -> None:
+    for deliveries in (FULL, PARTIAL):
+        for first in range(len(deliveries)):
+            tell((*deliveries[first:], *deliveries[:first]))

@@ -1,0 +1,463 @@
+"""The state table of the design, cell by cell. It is written out here, so that nothing is derived from the code."""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+import pytest
+
+from payments.core.model import Authorized, EventType, Failed, RefundState, Signed, Status
+from payments.core.transitions import amount_refunded, decide, standing_payment, unknown_record
+from tests.core.story import (
+    AMOUNT,
+    OPENED,
+    ORDER_ID,
+    PART,
+    REFUND_1,
+    REFUND_2,
+    REFUND_3,
+    A,
+    B,
+    C,
+    Delivery,
+    Story,
+    captured,
+    is_known,
+    opened,
+    refunded,
+    superseded,
+    tell,
+)
+
+# How each status came about: by payment A. `paid°` is paid and not confirmed.
+STATUSES: Final[dict[str, tuple[Delivery, ...]]] = {
+    "created": (),
+    "failed": ((Failed(payment=A),),),
+    "authorized": ((Authorized(payment=A),),),
+    "paid°": ((Signed(payment=A),),),
+    "paid": ((captured(A),),),
+    "refunded": ((captured(A), refunded(A, REFUND_1)),),
+}
+
+
+def facts(what: str) -> Delivery:
+    kind, payment = what.rsplit(" ", 1)
+    subject = {"A": A, "B": B}[payment]
+    by_kind: dict[str, Delivery] = {
+        "signed": (Signed(payment=subject),),
+        "authorized": (Authorized(payment=subject),),
+        "captured": (captured(subject),),
+        "wrong amount": (captured(subject, AMOUNT - 1),),
+        "wrong currency": (captured(subject, currency="USD"),),
+        "failed": (Failed(payment=subject),),
+        "part": (captured(subject), refunded(subject, REFUND_2, PART)),
+        "all": (captured(subject), refunded(subject, REFUND_2)),
+        "auto": (refunded(subject, REFUND_2),),
+    }
+    return by_kind[kind]
+
+
+# Per status, what each fact about the same payment (A) or another (B) leads to: the next status, `=` where it stays and
+# the fact is recorded all the same, `-` where nothing changes at all; in brackets the events, a review by its reason.
+TABLE: Final = """
+created: signed A           -> paid°
+created: authorized A       -> authorized
+created: captured A         -> paid [paid]
+created: wrong amount A     -> = [amount_mismatch]
+created: wrong currency A   -> = [currency_mismatch]
+created: failed A           -> failed [failed]
+created: part A             -> paid [paid, partially_refunded]
+created: all A              -> refunded [refunded]
+created: auto A             -> failed [failed]
+
+failed: signed A            -> paid°
+failed: signed B            -> paid°
+failed: authorized A        -> authorized
+failed: authorized B        -> authorized
+failed: captured A          -> paid [paid]
+failed: captured B          -> paid [paid]
+failed: wrong amount A      -> = [amount_mismatch]
+failed: wrong amount B      -> = [amount_mismatch]
+failed: wrong currency B    -> = [currency_mismatch]
+failed: failed A            -> -
+failed: failed B            -> = [failed]
+failed: part A              -> paid [paid, partially_refunded]
+failed: part B              -> paid [paid, partially_refunded]
+failed: all A               -> refunded [refunded]
+failed: all B               -> refunded [refunded]
+failed: auto A              -> =
+failed: auto B              -> =
+
+authorized: signed A        -> paid°
+authorized: signed B        -> paid°
+authorized: authorized A    -> -
+authorized: authorized B    -> =
+authorized: captured A      -> paid [paid]
+authorized: captured B      -> paid [paid]
+authorized: wrong amount A  -> = [amount_mismatch]
+authorized: wrong amount B  -> = [amount_mismatch]
+authorized: wrong currency A -> = [currency_mismatch]
+authorized: failed A        -> =
+authorized: failed B        -> =
+authorized: part A          -> paid [paid, partially_refunded]
+authorized: part B          -> paid [paid, partially_refunded]
+authorized: all A           -> refunded [refunded]
+authorized: all B           -> refunded [refunded]
+authorized: auto A          -> failed [failed]
+authorized: auto B          -> =
+
+paid°: signed A             -> -
+paid°: signed B             -> =
+paid°: authorized A         -> =
+paid°: authorized B         -> =
+paid°: captured A           -> paid [paid]
+paid°: captured B           -> paid [paid]
+paid°: wrong amount A       -> = [amount_mismatch]
+paid°: wrong amount B       -> = [amount_mismatch]
+paid°: wrong currency A     -> = [currency_mismatch]
+paid°: failed A             -> =
+paid°: failed B             -> =
+paid°: part A               -> paid [paid, partially_refunded]
+paid°: part B               -> paid [paid, partially_refunded]
+paid°: all A                -> refunded [refunded]
+paid°: all B                -> refunded [refunded]
+paid°: auto A               -> failed [failed]
+paid°: auto B               -> =
+
+paid: signed A              -> =
+paid: signed B              -> =
+paid: authorized A          -> =
+paid: authorized B          -> =
+paid: captured A            -> -
+paid: captured B            -> = [duplicate_capture]
+paid: wrong amount B        -> = [amount_mismatch]
+paid: wrong currency B      -> = [currency_mismatch]
+paid: failed A              -> =
+paid: failed B              -> =
+paid: part A                -> = [partially_refunded]
+paid: part B                -> = [duplicate_capture, partially_refunded]
+paid: all A                 -> refunded [refunded]
+paid: all B                 -> = [duplicate_capture, partially_refunded]
+paid: auto B                -> =
+
+refunded: signed A          -> =
+refunded: signed B          -> =
+refunded: authorized A      -> =
+refunded: authorized B      -> =
+refunded: captured A        -> -
+refunded: captured B        -> = [duplicate_capture]
+refunded: wrong amount B    -> = [amount_mismatch]
+refunded: wrong currency B  -> = [currency_mismatch]
+refunded: failed A          -> =
+refunded: failed B          -> =
+refunded: part A            -> = [over_refunded]
+refunded: part B            -> = [duplicate_capture]
+refunded: all A             -> = [over_refunded]
+refunded: all B             -> = [duplicate_capture]
+refunded: auto B            -> =
+"""
+_ROW = re.compile(r"(\S+): (.+?) +-> (\S+)(?: \[(.+)\])?")
+_EVENTS = {"paid", "failed", "partially_refunded", "refunded"}
+
+
+@dataclass(frozen=True)
+class Cell:
+    status: str
+    fact: str
+    outcome: str
+    recorded: tuple[str, ...]
+
+
+def cells() -> list[Cell]:
+    rows = [_ROW.fullmatch(line) for line in TABLE.split("\n") if line]
+    return [Cell(row[1], row[2], row[3], tuple((row[4] or "").replace(",", "").split())) for row in rows if row]
+
+
+@pytest.mark.parametrize("cell", cells(), ids=lambda cell: f"{cell.status}: {cell.fact}")
+def test_each_cell_of_the_state_table_does_what_it_says(cell: Cell) -> None:
+    story = tell(STATUSES[cell.status])
+    before = story.record
+    assert before.status.value == cell.status.rstrip("°")
+    assert before.confirmed == (cell.status in {"paid", "refunded"})
+
+    decision = story.deliver(*facts(cell.fact))
+
+    if cell.outcome == "-":
+        assert decision.record is before
+        return
+    expected = cell.status if cell.outcome == "=" else cell.outcome
+    assert story.record.status.value == expected.rstrip("°")
+    assert story.record.confirmed == (expected in {"paid", "refunded"})
+    assert all(is_known(story.record, fact) for fact in facts(cell.fact))
+    events = [decision.record.pending[identity] for identity in decision.recorded]
+    types = [f"payment.{name}" if name in _EVENTS else "payment.review" for name in cell.recorded]
+    assert sorted(event.type for event in events) == sorted(types)
+    reasons = [name for name in cell.recorded if name not in _EVENTS]
+    assert [event.review for event in events if event.review] == reasons
+    assert [review.reason for review in decision.record.reviews[len(before.reviews) :]] == reasons
+    assert {event.version for event in events} <= {decision.record.version}
+
+
+def test_the_table_has_a_cell_for_every_status_and_kind_of_fact() -> None:
+    kinds = {"signed", "authorized", "captured", "wrong amount", "failed", "part", "all", "auto"}
+    named = {(cell.status, cell.fact.rsplit(" ", 1)[0]) for cell in cells()}
+    assert len(cells()) == len([line for line in TABLE.split("\n") if line])
+    assert named >= {(status, kind) for status in STATUSES for kind in kinds}
+
+
+# --- what the cells leave open --------------------------------------------------------------------------------------
+
+
+def test_an_automatic_refund_of_one_of_two_live_payments_leaves_the_other_alive() -> None:
+    story = tell([(Authorized(payment=A),), (Authorized(payment=B),), (refunded(A, REFUND_1),)])
+    assert story.status() is Status.AUTHORIZED
+    story.deliver(refunded(B, REFUND_2))
+    assert story.status() is Status.FAILED
+    assert story.count("payment.failed") == 1
+
+
+def test_an_automatic_refund_of_the_signed_payment_falls_back_to_an_authorised_one() -> None:
+    story = tell([(Signed(payment=A),), (Authorized(payment=B),), (refunded(A, REFUND_1),)])
+    assert story.status() is Status.AUTHORIZED
+    assert not story.events
+
+
+def test_a_payment_that_was_given_back_automatically_does_not_come_alive_by_a_late_report() -> None:
+    story = tell([(refunded(A, REFUND_1),), (Authorized(payment=A),), (Signed(payment=A),)])
+    assert story.status() is Status.FAILED
+
+
+def test_a_failed_payment_is_announced_once_even_if_it_recovers_and_is_given_back() -> None:
+    story = tell([(Failed(payment=A),), (Authorized(payment=A),), (refunded(A, REFUND_1),)])
+    assert story.status() is Status.FAILED
+    assert story.count("payment.failed") == 1
+
+
+def test_a_failed_payment_says_why_in_codes_only() -> None:
+    story = tell([(Failed(payment=A, code="BAD_REQUEST_ERROR", reason="payment_cancelled", method="card"),)])
+    (event,) = story.record.pending.values()
+    assert (event.code, event.failure_reason, event.method) == ("BAD_REQUEST_ERROR", "payment_cancelled", "card")
+
+
+def test_a_refund_that_failed_after_it_was_created_changes_no_status_and_tells_nobody() -> None:
+    story = tell([(captured(A),), (captured(A), refunded(A, REFUND_1, state=RefundState.CREATED))])
+    assert story.status() is Status.PAID
+    assert amount_refunded(story.record) == 0
+    story.deliver(captured(A), refunded(A, REFUND_1, state=RefundState.FAILED))
+    assert story.status() is Status.PAID
+    assert story.record.refunds[REFUND_1].state is RefundState.FAILED
+    assert list(story.types.values()) == ["payment.paid"]
+
+
+@pytest.mark.parametrize("late", [RefundState.CREATED, RefundState.FAILED])
+def test_a_processed_refund_is_not_taken_back_by_an_older_report(late: RefundState) -> None:
+    story = tell([(captured(A), refunded(A, REFUND_1))])
+    assert not story.deliver(captured(A), refunded(A, REFUND_1, state=late)).changed
+
+
+def test_partial_refunds_add_up_to_a_full_one() -> None:
+    story = tell([(captured(A),), (refunded(A, REFUND_1, PART),)])
+    assert (story.status(), amount_refunded(story.record)) == (Status.PAID, PART)
+    story.deliver(refunded(A, REFUND_2, PART))
+    assert (story.status(), amount_refunded(story.record)) == (Status.PAID, 2 * PART)
+    story.deliver(refunded(A, REFUND_3, AMOUNT - 2 * PART))
+    assert (story.status(), amount_refunded(story.record)) == (Status.REFUNDED, AMOUNT)
+    assert story.count("payment.partially_refunded") == 2
+    assert story.count("payment.refunded") == 1
+    assert not story.record.reviews
+
+
+def test_an_order_captured_twice_is_refunded_only_when_both_captures_are() -> None:
+    story = tell([(captured(A),), (captured(B),), (refunded(A, REFUND_1),)])
+    assert story.status() is Status.PAID
+    story.deliver(refunded(B, REFUND_2))
+    assert story.status() is Status.REFUNDED
+
+
+def test_more_paid_back_than_captured_is_reviewed_once() -> None:
+    story = tell([(captured(A),), (refunded(A, REFUND_1, AMOUNT - 1),), (refunded(A, REFUND_2, PART),)])
+    assert story.status() is Status.REFUNDED
+    story.deliver(refunded(A, REFUND_3, PART))
+    assert [review.reason for review in story.record.reviews] == ["over_refunded"]
+
+
+def test_more_paid_back_than_captured_of_a_wrong_sum_is_reviewed_too() -> None:
+    story = tell([(captured(A, PART),), (refunded(A, REFUND_1, PART + 1),)])
+    assert [review.reason for review in story.record.reviews] == ["amount_mismatch", "over_refunded"]
+    assert story.status() is Status.CREATED
+
+
+def test_a_refund_known_before_its_capture_counts_from_the_capture_on() -> None:
+    story = tell([(refunded(A, REFUND_1),)])
+    assert story.status() is Status.FAILED
+    story.deliver(captured(A))
+    assert story.status() is Status.REFUNDED
+    assert list(story.types.values()) == ["payment.failed", "payment.refunded"]
+
+
+@pytest.mark.parametrize(
+    ("amount_minor", "currency", "reason"),
+    [
+        (AMOUNT + 1, "INR", "amount_mismatch"),
+        (1, "INR", "amount_mismatch"),
+        (AMOUNT, "USD", "currency_mismatch"),
+        (1, "USD", "currency_mismatch"),
+    ],
+)
+def test_a_capture_of_the_wrong_sum_is_reviewed_once_and_pays_nothing(
+    amount_minor: int, currency: str, reason: str
+) -> None:
+    story = tell([(captured(A, amount_minor, currency),)] * 2)
+    assert [review.reason for review in story.record.reviews] == [reason]
+    assert (story.status(), story.record.confirmed) == (Status.CREATED, False)
+
+
+@pytest.mark.parametrize("reports", [(AMOUNT - 1, AMOUNT), (AMOUNT, AMOUNT - 1)])
+def test_of_two_reports_about_one_capture_the_one_that_was_agreed_wins(reports: tuple[int, int]) -> None:
+    story = tell([(captured(A, amount_minor),) for amount_minor in reports])
+    assert (story.status(), story.record.confirmed) == (Status.PAID, True)
+    assert story.record.attempts[A].amount_minor == AMOUNT
+    assert story.count("payment.paid") == 1
+
+
+def test_a_capture_on_a_superseded_order_is_paid_and_reviewed_in_place_of_the_paid_event() -> None:
+    story = tell([(Authorized(payment=A),), (captured(A),)], superseded())
+    assert (story.status(), story.record.confirmed) == (Status.PAID, True)
+    assert list(story.types.values()) == ["payment.review"]
+    assert [review.reason for review in story.record.reviews] == ["superseded_order"]
+
+
+def test_a_second_capture_on_a_superseded_order_is_a_duplicate() -> None:
+    story = tell([(captured(A),), (captured(B),)], superseded())
+    assert [review.reason for review in story.record.reviews] == ["superseded_order", "duplicate_capture"]
+    assert not story.count("payment.paid")
+
+
+def test_a_superseded_order_that_is_refunded_at_once_is_still_reviewed() -> None:
+    story = tell([(captured(A), refunded(A, REFUND_1))], superseded())
+    assert story.status() is Status.REFUNDED
+    assert sorted(story.types.values()) == ["payment.refunded", "payment.review"]
+
+
+def test_captures_that_arrive_together_are_one_payment_and_its_duplicates() -> None:
+    story = tell([(captured(A), captured(B), captured(C))])
+    assert story.count("payment.paid") == 1
+    assert [review.reason for review in story.record.reviews] == ["duplicate_capture"] * 2
+    paid = next(event.payment for event in story.record.pending.values() if event.type == "payment.paid")
+    assert standing_payment(story.record) == paid
+
+
+# --- the limit of attempts ------------------------------------------------------------------------------------------
+
+
+def payment(number: int) -> str:
+    return f"pay_{number:014d}"
+
+
+@pytest.fixture(scope="module")
+def crowded() -> Story:
+    """An order with as many failed attempts as are kept."""
+    return tell([(Failed(payment=payment(number)),) for number in range(100)])
+
+
+def test_a_hundred_attempts_are_kept(crowded: Story) -> None:
+    assert len(crowded.record.attempts) == 100
+    assert crowded.count("payment.failed") == 100
+    assert not crowded.record.reviews
+
+
+def test_one_more_is_counted_and_reviewed_once(crowded: Story) -> None:
+    story = Story(crowded.record, crowded.now)
+    first = story.deliver(Failed(payment=payment(100)))
+    assert (first.changed, first.dropped_attempts) == (True, 1)
+    assert [review.reason for review in story.record.reviews] == ["too_many_attempts"]
+    assert list(story.types.values()) == ["payment.review"]
+    second = story.deliver(Failed(payment=payment(101)))
+    assert (second.changed, second.dropped_attempts) == (False, 1)
+    assert len(story.record.attempts) == 100
+
+
+@pytest.mark.parametrize(
+    ("fact", "status"),
+    [
+        (Signed(payment=A), Status.PAID),
+        (Authorized(payment=A), Status.AUTHORIZED),
+        (captured(A), Status.PAID),
+        (refunded(A, REFUND_1), Status.FAILED),
+    ],
+    ids=["signature", "authorisation", "capture", "refund"],
+)
+def test_money_and_signatures_are_kept_beyond_the_limit(
+    crowded: Story, fact: Signed | Authorized, status: Status
+) -> None:
+    story = Story(crowded.record, crowded.now)
+    assert not story.deliver(fact).dropped_attempts
+    assert story.record.status is status
+
+
+def test_a_known_attempt_still_learns_beyond_the_limit(crowded: Story) -> None:
+    story = Story(crowded.record, crowded.now)
+    story.deliver(captured(payment(0)))
+    assert story.status() is Status.PAID
+
+
+# --- orders known only from a webhook -------------------------------------------------------------------------------
+
+
+def test_facts_of_an_unknown_order_are_kept_and_judged_by_nobody() -> None:
+    story = tell([(Authorized(payment=A),), (captured(A),), (refunded(A, REFUND_1),)], unknown_record(ORDER_ID, OPENED))
+    assert story.status() is Status.UNKNOWN
+    assert not story.events
+    assert not story.record.confirmed
+    assert story.record.expires_at is not None
+
+
+def test_an_unknown_order_with_too_many_attempts_stops_changing() -> None:
+    story = Story(unknown_record(ORDER_ID, OPENED))
+    for number in range(100):
+        story.deliver(Failed(payment=payment(number)))
+    for _ in range(2):
+        decision = story.deliver(Failed(payment=payment(100)))
+        assert (decision.changed, decision.dropped_attempts) == (False, 1)
+
+
+# --- the record as a whole ------------------------------------------------------------------------------------------
+
+
+def test_the_history_tells_each_change_and_is_bounded() -> None:
+    story = tell([(Authorized(payment=A),), (captured(A), refunded(A, REFUND_1, PART)), (captured(A),)])
+    assert [(entry.what, entry.status.value) for entry in story.record.history] == [
+        ("created", "created"),
+        (f"authorized {A}", "authorized"),
+        (f"captured {A}, refund processed {REFUND_1}", "paid"),
+    ]
+    for number in range(200):
+        story.deliver(Signed(payment=payment(number)))
+    assert len(story.record.history) == 100
+
+
+def test_nothing_at_all_changes_nothing() -> None:
+    assert not decide(opened(), (), OPENED).changed
+
+
+@pytest.mark.parametrize(
+    ("deliveries", "expected"),
+    [
+        ((), None),
+        (((Failed(payment=A),),), None),
+        (((Authorized(payment=A),),), A),
+        (((Authorized(payment=A),), (Signed(payment=B),)), B),
+        (((Signed(payment=A),), (captured(B),)), B),
+        (((captured(B),), (captured(A),)), B),
+        (((Authorized(payment=A),), (refunded(A, REFUND_1),)), None),
+    ],
+)
+def test_the_status_rests_on_the_payment_that_says_most(deliveries: tuple[Delivery, ...], expected: str | None) -> None:
+    assert standing_payment(tell(deliveries).record) == expected
+
+
+def test_a_change_says_which_events_it_recorded() -> None:
+    story = Story()
+    expected: list[EventType] = ["payment.paid", "payment.partially_refunded"]
+    decision = story.deliver(captured(A), refunded(A, REFUND_1, PART))
+    assert sorted(story.types[identity] for identity in decision.recorded) == expected

@@ -1,0 +1,253 @@
+import json
+import time
+from contextlib import suppress
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from payments.core.errors import InvalidRequest, MalformedRequest
+from payments.core.model import MAX_ID
+from payments.core.wire import CreateOrderBody, VerifyBody, read_json
+
+ORDERED = {"job_id": 1, "application_id": 2, "client_id": 3, "freelancer_id": 4, "amount": "499.50"}
+VERIFIED = {
+    "razorpay_order_id": "order_DESlLckIVRkHWj",
+    "razorpay_payment_id": "pay_DESlfW9H8K9uqM",
+    "razorpay_signature": "0" * 64,
+}
+
+
+# --- the reader -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(b"   ", id="blank"),
+        pytest.param(b"{", id="unfinished"),
+        pytest.param(b"{} {}", id="two values"),
+        pytest.param(b"{'a':1}", id="single quotes"),
+        pytest.param(b'{"a":1,}', id="trailing comma"),
+        pytest.param(b'{"a":1,"a":1}', id="duplicate key"),
+        pytest.param(b'{"b":{"a":1,"a":2}}', id="duplicate key further in"),
+        pytest.param(b'{"a":1,"\\u0061":2}', id="duplicate key, escaped"),
+        pytest.param(b'{"a":NaN}', id="NaN"),
+        pytest.param(b'{"a":Infinity}', id="Infinity"),
+        pytest.param(b'{"a":-Infinity}', id="minus Infinity"),
+        pytest.param(b"[" * 65 + b"]" * 65, id="65 levels"),
+        pytest.param(b"[" * 60_000, id="60,000 brackets"),
+        pytest.param(b'{"a":' * 60_000, id="60,000 braces"),
+        pytest.param(b'{"a":"\\ud800"}', id="lone high surrogate"),
+        pytest.param(b'{"a":"\\udc00 x"}', id="lone low surrogate"),
+        pytest.param(b'{"\\ud800":1}', id="lone surrogate in a key"),
+        pytest.param(b'[[["\\ud800"]]]', id="lone surrogate further in"),
+        pytest.param(b'{"a":"\xed\xa0\x80"}', id="surrogate in UTF-8"),
+        pytest.param(b'{"a":' + b"9" * 65 + b"}", id="long integer"),
+        pytest.param(b'{"a":' + b"9" * 5_000 + b"}", id="endless integer"),
+        pytest.param(b'{"a":0.' + b"9" * 5_000 + b"}", id="endless decimals"),
+        pytest.param(b'{"a":1e9999999999999999999}', id="endless exponent"),
+        pytest.param(b'{"a":1e-9999999999999999999}', id="endless negative exponent"),
+        pytest.param(b'\xef\xbb\xbf{"a":1}', id="byte order mark"),
+        pytest.param('{"a":1}'.encode("utf-16"), id="UTF-16"),
+        pytest.param('{"a":1}'.encode("utf-16-le"), id="UTF-16 without a mark"),
+        pytest.param(b'{"a":"\xff"}', id="not UTF-8"),
+        pytest.param(b'{"a":"\xc0\xaf"}', id="overlong UTF-8"),
+        pytest.param(b'{"a":"\n"}', id="control character"),
+        pytest.param(b'{"a":01}', id="leading zero"),
+        pytest.param(b'{"a":+1}', id="plus sign"),
+        pytest.param(b"\x00", id="null byte"),
+    ],
+)
+def test_what_readers_could_understand_differently_is_refused(body: bytes) -> None:
+    with pytest.raises(MalformedRequest) as refusal:
+        read_json(body)
+    assert str(refusal.value) == "The body is not well-formed JSON."
+
+
+@pytest.mark.parametrize(
+    ("body", "value"),
+    [
+        (b'{"a":1.10}', {"a": Decimal("1.10")}),
+        (b'{"a":1e2}', {"a": Decimal("1E+2")}),
+        (b"9007199254740993", 9007199254740993),
+        (b"[" * 64 + b"]" * 64, json.loads("[" * 64 + "]" * 64)),
+        (json.dumps("[" * 100).encode(), "[" * 100),
+        (b'"\\"[[' + b"[" * 100 + b'"', '"[[' + "[" * 100),
+        (b'"\\ud83d\\ude00"', "😀"),
+        ('"é😀"'.encode(), "é😀"),
+        (b"null", None),
+    ],
+)
+def test_plain_json_is_read_and_numbers_stay_exact(body: bytes, value: object) -> None:
+    assert read_json(body) == value
+
+
+def test_a_key_that_occurs_twice_is_forgiven_where_the_sender_is_proven() -> None:
+    assert read_json(b'{"a":1,"a":2}', unique_keys=False) == {"a": 2}
+
+
+@pytest.mark.parametrize("end", [b"", b"\\", b'"'])
+def test_a_string_of_escaped_quotes_is_read_in_a_moment(end: bytes) -> None:
+    began = time.process_time()
+    with pytest.raises(MalformedRequest):
+        read_json(b'["' + b'\\"' * 32_000 + end)
+    assert time.process_time() - began < 1  # it takes milliseconds; backtracking took half a minute
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(min_value=-(10**60), max_value=10**60) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=20,
+)
+
+
+@given(JSON, st.booleans())
+def test_whatever_is_plain_json_is_read_as_it_was_written(value: Any, ascii_only: bool) -> None:
+    assert read_json(json.dumps(value, ensure_ascii=ascii_only).encode()) == value
+
+
+@given(st.binary() | st.text(alphabet='{}[]",:\\u0dea 1.').map(str.encode))
+def test_any_bytes_at_all_are_json_or_refused(body: bytes) -> None:
+    with suppress(MalformedRequest):
+        json.dumps(read_json(body), default=str).encode()
+
+
+# --- create-order ---------------------------------------------------------------------------------------------------
+
+
+def ordered(**changes: object) -> bytes:
+    return json.dumps({**ORDERED, **changes}).encode()
+
+
+def fields(refusal: pytest.ExceptionInfo[InvalidRequest]) -> dict[str, str]:
+    return {error.field: error.message for error in refusal.value.errors}
+
+
+def test_an_order_is_read_with_its_amount_in_minor_units() -> None:
+    offer = CreateOrderBody.read(ordered(job_id=MAX_ID)).to_offer(frozenset({"INR"}))
+    assert (offer.job_id, offer.application_id, offer.client_id, offer.freelancer_id) == (MAX_ID, 2, 3, 4)
+    assert (offer.amount_minor, offer.currency) == (49_950, "INR")
+
+
+@pytest.mark.parametrize("written", ["499.5", "499.50", '"499.50"', "4.995e2"])
+def test_an_amount_may_be_a_number_or_a_decimal_string(written: str) -> None:
+    body = ordered().replace(b'"499.50"', written.encode())
+    assert CreateOrderBody.read(body).to_offer(frozenset({"INR"})).amount_minor == 49_950
+
+
+IDS = ("job_id", "application_id", "client_id", "freelancer_id")
+
+
+@pytest.mark.parametrize("name", IDS)
+@pytest.mark.parametrize(
+    "written", ["true", "false", "1.0", "1.5", "1e0", '"1"', "0", "-1", str(MAX_ID + 1), "9" * 60, "null", "[1]", "{}"]
+)
+def test_an_id_is_a_positive_integer_that_a_double_holds(name: str, written: str) -> None:
+    body = json.dumps({key: value for key, value in ORDERED.items() if key != name})[:-1] + f', "{name}": {written}}}'
+    with pytest.raises(InvalidRequest) as refusal:
+        CreateOrderBody.read(body.encode())
+    assert fields(refusal) == {name: "must be an integer from 1 to 9007199254740991"}
+
+
+def test_every_missing_field_is_named() -> None:
+    with pytest.raises(InvalidRequest) as refusal:
+        CreateOrderBody.read(b"{}")
+    assert fields(refusal) == dict.fromkeys((*IDS, "amount"), "is required")
+
+
+@pytest.mark.parametrize("name", ["status", "Amount", "amount_minor", "__proto__"])
+def test_an_unknown_field_is_refused_by_name(name: str) -> None:
+    with pytest.raises(InvalidRequest) as refusal:
+        CreateOrderBody.read(ordered(**{name: 1}))
+    assert fields(refusal) == {name: "is not a known field"}
+
+
+def test_a_field_name_that_could_carry_anything_is_not_repeated() -> None:
+    with pytest.raises(InvalidRequest) as refusal:
+        CreateOrderBody.read(ordered(**{"<script>someone@example.com": 1}))
+    assert fields(refusal) == {"(unprintable)": "is not a known field"}
+
+
+@pytest.mark.parametrize(
+    ("currency", "message"),
+    [
+        ("USD", "must be one of INR"),
+        ("inr", "must be one of INR"),
+        ("", "must be one of INR"),
+        (None, "must be a string"),
+        (5, "must be a string"),
+    ],
+)
+def test_a_currency_that_is_not_offered_is_refused(currency: object, message: str) -> None:
+    with pytest.raises(InvalidRequest) as refusal:
+        CreateOrderBody.read(ordered(currency=currency)).to_offer(frozenset({"INR"}))
+    assert fields(refusal) == {"currency": message}
+
+
+def test_a_configured_currency_that_razorpay_does_not_list_is_refused() -> None:
+    with pytest.raises(InvalidRequest):
+        CreateOrderBody.read(ordered(currency="XXX")).to_offer(frozenset({"XXX"}))
+
+
+@pytest.mark.parametrize("amount", [True, None, 0, "1.001", "1e3", [], {}, " 1"])
+def test_an_amount_that_cannot_be_paid_is_refused_in_our_words(amount: object) -> None:
+    with pytest.raises(InvalidRequest) as refusal:
+        CreateOrderBody.read(ordered(amount=amount)).to_offer(frozenset({"INR"}))
+    assert list(fields(refusal)) == ["amount"]
+    assert fields(refusal)["amount"].startswith("must ")
+
+
+@pytest.mark.parametrize("body", [b"[]", b'"text"', b"1", b"null", b"true"])
+def test_a_body_that_is_no_object_is_malformed(body: bytes) -> None:
+    with pytest.raises(MalformedRequest):
+        CreateOrderBody.read(body)
+
+
+# --- verify ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_three_fields_of_checkout_are_read() -> None:
+    assert VerifyBody.read(json.dumps(VERIFIED).encode()).model_dump() == VERIFIED
+
+
+@pytest.mark.parametrize("signature", ["", "é", "x" * 5_000, "0" * 63])
+def test_any_text_may_stand_for_a_signature_until_it_is_checked(signature: str) -> None:
+    body = json.dumps({**VERIFIED, "razorpay_signature": signature}).encode()
+    assert VerifyBody.read(body).razorpay_signature == signature
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("razorpay_order_id", "order_DESlLckIVRkHWj\n", "is not an id of Razorpay's form"),
+        ("razorpay_order_id", "order_DESlLckIVRkHW", "is not an id of Razorpay's form"),
+        ("razorpay_order_id", "pay_DESlLckIVRkHWj", "is not an id of Razorpay's form"),
+        ("razorpay_order_id", "order_../../../../..", "is not an id of Razorpay's form"),
+        ("razorpay_order_id", "order_DESlLckIVRkHWé", "is not an id of Razorpay's form"),
+        ("razorpay_order_id", None, "must be a string"),
+        ("razorpay_payment_id", " pay_DESlfW9H8K9uqM", "is not an id of Razorpay's form"),
+        ("razorpay_payment_id", 5, "must be a string"),
+        ("razorpay_signature", None, "must be a string"),
+        ("razorpay_signature", ["0"], "must be a string"),
+        ("extra", 1, "is not a known field"),
+    ],
+)
+def test_what_checkout_never_sends_is_refused_by_field(name: str, value: object, message: str) -> None:
+    with pytest.raises(InvalidRequest) as refusal:
+        VerifyBody.read(json.dumps({**VERIFIED, name: value}).encode())
+    assert fields(refusal) == {name: message}
+
+
+@given(st.dictionaries(st.sampled_from([*ORDERED, *VERIFIED, "currency", "x y"]), JSON))
+def test_a_refusal_never_speaks_a_librarys_words(body: dict[str, Any]) -> None:
+    said = []
+    for kind in (CreateOrderBody, VerifyBody):
+        try:
+            kind.read(json.dumps(body).encode())
+        except InvalidRequest as refusal:
+            said += [error.message for error in refusal.errors]
+    assert all(message.startswith(("is required", "is not ", "must ")) for message in said)
