@@ -67,8 +67,8 @@ def main(arguments: list[str] | None = None) -> int:
         ProcessDiedError,
         UnusableKeysError,
     ) as error:
-        console.print(f"[bold red]✗[/] {type(error).__name__.removesuffix('Error')}", style=None)
-        console.print(str(error), markup=False)
+        console.print("[bold red]✗[/]", end=" ")
+        console.print(str(error), markup=False, soft_wrap=True)
         return 1
     return 0
 

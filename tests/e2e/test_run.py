@@ -22,12 +22,14 @@ STOP_SECONDS = 10.0
 class Run:
     """One `sandbox.run` process and its run dir."""
 
-    def __init__(self, run_dir: Path) -> None:
+    def __init__(self, run_dir: Path, env: str = "") -> None:
         self.run_dir = run_dir
         self.endpoints_file = run_dir / "endpoints.json"
         self.output = run_dir.with_suffix(".out")
         command = [sys.executable, "-m", "sandbox.run", "--any-ports", "--run-dir", str(run_dir)]
-        command += ["--env-file", str(run_dir / "no.env")]
+        env_file = run_dir.with_suffix(".env")
+        env_file.write_text(env)
+        command += ["--env-file", str(env_file)]
         with self.output.open("w") as output:
             self.process = subprocess.Popen(command, cwd=PROJECT, stdout=output, stderr=subprocess.STDOUT)  # noqa: S603 - this interpreter
 
@@ -123,3 +125,27 @@ def test_what_it_started_ends_even_when_it_is_killed_and_the_next_start_is_not_h
     finally:
         again.process.terminate()
         again.end()
+
+
+TEST_KEYS = "RAZORPAY_KEY_ID=rzp_test_AAAAAAAAAAAAAA\nRAZORPAY_KEY_SECRET=secret\nRAZORPAY_WEBHOOK_SECRET=webhook\n"
+
+
+def test_with_test_keys_it_uses_the_real_test_mode_and_starts_no_stand_in(tmp_path: Path) -> None:
+    run = Run(tmp_path / "run", TEST_KEYS)
+    try:
+        endpoints = run.endpoints()
+    finally:
+        run.process.terminate()
+
+    assert run.end() == 0
+    assert endpoints["razorpay"] == "https://api.razorpay.com"
+    assert "gateway" not in endpoints["pids"]
+    assert "through a tunnel" in run.output.read_text()
+
+
+def test_a_live_key_stops_it_before_anything_is_started(tmp_path: Path) -> None:
+    run = Run(tmp_path / "run", TEST_KEYS.replace("rzp_test_", "rzp_live_"))
+
+    assert run.end() == 1
+    assert "has a live key" in run.output.read_text()
+    assert not (tmp_path / "run").exists()
