@@ -106,7 +106,7 @@ def _refuse_errors(response: requests.Response, *_: object, **__: object) -> Non
         return
     error = _error_of(response)
     description = str(error.get("description", ""))
-    throttled = response.status_code == _THROTTLED or _THROTTLED_TEXT in description
+    throttled = response.status_code == _THROTTLED or _THROTTLED_TEXT in description.lower()
     if throttled or response.status_code >= _SERVER_ERROR or response.status_code < _BAD_REQUEST:
         raise GatewayUnavailable(f"Razorpay answered {response.status_code}.")
     raise GatewayRefused(
