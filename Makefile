@@ -86,6 +86,10 @@ run: install ## Run the whole service on this machine, until Ctrl-C
 demo: .venv/.ready ## Take one payment all the way, while `make run` runs
 	@$(PY) -m sandbox.demo
 
+.PHONY: test
+test: install check validate build ## Everything CI runs: checks, templates, build, every test
+	$(PY) -m pytest
+
 .PHONY: clean
 clean: ## Remove every environment, build and run state
 	rm -rf .venv .venvs .aws-sam .run .build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
