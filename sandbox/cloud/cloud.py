@@ -114,7 +114,7 @@ class Cloud:
             *("--front-door-port", str(ports.front_door)),
             *("--domain-name", DOMAIN_NAME),
             *("--runtime-python", str(RUNTIME_PYTHON)),
-            *("--unpacked", str(unpacked or run_dir / "unpacked")),
+            *("--unpacked", str((unpacked or run_dir / "unpacked").resolve())),
             *("--function-log", str(function_log)),
             *(["--stock"] if stock else []),
         ]
