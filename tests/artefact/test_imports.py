@@ -1,0 +1,105 @@
+"""Each handler imported as Lambda does it: the function's folder, the layer, the runtime, and nothing around them."""
+
+import json
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+# The first build of a fresh checkout downloads the layer's packages.
+pytestmark = pytest.mark.timeout(300)
+
+PROJECT = Path(__file__).parents[2]
+RUNTIME = PROJECT / ".venvs/runtime"
+FUNCTIONS = ["CreateOrderFunction", "VerifyFunction", "WebhookFunction"]
+
+# /var/task precedes /opt/python, and both precede what the runtime brings.
+IMPORT_HANDLER = """
+import json, sys
+sys.path[:0] = sys.argv[1:]
+import app
+json.dump({
+    "handler": callable(app.lambda_handler),
+    "standard": sys.base_prefix,
+    "files": {name: getattr(module, "__file__", None) for name, module in sys.modules.items()},
+}, sys.stdout)
+"""
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What an interpreter has loaded once it has imported a handler."""
+
+    has_handler: bool
+    standard_library: Path
+    files: dict[str, Path]
+
+
+@pytest.fixture(scope="session")
+def imported(artefact: Path, layer: Path) -> dict[str, Imported]:
+    return {function: import_handler(artefact / function, layer / "python") for function in FUNCTIONS}
+
+
+def import_handler(function: Path, layer: Path) -> Imported:
+    """Imports `app` in an interpreter that has no environment variable, no user site and no current folder."""
+    done = subprocess.run(  # noqa: S603 - fixed command
+        [RUNTIME / "bin/python", "-I", "-B", "-W", "error", "-c", IMPORT_HANDLER, function, layer],
+        cwd=function,
+        env={},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    files = {name: Path(file) for name, file in report["files"].items() if file}
+    return Imported(report["handler"], Path(report["standard"]), files)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_handler_is_imported_without_settings_and_without_a_word(
+    imported: dict[str, Imported], function: str
+) -> None:
+    # No variable is set, so nothing on import reads settings or makes a client (which would miss its region).
+    assert imported[function].has_handler
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_everything_loaded_comes_from_the_artefact_or_the_runtime(
+    imported: dict[str, Imported], artefact: Path, layer: Path, function: str
+) -> None:
+    allowed = [artefact / function, layer / "python", RUNTIME, imported[function].standard_library]
+    strangers = {
+        name: str(file)
+        for name, file in imported[function].files.items()
+        if not any(file.is_relative_to(folder) for folder in allowed)
+    }
+    assert not strangers
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_the_layer_brings_its_own_packages_and_the_runtime_the_aws_sdk(
+    imported: dict[str, Imported], layer: Path, function: str
+) -> None:
+    files = imported[function].files
+    for package in ("payments", "pydantic", "aws_lambda_powertools"):
+        assert files[package].is_relative_to(layer), package
+    assert files["botocore"].is_relative_to(RUNTIME)
+
+
+@pytest.mark.parametrize("package", ["razorpay", "requests"])
+@pytest.mark.parametrize("function", ["VerifyFunction", "WebhookFunction"])
+def test_only_create_order_loads_the_gateways_sdk(imported: dict[str, Imported], function: str, package: str) -> None:
+    assert package not in imported[function].files
+
+
+def test_the_webhook_loads_no_token_library(imported: dict[str, Imported]) -> None:
+    assert "jwt" not in imported["WebhookFunction"].files
+
+
+def test_the_functions_that_take_tokens_load_one_without_cryptography(imported: dict[str, Imported]) -> None:
+    for function in ("CreateOrderFunction", "VerifyFunction"):
+        assert "jwt" in imported[function].files
+        assert "cryptography" not in imported[function].files
