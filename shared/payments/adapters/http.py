@@ -93,19 +93,26 @@ class Request:
 
     @classmethod
     def from_event(cls, event: Mapping[str, Any]) -> "Request":
-        """The request in an event; its body is not decoded yet."""
-        context = event.get("requestContext") or {}
+        """The request in an event; its body is not decoded yet. What has not the expected type is taken as absent."""
         path = str(event.get("resource") or event.get("path") or "")
-        headers = event.get("headers") or {}
+        body = event.get("body")
         return cls(
             method=str(event.get("httpMethod", "")).upper(),
             resource=path.rstrip("/"),
-            request_id=str(context.get("requestId", "")),
-            path_parameters=event.get("pathParameters") or {},
-            _headers={str(name).lower(): str(value) for name, value in headers.items() if value is not None},
-            _body=event.get("body") or "",
+            request_id=str(_mapping(event.get("requestContext")).get("requestId", "")),
+            path_parameters={name: str(value) for name, value in _mapping(event.get("pathParameters")).items()},
+            _headers={
+                str(name).lower(): str(value)
+                for name, value in _mapping(event.get("headers")).items()
+                if value is not None
+            },
+            _body=body if isinstance(body, str) else "",
             _is_base64=event.get("isBase64Encoded") is True,
         )
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 # --- errors to answers ----------------------------------------------------------------------------------------------

@@ -47,6 +47,8 @@ class Tokens:
                     "require": ["exp", rules.user_claim],
                     "verify_aud": rules.audience is not None,
                     "verify_iss": rules.issuer is not None,
+                    # PyJWT insists on a text here; where the claim names the user, either type will do.
+                    "verify_sub": False,
                 },
             )
         except (jwt.InvalidTokenError, ValueError) as error:
