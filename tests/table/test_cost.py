@@ -1,0 +1,162 @@
+"""What a payment costs in the good case: calls, write units and the size of its record."""
+
+import pytest
+
+from payments.adapters.table import PaymentsTable
+from payments.core.handoff import deliver, record_facts
+from payments.core.model import MAX_ID, Authorized, Fact, Order, Signed
+from payments.core.ordering import place_order
+from tests.core.story import OPENED, ORDER, REFUND_1, A, captured, refunded
+from tests.fakes import FakeBus, FakeGateway
+from tests.table.dynamodb import WRITE_UNIT_BYTES, Metered, item_bytes, write_units
+
+
+class Service:
+    """What the functions do, on a table whose calls are counted."""
+
+    def __init__(self, metered: Metered) -> None:
+        self.metered = metered
+        self.table = PaymentsTable(metered.client, metered.name)
+        self.bus = FakeBus()
+        self.order_id = ""
+        self.now = OPENED
+
+    def create(self, order: Order = ORDER) -> None:
+        placed = place_order(self.table, FakeGateway(), lambda _: order, order, self.now)
+        self.order_id = placed.record.order_id
+
+    def verify(self, *facts: Fact) -> None:
+        self.now += 60
+        record_facts(self.table, self.order_id, facts, self.now)
+
+    def receive(self, *facts: Fact) -> None:
+        self.now += 1
+        deliver(self.table, self.bus, record_facts(self.table, self.order_id, facts, self.now).record)
+
+    def spent(self) -> tuple[list[str], list[int]]:
+        """The calls and write units since the last time."""
+        calls, units = self.metered.calls[:], self.metered.write_units[:]
+        self.metered.calls.clear()
+        self.metered.write_units.clear()
+        return calls, units
+
+    def size(self) -> int:
+        item = self.metered.item({"pk": {"S": f"order#{self.order_id}"}})
+        assert item is not None
+        return item_bytes(item)
+
+
+@pytest.fixture
+def service(metered: Metered) -> Service:
+    return Service(metered)
+
+
+def test_the_good_case_makes_these_calls_and_at_most_nine_write_units(service: Service) -> None:
+    total = 0
+
+    service.create()
+    calls, units = service.spent()
+    assert calls == ["get_item", "put_item", "update_item"]
+    total += sum(units)
+
+    service.verify(Signed(payment=A))
+    calls, units = service.spent()
+    assert calls == ["get_item", "update_item"]
+    total += sum(units)
+
+    service.receive(Authorized(payment=A, method="netbanking"))
+    calls, units = service.spent()
+    assert calls == ["get_item", "update_item"]
+    total += sum(units)
+
+    service.receive(captured(A, method="netbanking"))
+    calls, units = service.spent()
+    assert calls == ["get_item", "update_item", "update_item"]
+    assert len(service.bus.sent) == 1
+    total += sum(units)
+
+    service.receive(captured(A, method="netbanking"))  # order.paid
+    calls, units = service.spent()
+    assert calls == ["get_item"]
+    assert not units
+    assert len(service.bus.sent) == 1
+
+    assert total <= 9
+
+
+BIGGEST = Order(
+    payment_id=10**9,
+    job_id=10**12,
+    application_id=10**12,
+    client_id=10**12,
+    freelancer_id=10**12,
+    amount_minor=9_999_999_999,
+    currency="INR",
+    receipt="production123456-1000000000",
+)
+
+
+@pytest.mark.parametrize("order", [ORDER, BIGGEST], ids=["usual ids", "large ids"])
+def test_the_record_of_the_good_case_stays_below_one_write_unit(service: Service, order: Order) -> None:
+    sizes = []
+    service.create(order)
+    sizes.append(service.size())
+    service.verify(Signed(payment=A))
+    sizes.append(service.size())
+    service.receive(Authorized(payment=A, method="netbanking"))
+    sizes.append(service.size())
+    record_facts(
+        service.table, service.order_id, [captured(A, order.amount_minor, method="netbanking")], service.now + 1
+    )
+    sizes.append(service.size())
+    service.receive()
+    sizes.append(service.size())
+    assert max(sizes) < WRITE_UNIT_BYTES, sizes
+
+
+def test_a_repeated_request_costs_two_reads_and_no_write(service: Service) -> None:
+    service.create()
+    service.spent()
+    service.create()
+    assert service.spent() == (["get_item", "get_item"], [])
+
+
+def test_a_repeated_verification_costs_one_read(service: Service) -> None:
+    service.create()
+    service.verify(Signed(payment=A))
+    service.spent()
+    service.verify(Signed(payment=A))
+    assert service.spent() == (["get_item"], [])
+
+
+def test_a_settled_payment_leaves_the_index(service: Service) -> None:
+    service.create()
+    service.receive(captured(A))
+    found = service.metered.raw.scan(TableName=service.metered.name, IndexName="attention")
+    assert found["Items"] == []
+    service.receive(captured(A), refunded(A, REFUND_1))
+    found = service.metered.raw.scan(TableName=service.metered.name, IndexName="attention")
+    assert found["Items"] == []
+
+
+# --- the rules by which it is counted -------------------------------------------------------------------------------
+
+
+def test_an_items_size_is_that_of_its_names_and_values() -> None:
+    assert item_bytes({"pk": "abc"}) == 2 + 3
+    assert item_bytes({"n": 12345}) == 1 + 4
+    assert item_bytes({"n": 100}) == 1 + 2
+    assert item_bytes({"b": True}) == 1 + 1
+    assert item_bytes({"m": {"k": "v"}}) == 1 + 3 + 1 + 1 + 1
+    assert item_bytes({"l": ["v"]}) == 1 + 3 + 1 + 1
+    assert item_bytes({"n": MAX_ID}) == 1 + 9
+
+
+def test_a_write_costs_its_larger_size_and_what_the_index_takes() -> None:
+    due = {"attention_shard": "1", "attention_at": 5}
+    assert write_units(None, {"pk": "a"}) == 1
+    assert write_units({"pk": "a" * 1023}, {"pk": "a"}) == 2
+    assert write_units(None, {"pk": "a", **due}) == 2
+    assert write_units({"pk": "a", **due}, {"pk": "b", **due}) == 1
+    assert write_units({"pk": "a", **due}, {"pk": "a"}) == 2
+    assert write_units({"pk": "a", **due}, {"pk": "a", **due, "attention_at": 6}) == 3
