@@ -1,0 +1,407 @@
+"""From a delivery to the bus: nothing lost and nothing invented, whatever fails and wherever the process dies."""
+
+import json
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
+from threading import Barrier
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from payments.core.errors import (
+    BusUnavailable,
+    ContentionError,
+    EventsUndelivered,
+    InvalidSignature,
+    OrderNotFound,
+    StorageConflict,
+    TableUnavailable,
+    TemporaryError,
+)
+from payments.core.events import encode
+from payments.core.handoff import EventBus, RecordStore, deliver, record_facts
+from payments.core.model import Authorized, Failed, Record, RefundState, Signed, Status
+from payments.core.ordering import OrderStore
+from payments.core.transitions import Decision, decide
+from tests.core.story import (
+    OPENED,
+    ORDER_ID,
+    PART,
+    REFUND_1,
+    REFUND_2,
+    A,
+    B,
+    Delivery,
+    captured,
+    check_detail,
+    opened,
+    refunded,
+)
+from tests.fakes import Crash, FakeBus, FakeTable, Fate
+
+NOW = OPENED + 60
+
+
+def add(table: RecordStore, *facts: Delivery) -> Decision:
+    return record_facts(table, ORDER_ID, [fact for delivery in facts for fact in delivery], NOW)
+
+
+def receive(table: RecordStore, bus: EventBus, facts: Delivery) -> None:
+    """What the webhook does with one delivery."""
+    deliver(table, bus, record_facts(table, ORDER_ID, facts, NOW, keep_unknown=True).record)
+
+
+def latest(table: RecordStore) -> Record:
+    record = table.read(ORDER_ID)
+    assert record is not None
+    return record
+
+
+@pytest.fixture
+def placed(table: OrderStore) -> OrderStore:
+    """A table with one open order."""
+    table.insert(opened())
+    return table
+
+
+@pytest.fixture
+def fake() -> FakeTable:
+    """The same, in memory."""
+    table = FakeTable()
+    table.insert(opened())
+    return table
+
+
+# --- recording ------------------------------------------------------------------------------------------------------
+
+
+def test_facts_of_an_order_that_is_not_there_are_refused(table: OrderStore) -> None:
+    with pytest.raises(OrderNotFound):
+        record_facts(table, ORDER_ID, [Signed(payment=A)], NOW)
+    assert table.read(ORDER_ID) is None
+
+
+def test_facts_of_an_order_that_is_not_there_are_kept_where_asked(table: OrderStore) -> None:
+    bus = FakeBus()
+    receive(table, bus, (Authorized(payment=A),))
+    receive(table, bus, (captured(A),))
+    record = latest(table)
+    assert (record.status, record.version, record.order) == (Status.UNKNOWN, 2, None)
+    assert record.attempts[A].captured
+    assert not bus.sent
+
+
+def test_a_refused_change_leaves_the_record_untouched(placed: OrderStore) -> None:
+    def admit(record: Record) -> None:
+        assert record == opened()
+        raise InvalidSignature("wrong")
+
+    with pytest.raises(InvalidSignature):
+        record_facts(placed, ORDER_ID, [Signed(payment=A)], NOW, admit=admit)
+    assert latest(placed) == opened()
+
+
+def test_what_is_returned_is_what_is_stored(placed: OrderStore) -> None:
+    decision = add(placed, (captured(A),))
+    assert latest(placed) == decision.record
+
+
+def test_old_news_is_not_written(fake: FakeTable) -> None:
+    add(fake, (Signed(payment=A),))
+    fate = Fate()
+    assert not add(fate.wrap(fake), (Signed(payment=A),)).changed
+    assert fate.calls == ["read"]
+
+
+class Rivals:
+    """Somebody else who changes the record between our read and our write, some times."""
+
+    def __init__(self, table: FakeTable, times: int) -> None:
+        self._table = table
+        self._left = times
+        self._payments = (f"pay_{number:014d}" for number in count())
+
+    def read(self, order_id: str) -> Record | None:
+        return self._table.read(order_id)
+
+    def insert(self, record: Record) -> None:
+        self._table.insert(record)
+
+    def save(self, before: Record, after: Record) -> None:
+        self._intervene()
+        self._table.save(before, after)
+
+    def clear(self, record: Record, event_ids: Collection[str]) -> None:
+        self._intervene()
+        self._table.clear(record, event_ids)
+
+    def _intervene(self) -> None:
+        if self._left:
+            self._left -= 1
+            stored = latest(self._table)
+            self._table.save(stored, decide(stored, [Failed(payment=next(self._payments))], NOW).record)
+
+
+@pytest.mark.parametrize("times", [1, 2, 3, 4])
+def test_a_race_may_be_lost_four_times(fake: FakeTable, times: int) -> None:
+    decision = add(Rivals(fake, times), (captured(A),))
+    assert latest(fake) == decision.record
+    assert decision.record.version == 2 + times
+    assert len(decision.record.attempts) == 1 + times
+
+
+def test_a_race_lost_five_times_is_given_up_with_nothing_written(fake: FakeTable) -> None:
+    with pytest.raises(ContentionError):
+        add(Rivals(fake, 5), (captured(A),))
+    assert A not in latest(fake).attempts
+
+
+def test_an_order_that_appears_between_read_and_insert_is_read_again() -> None:
+    table = FakeTable()
+
+    class Appears(Rivals):
+        def insert(self, record: Record) -> None:
+            if not table.records:
+                table.insert(opened())
+            super().insert(record)
+
+    decision = record_facts(Appears(table, 0), ORDER_ID, [captured(A)], NOW, keep_unknown=True)
+    assert decision.record.status is Status.PAID
+    assert latest(table) == decision.record
+
+
+# --- doubtful calls -------------------------------------------------------------------------------------------------
+
+
+def test_a_write_whose_answer_was_lost_is_found_and_its_events_are_published(fake: FakeTable) -> None:
+    bus = FakeBus()
+    fate = Fate({2: TableUnavailable()}, after=True)
+    receive(fate.wrap(fake), bus, (captured(A),))
+    assert fate.calls == ["read", "save", "read", "clear"]
+    assert [message.type for _, message in bus.sent] == ["payment.paid"]
+    assert latest(fake).version == 2
+
+
+@pytest.mark.parametrize("call", [1, 2])
+def test_a_call_that_failed_is_tried_once_more(fake: FakeTable, call: int) -> None:
+    add(Fate({call: TableUnavailable()}).wrap(fake), (captured(A),))
+    assert latest(fake).confirmed
+
+
+@pytest.mark.parametrize("calls", [(1, 2), (1, 3), (2, 3), (2, 4)])
+def test_a_table_that_fails_twice_is_razorpays_turn(fake: FakeTable, calls: tuple[int, int]) -> None:
+    fate = Fate(dict.fromkeys(calls, TableUnavailable()))
+    with pytest.raises(TableUnavailable):
+        add(fate.wrap(fake), (captured(A),))
+    assert latest(fake) == opened()
+
+
+# --- delivering -----------------------------------------------------------------------------------------------------
+
+
+def test_what_is_recorded_is_published_and_cleared(placed: OrderStore) -> None:
+    bus = FakeBus()
+    receive(placed, bus, (captured(A), refunded(A, REFUND_1, PART)))
+    assert sorted(message.type for _, message in bus.sent) == ["payment.paid", "payment.partially_refunded"]
+    record = latest(placed)
+    assert not record.pending
+    assert record.attention_at is None
+
+
+def test_what_verify_left_pending_is_published_by_the_next_delivery(placed: OrderStore) -> None:
+    add(placed, (Failed(payment=B),))
+    bus = FakeBus()
+    receive(placed, bus, (Failed(payment=B),))
+    assert [message.type for _, message in bus.sent] == ["payment.failed"]
+    assert not latest(placed).pending
+
+
+def test_without_pending_events_nothing_is_called() -> None:
+    fate = Fate()
+    assert deliver(fate.wrap(FakeTable()), fate.wrap(FakeBus()), opened()) == 0
+    assert not fate.calls
+
+
+def test_what_the_bus_refused_stays_and_the_rest_is_cleared(placed: OrderStore) -> None:
+    decision = add(placed, (captured(A), refunded(A, REFUND_1, PART)))
+    refused, accepted = sorted(decision.recorded)
+    bus = FakeBus()
+    bus.refuses = lambda identity: identity == refused
+    with pytest.raises(EventsUndelivered):
+        deliver(placed, bus, decision.record)
+    assert set(latest(placed).pending) == {refused}
+    assert latest(placed).attention_at is not None
+
+    bus.refuses = lambda _: False
+    receive(placed, bus, (captured(A),))
+    assert [identity for identity, _ in bus.sent] == [accepted, refused]
+    assert not latest(placed).pending
+
+
+def test_a_bus_that_accepts_nothing_clears_nothing(placed: OrderStore) -> None:
+    bus = FakeBus()
+    bus.refuses = lambda _: True
+    with pytest.raises(EventsUndelivered):
+        receive(placed, bus, (captured(A),))
+    assert len(latest(placed).pending) == 1
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before it took effect", "after it took effect"])
+def test_a_bus_that_fails_leaves_everything_pending_and_repeats_the_same_bytes(placed: OrderStore, after: bool) -> None:
+    bus = FakeBus()
+    failing = Fate({1: BusUnavailable()}, after=after).wrap(bus)
+    with pytest.raises(BusUnavailable):
+        receive(placed, failing, (captured(A),))
+    assert len(latest(placed).pending) == 1
+    receive(placed, bus, (captured(A),))
+    assert len(set(bus.sent)) == 1
+    assert not latest(placed).pending
+
+
+def test_an_event_added_while_others_are_cleared_is_not_dropped(fake: FakeTable) -> None:
+    decision = add(fake, (captured(A),))
+    later = add(fake, (refunded(A, REFUND_1, PART),))
+    deliver(fake, FakeBus(), decision.record)
+    assert set(latest(fake).pending) == set(later.recorded)
+    assert latest(fake).attention_at is not None
+
+
+def test_clearing_gives_up_after_five_lost_races_and_loses_nothing(fake: FakeTable) -> None:
+    add(fake, (captured(A),))
+    with pytest.raises(ContentionError):
+        deliver(Rivals(fake, 5), FakeBus(), latest(fake))
+    assert len(latest(fake).pending) == 1
+
+
+def test_events_that_somebody_else_cleared_are_not_cleared_again(fake: FakeTable) -> None:
+    bus = FakeBus()
+    record = add(fake, (captured(A),)).record
+    deliver(fake, bus, record)
+    add(fake, (captured(B),))
+    fate = Fate()
+    deliver(fate.wrap(fake), bus, record)
+    assert fate.calls == ["clear", "read"]
+    assert len(latest(fake).pending) == 1
+    assert len({message for _, message in bus.sent}) == 1
+
+
+# --- crashes --------------------------------------------------------------------------------------------------------
+
+LIFE: Sequence[Delivery] = (
+    (Failed(payment=B, code="BAD_REQUEST_ERROR", reason="payment_cancelled"),),
+    (Authorized(payment=A, method="upi"),),
+    (captured(A),),
+    (captured(A),),
+    (captured(A), refunded(A, REFUND_1, PART, RefundState.CREATED)),
+    (captured(A), refunded(A, REFUND_1, PART)),
+    (captured(B),),
+    (captured(A), refunded(A, REFUND_2, PART)),
+)
+
+
+def live(fate: Fate) -> tuple[Record, list[tuple[str, str]]]:
+    """The life of one payment under this fate, each delivery repeated until it is acknowledged."""
+    table, bus = FakeTable(), FakeBus()
+    table.insert(opened())
+    for facts in LIFE:
+        while True:
+            try:
+                receive(fate.wrap(table), fate.wrap(bus), facts)
+            except (Crash, TemporaryError):
+                continue
+            break
+    for _, message in bus.sent:
+        check_detail(message.type, json.loads(message.detail))
+    return latest(table), [(identity, message.detail) for identity, message in bus.sent]
+
+
+def undisturbed() -> tuple[Record, list[tuple[str, str]], int]:
+    fate = Fate()
+    record, sent = live(fate)
+    return record, sent, len(fate.calls)
+
+
+RECORD, SENT, CALLS = undisturbed()
+
+
+def check_survived(fate: Fate) -> None:
+    record, sent = live(fate)
+    assert record == RECORD
+    assert set(sent) == set(SENT), "an event was lost, invented or changed"
+
+
+def test_an_undisturbed_life_sends_each_event_once() -> None:
+    assert len(SENT) == len({identity for identity, _ in SENT}) == 5
+    assert not RECORD.pending
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize(
+    "make", [Crash, TableUnavailable, BusUnavailable], ids=["the process dies", "the table fails", "the bus fails"]
+)
+def test_nothing_is_lost_or_invented_wherever_a_call_fails(make: Callable[[], BaseException], after: bool) -> None:
+    for number in range(1, CALLS + 1):
+        check_survived(Fate({number: make()}, after=after))
+
+
+@given(
+    calls=st.sets(st.integers(min_value=1, max_value=CALLS + 20), max_size=12),
+    after=st.booleans(),
+    error=st.sampled_from([Crash(), TableUnavailable()]),
+)
+def test_nothing_is_lost_or_invented_however_often_calls_fail(
+    calls: set[int], after: bool, error: BaseException
+) -> None:
+    check_survived(Fate(dict.fromkeys(calls, error), after=after))
+
+
+def test_a_conflict_that_was_our_own_write_is_recognised_by_reading_again(fake: FakeTable) -> None:
+    bus = FakeBus()
+    receive(Fate({2: StorageConflict()}, after=True).wrap(fake), bus, (captured(A),))
+    assert len(bus.sent) == 1
+    assert (latest(fake).version, dict(latest(fake).pending)) == (2, {})
+
+
+# --- together -------------------------------------------------------------------------------------------------------
+
+
+def test_deliveries_at_the_same_time_lose_nothing(placed: OrderStore) -> None:
+    bus = FakeBus()
+    deliveries: Sequence[Delivery] = (
+        (Authorized(payment=A),),
+        (captured(A),),
+        (captured(A),),
+        (captured(A), refunded(A, REFUND_1, PART)),
+    )
+    together = Barrier(len(deliveries))
+
+    def work(facts: Delivery) -> None:
+        together.wait()
+        while True:
+            try:
+                receive(placed, bus, facts)
+            except ContentionError:
+                continue  # Razorpay would come back
+            return
+
+    with ThreadPoolExecutor(len(deliveries)) as threads:
+        list(threads.map(work, deliveries))
+
+    record = latest(placed)
+    assert (record.status, record.confirmed) == (Status.PAID, True)
+    assert record.attempts[A].authorized
+    assert not record.pending
+    assert {message.type for _, message in bus.sent} == {"payment.paid", "payment.partially_refunded"}
+    assert len({message.detail for _, message in bus.sent}) == 2
+
+
+def test_what_is_published_is_what_the_table_holds(placed: OrderStore) -> None:
+    add(placed, (captured(A),))
+    stored = latest(placed)
+    bus = FakeBus()
+    deliver(placed, bus, stored)
+    assert [(identity, message.detail) for identity, message in bus.sent] == [
+        (identity, encode(stored, identity, event)) for identity, event in stored.pending.items()
+    ]
