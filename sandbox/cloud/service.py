@@ -3,10 +3,12 @@
 import json
 import os
 import sys
+import time
 import urllib.request
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -113,6 +115,8 @@ class LocalService:
                 cloud.put_secret(outputs["ApiKeysSecretArn"], gateway.api_keys)
                 cloud.put_secret(outputs["WebhookSecretArn"], gateway.webhook_secrets)
                 cloud.put_secret(outputs["JwtSecretArn"], {"JWT_SECRET": development.JWT_SECRET})
+            if gateway.url is not None:
+                _continue_payment_ids(cloud, outputs["TableName"])
             service = cls(run_dir, cloud, outputs)
             undo.callback(service.stop)
             subscribers = {}
@@ -188,6 +192,18 @@ class LocalService:
         draft = self._file.with_suffix(".new")
         draft.write_text(json.dumps(self.endpoints, indent=2) + "\n")
         draft.rename(self._file)
+
+
+def _continue_payment_ids(cloud: Cloud, table: str) -> None:
+    """Start counting where no earlier run on the same Razorpay account can have been.
+
+    The table is new with every start, the account is not, and it may refuse a receipt that it has seen before. Receipts
+    are made of the payment id, of which an order a second is more than anybody's test account makes.
+    """
+    used = int(time.time()) - int(datetime(2026, 1, 1, tzinfo=UTC).timestamp())
+    cloud.client("dynamodb").put_item(
+        TableName=table, Item={"pk": {"S": "counter#payment_id"}, "last_taken": {"N": str(used)}}
+    )
 
 
 def queues_of(outputs: dict[str, str]) -> dict[str, str]:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 import requests
 
@@ -130,15 +131,30 @@ def test_what_it_started_ends_even_when_it_is_killed_and_the_next_start_is_not_h
 TEST_KEYS = "RAZORPAY_KEY_ID=rzp_test_AAAAAAAAAAAAAA\nRAZORPAY_KEY_SECRET=secret\nRAZORPAY_WEBHOOK_SECRET=webhook\n"
 
 
+def payment_id_counter(endpoints: dict[str, Any]) -> int:
+    table = boto3.client(
+        "dynamodb",
+        endpoint_url=endpoints["aws"],
+        region_name=endpoints["region"],
+        aws_access_key_id=endpoints["access_key_id"],
+        aws_secret_access_key=endpoints["secret_access_key"],
+    )
+    item = table.get_item(TableName=endpoints["table"], Key={"pk": {"S": "counter#payment_id"}})["Item"]
+    return int(item["last_taken"]["N"])
+
+
 def test_with_test_keys_it_uses_the_real_test_mode_and_starts_no_stand_in(tmp_path: Path) -> None:
     run = Run(tmp_path / "run", TEST_KEYS)
     try:
         endpoints = run.endpoints()
+        counter = payment_id_counter(endpoints)
     finally:
         run.process.terminate()
 
     assert run.end() == 0
     assert endpoints["razorpay"] == "https://api.razorpay.com"
+    # An account that outlives the table must not see a receipt twice.
+    assert counter > 20_000_000
     assert "gateway" not in endpoints["pids"]
     assert "through a tunnel" in run.output.read_text()
 
