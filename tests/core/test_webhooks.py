@@ -263,7 +263,8 @@ def test_the_ids_of_an_unusable_event_are_kept_for_a_person() -> None:
         read_delivery(raw(changed(REFUND, refund__amount="50000")))
     assert unusable.value.ids == {
         "event": "refund.processed",
-        "payment_id": "pay_FPoJKWQQ8lK13n",
+        "razorpay_payment_id": "pay_FPoJKWQQ8lK13n",
+        "order_id": "order_FPoIeimWki9j8A",
         "refund_id": "rfnd_FS8TWyPrCsa0OB",
     }
     assert unusable.value.why == "unexpected shape: refund.entity.amount int_type"

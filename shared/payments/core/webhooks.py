@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 
 from payments.core.errors import MalformedRequest
 from payments.core.model import (
+    MAX_ID,
     ORDER_ID,
     PAYMENT_ID,
     REFUND_ID,
@@ -59,7 +60,8 @@ def _word(value: object) -> str | None:
 
 
 _Word = Annotated[str | None, BeforeValidator(_word)]
-_StrictInt = Annotated[int, Field(strict=True, ge=0)]
+# No larger than what consumers can read, and what the table can hold (38 digits).
+_StrictInt = Annotated[int, Field(strict=True, ge=0, le=MAX_ID)]
 
 
 def _pattern(expression: re.Pattern[str]) -> StringConstraints:
@@ -85,7 +87,7 @@ class _Payment(BaseModel):
 class _Refund(BaseModel):
     id: Annotated[str, _pattern(REFUND_ID)]
     payment_id: Annotated[str, _pattern(PAYMENT_ID)]
-    amount: Annotated[int, Field(strict=True, ge=1)]
+    amount: Annotated[int, Field(strict=True, ge=1, le=MAX_ID)]
 
 
 class _OrderEntity(BaseModel):
@@ -120,6 +122,15 @@ _REFUND_STATES = {
     "refund.failed": RefundState.FAILED,
     "refund.processed": RefundState.PROCESSED,
 }
+
+# Where ids are found: entity, field, and its name in a log, where `payment_id` is our own number.
+_IDS = (
+    ("payment", "id", "razorpay_payment_id", PAYMENT_ID),
+    ("payment", "order_id", "order_id", ORDER_ID),
+    ("order", "id", "order_id", ORDER_ID),
+    ("refund", "payment_id", "razorpay_payment_id", PAYMENT_ID),
+    ("refund", "id", "refund_id", REFUND_ID),
+)
 
 
 def read_delivery(body: bytes) -> Delivery:
@@ -187,13 +198,13 @@ def _captured(payment: _Payment) -> Captured:
 
 
 def _ids(name: str, envelope: dict[str, Any]) -> dict[str, str]:
-    """Razorpay's own ids in a body of unexpected shape, so that a person can look the event up."""
+    """Razorpay's own ids in a body of unexpected shape, by what a log calls them, so that a person can look it up."""
     found = {"event": name}
     payload = envelope.get("payload")
-    for kind, form in (("payment", PAYMENT_ID), ("order", ORDER_ID), ("refund", REFUND_ID)):
+    for kind, field, called, form in _IDS:
         holder = payload.get(kind) if isinstance(payload, dict) else None
         entity = holder.get("entity") if isinstance(holder, dict) else None
-        identity = entity.get("id") if isinstance(entity, dict) else None
+        identity = entity.get(field) if isinstance(entity, dict) else None
         if isinstance(identity, str) and form.match(identity):
-            found[f"{kind}_id"] = identity
+            found[called] = identity
     return found
