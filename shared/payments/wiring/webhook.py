@@ -1,6 +1,6 @@
 """What webhook works with: the table, the bus and the webhook secrets, and no API key."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from payments.adapters.bus import Bus
 from payments.adapters.config import webhook_settings
@@ -14,7 +14,7 @@ class Dependencies:
 
     table: PaymentsTable
     bus: Bus
-    secrets: tuple[str, ...]
+    secrets: tuple[str, ...] = field(repr=False)
 
 
 def dependencies() -> Dependencies:
