@@ -1,0 +1,218 @@
+"""AWS in process (moto), with every request counted, and faults where a test wants them.
+
+The one hook sits where botocore hands a request to moto, so the clients' own retries and timeouts are the real ones.
+"""
+
+import json
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any, Literal
+
+import boto3
+import pytest
+from boto3.dynamodb.types import TypeDeserializer
+from botocore import endpoint
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.compat import HTTPHeaders
+from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError
+from moto import mock_aws
+from moto.core.botocore_stubber import BotocoreStubber, MockRawResponse
+
+from tests.handlers.template import table_schema
+
+TABLE = "payments-test"
+BUS = "payments-test"
+REGION = "ap-south-1"
+
+# One session and its clients for all tests: reading botocore's models takes longer than most of them.
+_SESSION = boto3.Session(region_name=REGION, aws_access_key_id="testing", aws_secret_access_key="testing")
+
+type Send = Callable[[], AWSResponse | None]
+type Fault = Callable[[AWSPreparedRequest, Send], AWSResponse | None]
+
+
+def times_out(request: AWSPreparedRequest, _send: Send) -> AWSResponse | None:
+    """No effect, no answer."""
+    raise ReadTimeoutError(endpoint_url=request.url)
+
+
+def connect_times_out(request: AWSPreparedRequest, _send: Send) -> AWSResponse | None:
+    raise ConnectTimeoutError(endpoint_url=request.url)
+
+
+def is_unreachable(request: AWSPreparedRequest, _send: Send) -> AWSResponse | None:
+    raise EndpointConnectionError(endpoint_url=request.url)
+
+
+def loses_the_answer(request: AWSPreparedRequest, send: Send) -> AWSResponse | None:
+    """It takes effect, and nobody hears of it."""
+    send()
+    raise ReadTimeoutError(endpoint_url=request.url)
+
+
+def answers(status: int, code: str) -> Fault:
+    """No effect, and this error."""
+
+    def fault(request: AWSPreparedRequest, _send: Send) -> AWSResponse | None:
+        body = json.dumps({"__type": f"com.amazonaws#{code}", "message": "secret words of a library"})
+        return AWSResponse(request.url, status, HTTPHeaders(), MockRawResponse(body))
+
+    return fault
+
+
+throttles = answers(400, "ThrottlingException")
+fails = answers(500, "InternalServerError")
+denies = answers(400, "AccessDeniedException")
+
+
+def refuses_entries(*indexes: int) -> Fault:
+    """PutEvents answers 200 and accepts the other entries only."""
+
+    def fault(request: AWSPreparedRequest, _send: Send) -> AWSResponse | None:
+        count = len(_entries(request))
+        entries = [
+            {"ErrorCode": "InternalFailure", "ErrorMessage": "secret words of a library"}
+            if index in indexes
+            else {"EventId": f"accepted-{index}"}
+            for index in range(count)
+        ]
+        failed = sum("ErrorCode" in entry for entry in entries)
+        body = json.dumps({"FailedEntryCount": failed, "Entries": entries})
+        return AWSResponse(request.url, 200, HTTPHeaders(), MockRawResponse(body))
+
+    return fault
+
+
+def _entries(request: AWSPreparedRequest) -> list[dict[str, Any]]:
+    """What a PutEvents wants sent."""
+    assert isinstance(request.body, bytes | str)
+    entries: list[dict[str, Any]] = json.loads(request.body)["Entries"]
+    return entries
+
+
+@cache
+def admin(service: Literal["dynamodb", "events"]) -> Any:
+    """A client of the test's own."""
+    return _SESSION.client(service)
+
+
+class Cloud:
+    """The table and the bus, and what was asked of them."""
+
+    def __init__(self) -> None:
+        self.requests: list[str] = []
+        """The operations, one for each HTTP request, retries included."""
+        self.sent: list[dict[str, Any]] = []
+        """Every entry that was ever sent to the bus."""
+        self.accepted: list[dict[str, Any]] = []
+        """Those that are on the bus."""
+        self._faults: dict[str, deque[Fault]] = {}
+        self._always: dict[str, Fault] = {}
+        self._before: dict[str, deque[Callable[[], object]]] = {}
+        self._recording = True
+        self._lock = threading.RLock()
+
+    def fail(self, operation: str, *faults: Fault) -> None:
+        """The next requests of this operation meet these faults, one each."""
+        self._faults.setdefault(operation, deque()).extend(faults)
+
+    def fail_always(self, operation: str, fault: Fault) -> None:
+        self._always[operation] = fault
+
+    def heal(self) -> None:
+        self._faults.clear()
+        self._always.clear()
+
+    def just_before(self, operation: str, act: Callable[[], object]) -> None:
+        """Somebody else does this right before the next request of this operation takes effect."""
+        self._before.setdefault(operation, deque()).append(act)
+
+    def forget(self) -> None:
+        """Starts counting again."""
+        self.requests.clear()
+
+    def items(self) -> dict[str, dict[str, Any]]:
+        """Every item of the table as plain values, by its key."""
+        with self._unrecorded():
+            found = admin("dynamodb").scan(TableName=TABLE)["Items"]
+        plain = TypeDeserializer().deserialize
+        return {item["pk"]["S"]: {name: plain(value) for name, value in item.items()} for item in found}
+
+    def raw_item(self, order_id: str) -> Any:
+        """The item of an order with DynamoDB's types, or None."""
+        with self._unrecorded():
+            key = {"pk": {"S": f"order#{order_id}"}}
+            return admin("dynamodb").get_item(TableName=TABLE, Key=key).get("Item")
+
+    def item(self, order_id: str) -> dict[str, Any]:
+        return self.items()[f"order#{order_id}"]
+
+    def details(self, kind: str | None = None) -> list[dict[str, Any]]:
+        """The details on the bus, of one detail type or of all."""
+        return [json.loads(entry["Detail"]) for entry in self.accepted if kind in {None, entry["DetailType"]}]
+
+    def types(self) -> list[str]:
+        return [entry["DetailType"] for entry in self.accepted]
+
+    def answer(self, event_name: str, request: AWSPreparedRequest, send: Send) -> AWSResponse | None:
+        """Stands between botocore and moto."""
+        if not self._recording:
+            return send()
+        operation = event_name.rpartition(".")[2]
+        with self._lock:  # moto's conditional writes are not atomic between threads
+            for act in self._taken(self._before, operation):
+                act()
+            self.requests.append(operation)
+            entries = _entries(request) if operation == "PutEvents" else []
+            self.sent += entries
+            fault = next(iter(self._taken(self._faults, operation)), self._always.get(operation))
+            response = send() if fault is None else fault(request, send)
+        if entries and response is not None and response.status_code < 300:
+            told = json.loads(response.content)["Entries"]
+            self.accepted += [entry for entry, answer in zip(entries, told, strict=True) if answer.get("EventId")]
+        return response
+
+    @staticmethod
+    def _taken[T](queues: dict[str, deque[T]], operation: str) -> list[T]:
+        queue = queues.get(operation)
+        return [queue.popleft()] if queue else []
+
+    @contextmanager
+    def _unrecorded(self) -> Iterator[None]:
+        self._recording = False
+        try:
+            yield
+        finally:
+            self._recording = True
+
+
+@contextmanager
+def running_cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
+    """A fresh table, as the template has it, and a bus."""
+    cloud = Cloud()
+    real = BotocoreStubber.__call__
+
+    def stubbed(
+        stubber: BotocoreStubber, event_name: str, request: AWSPreparedRequest, **kwargs: Any
+    ) -> AWSResponse | None:
+        return cloud.answer(event_name, request, lambda: real(stubber, event_name, request, **kwargs))
+
+    class NoPause:
+        """The pauses between botocore's retries, without the wait."""
+
+        @staticmethod
+        def sleep(_seconds: float) -> None:
+            pass
+
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    with mock_aws():
+        admin("dynamodb").create_table(TableName=TABLE, **table_schema())
+        admin("events").create_event_bus(Name=BUS)
+        monkeypatch.setattr(BotocoreStubber, "__call__", stubbed)
+        monkeypatch.setattr(endpoint, "time", NoPause)
+        yield cloud

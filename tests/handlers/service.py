@@ -1,0 +1,172 @@
+"""The three functions as API Gateway sees them: an event in, an answer out."""
+
+import importlib.util
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sandbox import development, events
+from tests.handlers.cloud import BUS, TABLE, Cloud
+from tests.handlers.razorpay import Razorpay
+
+ROOT = Path(__file__).parents[2]
+EVENTS = {path.stem: path for path in sorted((ROOT / "events").glob("*.json"))}
+SECRETS = (
+    development.RAZORPAY_KEY_SECRET,
+    development.RAZORPAY_WEBHOOK_SECRET,
+    development.RAZORPAY_WEBHOOK_SECRET_PREVIOUS,
+    development.JWT_SECRET,
+)
+ENVIRONMENT = {
+    "STAGE": development.STAGE,
+    "PAYMENTS_TABLE": TABLE,
+    "EVENT_BUS": BUS,
+    "RAZORPAY_KEY_ID": development.RAZORPAY_KEY_ID,
+    "RAZORPAY_KEY_SECRET": development.RAZORPAY_KEY_SECRET,
+    "RAZORPAY_WEBHOOK_SECRET": development.RAZORPAY_WEBHOOK_SECRET,
+    "RAZORPAY_WEBHOOK_SECRET_PREVIOUS": development.RAZORPAY_WEBHOOK_SECRET_PREVIOUS,
+    "JWT_SECRET": development.JWT_SECRET,
+    "CORS_ORIGIN": "https://app.example.com",
+}
+FUNCTIONS = ("create_order", "verify", "webhook")
+CREATE_ORDER = "/api/payments/create-order"
+VERIFY = "/api/payments/verify"
+WEBHOOK = "/api/payments/webhook"
+GET = "/api/payments/{order_id}"
+_FUNCTION_BY_ROUTE = {CREATE_ORDER: "create_order", VERIFY: "verify", GET: "verify", WEBHOOK: "webhook"}
+
+
+def committed(name: str) -> dict[str, Any]:
+    """An event of `events/`."""
+    event: dict[str, Any] = json.loads(EVENTS[name].read_text(encoding="utf-8"))
+    return event
+
+
+@cache
+def handler(function: str) -> Any:
+    """The function's handler, loaded from its file as Lambda does."""
+    specification = importlib.util.spec_from_file_location(f"{function}_app", ROOT / "functions" / function / "app.py")
+    assert specification is not None
+    assert specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module.lambda_handler
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What API Gateway gets back."""
+
+    status: int
+    headers: Mapping[str, str]
+    text: str
+
+    @property
+    def body(self) -> Any:
+        return json.loads(self.text)
+
+    @property
+    def code(self) -> str:
+        code: str = self.body["code"]
+        return code
+
+
+class Clock:
+    """What the service takes for the present."""
+
+    def __init__(self, now: int) -> None:
+        self.now = now
+
+    def __call__(self) -> int:
+        return self.now
+
+
+class Service:
+    """The functions with everything around them; one per test."""
+
+    def __init__(self, cloud: Cloud, razorpay: Razorpay, clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+        self.cloud = cloud
+        self.razorpay = razorpay
+        self.clock = clock
+        self._capsys = capsys
+        self._output = ""
+
+    def invoke(self, event: Mapping[str, Any], function: str | None = None) -> Answer:
+        _forget_loggers()
+        returned = handler(function or _FUNCTION_BY_ROUTE[event["resource"]])(event, None)
+        assert set(returned) == {"statusCode", "headers", "body", "isBase64Encoded"}
+        assert returned["isBase64Encoded"] is False
+        assert all(isinstance(value, str) for value in returned["headers"].values())
+        return Answer(returned["statusCode"], returned["headers"], returned["body"])
+
+    def replay(self, name: str) -> Answer:
+        """Invokes the function with an event of `events/`."""
+        return self.invoke(committed(name))
+
+    def create_order(self, **changes: Any) -> Answer:
+        """The story's order, or another one."""
+        offer = {**events.OFFER, **changes}
+        return self.invoke(events.from_frontend(CREATE_ORDER, offer, user_id=offer["client_id"]))
+
+    def verify(
+        self, order_id: str = events.ORDER_ID, payment_id: str = events.PAYMENT_ID, *, user_id: int = events.CLIENT
+    ) -> Answer:
+        return self.invoke(events.from_frontend(VERIFY, events.checkout(order_id, payment_id), user_id=user_id))
+
+    def read(self, order_id: str = events.ORDER_ID, *, user_id: int = events.CLIENT) -> Answer:
+        return self.invoke(events.reading(order_id, user_id=user_id))
+
+    def deliver(self, body: bytes) -> Answer:
+        """A signed webhook."""
+        return self.invoke(events.from_razorpay(body))
+
+    def outside_calls(self) -> list[str]:
+        """Everything that was asked of the table, the bus and Razorpay since `forget`."""
+        return [*self.cloud.requests, *("Razorpay" for _ in self.razorpay.asked)]
+
+    def forget(self) -> None:
+        """Starts counting calls and collecting output again."""
+        self.cloud.forget()
+        self.razorpay.asked.clear()
+        self.output()
+        self._output = ""
+
+    def output(self) -> str:
+        """Everything printed and logged since `forget`."""
+        captured = self._capsys.readouterr()
+        self._output += captured.out + captured.err
+        return self._output
+
+    def log(self) -> list[dict[str, Any]]:
+        """The log lines, without the metrics."""
+        return [line for line in self._lines() if "_aws" not in line]
+
+    def metrics(self) -> list[str]:
+        """The names of the metrics counted."""
+        return [
+            metric["Name"]
+            for line in self._lines()
+            if "_aws" in line
+            for group in line["_aws"]["CloudWatchMetrics"]
+            for metric in group["Metrics"]
+        ]
+
+    def _lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.output().splitlines() if line.strip()]
+
+
+def _forget_loggers() -> None:
+    """Powertools keeps the stdout of its first logger; pytest has another one for each phase of a test."""
+    for name in FUNCTIONS:
+        logger = logging.getLogger(name)
+        for present in list(logger.handlers):
+            logger.removeHandler(present)
+        for attribute in ("init", "powertools_handler"):
+            if hasattr(logger, attribute):
+                delattr(logger, attribute)

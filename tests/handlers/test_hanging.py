@@ -1,0 +1,62 @@
+"""With any one dependency hanging, every function answers in time (I18). Real sockets: only they can hang."""
+
+import socket
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from payments.adapters import gateway
+from payments.wiring import aws
+from tests.handlers.service import Service
+from tests.handlers.template import resources
+
+
+@pytest.fixture
+def black_hole() -> Iterator[str]:
+    """Takes connections and never says a word."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(64)
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+
+@pytest.fixture
+def new_clients(ordered: Service, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:  # noqa: ARG001 - comes first
+    """Clients that look up anew where AWS is, and really pause between their tries. The order is made by the old ones."""
+    monkeypatch.setattr("botocore.endpoint.time", time)
+    aws._client.cache_clear()  # noqa: SLF001 - there is no other way to end an instance
+    yield
+    aws._client.cache_clear()  # noqa: SLF001 - as above
+
+
+@pytest.mark.parametrize(
+    ("dependency", "name", "within"),
+    [
+        ("DYNAMODB", "webhook-payment-captured", 4),
+        ("EVENTBRIDGE", "webhook-payment-captured", 4),
+        ("DYNAMODB", "verify", 9),
+        ("DYNAMODB", "create-order", 19),
+    ],
+)
+@pytest.mark.usefixtures("new_clients")
+def test_an_answer_comes_in_time_whatever_hangs(  # noqa: PLR0913 - fixtures and cases
+    ordered: Service, black_hole: str, monkeypatch: pytest.MonkeyPatch, *, dependency: str, name: str, within: float
+) -> None:
+    monkeypatch.setenv(f"AWS_ENDPOINT_URL_{dependency}", black_hole)
+    started = time.monotonic()
+    answer = ordered.replay(name)
+    took = time.monotonic() - started
+    assert (answer.status, answer.code) == (503, "temporarily_unavailable")
+    assert took < within
+
+
+def test_razorpay_and_the_tables_calls_together_fit_into_create_orders_time() -> None:
+    razorpay = gateway.CONNECT_TIMEOUT_S + gateway.READ_TIMEOUT_S
+    assert razorpay + 4 < resources()["CreateOrderFunction"]["Properties"]["Timeout"] < 20
+
+
+def test_each_function_ends_before_whoever_waits_for_it() -> None:
+    timeouts = {name: resources()[name]["Properties"]["Timeout"] for name in ("WebhookFunction", "VerifyFunction")}
+    assert timeouts["WebhookFunction"] < 5
+    assert timeouts["VerifyFunction"] < 10

@@ -1,0 +1,139 @@
+"""Settings: from the environment or from Secrets Manager, and what a function does without them."""
+
+import json
+from typing import Any
+
+import boto3
+import pytest
+
+from payments.core.signature import webhook_signature
+from payments.wiring import aws
+from sandbox import development, events
+from tests.handlers.cloud import REGION
+from tests.handlers.conftest import start_afresh
+from tests.handlers.service import ENVIRONMENT, SECRETS, Service
+
+EVENT = {"create_order": "create-order", "verify": "verify", "webhook": "webhook-payment-captured"}
+NEEDED = {
+    "create_order": {"PAYMENTS_TABLE", "STAGE", "RAZORPAY_KEY_ID", "RAZORPAY_KEY_SECRET", "JWT_SECRET"},
+    "verify": {"PAYMENTS_TABLE", "RAZORPAY_KEY_SECRET", "JWT_SECRET"},
+    "webhook": {"PAYMENTS_TABLE", "EVENT_BUS", "RAZORPAY_WEBHOOK_SECRET"},
+}
+
+
+@pytest.mark.parametrize("function", NEEDED)
+def test_a_function_without_its_settings_answers_500_and_logs_which_ones(
+    service: Service, monkeypatch: pytest.MonkeyPatch, function: str
+) -> None:
+    for name in ENVIRONMENT:
+        monkeypatch.delenv(name)
+    answer = service.replay(EVENT[function])
+    assert (answer.status, answer.code) == (500, "internal_error")
+    (line,) = service.log()
+    assert {problem.partition(" ")[0] for problem in line["problems"]} == NEEDED[function]
+    assert service.metrics() == ["ConfigurationErrors"]
+    assert not any(name in answer.text for name in ENVIRONMENT)
+    assert service.outside_calls() == []
+
+
+@pytest.mark.parametrize("function", NEEDED)
+def test_a_function_needs_nothing_of_the_others(
+    ordered: Service, monkeypatch: pytest.MonkeyPatch, function: str
+) -> None:
+    for name in ENVIRONMENT.keys() - NEEDED[function]:
+        monkeypatch.delenv(name)
+    assert ordered.replay(EVENT[function]).status == 200
+
+
+def test_an_empty_webhook_secret_lets_nobody_in(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAZORPAY_WEBHOOK_SECRET", "")
+    event = events.from_razorpay(b"{}", secret="x")
+    event["headers"]["X-Razorpay-Signature"] = "22f8eea909400af98adf3681a9f31923ef6b7fcba4abb553d92823a3e9d5c25e"
+    assert service.invoke(event).status == 500
+
+
+def test_a_test_key_in_production_stops_create_order(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STAGE", "production")
+    assert service.create_order().status == 500
+    assert service.outside_calls() == []
+    assert "RAZORPAY_KEY_ID is a test key" in service.output()
+
+
+# --- secrets ---
+
+
+@pytest.fixture
+def secrets(service: Service, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The three secrets as the template has them, in place of the plain variables."""
+    client = boto3.client("secretsmanager", region_name=REGION)
+    groups = {
+        "api": {name: ENVIRONMENT[name] for name in ("RAZORPAY_KEY_ID", "RAZORPAY_KEY_SECRET")},
+        "jwt": {"JWT_SECRET": development.JWT_SECRET},
+        "webhook": {"RAZORPAY_WEBHOOK_SECRET": development.RAZORPAY_WEBHOOK_SECRET},
+    }
+    for name, content in groups.items():
+        client.create_secret(Name=name, SecretString=json.dumps(content))
+        for setting in content:
+            monkeypatch.delenv(setting)
+    monkeypatch.delenv("RAZORPAY_WEBHOOK_SECRET_PREVIOUS")
+    monkeypatch.setenv("SECRET_IDS", "api, jwt,webhook")
+    start_afresh()
+    service.forget()
+    return client
+
+
+def test_secrets_are_read_once_a_minute(service: Service, secrets: Any) -> None:  # noqa: ARG001 - they must be there
+    assert service.create_order().status == 201
+    assert service.cloud.requests.count("GetSecretValue") == 3
+    service.create_order()
+    assert service.cloud.requests.count("GetSecretValue") == 3
+
+
+def test_a_rotated_secret_is_taken_up(service: Service, secrets: Any) -> None:
+    rotated = "a-new-webhook-secret-of-ours"
+    body = events.webhook_body("payment.captured")
+    signature = webhook_signature(body, rotated)
+    event = events.from_razorpay(body)
+    event["headers"]["X-Razorpay-Signature"] = signature
+    assert service.invoke(event).status == 400
+    secrets.put_secret_value(
+        SecretId="webhook",
+        SecretString=json.dumps(
+            {
+                "RAZORPAY_WEBHOOK_SECRET": rotated,
+                "RAZORPAY_WEBHOOK_SECRET_PREVIOUS": development.RAZORPAY_WEBHOOK_SECRET,
+            }
+        ),
+    )
+    start_afresh()  # the minute has passed
+    assert service.invoke(event).status == 200
+    assert service.replay("webhook-payment-captured").status == 200
+
+
+@pytest.mark.parametrize("content", ["not JSON hunter2", "[]", '{"RAZORPAY_WEBHOOK_SECRET": 5}', '"text"', ""])
+def test_a_secret_of_another_form_is_named_and_not_shown(service: Service, secrets: Any, content: str) -> None:
+    secrets.put_secret_value(SecretId="webhook", SecretString=content or " ")
+    assert service.replay("webhook-payment-captured").code == "internal_error"
+    assert "the secret webhook must be a JSON object" in service.output()
+    assert "hunter2" not in service.output()
+
+
+def test_an_unfilled_secret_is_a_500_without_its_arn(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    arn = "arn:aws:secretsmanager:ap-south-1:123456789012:secret:payments-webhook-AbCdEf"
+    monkeypatch.setenv("SECRET_IDS", arn)
+    answer = service.replay("webhook-payment-captured")
+    assert (answer.status, answer.code) == (500, "internal_error")
+    assert "arn:" not in answer.text + service.output()
+
+
+def test_nothing_is_made_or_read_on_import(service: Service) -> None:
+    assert service.outside_calls() == []
+    assert aws._secrets_provider.cache_info().currsize == 0  # noqa: SLF001 - nothing else shows it
+
+
+def test_dependencies_never_show_a_secret(service: Service) -> None:  # noqa: ARG001 - its environment
+    from payments.wiring import create_order, verify, webhook  # noqa: PLC0415 - beside their use
+
+    for module in (create_order, verify, webhook):
+        shown = repr(module.dependencies())
+        assert not [secret for secret in SECRETS if secret in shown], module.__name__
