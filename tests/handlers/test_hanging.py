@@ -22,8 +22,8 @@ def black_hole() -> Iterator[str]:
 
 
 @pytest.fixture
-def new_clients(ordered: Service, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:  # noqa: ARG001 - comes first
-    """Clients that look up anew where AWS is, and really pause between their tries. The order is made by the old ones."""
+def new_clients(ordered: Service, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:  # noqa: ARG001 - first
+    """Clients that look up anew where AWS is, and really pause between tries. The order is made by the old ones."""
     monkeypatch.setattr("botocore.endpoint.time", time)
     aws._client.cache_clear()  # noqa: SLF001 - there is no other way to end an instance
     yield
