@@ -49,8 +49,6 @@ class RazorpayGateway:
         self._client = razorpay.Client(auth=(key_id, key_secret), base_url=api_url)
         self._client.cert_path = certifi.where()
         self._client.session.hooks["response"].append(_refuse_errors)
-        # A frozen and thawed function finds its kept-alive connection dead, and a POST must not be repeated blindly:
-        # one handshake per order costs less than the failures.
         self._client.session.headers["Connection"] = "close"
 
     def create_order(self, order: Order) -> str:
@@ -95,6 +93,11 @@ class RazorpayGateway:
         except requests.exceptions.RequestException as error:
             # Unreachable, timed out, or a body that is not JSON. The exception's text may hold the URL, nothing more.
             raise GatewayUnavailable(type(error).__name__) from error
+        finally:
+            # No connection outlives its call: a function that was frozen finds the kept one dead, and a POST must not be
+            # repeated blindly. The header alone is not enough, since a server may close without having said so, and
+            # the pool would hand the dead connection out again. One handshake per order costs less than the failures.
+            self._client.session.close()
         if not isinstance(answer, dict):
             raise GatewayUnavailable("Razorpay's answer is not an object.")
         return answer
