@@ -240,6 +240,8 @@ MARK = "gaurav.kumar@example.com"
         pytest.param(raw(changed(NETBANKING, payment__amount=True)), id="a bool for an amount"),
         pytest.param(raw(changed(NETBANKING, payment__amount="100")), id="an amount in quotes"),
         pytest.param(raw(changed(NETBANKING, payment__amount=-1)), id="a negative amount"),
+        pytest.param(raw(changed(NETBANKING, payment__amount=2**53)), id="an amount that no double holds"),
+        pytest.param(raw(changed(REFUND, refund__amount=10**40)), id="a refund that no table holds"),
         pytest.param(raw(changed(NETBANKING, payment__currency=MARK)), id="an odd currency"),
         pytest.param(raw(changed(REFUND, refund__amount=0)), id="a refund of nothing"),
         pytest.param(raw(changed(REFUND, refund__id=MARK)), id="an odd refund id"),

@@ -94,9 +94,9 @@ class RazorpayGateway:
             # Unreachable, timed out, or a body that is not JSON. The exception's text may hold the URL, nothing more.
             raise GatewayUnavailable(type(error).__name__) from error
         finally:
-            # No connection outlives its call: a function that was frozen finds the kept one dead, and a POST must not be
-            # repeated blindly. The header alone is not enough, since a server may close without having said so, and
-            # the pool would hand the dead connection out again. One handshake per order costs less than the failures.
+            # No connection outlives its call: a function that was frozen finds the kept one dead, and a POST must not
+            # be repeated blindly. The header alone is not enough: a server may close without having said so, and the
+            # pool would hand the dead connection out again. One handshake per order costs less than the failures.
             self._client.session.close()
         if not isinstance(answer, dict):
             raise GatewayUnavailable("Razorpay's answer is not an object.")
