@@ -1,0 +1,166 @@
+"""API Gateway's events in, answers out, and the table from error to answer."""
+
+import base64
+import inspect
+import json
+from typing import Any
+
+import pytest
+import yaml
+
+from payments.adapters.http import PROBLEMS, Request, Response, problem_for, problem_response
+from payments.core import errors
+from payments.core.errors import FieldError, MalformedRequest, PaymentServiceError, RequestTooLarge, StorageConflict
+from tests.handlers.service import ROOT
+
+KINDS = sorted(
+    (kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, PaymentServiceError)),
+    key=lambda kind: kind.__name__,
+)
+# The gateway's throttle answers this one before any function runs.
+BEFORE_US = {"too_many_requests"}
+LIBRARY_WORDS = "-8<- words of a library -8<-"
+
+
+def instance(kind: type[PaymentServiceError]) -> PaymentServiceError:
+    match kind:
+        case errors.InvalidRequest:
+            return errors.InvalidRequest([FieldError("amount", "is required")])
+        case errors.MethodNotAllowed:
+            return errors.MethodNotAllowed(["GET", "POST"])
+        case errors.RequestTooLarge:
+            return errors.RequestTooLarge(8192)
+        case errors.GatewayRefused:
+            return errors.GatewayRefused(400, LIBRARY_WORDS)
+        case errors.ConfigurationError:
+            return errors.ConfigurationError([LIBRARY_WORDS])
+        case _:
+            return kind(LIBRARY_WORDS)
+
+
+def documented_codes() -> set[str]:
+    document = yaml.safe_load((ROOT / "docs/openapi.yaml").read_text(encoding="utf-8"))
+    return set(document["components"]["schemas"]["Problem"]["properties"]["code"]["enum"])
+
+
+# --- the table ---
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_every_error_has_an_answer_in_our_own_words(kind: type[PaymentServiceError]) -> None:
+    response = problem_response(instance(kind), "a-request")
+    assert response.headers["Content-Type"] == "application/problem+json"
+    wanted = ["type", "title", "status", "detail", "code", "request_id"]
+    assert list(response.body)[:6] == wanted
+    assert list(response.body)[6:] == (["errors"] if kind is errors.InvalidRequest else [])
+    assert response.body["code"] in documented_codes()
+    assert response.body["status"] == response.status
+    assert response.body["request_id"] == "a-request"
+    assert LIBRARY_WORDS not in json.dumps(response.to_gateway())
+
+
+def test_every_documented_code_is_that_of_some_error() -> None:
+    assert {problem_for(instance(kind)).code for kind in KINDS} == documented_codes() - BEFORE_US
+
+
+def test_no_code_stands_for_two_things() -> None:
+    codes = [problem.code for problem in PROBLEMS.values()]
+    assert len(codes) == len(set(codes))
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_whose_turn_it_is_shows_in_the_status(kind: type[PaymentServiceError]) -> None:
+    problem = problem_for(instance(kind))
+    if issubclass(kind, errors.RequestError) and kind is not errors.RequestError:
+        assert 400 <= problem.status < 500
+    elif issubclass(kind, errors.TemporaryError):
+        assert problem.status == 503
+        assert int(problem.headers["Retry-After"]) > 0
+    else:
+        assert problem.status in {500, 502}
+
+
+@pytest.mark.parametrize("kind", [StorageConflict, errors.ConfigurationError, PaymentServiceError])
+def test_what_never_should_leave_says_nothing_of_itself(kind: type[PaymentServiceError]) -> None:
+    assert problem_for(instance(kind)).code == "internal_error"
+
+
+# --- the request ---
+
+
+def request(**event: Any) -> Request:
+    return Request.from_event({"httpMethod": "POST", "resource": "/x", **event})
+
+
+@pytest.mark.parametrize("resource", ["/api/payments/verify", "/api/payments/verify/"])
+def test_a_route_has_no_slash_at_its_end(resource: str) -> None:
+    assert request(resource=resource).resource == "/api/payments/verify"
+
+
+def test_where_there_is_no_resource_the_path_is_taken() -> None:
+    assert Request.from_event({"path": "/api/payments/verify/"}).resource == "/api/payments/verify"
+
+
+@pytest.mark.parametrize("sent", ["X-Razorpay-Signature", "x-razorpay-signature", "X-RAZORPAY-SIGNATURE"])
+@pytest.mark.parametrize("asked", ["X-Razorpay-Signature", "x-razorpay-signature"])
+def test_headers_are_found_in_any_case(sent: str, asked: str) -> None:
+    assert request(headers={sent: "s"}).header(asked) == "s"
+    assert request(headers={sent: None}).header(asked) is None
+
+
+@pytest.mark.parametrize(
+    ("body", "is_base64", "raw"),
+    [
+        (None, False, b""),
+        ("", False, b""),
+        ("é \u2028 \U0001f600", False, "é \u2028 \U0001f600".encode()),
+        ("\ud800", False, b"\xed\xa0\x80"),
+        ("/w==", True, b"\xff"),
+        ("", True, b""),
+        ({"a": 1}, False, b""),
+    ],
+)
+def test_a_body_is_the_bytes_that_were_sent(body: object, *, is_base64: bool, raw: bytes) -> None:
+    assert request(body=body, isBase64Encoded=is_base64).read_body(100) == raw
+
+
+@pytest.mark.parametrize("size", range(9))
+@pytest.mark.parametrize("limit", range(9))
+def test_the_limit_is_exact_in_both_forms(size: int, limit: int) -> None:
+    raw = b"x" * size
+    forms = [request(body=raw.decode()), request(body=base64.b64encode(raw).decode(), isBase64Encoded=True)]
+    for form in forms:
+        if size <= limit:
+            assert form.read_body(limit) == raw
+        else:
+            with pytest.raises(RequestTooLarge):
+                form.read_body(limit)
+
+
+@pytest.mark.parametrize("body", ["a", "a===", "ab==cd", "é", "YQ== ", "_-8=", "\x00\x00\x00\x00"])
+def test_base64_is_read_strictly(body: str) -> None:
+    with pytest.raises(MalformedRequest):
+        request(body=body, isBase64Encoded=True).read_body(100)
+
+
+@pytest.mark.parametrize("said", ["true", 1, None, "yes"])
+def test_only_true_means_base64(said: object) -> None:
+    assert request(body="YQ==", isBase64Encoded=said).read_body(100) == b"YQ=="
+
+
+# --- the answer ---
+
+
+def test_an_answer_has_the_form_of_a_proxy_integration() -> None:
+    assert Response(201, {"a": "é"}, {"Allow": "GET"}).to_gateway("https://app.example.com") == {
+        "statusCode": 201,
+        "headers": {
+            "Content-Type": "application/json",
+            "Cache-Control": "no-store",
+            "Allow": "GET",
+            "Access-Control-Allow-Origin": "https://app.example.com",
+            "Vary": "Origin",
+        },
+        "body": '{"a":"\\u00e9"}',
+        "isBase64Encoded": False,
+    }
