@@ -262,6 +262,15 @@ def test_after_a_broken_change_of_amount_the_retry_leaves_one_payable_order(
     assert payable == [current.order_id]
 
 
+def test_an_order_that_was_superseded_before_a_crash_is_not_written_again(fake: Shop) -> None:
+    fake.place()
+    with pytest.raises(Crash):
+        fake.place(DEARER, Fate({5: Crash()}))
+    fate = Fate()
+    fake.place(DEARER, fate)
+    assert fate.calls == ["current_order", "read", "create_order", "insert", "point"]
+
+
 @pytest.mark.parametrize("number", [3, 4], ids=["insert", "point"])
 def test_a_conflict_that_was_our_own_write_is_recognised(fake: Shop, number: int) -> None:
     placed = fake.place(fate=Fate({number: StorageConflict()}, after=True))
