@@ -86,6 +86,10 @@ run: install ## Run the whole service on this machine, until Ctrl-C
 demo: .venv/.ready ## Take one payment all the way, while `make run` runs
 	@$(PY) -m sandbox.demo
 
+.PHONY: reconcile
+reconcile: .venv/.ready ## Run reconcile once, while `make run` runs
+	@$(PY) -m sandbox.reconcile
+
 .PHONY: test
 test: install check validate build ## Everything CI runs: checks, templates, build, every test
 	$(PY) -m pytest

@@ -148,7 +148,7 @@ def introduction(service: LocalService, gateway: Gateway) -> str:
         lines += [
             "Razorpay cannot reach this machine: webhooks come only through a tunnel to",
             f"{endpoints['api']}{WEBHOOK_PATH} (set its public address in the Razorpay dashboard).",
-            "Without one, verify makes payments paid, and they stay unconfirmed. Ctrl-C stops everything.",
+            "Without one, reconcile confirms payments by asking Razorpay. Ctrl-C stops everything.",
         ]
     return "\n".join(lines)
 

@@ -47,6 +47,7 @@ class Api:
             self._route("GET", "/v1/payments/{payment_id}", self._fetch_payment),
             self._route("POST", "/v1/payments/{payment_id}/capture", self._capture),
             self._route("POST", "/v1/payments/{payment_id}/refund", self._refund),
+            self._route("GET", "/v1/payments/{payment_id}/refunds", self._list_refunds),
         ]
 
     def _route(self, method: str, path: str, endpoint: Endpoint) -> Route:
@@ -110,6 +111,11 @@ class Api:
         payment = self._world.payment(request.path_params["payment_id"])
         asked = validation.refund(document, payment.currency)
         return JSONResponse(self._world.refund(payment, asked, key=key, body=body).to_json())
+
+    async def _list_refunds(self, request: Request) -> Response:
+        payment = self._world.payment(request.path_params["payment_id"])
+        refunds = [refund.to_json() for refund in self._world.refunds.values() if refund.payment_id == payment.id]
+        return JSONResponse(_collection(refunds))
 
 
 async def refused(_request: Request, refusal: Exception) -> Response:

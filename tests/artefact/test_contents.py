@@ -10,7 +10,7 @@ import pytest
 pytestmark = pytest.mark.timeout(300)
 
 PROJECT = Path(__file__).parents[2]
-FUNCTIONS = ["CreateOrderFunction", "VerifyFunction", "WebhookFunction"]
+FUNCTIONS = ["CreateOrderFunction", "ReconcileFunction", "VerifyFunction", "WebhookFunction"]
 
 
 def normalised(name: str) -> str:

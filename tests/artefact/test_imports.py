@@ -12,7 +12,7 @@ pytestmark = pytest.mark.timeout(300)
 
 PROJECT = Path(__file__).parents[2]
 RUNTIME = PROJECT / ".venvs/runtime"
-FUNCTIONS = ["CreateOrderFunction", "VerifyFunction", "WebhookFunction"]
+FUNCTIONS = ["CreateOrderFunction", "ReconcileFunction", "VerifyFunction", "WebhookFunction"]
 
 # /var/task precedes /opt/python, and both precede what the runtime brings.
 IMPORT_HANDLER = """
@@ -91,12 +91,15 @@ def test_the_layer_brings_its_own_packages_and_the_runtime_the_aws_sdk(
 
 @pytest.mark.parametrize("package", ["razorpay", "requests"])
 @pytest.mark.parametrize("function", ["VerifyFunction", "WebhookFunction"])
-def test_only_create_order_loads_the_gateways_sdk(imported: dict[str, Imported], function: str, package: str) -> None:
+def test_only_functions_that_ask_razorpay_load_its_sdk(
+    imported: dict[str, Imported], function: str, package: str
+) -> None:
     assert package not in imported[function].files
 
 
-def test_the_webhook_loads_no_token_library(imported: dict[str, Imported]) -> None:
-    assert "jwt" not in imported["WebhookFunction"].files
+def test_functions_without_callers_of_ours_load_no_token_library(imported: dict[str, Imported]) -> None:
+    for function in ("WebhookFunction", "ReconcileFunction"):
+        assert "jwt" not in imported[function].files
 
 
 def test_the_functions_that_take_tokens_load_one_without_cryptography(imported: dict[str, Imported]) -> None:

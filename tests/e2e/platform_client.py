@@ -98,6 +98,16 @@ class Platform:
         """Rotates the secret at Razorpay's end: it signs later events."""
         requests.put(f"{self.razorpay}/_control/webhook", json={"secret": secret}, timeout=_TIMEOUT_S)
 
+    def withhold_webhooks(self) -> str:
+        """Razorpay tells nothing from now on; returns where it told before."""
+        address: str = requests.get(f"{self.razorpay}/_control/webhook", timeout=_TIMEOUT_S).json()["url"]
+        requests.put(f"{self.razorpay}/_control/webhook", json={"url": None}, timeout=_TIMEOUT_S)
+        return address
+
+    def deliver_webhooks(self, address: str) -> None:
+        """Razorpay tells again, what happens from now on."""
+        requests.put(f"{self.razorpay}/_control/webhook", json={"url": address}, timeout=_TIMEOUT_S)
+
     def payment(self, order_id: str) -> dict[str, Any]:
         answer = self.call("GET", f"{order_id}/")
         answer.raise_for_status()

@@ -268,6 +268,14 @@ def test_a_refund_without_an_amount_returns_everything(gateway: Gateway, sample:
     assert gateway.sdk.order.fetch(payment["order_id"])["status"] == "paid"
 
 
+def test_a_payments_refunds_are_listed_and_no_other_payments(gateway: Gateway, captured: str) -> None:
+    made = [gateway.sdk.payment.refund(captured, {"amount": amount})["id"] for amount in (10000, 20000)]
+    listed = gateway.sdk.payment.fetch_multiple_refund(captured)
+    assert (listed["entity"], listed["count"]) == ("collection", 2)
+    assert [refund["id"] for refund in listed["items"]] == made
+    assert {refund["payment_id"] for refund in listed["items"]} == {captured}
+
+
 def test_partial_refunds_add_up_and_stop_at_the_captured_amount(gateway: Gateway, captured: str) -> None:
     gateway.sdk.payment.refund(captured, {"amount": 20000, "notes": {"why": "half done"}})
     payment = gateway.sdk.payment.fetch(captured)

@@ -8,7 +8,7 @@ from pathlib import Path
 import jwt
 import pytest
 
-from payments.adapters.config import create_order_settings, verify_settings, webhook_settings
+from payments.adapters.config import create_order_settings, reconcile_settings, verify_settings, webhook_settings
 from payments.core.signature import webhook_signature
 from sandbox import development, events
 from sandbox.cloud.gateways import STAND_IN, gateway_of
@@ -131,9 +131,9 @@ def test_the_bodies_hold_the_personal_data_that_must_go_nowhere() -> None:
 def test_the_example_for_sam_local_names_the_templates_functions_and_starts_them() -> None:
     settings = json.loads((ROOT / "env.local.json.example").read_text())
     functions = {name for name, resource in resources().items() if resource["Type"] == "AWS::Serverless::Function"}
-    assert {"CreateOrderFunction", "VerifyFunction", "WebhookFunction"} == settings.keys()
-    assert settings.keys() <= functions
+    assert settings.keys() == functions
     assert create_order_settings(settings["CreateOrderFunction"]).key_secret == development.RAZORPAY_KEY_SECRET
+    assert reconcile_settings(settings["ReconcileFunction"]).key_id == development.RAZORPAY_KEY_ID
     assert verify_settings(settings["VerifyFunction"]).token_rules.key == development.JWT_SECRET
     assert webhook_settings(settings["WebhookFunction"]).webhook_secrets == (
         development.RAZORPAY_WEBHOOK_SECRET,

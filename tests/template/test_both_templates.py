@@ -74,7 +74,8 @@ def test_every_rule_target_has_a_dead_letter_queue(resources: Any) -> None:
 def test_every_queue_a_rule_writes_to_lets_that_rule_and_no_other_in(resources: Any) -> None:
     for rule_id, rule in resources.of_type("AWS::Events::Rule").items():
         for target in rule["Targets"]:
-            for arn in (target["Arn"], target["DeadLetterConfig"]["Arn"]):
+            # A function, named by its alias, lets the rule in by a permission of its own: see below.
+            for arn in [arn for arn in (target["Arn"], target["DeadLetterConfig"]["Arn"]) if "Ref" not in arn]:
                 queue_id, attribute = arn["Fn::GetAtt"]
                 assert attribute == "Arn"
                 statements = [
@@ -88,6 +89,17 @@ def test_every_queue_a_rule_writes_to_lets_that_rule_and_no_other_in(resources: 
                 assert statement["Action"] == "sqs:SendMessage"
                 assert arn in statement["Resource"]
                 assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": [rule_id, "Arn"]}}}
+
+
+def test_every_function_that_a_rule_calls_lets_that_rule_and_no_other_in(resources: Any) -> None:
+    for rule_id, rule in resources.of_type("AWS::Events::Rule").items():
+        for function in [target["Arn"] for target in rule["Targets"] if "Ref" in target["Arn"]]:
+            permitted = [
+                (permission["Principal"], permission["SourceArn"])
+                for permission in resources.of_type("AWS::Lambda::Permission").values()
+                if permission["FunctionName"] == function and permission["Principal"] == EVENTBRIDGE
+            ]
+            assert permitted == [(EVENTBRIDGE, {"Fn::GetAtt": [rule_id, "Arn"]})]
 
 
 def as_list(value: Any) -> list[Any]:

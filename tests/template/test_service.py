@@ -39,9 +39,16 @@ GRANTED: dict[str, list[tuple[set[str], list[Any]]]] = {
         ({"events:PutEvents"}, [BUS]),
         ({"secretsmanager:GetSecretValue"}, [WEBHOOK]),
     ],
+    "ReconcileFunction": [
+        ({"sqs:SendMessage"}, [{"Fn::GetAtt": ["ReconcileDeadLetters", "Arn"]}]),
+        ({"dynamodb:GetItem", "dynamodb:UpdateItem"}, [TABLE]),
+        ({"dynamodb:Query"}, [{"Fn::Sub": "${PaymentsTable.Arn}/index/attention"}]),
+        ({"events:PutEvents"}, [BUS]),
+        ({"secretsmanager:GetSecretValue"}, [API_KEYS]),
+    ],
 }
 # Seconds within which the caller is promised an answer.
-PROMISED = {"CreateOrderFunction": 20, "VerifyFunction": 10, "WebhookFunction": 5}
+PROMISED = {"CreateOrderFunction": 20, "VerifyFunction": 10, "WebhookFunction": 5, "ReconcileFunction": 60}
 ROUTES = {
     ("post", "/api/payments/create-order"): "CreateOrderFunction",
     ("post", "/api/payments/verify"): "VerifyFunction",
@@ -52,9 +59,8 @@ FUNCTIONS = sorted(GRANTED)
 
 
 def statements(service: Any, function: str) -> list[dict[str, Any]]:
-    (policy,) = service.by_id[f"{function}Role"]["Properties"]["Policies"]
-    listed: list[dict[str, Any]] = policy["PolicyDocument"]["Statement"]
-    return listed
+    policies = service.by_id[f"{function}Role"]["Properties"]["Policies"]
+    return [statement for policy in policies for statement in as_list(policy["PolicyDocument"]["Statement"])]
 
 
 def as_list(value: Any) -> list[Any]:

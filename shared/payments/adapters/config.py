@@ -54,6 +54,18 @@ class WebhookSettings:
     """The current one and, while rotating, the previous one."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReconcileSettings:
+    """What reconcile needs."""
+
+    table: str
+    event_bus: str
+    stage: str
+    key_id: str
+    key_secret: str = field(repr=False)
+    api_url: str
+
+
 def read_values(environment: Mapping[str, str], read_secret: Callable[[str], str]) -> dict[str, str]:
     """Every setting by name, secrets over plain variables.
 
@@ -116,6 +128,21 @@ def webhook_settings(values: Mapping[str, str]) -> WebhookSettings:
         table=reader.required("PAYMENTS_TABLE"),
         event_bus=reader.required("EVENT_BUS"),
         webhook_secrets=tuple(secrets),
+    )
+    reader.finish()
+    return settings
+
+
+def reconcile_settings(values: Mapping[str, str]) -> ReconcileSettings:
+    """The settings of reconcile; ConfigurationError names everything that is wrong with them."""
+    reader = _Reader(values)
+    settings = ReconcileSettings(
+        table=reader.required("PAYMENTS_TABLE"),
+        event_bus=reader.required("EVENT_BUS"),
+        stage=reader.stage(),
+        key_id=reader.key_id(),
+        key_secret=reader.secret("RAZORPAY_KEY_SECRET"),
+        api_url=values.get("RAZORPAY_API_URL") or RAZORPAY_API_URL,
     )
     reader.finish()
     return settings

@@ -20,16 +20,14 @@ import certifi
 import razorpay
 import requests
 
-from payments.core.errors import GatewayRefused, GatewayUnavailable
-from payments.core.model import ORDER_ID, Order
+from payments.core.errors import GatewayRefused, GatewayThrottled, GatewayUnavailable
+from payments.core.listing import MARKER, ListedOrder, facts_of, read_order, read_payments, read_refunds
+from payments.core.model import ORDER_ID, Fact, Order
 
 # Connecting takes milliseconds; an order is made in a few hundred. Together with the table's calls this stays below
 # the 20 seconds that create-order may take.
 CONNECT_TIMEOUT_S = 3.0
 READ_TIMEOUT_S = 8.0
-
-MARKER = "payment-service"
-"""In the notes of every order we make, so that it can be told from a foreign one on a shared Razorpay account."""
 
 _OK = 200
 _REDIRECT = 300
@@ -86,6 +84,31 @@ class RazorpayGateway:
             raise GatewayUnavailable("Razorpay's answer is about another sum.")
         return order_id
 
+    def order(self, order_id: str) -> ListedOrder:
+        """The order as Razorpay has it.
+
+        Raises:
+            GatewayRefused: with status 400, it knows no such order.
+            GatewayUnavailable: as for `create_order`.
+        """
+        return read_order(self._call(self._client.order.fetch, _checked(order_id)), order_id)
+
+    def facts_of_order(self, order_id: str) -> list[Fact]:
+        """What every payment of the order, and every refund of those, says now.
+
+        Raises:
+            GatewayRefused, GatewayUnavailable: as for `order`.
+        """
+        listed = self._call(self._client.order.payments, _checked(order_id))
+        facts: list[Fact] = []
+        for payment in read_payments(_items(listed), order_id):
+            refunds = []
+            if payment.has_refunds:
+                answer = self._call(self._client.payment.fetch_multiple_refund, payment.id)
+                refunds = read_refunds(_items(answer), payment.id)
+            facts.extend(facts_of(payment, refunds))
+        return facts
+
     def _call(self, method: Any, *arguments: object) -> dict[str, Any]:  # noqa: ANN401 - the SDK has no types
         try:
             with redirect_stdout(StringIO()):
@@ -109,12 +132,31 @@ def _refuse_errors(response: requests.Response, *_: object, **__: object) -> Non
         return
     error = _error_of(response)
     description = str(error.get("description", ""))
-    throttled = response.status_code == _THROTTLED or _THROTTLED_TEXT in description.lower()
-    if throttled or response.status_code >= _SERVER_ERROR or response.status_code < _BAD_REQUEST:
+    if response.status_code == _THROTTLED or _THROTTLED_TEXT in description.lower():
+        raise GatewayThrottled(f"Razorpay answered {response.status_code}.")
+    if response.status_code >= _SERVER_ERROR or response.status_code < _BAD_REQUEST:
         raise GatewayUnavailable(f"Razorpay answered {response.status_code}.")
     raise GatewayRefused(
         response.status_code, _word(error.get("code")), _word(error.get("reason")), _word(error.get("field"))
     )
+
+
+def _checked(order_id: str) -> str:
+    """An order id that may go into a URL.
+
+    Raises:
+        ValueError: it is not of Razorpay's form.
+    """
+    if not ORDER_ID.match(order_id):
+        raise ValueError("not an order id")
+    return order_id
+
+
+def _items(answer: dict[str, Any]) -> list[dict[str, Any]]:
+    items = answer.get("items")
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        raise GatewayUnavailable("Razorpay's answer is not a list.")
+    return items
 
 
 def _error_of(response: requests.Response) -> dict[str, Any]:

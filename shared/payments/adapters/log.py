@@ -4,7 +4,8 @@ No body, header, token, signature, e-mail address, phone number or card is ever 
 """
 
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from types import MappingProxyType
 
 from aws_lambda_powertools import Logger
@@ -40,6 +41,12 @@ FIELDS = frozenset(
         "gateway_reason",
         "gateway_field",
         "problems",
+        "shards",
+        "looked_at",
+        "outcomes",
+        "failed",
+        "left_over",
+        "oldest_due_s",
     }
 )
 """Every field a log line may have."""
@@ -66,6 +73,16 @@ class RequestLog:
         if unknown:
             raise ValueError(f"not a field that may be logged: {', '.join(sorted(unknown))}")
         self._fields |= {name: value for name, value in fields.items() if value is not None}
+
+    @contextmanager
+    def about(self, **fields: object) -> Iterator[None]:
+        """For a line in between about one thing of several: what is noted inside is forgotten after it."""
+        before = dict(self._fields)
+        self.note(**fields)
+        try:
+            yield
+        finally:
+            self._fields = before
 
     def crash(self, error: BaseException) -> None:
         """Notes an unexpected error by its type and where it happened; its message may hold anything."""

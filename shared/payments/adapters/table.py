@@ -4,7 +4,7 @@ Every write is conditional. The client's own retries can make our first write lo
 condition is always answered by reading again, never taken as news of what is stored.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
@@ -19,6 +19,12 @@ from payments.core.transitions import payment_marks
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
+ATTENTION_INDEX = "attention"
+"""The sparse, keys-only index of the records that reconcile must look at."""
+
+_RECORD_PREFIX = "order#"
+# Keys only, about a hundred bytes each: a page is a few KiB, and a run that has no time left wastes no more than one.
+_PAGE = 50
 _SERVER_ERROR = 500
 _THROTTLED = frozenset(
     {"ProvisionedThroughputExceededException", "RequestLimitExceeded", "Throttling", "ThrottlingException"}
@@ -112,6 +118,30 @@ class PaymentsTable:
             condition = "#order_id = :seen"
         self._execute(_pointer_key(client_id, application_id), update, condition)
 
+    def due(self, shard_name: str, now: int) -> Iterator[str]:
+        """The order ids of one shard of the index whose time has come, the longest overdue first, page by page.
+
+        The index follows the table by a moment, so a record may not be due any more when it is read.
+        """
+        start: dict[str, Any] = {}
+        while True:
+            try:
+                page = self._client.query(
+                    TableName=self._name,
+                    IndexName=ATTENTION_INDEX,
+                    KeyConditionExpression="attention_shard = :shard AND attention_at <= :now",
+                    ExpressionAttributeValues=_attributes({":shard": shard_name, ":now": now}),
+                    Limit=_PAGE,
+                    **start,
+                )
+            except (ClientError, BotoCoreError) as error:
+                _translate(error)
+            for item in page["Items"]:
+                yield item["pk"]["S"].removeprefix(_RECORD_PREFIX)
+            if "LastEvaluatedKey" not in page:
+                return
+            start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+
     def take_payment_ids(self, count: int) -> range:
         """Takes the next block of payment ids: unique, from 1, never handed out twice; gaps are fine."""
         try:
@@ -203,7 +233,7 @@ def _translate(error: ClientError | BotoCoreError) -> NoReturn:
 
 
 def _record_key(order_id: str) -> str:
-    return f"order#{order_id}"
+    return f"{_RECORD_PREFIX}{order_id}"
 
 
 def _pointer_key(client_id: int, application_id: int) -> str:

@@ -20,7 +20,8 @@ PaymentServiceError
 │   ├── BusUnavailable
 │   ├── EventsUndelivered           some events are stored but not yet on the bus
 │   ├── ContentionError             the record kept changing under us
-│   └── GatewayUnavailable          unreachable, throttled, or an answer we cannot use
+│   └── GatewayUnavailable          unreachable, failing, or an answer we cannot use
+│       └── GatewayThrottled            it asks us to slow down
 ├── GatewayRefused              a person must act: Razorpay answered that our request is wrong
 ├── ConfigurationError          a person must act: settings missing or unusable
 └── StorageConflict             never leaves the service: the condition of a write did not hold
@@ -132,6 +133,10 @@ class ContentionError(TemporaryError):
 
 class GatewayUnavailable(TemporaryError):
     """Razorpay is unreachable, throttles us, fails, or answers something we cannot use."""
+
+
+class GatewayThrottled(GatewayUnavailable):
+    """Razorpay asks us to slow down."""
 
 
 class GatewayRefused(PaymentServiceError):

@@ -269,6 +269,99 @@ def decide(record: Record, facts: Sequence[Fact], now: int) -> Decision:
     return Decision(record=changed, changed=True, recorded=tuple(events), dropped_attempts=dropped)
 
 
+def settle(record: Record, facts: Sequence[Fact], now: int) -> Decision:
+    """What a record becomes when Razorpay has been asked for all of its order's payments.
+
+    As `decide`, and the next due time is set. After the last one nothing more will come: an order that is still
+    authorised, or paid without a confirmation, then asks for a review (`never_captured`).
+
+    Args:
+        record: as it is stored.
+        facts: of every payment of the order, as Razorpay's API lists them now.
+        now: epoch seconds.
+    """
+    decision = decide(record, facts, now)
+    settled = decision.record
+    due = attention.next_due(settled.created_at, now)
+    payment = standing_payment(settled)
+    waiting = settled.status is Status.AUTHORIZED or (settled.status is Status.PAID and not settled.confirmed)
+    reviewed = any(review.reason == "never_captured" for review in settled.reviews)
+    recorded = decision.recorded
+    if waiting and due is None and payment is not None and not reviewed:
+        if not decision.changed:
+            settled = replace(
+                settled,
+                version=settled.version + 1,
+                updated_at=iso(now),
+                history=_with_entry(settled.history, now, f"never captured {payment}", settled.status),
+            )
+        recorder = _Recorder(settled, now)
+        recorder.review("never_captured", payment)
+        settled = replace(
+            settled,
+            reviews=(*settled.reviews, *recorder.reviews),
+            pending={**settled.pending, **recorder.events},
+        )
+        recorded = (*recorded, *recorder.events)
+    settled = replace(
+        settled,
+        attention_at=attention.after_change(
+            attention_at=due,
+            status=settled.status,
+            confirmed=settled.confirmed,
+            created_at=settled.created_at,
+            pending=settled.pending,
+            now=now,
+        ),
+    )
+    return Decision(
+        record=settled,
+        changed=settled != record,
+        recorded=recorded,
+        dropped_attempts=decision.dropped_attempts,
+    )
+
+
+def adopt(record: Record, order: Order, created_at: int, now: int) -> Decision:
+    """What a record of status `unknown` becomes when its order turns out to be ours: as if its facts arrived now.
+
+    Args:
+        record: as it is stored.
+        order: what was agreed, rebuilt from the notes of the order at Razorpay.
+        created_at: when Razorpay made the order, epoch seconds.
+        now: epoch seconds.
+    """
+    known = _Facts(order, record.attempts, record.refunds)
+    nothing = _Facts(order, {}, {})
+    adopted = replace(
+        record,
+        order=order,
+        status=Status.CREATED,
+        created_at=iso(created_at),
+        expires_at=None,
+    )
+    status = known.status(Status.CREATED)
+    changed = replace(
+        adopted,
+        status=status,
+        confirmed=bool(known.right_captures()),
+        version=record.version + 1,
+        updated_at=iso(now),
+        history=_with_entry(record.history, now, "found to be ours", status),
+    )
+    recorder = _Recorder(changed, now)
+    _record_events(recorder, adopted, nothing, known, (), overflow=False)
+    changed = replace(
+        changed, attempts=recorder.attempts, reviews=tuple(recorder.reviews), pending=dict(recorder.events)
+    )
+    changed = replace(
+        changed,
+        # Asked for its payments at once: the webhooks that were kept may not be all there is.
+        attention_at=now if attention.is_open(changed.status, confirmed=changed.confirmed) or changed.pending else None,
+    )
+    return Decision(record=changed, changed=True, recorded=tuple(recorder.events))
+
+
 def _overflows(record: Record, dropped: int) -> bool:
     """Whether this is the first attempt over the limit; an order that is not known to be ours is not reviewed."""
     reviewed = any(review.reason == "too_many_attempts" for review in record.reviews)

@@ -68,7 +68,9 @@ def _pattern(expression: re.Pattern[str]) -> StringConstraints:
     return StringConstraints(strict=True, pattern=expression.pattern.replace(r"\Z", r"\z"))
 
 
-class _Payment(BaseModel):
+class PaymentEntity(BaseModel):
+    """What we read of a payment, in a webhook or in an answer of the API; everything else in it is left alone."""
+
     id: Annotated[str, _pattern(PAYMENT_ID)]
     order_id: Annotated[str, _pattern(ORDER_ID)] | None = None
     amount: _StrictInt
@@ -81,39 +83,42 @@ class _Payment(BaseModel):
 
     @property
     def says_captured(self) -> bool:
+        """Both fields agree that it was captured; what came after does not undo that."""
         return self.captured is True and self.status in {"captured", "refunded"}
 
 
-class _Refund(BaseModel):
+class RefundEntity(BaseModel):
+    """What we read of a refund."""
+
     id: Annotated[str, _pattern(REFUND_ID)]
     payment_id: Annotated[str, _pattern(PAYMENT_ID)]
     amount: Annotated[int, Field(strict=True, ge=1, le=MAX_ID)]
 
 
-class _OrderEntity(BaseModel):
+class _OrderReference(BaseModel):
     id: Annotated[str, _pattern(ORDER_ID)]
 
 
-class _PaymentEntity(BaseModel):
-    entity: _Payment
+class _PaymentHolder(BaseModel):
+    entity: PaymentEntity
 
 
-class _RefundEntity(BaseModel):
-    entity: _Refund
+class _RefundHolder(BaseModel):
+    entity: RefundEntity
 
 
 class _OrderHolder(BaseModel):
-    entity: _OrderEntity
+    entity: _OrderReference
 
 
 class _PaymentPayload(BaseModel):
-    payment: _PaymentEntity
+    payment: _PaymentHolder
     order: _OrderHolder | None = None
 
 
 class _RefundPayload(BaseModel):
-    payment: _PaymentEntity
-    refund: _RefundEntity
+    payment: _PaymentHolder
+    refund: _RefundHolder
 
 
 _PAYMENT_EVENTS = frozenset({"payment.authorized", "payment.captured", "payment.failed", "order.paid"})
@@ -181,7 +186,7 @@ def _facts(name: str, payload: object) -> tuple[str | None, tuple[Fact, ...]]:
     return None, ()
 
 
-def _payment_fact(name: str, payment: _Payment) -> Fact:
+def _payment_fact(name: str, payment: PaymentEntity) -> Fact:
     match name:
         case "payment.authorized":
             return Authorized(payment=payment.id, method=payment.method)
@@ -193,7 +198,7 @@ def _payment_fact(name: str, payment: _Payment) -> Fact:
             return _captured(payment)
 
 
-def _captured(payment: _Payment) -> Captured:
+def _captured(payment: PaymentEntity) -> Captured:
     return Captured(payment=payment.id, amount_minor=payment.amount, currency=payment.currency, method=payment.method)
 
 

@@ -20,9 +20,15 @@ from payments.core.errors import (
 )
 
 type Endpoint = Callable[[Request, RequestLog], Response]
-type LambdaHandler = Callable[[Mapping[str, Any], object], dict[str, Any]]
+type ScheduledJob = Callable[[Mapping[str, Any], Callable[[], int], RequestLog], dict[str, Any]]
+"""Gets the schedule's input, how many milliseconds are left, and the log; returns a report of counts."""
+type LambdaHandler = Callable[[Mapping[str, Any], Any], dict[str, Any]]
 
 _SERVER_ERROR = 500
+
+
+class RunFailed(Exception):
+    """A scheduled run failed; it carries the type of what went wrong, and the log says where."""
 
 
 def lambda_boundary(service: str, routes: Mapping[tuple[str, str], Endpoint]) -> LambdaHandler:
@@ -44,6 +50,30 @@ def lambda_boundary(service: str, routes: Mapping[tuple[str, str], Endpoint]) ->
         else:
             log.info("request")
         return response.to_gateway(os.environ.get("CORS_ORIGIN") or None)
+
+    return lambda_handler
+
+
+def scheduled_boundary(service: str, job: ScheduledJob) -> LambdaHandler:
+    """The Lambda handler for something that runs on a schedule: what fails is logged by type and place, and raised.
+
+    A run that raises is tried again by Lambda and then set aside in the function's dead-letter queue.
+    """
+
+    def lambda_handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN401 - Lambda's own object
+        log = RequestLog(service)
+        try:
+            report = job(event, context.get_remaining_time_in_millis, log)
+        except Exception as error:  # noqa: BLE001 - the outermost boundary: it is told by type and raised again
+            log.crash(error)
+            if isinstance(error, ConfigurationError):
+                log.note(problems=list(error.problems))
+                log.count("ConfigurationErrors")
+            log.alert("run failed")
+            # Without the message: Lambda writes what is raised to the log, and it may hold anything.
+            raise RunFailed(type(error).__name__) from None
+        log.info("run")
+        return report
 
     return lambda_handler
 

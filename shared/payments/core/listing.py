@@ -1,0 +1,160 @@
+"""What Razorpay's API lists about an order, as facts: how reconcile learns what no webhook told.
+
+A listed payment has no event name, so its `status` decides, and where `captured` contradicts it the payment is left
+alone: a webhook, or the next look, will say it in other words ("Fetch payments for an order", "Fetch a refund").
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError
+
+from payments.core.errors import GatewayUnavailable
+from payments.core.model import MAX_ID, Authorized, Captured, Fact, Failed, Order, Refunded, RefundState
+from payments.core.webhooks import PaymentEntity, RefundEntity
+
+MARKER = "payment-service"
+"""In the notes of every order we make, so that it can be told from a foreign one on a shared Razorpay account."""
+
+_REFUND_STATES = {
+    "pending": RefundState.CREATED,
+    "processed": RefundState.PROCESSED,
+    "failed": RefundState.FAILED,
+}
+
+
+class ListedPayment(PaymentEntity):
+    """A payment in `GET /v1/orders/{id}/payments`."""
+
+    amount_refunded: Annotated[int, Field(strict=True, ge=0)] | None = None
+
+    @property
+    def has_refunds(self) -> bool:
+        """Whether its refunds must be listed too: the payment alone does not say which they are."""
+        return bool(self.amount_refunded) or self.status == "refunded"
+
+
+class ListedRefund(RefundEntity):
+    """A refund in `GET /v1/payments/{id}/refunds`."""
+
+    status: str
+
+
+def read_payments(items: Sequence[Mapping[str, Any]], order_id: str) -> list[ListedPayment]:
+    """Every payment that is listed for an order: all attempts, not only the last.
+
+    Raises:
+        GatewayUnavailable: the list is not what Razorpay documents, or of another order.
+    """
+    try:
+        payments = [ListedPayment.model_validate(item) for item in items]
+    except ValidationError:
+        raise GatewayUnavailable("Razorpay's list of payments has an unexpected shape.") from None
+    if any(payment.order_id != order_id for payment in payments):
+        raise GatewayUnavailable("Razorpay's list has a payment of another order.")
+    return payments
+
+
+def read_refunds(items: Sequence[Mapping[str, Any]], payment: str) -> list[ListedRefund]:
+    """Every refund that is listed for a payment.
+
+    Raises:
+        GatewayUnavailable: the list is not what Razorpay documents, or of another payment.
+    """
+    try:
+        refunds = [ListedRefund.model_validate(item) for item in items]
+    except ValidationError:
+        raise GatewayUnavailable("Razorpay's list of refunds has an unexpected shape.") from None
+    if any(refund.payment_id != payment for refund in refunds):
+        raise GatewayUnavailable("Razorpay's list has a refund of another payment.")
+    return refunds
+
+
+def facts_of(payment: ListedPayment, refunds: Sequence[ListedRefund] = ()) -> tuple[Fact, ...]:
+    """What a listed payment and its refunds say."""
+    facts: list[Fact] = []
+    if payment.says_captured:
+        facts.append(
+            Captured(payment=payment.id, amount_minor=payment.amount, currency=payment.currency, method=payment.method)
+        )
+    elif payment.captured is not True and payment.status == "authorized":
+        facts.append(Authorized(payment=payment.id, method=payment.method))
+    elif payment.captured is not True and payment.status == "failed":
+        facts.append(
+            Failed(payment=payment.id, code=payment.error_code, reason=payment.error_reason, method=payment.method)
+        )
+    facts.extend(
+        Refunded(payment=payment.id, refund=refund.id, amount_minor=refund.amount, state=state)
+        for refund in refunds
+        if (state := _REFUND_STATES.get(refund.status)) is not None
+    )
+    return tuple(facts)
+
+
+def _decimal(value: object) -> object:
+    """Notes are texts: `"42"` is the id 42."""
+    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
+
+
+_NotedId = Annotated[int, BeforeValidator(_decimal), Field(strict=True, ge=1, le=MAX_ID)]
+
+
+class _Notes(BaseModel):
+    service: str
+    stage: str
+    payment_id: _NotedId
+    job_id: _NotedId
+    application_id: _NotedId
+    client_id: _NotedId
+    freelancer_id: _NotedId
+
+
+class ListedOrder(BaseModel):
+    """An order in `GET /v1/orders/{id}`."""
+
+    id: str
+    amount: Annotated[int, Field(strict=True, ge=1)]
+    currency: str
+    receipt: str | None = None
+    notes: Any = None
+    created_at: Annotated[int, Field(strict=True, ge=0)]
+
+
+def read_order(item: Mapping[str, Any], order_id: str) -> ListedOrder:
+    """An order as Razorpay has it.
+
+    Raises:
+        GatewayUnavailable: it is not what Razorpay documents, or another order.
+    """
+    try:
+        order = ListedOrder.model_validate(item)
+    except ValidationError:
+        raise GatewayUnavailable("Razorpay's order has an unexpected shape.") from None
+    if order.id != order_id:
+        raise GatewayUnavailable("Razorpay answered with another order.")
+    return order
+
+
+def rebuild(listed: ListedOrder, stage: str) -> Order | None:
+    """What was agreed, from the notes of the order at Razorpay; None for an order that is not this stage's.
+
+    Args:
+        listed: as Razorpay has it. Empty notes are a list there, not an object.
+        stage: ours; test and staging may share one Razorpay account.
+    """
+    try:
+        notes = _Notes.model_validate(listed.notes)
+    except ValidationError:
+        return None
+    if notes.service != MARKER or notes.stage != stage:
+        return None
+    return Order(
+        payment_id=notes.payment_id,
+        job_id=notes.job_id,
+        application_id=notes.application_id,
+        client_id=notes.client_id,
+        freelancer_id=notes.freelancer_id,
+        amount_minor=listed.amount,
+        currency=listed.currency,
+        receipt=listed.receipt or "",
+    )

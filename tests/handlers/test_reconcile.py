@@ -1,0 +1,170 @@
+"""The loop of reconcile: which records it looks at, and that one record's trouble stays its own."""
+
+import importlib.util
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+from payments.core.attention import shard
+from payments.core.errors import ConfigurationError, GatewayThrottled, GatewayUnavailable
+from payments.core.model import Captured, Fact, Order
+from payments.core.transitions import open_record
+from tests.fakes import FakeBus, FakeTable
+
+CREATED = 1_772_357_400
+NOW = CREATED + 16 * 60
+PAYMENT = "pay_DESlfW9H8K9uqM"
+
+
+class DueTable(FakeTable):
+    """The fake with an index."""
+
+    def due(self, shard_name: str, now: int) -> Iterator[str]:
+        due = [
+            (record.attention_at, order_id)
+            for order_id, record in self.records.items()
+            if record.attention_at is not None and record.attention_at <= now and shard(order_id) == shard_name
+        ]
+        return iter([order_id for _, order_id in sorted(due)])
+
+
+class Razorpay:
+    """Every order is captured, unless there is trouble with it."""
+
+    def __init__(self) -> None:
+        self.trouble: Callable[[str], Exception | None] = lambda _: None
+        self.asked: list[str] = []
+
+    def facts_of_order(self, order_id: str) -> Sequence[Fact]:
+        self.asked.append(order_id)
+        if (trouble := self.trouble(order_id)) is not None:
+            raise trouble
+        return [Captured(payment=PAYMENT, amount_minor=49950, currency="INR")]
+
+
+class World:
+    """The function with everything around it in memory."""
+
+    def __init__(self, app: ModuleType) -> None:
+        self.app = app
+        self.table, self.razorpay, self.bus = DueTable(), Razorpay(), FakeBus()
+        self.remaining_ms: Callable[[], int] = lambda: 55_000
+
+    def open_orders(self, count: int) -> list[str]:
+        order_ids = [f"order_{number:014d}" for number in range(count)]
+        for number, order_id in enumerate(order_ids, 1):
+            order = Order(
+                payment_id=number,
+                job_id=11,
+                application_id=number,
+                client_id=42,
+                freelancer_id=77,
+                amount_minor=49950,
+                currency="INR",
+                receipt=f"local-{number}",
+            )
+            self.table.insert(open_record(order_id, order, CREATED))
+        return order_ids
+
+    def run(self, **schedule: Any) -> dict[str, Any]:
+        context = SimpleNamespace(get_remaining_time_in_millis=self.remaining_ms)
+        report: dict[str, Any] = self.app.lambda_handler(schedule, context)
+        return report
+
+    def paid(self) -> set[str]:
+        return {order_id for order_id, record in self.table.records.items() if record.confirmed}
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    path = Path(__file__).parents[2] / "functions/reconcile/app.py"
+    spec = importlib.util.spec_from_file_location("reconcile_app", path)
+    assert spec is not None
+    assert spec.loader is not None
+    app = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(app)
+    world = World(app)
+    service = SimpleNamespace(table=world.table, gateway=world.razorpay, bus=world.bus, stage="local")
+    monkeypatch.setattr(app, "dependencies", lambda: service)
+    monkeypatch.setattr(app.aws, "now", lambda: NOW)
+    return world
+
+
+def test_everything_that_is_due_is_settled_in_one_run(world: World) -> None:
+    order_ids = world.open_orders(40)
+    assert world.run() == {"looked_at": 40, "failed": 0, "left_over": False, "outcomes": {"settled": 40}}
+    assert world.paid() == set(order_ids)
+    assert world.run()["looked_at"] == 0
+
+
+@pytest.mark.parametrize("error", [GatewayUnavailable("Razorpay answered 500."), RuntimeError("asha@example.com")])
+def test_one_records_failure_does_not_stop_the_others_and_leaves_it_due(
+    world: World, capsys: pytest.CaptureFixture[str], error: Exception
+) -> None:
+    order_ids = world.open_orders(10)
+    world.razorpay.trouble = lambda order_id: error if order_id == order_ids[3] else None
+
+    report = world.run()
+
+    assert (report["looked_at"], report["failed"], report["outcomes"]) == (10, 1, {"settled": 9})
+    assert world.paid() == set(order_ids) - {order_ids[3]}
+    assert "asha" not in capsys.readouterr().out
+    world.razorpay.trouble = lambda _: None
+    assert world.run()["outcomes"] == {"settled": 1}
+
+
+def test_after_razorpay_asks_to_slow_down_it_is_not_asked_again_in_this_run(world: World) -> None:
+    world.open_orders(10)
+    world.razorpay.trouble = lambda _: GatewayThrottled("Razorpay answered 429.")
+
+    report = world.run()
+
+    assert len(world.razorpay.asked) == 1
+    assert (report["failed"], report["outcomes"]) == (1, {"waiting": 9})
+
+
+def test_a_razorpay_that_fails_three_times_in_a_row_is_left_alone_for_this_run(world: World) -> None:
+    world.open_orders(10)
+    world.razorpay.trouble = lambda _: GatewayUnavailable("ReadTimeout")
+
+    report = world.run()
+
+    assert len(world.razorpay.asked) == 3
+    assert (report["failed"], report["outcomes"]) == (3, {"waiting": 7})
+
+
+def test_what_there_is_no_time_for_is_left_to_the_next_run(world: World) -> None:
+    order_ids = world.open_orders(10)
+    world.remaining_ms = lambda: 55_000 - 10_000 * len(world.razorpay.asked)
+
+    report = world.run()
+    assert (report["looked_at"], report["left_over"]) == (4, True)
+
+    world.remaining_ms = lambda: 55_000
+    assert world.run()["left_over"] is False
+    assert world.paid() == set(order_ids)
+
+
+def test_a_schedule_may_name_its_shards(world: World) -> None:
+    order_ids = world.open_orders(60)
+    mine = {order_id for order_id in order_ids if shard(order_id) in {"3", "5"}}
+
+    world.run(shards=["3", "5"])
+
+    assert mine
+    assert world.paid() == mine
+
+
+def test_a_run_without_settings_fails_as_a_whole_so_that_it_is_set_aside(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unconfigured() -> None:
+        raise ConfigurationError(["RAZORPAY_KEY_ID is not set"])
+
+    monkeypatch.setattr(world.app, "dependencies", unconfigured)
+
+    with pytest.raises(Exception, match=r"\AConfigurationError\Z"):
+        world.run()
