@@ -5,6 +5,8 @@ forged message is refused (Razorpay never sees that answer); a genuine one that 
 counted; and only what a later delivery can cure is answered with 5xx, for as long as that leaves time to spare.
 """
 
+import re
+
 from payments.adapters.http import Request, Response
 from payments.adapters.log import RequestLog
 from payments.core.errors import InvalidSignature, MalformedRequest
@@ -20,6 +22,7 @@ _MAX_BODY_BYTES = 64 * 1024
 # Razorpay gives up after 24 hours and then switches the webhook off, with everything that comes after. Half of that
 # leaves a person time to act on the alarm before any later event is at stake.
 _RETRY_FOR_S = 12 * 60 * 60
+_EVENT_ID = re.compile(r"\A[A-Za-z0-9]{1,32}\Z")
 
 
 def receive(request: Request, log: RequestLog) -> Response:
@@ -61,7 +64,8 @@ def receive(request: Request, log: RequestLog) -> Response:
 
 
 def _printable(header: str | None) -> str | None:
-    return header if header is not None and header.isalnum() and header.isascii() and len(header) <= 32 else None  # noqa: PLR2004
+    """An event id of Razorpay's form (14 alphanumerics); anything else is not worth a line."""
+    return header if header is not None and _EVENT_ID.match(header) else None
 
 
 lambda_handler = lambda_boundary("webhook", {("POST", "/api/payments/webhook"): receive})

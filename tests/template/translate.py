@@ -8,6 +8,7 @@ import os
 import sys
 from unittest.mock import Mock
 
+# These three are in the SAM environment, which mypy does not see.
 from samcli.yamlhelper import yaml_parse  # type: ignore[import-not-found]
 from samtranslator.translator.managed_policy_translator import ManagedPolicyLoader  # type: ignore[import-not-found]
 from samtranslator.translator.transform import transform  # type: ignore[import-not-found]

@@ -26,11 +26,11 @@ def main() -> None:
     arguments = parser.parse_args()
 
     # Both read the environment when they are imported, so not before the arguments are known to be right.
-    from ministack.app import app  # noqa: PLC0415
-    from ministack.core import lambda_runtime as ministack_lambda_runtime  # noqa: PLC0415
+    from ministack.app import app  # noqa: PLC0415 - see above
+    from ministack.core import lambda_runtime as ministack_lambda_runtime  # noqa: PLC0415 - see above
 
-    from sandbox.cloud.emulator import lambda_runtime, patches  # noqa: PLC0415
-    from sandbox.cloud.emulator.front_door import FrontDoor  # noqa: PLC0415
+    from sandbox.cloud.emulator import lambda_runtime, patches  # noqa: PLC0415 - see above
+    from sandbox.cloud.emulator.front_door import FrontDoor  # noqa: PLC0415 - see above
 
     if not arguments.stock:
         patches.apply_all()
