@@ -11,6 +11,7 @@ from payments.adapters.table import PaymentsTable
 from payments.adapters.tokens import Tokens
 from payments.core.model import Order
 from payments.wiring import aws
+from payments.wiring.gateway import gateway
 
 # One atomic ADD serves ten orders; what an instance does not use up is lost, and gaps are fine.
 _ID_BLOCK = 10
@@ -61,18 +62,15 @@ def dependencies() -> Dependencies:
     settings = create_order_settings(aws.setting_values())
     return Dependencies(
         table=aws.table(settings.table, attempts=2),
-        gateway=_gateway(settings.key_id, settings.key_secret, settings.api_url, settings.stage),
+        gateway=gateway(
+            key_id=settings.key_id, key_secret=settings.key_secret, api_url=settings.api_url, stage=settings.stage
+        ),
         tokens=Tokens(settings.token_rules),
         payment_ids=_payment_ids(settings.table),
         currencies=settings.currencies,
         key_id=settings.key_id,
         stage=settings.stage,
     )
-
-
-@cache
-def _gateway(key_id: str, key_secret: str, api_url: str, stage: str) -> RazorpayGateway:
-    return RazorpayGateway(key_id=key_id, key_secret=key_secret, api_url=api_url, stage=stage)
 
 
 @cache

@@ -1,13 +1,13 @@
 """What reconcile works with: the table and its index, the gateway and the bus."""
 
 from dataclasses import dataclass
-from functools import cache
 
 from payments.adapters.bus import Bus
 from payments.adapters.config import reconcile_settings
 from payments.adapters.gateway import RazorpayGateway
 from payments.adapters.table import PaymentsTable
 from payments.wiring import aws
+from payments.wiring.gateway import gateway
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +29,9 @@ def dependencies() -> Dependencies:
     settings = reconcile_settings(aws.setting_values())
     return Dependencies(
         table=aws.table(settings.table, attempts=2),
-        gateway=_gateway(settings.key_id, settings.key_secret, settings.api_url, settings.stage),
+        gateway=gateway(
+            key_id=settings.key_id, key_secret=settings.key_secret, api_url=settings.api_url, stage=settings.stage
+        ),
         bus=aws.bus(settings.event_bus),
         stage=settings.stage,
     )
-
-
-@cache
-def _gateway(key_id: str, key_secret: str, api_url: str, stage: str) -> RazorpayGateway:
-    return RazorpayGateway(key_id=key_id, key_secret=key_secret, api_url=api_url, stage=stage)
