@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from payments.adapters.log import RequestLog
+from payments.adapters.table import Due
 from payments.core.attention import SHARDS
 from payments.core.errors import GatewayThrottled, GatewayUnavailable
 from payments.core.reconciliation import Outcome, reconcile_record
@@ -28,13 +29,16 @@ _GATEWAY_FAILURES = 3
 def reconcile(event: Mapping[str, Any], remaining_ms: Callable[[], int], log: RequestLog) -> dict[str, Any]:
     """Repairs what is due, record by record; one record's failure never stops the others."""
     run = _Run(dependencies(), log)
-    shards = _shards(event, aws.now())
+    started = aws.now()
+    shards = _shards(event, started)
     left_over = False
-    for order_id in _due(run.service, shards):
+    for due in _due(run.service, shards, started):
+        # The alarm's figure: a record that fails stays due, so it grows from run to run until somebody looks.
+        run.oldest_due_s = max(run.oldest_due_s, started - due.at)
         if remaining_ms() < _TIME_FOR_ONE_MS:
             left_over = True
             break
-        run.look_at(order_id)
+        run.look_at(due.order_id)
     report = {"looked_at": run.looked_at, "failed": run.failed, "left_over": left_over, "outcomes": dict(run.outcomes)}
     log.note(**report, oldest_due_s=run.oldest_due_s)
     for outcome, count in run.outcomes.items():
@@ -95,8 +99,7 @@ def _shards(event: Mapping[str, Any], now: int) -> list[str]:
     return everything[first:] + everything[:first]
 
 
-def _due(service: Dependencies, shards: list[str]) -> Iterator[str]:
-    now = aws.now()
+def _due(service: Dependencies, shards: list[str], now: int) -> Iterator[Due]:
     for shard in shards:
         yield from service.table.due(shard, now)
 

@@ -1,6 +1,7 @@
 """The loop of reconcile: which records it looks at, and that one record's trouble stays its own."""
 
 import importlib.util
+import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from payments.adapters.table import Due
 from payments.core.attention import shard
 from payments.core.errors import ConfigurationError, GatewayThrottled, GatewayUnavailable
 from payments.core.model import Captured, Fact, Order
@@ -22,13 +24,13 @@ PAYMENT = "pay_DESlfW9H8K9uqM"
 class DueTable(FakeTable):
     """The fake with an index."""
 
-    def due(self, shard_name: str, now: int) -> Iterator[str]:
+    def due(self, shard_name: str, now: int) -> Iterator[Due]:
         due = [
             (record.attention_at, order_id)
             for order_id, record in self.records.items()
             if record.attention_at is not None and record.attention_at <= now and shard(order_id) == shard_name
         ]
-        return iter([order_id for _, order_id in sorted(due)])
+        return iter([Due(order_id, at) for at, order_id in sorted(due)])
 
 
 class Razorpay:
@@ -52,6 +54,7 @@ class World:
         self.app = app
         self.table, self.razorpay, self.bus = DueTable(), Razorpay(), FakeBus()
         self.remaining_ms: Callable[[], int] = lambda: 55_000
+        self.now = NOW
 
     def open_orders(self, count: int) -> list[str]:
         order_ids = [f"order_{number:014d}" for number in range(count)]
@@ -89,7 +92,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     world = World(app)
     service = SimpleNamespace(table=world.table, gateway=world.razorpay, bus=world.bus, stage="local")
     monkeypatch.setattr(app, "dependencies", lambda: service)
-    monkeypatch.setattr(app.aws, "now", lambda: NOW)
+    monkeypatch.setattr(app.aws, "now", lambda: world.now)
     return world
 
 
@@ -146,6 +149,35 @@ def test_what_there_is_no_time_for_is_left_to_the_next_run(world: World) -> None
     world.remaining_ms = lambda: 55_000
     assert world.run()["left_over"] is False
     assert world.paid() == set(order_ids)
+
+
+def test_the_metrics_tell_how_long_the_oldest_record_is_overdue_and_what_came_of_all(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    order_ids = world.open_orders(5)
+    world.razorpay.trouble = lambda order_id: GatewayUnavailable("500") if order_id == order_ids[3] else None
+
+    world.run()
+
+    assert counted(capsys) == {"settled": 4, "ReconcileFailures": 1, "OldestDueSeconds": NOW - CREATED - 15 * 60}
+
+    world.razorpay.trouble = lambda _: None
+    world.now += 600
+    world.run()
+
+    assert counted(capsys) == {"settled": 1, "ReconcileFailures": 0, "OldestDueSeconds": NOW - CREATED - 5 * 60}
+
+    world.run()
+
+    assert counted(capsys) == {"ReconcileFailures": 0, "OldestDueSeconds": 0}
+
+
+def counted(capsys: pytest.CaptureFixture[str]) -> dict[str, int]:
+    """The metrics of a run by name; those of one name for several outcomes by their outcome."""
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
+    names = [line["_aws"]["CloudWatchMetrics"][0]["Metrics"][0]["Name"] for line in lines]
+    values = {line.get("outcome", name): line[name] for line, name in zip(lines, names, strict=True)}
+    return {name: int(value[0] if isinstance(value, list) else value) for name, value in values.items()}
 
 
 def test_a_schedule_may_name_its_shards(world: World) -> None:

@@ -5,7 +5,7 @@ condition is always answered by reading again, never taken as news of what is st
 """
 
 from collections.abc import Collection, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
@@ -32,6 +32,13 @@ _THROTTLED = frozenset(
 
 _serialize = TypeSerializer().serialize
 _deserialize = TypeDeserializer().deserialize
+
+
+class Due(NamedTuple):
+    """A record that reconcile must look at, and since when (epoch seconds)."""
+
+    order_id: str
+    at: int
 
 
 class PaymentsTable:
@@ -118,8 +125,8 @@ class PaymentsTable:
             condition = "#order_id = :seen"
         self._execute(_pointer_key(client_id, application_id), update, condition)
 
-    def due(self, shard_name: str, now: int) -> Iterator[str]:
-        """The order ids of one shard of the index whose time has come, the longest overdue first, page by page.
+    def due(self, shard_name: str, now: int) -> Iterator[Due]:
+        """The records of one shard of the index whose time has come, the longest overdue first, page by page.
 
         The index follows the table by a moment, so a record may not be due any more when it is read.
         """
@@ -137,7 +144,7 @@ class PaymentsTable:
             except (ClientError, BotoCoreError) as error:
                 _translate(error)
             for item in page["Items"]:
-                yield item["pk"]["S"].removeprefix(_RECORD_PREFIX)
+                yield Due(item["pk"]["S"].removeprefix(_RECORD_PREFIX), int(item["attention_at"]["N"]))
             if "LastEvaluatedKey" not in page:
                 return
             start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
