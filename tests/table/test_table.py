@@ -1,6 +1,7 @@
 """What is the real adapter's alone: items, the counter, and DynamoDB's errors."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -16,7 +17,7 @@ from botocore.exceptions import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from payments.adapters.table import PaymentsTable, to_item
+from payments.adapters.table import Due, PaymentsTable, to_item
 from payments.core.attention import shard
 from payments.core.errors import StorageConflict, TableUnavailable
 from payments.core.model import (
@@ -261,3 +262,26 @@ def test_a_failed_condition_is_a_conflict(call: str) -> None:
     table = PaymentsTable(Failing(refusal("ConditionalCheckFailedException", 400)), "payments")  # type: ignore[arg-type]  # as above
     with pytest.raises(StorageConflict):
         CALLS[call](table)
+
+
+# --- the index ------------------------------------------------------------------------------------------------------
+
+
+def test_the_due_records_of_a_shard_come_the_longest_overdue_first_and_page_by_page(
+    metered: Metered, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("payments.adapters.table._PAGE", 2)
+    table = PaymentsTable(metered.raw, metered.name)
+    mine, overdue = [], OPENED + 900
+    for number in range(200):
+        record = replace(opened(), order_id=f"order_{number:014d}", attention_at=overdue - number)
+        if shard(record.order_id) == "7":
+            mine.append(Due(record.order_id, overdue - number))
+        table.insert(record)
+    for number in range(200, 260):
+        table.insert(replace(opened(), order_id=f"order_{number:014d}", attention_at=overdue + 1))
+
+    assert len(mine) > 4
+    assert list(table.due("7", overdue)) == sorted(mine, key=lambda due: due.at)
+    assert list(table.due("7", mine[-1].at)) == [mine[-1]]
+    assert list(table.due("7", mine[-1].at - 1)) == []
