@@ -1,5 +1,5 @@
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from hypothesis import settings
@@ -7,9 +7,13 @@ from moto import mock_aws
 
 from payments.adapters.table import PaymentsTable
 from tests.fakes import FakeTable
+from tests.faults.dynamodb import MemoryDynamo
+from tests.faults.outside import Outside
 from tests.table.dynamodb import Metered, create_table
 
 if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.client import DynamoDBClient
+
     from payments.core.ordering import OrderStore
 
 # As in tests/core.
@@ -25,10 +29,15 @@ def metered(monkeypatch: pytest.MonkeyPatch) -> Iterator[Metered]:
         yield create_table()
 
 
-@pytest.fixture(params=["fake", "moto"])
-def table(request: pytest.FixtureRequest) -> "OrderStore":
-    """The table's fake and the real adapter: whatever holds of one must hold of the other."""
+@pytest.fixture(params=["fake", "memory", "moto"])
+def table(request: pytest.FixtureRequest) -> "Iterator[OrderStore]":
+    """The table's fake, and the real adapter on both stand-ins for DynamoDB: what holds of one must hold of all."""
     if request.param == "fake":
-        return FakeTable()
+        yield FakeTable()
+        return
+    if request.param == "memory":
+        outside = Outside()
+        yield PaymentsTable(cast("DynamoDBClient", MemoryDynamo(outside).client(1, repeats=False)), "payments")
+        return
     metered: Metered = request.getfixturevalue("metered")
-    return PaymentsTable(metered.client, metered.name)
+    yield PaymentsTable(metered.client, metered.name)
