@@ -77,6 +77,16 @@ class Answer:
         return code
 
 
+def invoke(event: Mapping[str, Any], function: str | None = None) -> Answer:
+    """What the function of the event's route, or another one, makes of it."""
+    forget_loggers()
+    returned = handler(function or _FUNCTION_BY_ROUTE[event["resource"]])(event, None)
+    assert set(returned) == {"statusCode", "headers", "body", "isBase64Encoded"}
+    assert returned["isBase64Encoded"] is False
+    assert all(isinstance(value, str) for value in returned["headers"].values())
+    return Answer(returned["statusCode"], returned["headers"], returned["body"])
+
+
 class Clock:
     """What the service takes for the present."""
 
@@ -98,12 +108,7 @@ class Service:
         self._output = ""
 
     def invoke(self, event: Mapping[str, Any], function: str | None = None) -> Answer:
-        _forget_loggers()
-        returned = handler(function or _FUNCTION_BY_ROUTE[event["resource"]])(event, None)
-        assert set(returned) == {"statusCode", "headers", "body", "isBase64Encoded"}
-        assert returned["isBase64Encoded"] is False
-        assert all(isinstance(value, str) for value in returned["headers"].values())
-        return Answer(returned["statusCode"], returned["headers"], returned["body"])
+        return invoke(event, function)
 
     def replay(self, name: str) -> Answer:
         """Invokes the function with an event of `events/`."""
@@ -161,9 +166,9 @@ class Service:
         return [json.loads(line) for line in self.output().splitlines() if line.strip()]
 
 
-def _forget_loggers() -> None:
+def forget_loggers() -> None:
     """Powertools keeps the stdout of its first logger; pytest has another one for each phase of a test."""
-    for name in FUNCTIONS:
+    for name in (*FUNCTIONS, "reconcile"):
         logger = logging.getLogger(name)
         for present in list(logger.handlers):
             logger.removeHandler(present)

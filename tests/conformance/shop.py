@@ -1,0 +1,140 @@
+"""The service as a merchant's integration: its real functions, an AWS in process, and Razorpay's stand-in over HTTP."""
+
+import json
+import threading
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any
+
+import requests
+
+from sandbox import events
+from sandbox.development import RAZORPAY_WEBHOOK_SECRET
+from sandbox.gateway import signatures
+from tests.conformance.network import WayToRazorpay, WebhookEndpoint
+from tests.gateway.gateway import Gateway
+from tests.gateway.receiver import wait_until
+from tests.handlers.cloud import Cloud
+from tests.handlers.service import CREATE_ORDER, VERIFY, WEBHOOK, Answer, Clock, forget_loggers, handler, invoke
+
+FIRST_LOOK_S = 15 * 60 + 1
+"""The age at which reconcile looks at an open order for the first time."""
+
+
+class Shop:
+    """Everything that a scenario needs; one per test, with an empty table and an empty account."""
+
+    def __init__(self, standin: Gateway, way: WayToRazorpay, cloud: Cloud, clock: Clock) -> None:
+        self.standin = standin
+        self.way = way
+        self.cloud = cloud
+        self.clock = clock
+        self.endpoint = WebhookEndpoint(self._receive)
+        # Deliveries come on the endpoint's threads; the functions' logger and the AWS in process are for one at a time.
+        self._one_at_a_time = threading.RLock()
+
+    # --- the frontend ---
+
+    def create_order(self, **changes: Any) -> Answer:
+        """The offer of `events/`, or another one; an application id of its own makes it another purchase."""
+        offer = {**events.OFFER, **changes}
+        return self._invoke(events.from_frontend(CREATE_ORDER, offer, user_id=offer["client_id"]))
+
+    def order(self, **changes: Any) -> str:
+        """A new order's id."""
+        answer = self.create_order(**changes)
+        assert answer.status == 201, answer.text
+        order_id: str = answer.body["order_id"]
+        return order_id
+
+    def verify(self, checkout: Mapping[str, str]) -> Answer:
+        """What Checkout handed over, or something that claims to be it."""
+        return self._invoke(events.from_frontend(VERIFY, checkout))
+
+    def payment(self, order_id: str) -> tuple[str, bool, int]:
+        """Status, confirmed and amount refunded, as the client reads them."""
+        answer = self._invoke(events.reading(order_id))
+        assert answer.status == 200, answer.text
+        return answer.body["status"], answer.body["confirmed"], answer.body["amount_refunded"]
+
+    # --- Razorpay ---
+
+    def pay(self, order_id: str, **how: str) -> dict[str, str]:
+        """The customer pays, and Checkout hands over three fields."""
+        return self.standin.pay(order_id, **how)
+
+    def fail_to_pay(self, order_id: str) -> dict[str, Any]:
+        """The customer's payment is refused; Razorpay's error."""
+        answer = self.standin.try_to_pay(order_id, method="upi", vpa="failure@razorpay")
+        assert answer.status_code == 400
+        error: dict[str, Any] = answer.json()["error"]
+        return error
+
+    def ledger(self, order_id: str | None = None) -> dict[str, list[dict[str, Any]]]:
+        """What Razorpay holds: orders, payments, refunds."""
+        narrowed = {} if order_id is None else {"order_id": order_id}
+        held: dict[str, list[dict[str, Any]]] = self.standin.control("GET", "ledger", **narrowed)
+        return held
+
+    def ask_for_refund(self, payment_id: str, amount: int, *, key: str) -> requests.Response:
+        """What whoever works the dashboard's API sends; the answer may be lost on the way."""
+        return requests.post(
+            f"{self.way.url}/v1/payments/{payment_id}/refund",
+            json={"amount": amount},
+            headers={"X-Refund-Idempotency": key},
+            auth=(self.standin.settings.key_id, self.standin.settings.key_secret),
+            timeout=10,
+        )
+
+    # --- webhooks ---
+
+    def listen(self) -> None:
+        """From now on Razorpay delivers to our endpoint."""
+        self.standin.control("PUT", "webhook", {"url": self.endpoint.url})
+
+    def told(self, order_id: str) -> list[dict[str, Any]]:
+        """Every event of the order, delivered or not, with its body and signature."""
+        return self.standin.events(order_id=order_id)
+
+    def wait_until_delivered(self) -> None:
+        """Until Razorpay is content with our answer to each of its events."""
+        wait_until(lambda: not self.standin.events(state="pending"), 10, "every event to be delivered")
+
+    def deliver(self, event: Mapping[str, Any]) -> int:
+        """Plays a stored delivery to our endpoint; the status of the answer."""
+        return self.deliver_raw(event["body"].encode(), event["signature"])
+
+    def deliver_raw(self, body: bytes, signature: str) -> int:
+        """Plays a delivery with this signature."""
+        headers = {"Content-Type": "application/json", "X-Razorpay-Signature": signature}
+        return self._receive(f"{WEBHOOK}/", headers, body)
+
+    def deliver_written(self, document: Mapping[str, Any]) -> int:
+        """Plays an event written by hand and signed with the webhook's secret."""
+        body = json.dumps(document, separators=(",", ":")).encode()
+        return self.deliver_raw(body, signatures.of_webhook(RAZORPAY_WEBHOOK_SECRET, body))
+
+    # --- our side ---
+
+    def reconcile(self) -> dict[str, Any]:
+        """Runs reconcile once, now."""
+        with self._one_at_a_time:
+            forget_loggers()
+            context = SimpleNamespace(get_remaining_time_in_millis=lambda: 55_000)
+            report: dict[str, Any] = handler("reconcile")({}, context)
+        return report
+
+    def record(self, order_id: str) -> dict[str, Any]:
+        return self.cloud.item(order_id)
+
+    def published(self) -> list[str]:
+        """The detail types on the bus, in order."""
+        return self.cloud.types()
+
+    def _receive(self, path: str, headers: Mapping[str, str], body: bytes) -> int:
+        event = events.api_event("POST", WEBHOOK, path, headers=headers, body=body.decode())
+        return self._invoke(event).status
+
+    def _invoke(self, event: Mapping[str, Any]) -> Answer:
+        with self._one_at_a_time:
+            return invoke(event)
