@@ -8,6 +8,7 @@ from types import FrameType
 
 import uvicorn
 
+from sandbox.gateway.connections import DroppableProtocol
 from sandbox.gateway.control import UnusableRequestError, webhook_url
 from sandbox.gateway.server import Settings, application
 
@@ -43,6 +44,7 @@ def main(arguments: list[str]) -> int:
         signal.signal(number, _already_handled)
     config = uvicorn.Config(
         application(settings),
+        http=DroppableProtocol,
         host="127.0.0.1",
         port=given.port,
         access_log=False,

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import contextlib
 import hmac
 import re
 from collections.abc import Awaitable, Callable
@@ -10,13 +11,17 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from sandbox.gateway import refusals, validation
+from sandbox.gateway.connections import NoAnswer
+from sandbox.gateway.faults import ROUTES, ApiFaultName
 from sandbox.gateway.world import World
 
 SHORTEST_IDEMPOTENCY_KEY: Final = 10
+BURST_RETRY_AFTER_S: Final = 2
+"""As seen by one developer; the docs give no numbers (api/understand.md)."""
 _IDEMPOTENCY_KEY: Final = re.compile(r"\A[A-Za-z0-9_-]+\Z")
 
 type Endpoint = Callable[[Request], Awaitable[Response]]
@@ -39,25 +44,41 @@ class Api:
 
     def routes(self) -> list[Route]:
         """Everything under /v1."""
-        return [
-            self._route("POST", "/v1/orders", self._create_order),
-            self._route("GET", "/v1/orders", self._list_orders),
-            self._route("GET", "/v1/orders/{order_id}", self._fetch_order),
-            self._route("GET", "/v1/orders/{order_id}/payments", self._list_payments),
-            self._route("GET", "/v1/payments/{payment_id}", self._fetch_payment),
-            self._route("POST", "/v1/payments/{payment_id}/capture", self._capture),
-            self._route("POST", "/v1/payments/{payment_id}/refund", self._refund),
-            self._route("GET", "/v1/payments/{payment_id}/refunds", self._list_refunds),
-        ]
+        endpoints: dict[str, Endpoint] = {
+            "POST /v1/orders": self._create_order,
+            "GET /v1/orders": self._list_orders,
+            "GET /v1/orders/{order_id}": self._fetch_order,
+            "GET /v1/orders/{order_id}/payments": self._list_payments,
+            "GET /v1/payments/{payment_id}": self._fetch_payment,
+            "POST /v1/payments/{payment_id}/capture": self._capture,
+            "POST /v1/payments/{payment_id}/refund": self._refund,
+            "GET /v1/payments/{payment_id}/refunds": self._list_refunds,
+            "GET /v1/refunds/{refund_id}": self._fetch_refund,
+        }
+        return [self._route(route, endpoints[route]) for route in ROUTES]
 
-    def _route(self, method: str, path: str, endpoint: Endpoint) -> Route:
-        return Route(path, self._guard(endpoint), methods=[method])
+    def _route(self, route: str, endpoint: Endpoint) -> Route:
+        method, path = route.split(" ")
+        return Route(path, self._guard(method, path, endpoint), methods=[method])
 
-    def _guard(self, endpoint: Endpoint) -> Endpoint:
-        """What holds for every call: the keys, and (one day) the faults that strike any endpoint."""
+    def _guard(self, method: str, path: str, endpoint: Endpoint) -> Endpoint:
+        """What holds for every call: the faults that strike any endpoint, and the keys.
+
+        Faults come first: what throttles, breaks or hangs stands in front of the API and knows no keys.
+        """
 
         async def guarded(request: Request) -> Response:
+            fault = self._world.faults.of_call(method, path)
+            if fault is not None and fault != "answer_lost":
+                # Taken in first: a client cut off while it sends sees one of several errors, by chance.
+                await request.body()
+                return _played(fault)
             self._authenticate(request.headers.get("authorization"))
+            if fault == "answer_lost":
+                # Whatever it would have been: a refusal is lost like any other answer.
+                with contextlib.suppress(refusals.Refusal):
+                    await endpoint(request)
+                return NoAnswer("close")
             return await endpoint(request)
 
         return guarded
@@ -114,8 +135,10 @@ class Api:
 
     async def _list_refunds(self, request: Request) -> Response:
         payment = self._world.payment(request.path_params["payment_id"])
-        refunds = [refund.to_json() for refund in self._world.refunds.values() if refund.payment_id == payment.id]
-        return JSONResponse(_collection(refunds))
+        return JSONResponse(_collection([refund.to_json() for refund in self._world.refunds_of(payment)]))
+
+    async def _fetch_refund(self, request: Request) -> Response:
+        return JSONResponse(self._world.refund_of_id(request.path_params["refund_id"]).to_json())
 
 
 async def refused(_request: Request, refusal: Exception) -> Response:
@@ -130,6 +153,23 @@ async def not_found(request: Request, error: Exception) -> Response:
     if request.url.path.startswith("/v1"):
         return await refused(request, refusals.unknown_url())
     return JSONResponse({"detail": str(error)}, status_code=HTTPStatus.NOT_FOUND)
+
+
+def _played(fault: ApiFaultName) -> Response:
+    match fault:
+        case "429_burst":
+            headers = {"Retry-After": str(BURST_RETRY_AFTER_S)}
+            return PlainTextResponse("Too many requests", HTTPStatus.TOO_MANY_REQUESTS, headers)
+        case "429_cool_down":
+            raise refusals.too_many_requests(HTTPStatus.TOO_MANY_REQUESTS)
+        case "400_cool_down":
+            raise refusals.too_many_requests(HTTPStatus.BAD_REQUEST)
+        case "hang":
+            return NoAnswer("hang")
+        case "reset":
+            return NoAnswer("reset")
+        case _:
+            raise refusals.server_error(int(fault))
 
 
 def _collection(items: list[dict[str, Any]]) -> dict[str, Any]:

@@ -4,10 +4,10 @@ Test mode's rules decide the outcome: `failure@razorpay` fails and every other V
 digits fails; the mock bank page has a button for either (Razorpay docs, test payments).
 """
 
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from sandbox.gateway import identifiers, refusals, signatures, validation
-from sandbox.gateway.entities import Card, Customer, Failure, Instrument, Paying
+from sandbox.gateway.entities import Capture, Card, Customer, Failure, Instrument, Paying
 from sandbox.gateway.world import World
 
 FAILING_VPA: Final = "failure@razorpay"
@@ -18,7 +18,9 @@ IIN_DIGITS: Final = 6
 
 _FIELDS: Final = frozenset(
     {"order_id", "method", "card", "otp", "vpa", "bank", "outcome", "email", "contact", "name", "description", "notes"}
+    | {"amount", "currency", "force", "capture"}
 )
+_NO_TEXTS: Final = frozenset({"notes", "amount", "force"})
 _FAILURES: Final = {
     # api/orders/fetch-payments.md, the sample's failed payment
     "upi": Failure(
@@ -54,13 +56,22 @@ def paying(document: dict[str, Any]) -> Paying:
     """
     if extra := sorted(set(document) - _FIELDS):
         raise UnplayableError(f"unknown fields: {', '.join(extra)}")
-    texts = {name: document[name] for name in _FIELDS - {"notes"} if document.get(name) is not None}
+    texts = {name: document[name] for name in _FIELDS - _NO_TEXTS if document.get(name) is not None}
     if wrong := sorted(name for name, given in texts.items() if not isinstance(given, str)):
         raise UnplayableError(f"must be strings: {', '.join(wrong)}")
     if "order_id" not in texts:
         raise UnplayableError("order_id is missing")
     if texts.get("outcome") not in {None, "success", "failure"}:
         raise UnplayableError("outcome can be: success, failure")
+    if texts.get("capture") not in {None, *get_args(Capture)}:
+        raise UnplayableError(f"capture can be: {', '.join(get_args(Capture))}")
+    if texts.get("currency") not in {None, *validation.EXPONENTS}:
+        raise UnplayableError("currency must be one that Razorpay knows, such as INR")
+    amount, force = document.get("amount"), document.get("force", False)
+    if amount is not None and (not isinstance(amount, int) or isinstance(amount, bool) or amount < 1):
+        raise UnplayableError("amount must be a whole number of minor units from 1")
+    if not isinstance(force, bool):
+        raise UnplayableError("force can be: true, false")
     made_up = Customer()
     customer = Customer(
         email=texts.get("email", made_up.email),
@@ -68,13 +79,20 @@ def paying(document: dict[str, Any]) -> Paying:
         name=texts.get("name", made_up.name),
     )
     instrument, fails = _instrument(texts, customer)
+    fails = texts["outcome"] == "failure" if "outcome" in texts else fails
+    if fails and "capture" in texts:
+        raise UnplayableError("capture is for payments that succeed; this one fails")
     return Paying(
         order_id=texts["order_id"],
         instrument=instrument,
         customer=customer,
-        fails=texts["outcome"] == "failure" if "outcome" in texts else fails,
+        fails=fails,
         description=texts.get("description"),
         notes=validation.notes(document),
+        amount=amount,
+        currency=texts.get("currency"),
+        force=force,
+        capture=texts.get("capture", "as_ordered"),
     )
 
 

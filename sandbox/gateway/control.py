@@ -3,7 +3,6 @@
 A control request that makes no sense is answered 422 `{"detail": …}`, so it can't be mistaken for Razorpay's errors.
 """
 
-import dataclasses
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -14,8 +13,9 @@ from starlette.routing import Route
 
 from sandbox.gateway import checkout, validation
 from sandbox.gateway.deliveries import Deliveries, Webhook
+from sandbox.gateway.entities import Payment
 from sandbox.gateway.faults import Faults, UnknownSwitchError
-from sandbox.gateway.world import World
+from sandbox.gateway.world import ImpossibleError, World
 
 DEFAULT_PAGE: Final = 1000
 
@@ -43,6 +43,10 @@ class Control:
             Route("/_control/faults", self._set_faults, methods=["PUT"]),
             Route("/_control/events", self._events, methods=["GET"]),
             Route("/_control/ledger", self._ledger, methods=["GET"]),
+            Route("/_control/payments/{payment_id}/authorize", self._authorize, methods=["POST"]),
+            Route("/_control/payments/{payment_id}/capture", self._capture, methods=["POST"]),
+            Route("/_control/payments/{payment_id}/auto_refund", self._auto_refund, methods=["POST"]),
+            Route("/_control/refunds/{refund_id}", self._settle_refund, methods=["PUT"]),
             Route("/_control/reset", self._reset, methods=["POST"]),
         ]
 
@@ -59,9 +63,7 @@ class Control:
 
     async def _set_webhook(self, request: Request) -> Response:
         """Set the URL, the secret or both, and enable the webhook again. The secret is never shown."""
-        document = validation.json_object(await request.body())
-        if extra := sorted(set(document) - {"url", "secret"}):
-            raise UnusableRequestError(f"unknown fields: {', '.join(extra)}")
+        document = await _document(request, {"url", "secret"})
         url = document.get("url", self._deliveries.webhook.url)
         secret = document.get("secret", self._deliveries.webhook.secret)
         if not isinstance(secret, str):
@@ -70,11 +72,43 @@ class Control:
         return await self._show_webhook(request)
 
     async def _show_faults(self, _request: Request) -> Response:
-        return JSONResponse(dataclasses.asdict(self._world.faults))
+        return JSONResponse(self._world.faults.to_json())
 
     async def _set_faults(self, request: Request) -> Response:
         self._world.faults = self._world.faults.switched(validation.json_object(await request.body()))
         return await self._show_faults(request)
+
+    async def _authorize(self, request: Request) -> Response:
+        """Late authorisation of a failed payment."""
+        payment, force = await self._payment_and_force(request)
+        return JSONResponse(self._world.authorize_late(payment, force=force).to_json())
+
+    async def _capture(self, request: Request) -> Response:
+        payment, force = await self._payment_and_force(request)
+        return JSONResponse(self._world.capture_authorized(payment, force=force).to_json())
+
+    async def _auto_refund(self, request: Request) -> Response:
+        """Razorpay sends back an authorised payment that nobody captured."""
+        await _document(request, set())
+        payment = self._world.payment(request.path_params["payment_id"])
+        return JSONResponse(self._world.return_uncaptured(payment).to_json())
+
+    async def _settle_refund(self, request: Request) -> Response:
+        """The bank's answer to a pending refund."""
+        document = await _document(request, {"status"})
+        refund = self._world.refund_of_id(request.path_params["refund_id"])
+        match document.get("status"):
+            case "processed" | "failed" as outcome:
+                return JSONResponse(self._world.settle_refund(refund, outcome).to_json())
+            case _:
+                raise UnusableRequestError("status can be: processed, failed")
+
+    async def _payment_and_force(self, request: Request) -> tuple[Payment, bool]:
+        document = await _document(request, {"force"})
+        force = document.get("force", False)
+        if not isinstance(force, bool):
+            raise UnusableRequestError("force can be: true, false")
+        return self._world.payment(request.path_params["payment_id"]), force
 
     async def _events(self, request: Request) -> Response:
         """The events in the order in which they happened; `next` continues where this page ended."""
@@ -123,7 +157,7 @@ async def unusable(_request: Request, error: Exception) -> Response:
     return JSONResponse({"detail": str(error)}, status_code=HTTPStatus.UNPROCESSABLE_ENTITY)
 
 
-UNUSABLE: Final = (UnusableRequestError, UnknownSwitchError, checkout.UnplayableError)
+UNUSABLE: Final = (UnusableRequestError, UnknownSwitchError, ImpossibleError, checkout.UnplayableError)
 
 
 def webhook_url(given: object) -> str | None:
@@ -140,6 +174,14 @@ def webhook_url(given: object) -> str | None:
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise UnusableRequestError("url must begin with http:// or https:// and name a host")
     return given
+
+
+async def _document(request: Request, known: set[str]) -> dict[str, Any]:
+    document = validation.json_object(await request.body())
+    if extra := sorted(set(document) - known):
+        possible = f"; there are: {', '.join(sorted(known))}" if known else "; there are none"
+        raise UnusableRequestError(f"unknown fields: {', '.join(extra)}{possible}")
+    return document
 
 
 def _count(given: str | None, default: int) -> int:

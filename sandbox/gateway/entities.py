@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 OrderStatus = Literal["created", "attempted", "paid"]
 PaymentStatus = Literal["authorized", "captured", "refunded", "failed"]
+RefundStatus = Literal["pending", "processed", "failed"]
+Capture = Literal["as_ordered", "now", "later"]
 Method = Literal["card", "upi", "netbanking"]
 
 
@@ -92,7 +94,11 @@ class Customer:
 
 @dataclass(frozen=True, slots=True)
 class Paying:
-    """One press of the pay button."""
+    """One press of the pay button.
+
+    The last four fields are what the order does not foresee: a payment of another amount or currency than its order's
+    (a fee that the customer bears, a conversion), one on an order that should take none, and another way of capturing.
+    """
 
     order_id: str
     instrument: Instrument
@@ -100,6 +106,10 @@ class Paying:
     fails: bool
     description: str | None
     notes: dict[str, str]
+    amount: int | None = None
+    currency: str | None = None
+    force: bool = False
+    capture: Capture = "as_ordered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +206,7 @@ class Refund:
     receipt: str | None
     speed_requested: str
     created_at: int
+    status: RefundStatus = "processed"
 
     def to_json(self) -> dict[str, Any]:
         """As the Refunds API prints it (api/refunds/create-normal.md)."""
@@ -210,10 +221,22 @@ class Refund:
             "acquirer_data": {"arn": None},
             "created_at": self.created_at,
             "batch_id": None,
-            "status": "processed",
+            "status": self.status,
             "speed_processed": "normal",
             "speed_requested": self.speed_requested,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Dispute:
+    """A customer's bank asks for the money back (webhooks/disputes.md). Its product is none of this service's."""
+
+    id: str
+    payment_id: str
+    amount: int
+    currency: str
+    respond_by: int
+    created_at: int
 
 
 def notes_json(notes: dict[str, str]) -> dict[str, str] | list[str]:

@@ -1,18 +1,133 @@
 """The switches that make the gateway misbehave, read and set at `/_control/faults`.
 
 One field per switch, each with the gateway's good behaviour as its default, so that a reset is `Faults()`. A switch of
-the API is read where its rule is decided (`world`, or `api.Api._guard` for what concerns every call: 429, 5xx, hanging,
-a lost answer); one of the webhooks in `deliveries` (withholding, duplicating, reordering, rotating the secret).
+the account is read where its rule is decided (`world`), one of the API in `api.Api._guard`, one of the webhooks in
+`deliveries`. Chance is drawn from a seed, so that a run can be repeated, and what was really played is counted.
 """
 
-from dataclasses import dataclass, fields, replace
-from typing import Any, Final, Literal, Self
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Final, Literal, Self, get_args
 
-_CHOICES: Final = {"duplicate_receipts": ("accept", "refuse")}
+ApiFaultName = Literal[
+    "429_burst",
+    "429_cool_down",
+    "400_cool_down",
+    "500",
+    "502",
+    "503",
+    "504",
+    "hang",
+    "reset",
+    "answer_lost",
+]
+ROUTES: Final = (
+    "POST /v1/orders",
+    "GET /v1/orders",
+    "GET /v1/orders/{order_id}",
+    "GET /v1/orders/{order_id}/payments",
+    "GET /v1/payments/{payment_id}",
+    "POST /v1/payments/{payment_id}/capture",
+    "POST /v1/payments/{payment_id}/refund",
+    "GET /v1/payments/{payment_id}/refunds",
+    "GET /v1/refunds/{refund_id}",
+)
+"""Every route of the API, as a fault names it."""
+METHODS: Final = ("GET", "POST")
+DEFAULT_SHUFFLE_WINDOW_S: Final = 0.3
+"""Longer than the three events of one payment take to happen, several times over."""
+LONGEST_SHUFFLE_WINDOW_S: Final = 60
 
 
 class UnknownSwitchError(ValueError):
-    """No such switch, or a position that it does not have; the message says which."""
+    """No such switch, or a position that it does not have; the message says which there are."""
+
+
+@dataclass(slots=True)
+class ApiFault:
+    """What strikes calls of the API: the first `times` that it concerns, a share of them, or all."""
+
+    fault: ApiFaultName
+    route: str | None = None
+    """`POST /v1/orders`, `POST`, or None for every call."""
+    times: int | None = None
+    share: float | None = None
+    seed: int = 0
+    played: int = 0
+    _chance: random.Random = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        self._chance = random.Random(self.seed)  # noqa: S311 - chance that can be repeated, no secret
+
+    def strikes(self, method: str, path: str) -> bool:
+        """Whether it strikes this call, and is counted as played. `path` is the route's, with `{order_id}`."""
+        if self.route not in {None, method, f"{method} {path}"}:
+            return False
+        if self.times is not None and self.played >= self.times:
+            return False
+        if self.share is not None and self._chance.random() >= self.share:
+            return False
+        self.played += 1
+        return True
+
+    def to_json(self) -> dict[str, Any]:
+        """As `/_control/faults` prints it."""
+        return {
+            "route": self.route,
+            "fault": self.fault,
+            "times": self.times,
+            "share": self.share,
+            "seed": self.seed,
+            "played": self.played,
+        }
+
+
+@dataclass(slots=True)
+class Chance:
+    """A share of deliveries that something happens to.
+
+    Drawn for each event and attempt by itself, so that the outcome depends on the seed and the account's history, and
+    not on which of many deliveries under way is first.
+    """
+
+    share: float
+    seed: int = 0
+    played: int = 0
+
+    def strikes(self, event_number: int, attempt: int) -> bool:
+        """Whether it strikes this attempt, both counted from 0, and is counted as played."""
+        drawn = random.Random(f"{self.seed}/{event_number}/{attempt}").random()  # noqa: S311 - chance that can be repeated, no secret
+        if drawn >= self.share:
+            return False
+        self.played += 1
+        return True
+
+    def to_json(self) -> dict[str, Any]:
+        """As `/_control/faults` prints it."""
+        return {"share": self.share, "seed": self.seed, "played": self.played}
+
+
+@dataclass(slots=True)
+class Shuffle:
+    """Events wait for others, `window_s` seconds from the first, and leave one after the other in a drawn order."""
+
+    seed: int = 0
+    window_s: float = DEFAULT_SHUFFLE_WINDOW_S
+    played: int = 0
+    _chance: random.Random = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        self._chance = random.Random(self.seed)  # noqa: S311 - chance that can be repeated, no secret
+
+    def mix[T](self, events: list[T]) -> None:
+        """Put the events into a drawn order, and count them as played."""
+        self._chance.shuffle(events)
+        self.played += len(events)
+
+    def to_json(self) -> dict[str, Any]:
+        """As `/_control/faults` prints it."""
+        return {"seed": self.seed, "window_s": self.window_s, "played": self.played}
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,17 +136,146 @@ class Faults:
 
     duplicate_receipts: Literal["accept", "refuse"] = "accept"
     """The docs call receipts unique and show duplicates in a sample; real accounts have been seen to accept them."""
+    refunds: Literal["processed", "pending"] = "processed"
+    """Test mode has the money back at once; live mode takes days, and may fail (api/refunds/entity.md)."""
+    webhooks: Literal["send", "hold"] = "send"
+    """Held events leave when they are released at `/_control/events/release`, in any order, or never."""
+    shuffle: Shuffle | None = None
+    duplicates: Chance | None = None
+    """Accepted deliveries that are sent again all the same (webhooks/best-practices.md)."""
+    lost_deliveries: Chance | None = None
+    """Deliveries that never reach the endpoint."""
+    ignored_answers: Chance | None = None
+    """Deliveries whose answer is lost on its way back: the endpoint is told again what it has processed."""
+    api: tuple[ApiFault, ...] = ()
 
     def switched(self, settings: dict[str, Any]) -> Self:
-        """These switches with some of them set anew.
+        """These switches with some of them set anew; a switch set to where it stands begins anew too.
 
         Raises:
             UnknownSwitchError: nothing was changed.
         """
         known = {switch.name for switch in fields(self)}
-        for name, position in settings.items():
-            if name not in known:
-                raise UnknownSwitchError(f"there is no switch {name}; there are: {', '.join(sorted(known))}")
-            if position not in _CHOICES[name]:
-                raise UnknownSwitchError(f"{name} can be: {', '.join(_CHOICES[name])}")
-        return replace(self, **settings)
+        if unknown := sorted(set(settings) - known):
+            raise UnknownSwitchError(f"there is no switch {', '.join(unknown)}; there are: {', '.join(sorted(known))}")
+        switched = replace(self, **{name: _POSITIONS[name](name, given) for name, given in settings.items()})
+        if switched.webhooks == "hold" and switched.shuffle is not None:
+            raise UnknownSwitchError(
+                "webhooks: hold and shuffle exclude each other; set shuffle to null and release with order: shuffled"
+            )
+        return switched
+
+    def of_call(self, method: str, path: str) -> ApiFaultName | None:
+        """The fault that strikes this call of the API, the first in the list that does."""
+        return next((rule.fault for rule in self.api if rule.strikes(method, path)), None)
+
+    def to_json(self) -> dict[str, Any]:
+        """As `/_control/faults` prints it."""
+        chances: dict[str, Chance | Shuffle | None] = {
+            "shuffle": self.shuffle,
+            "duplicates": self.duplicates,
+            "lost_deliveries": self.lost_deliveries,
+            "ignored_answers": self.ignored_answers,
+        }
+        return {
+            "duplicate_receipts": self.duplicate_receipts,
+            "refunds": self.refunds,
+            "webhooks": self.webhooks,
+            **{name: None if chance is None else chance.to_json() for name, chance in chances.items()},
+            "api": [rule.to_json() for rule in self.api],
+        }
+
+
+# --- reading positions ---
+
+
+def _one_of(*positions: str) -> Callable[[str, Any], str]:
+    def read(name: str, given: Any) -> str:  # noqa: ANN401 - JSON
+        if not isinstance(given, str) or given not in positions:
+            raise UnknownSwitchError(f"{name} can be: {', '.join(positions)}")
+        return given
+
+    return read
+
+
+def _chance(name: str, given: Any) -> Chance | None:  # noqa: ANN401 - JSON
+    if given is None:
+        return None
+    parts = _object(name, given, {"share", "seed"})
+    return Chance(_share(f"{name}.share", parts.get("share")), _seed(f"{name}.seed", parts.get("seed", 0)))
+
+
+def _shuffle(name: str, given: Any) -> Shuffle | None:  # noqa: ANN401 - JSON
+    if given is None:
+        return None
+    parts = _object(name, given, {"seed", "window_s"})
+    window_s = parts.get("window_s", DEFAULT_SHUFFLE_WINDOW_S)
+    if not _is_number(window_s) or not 0 < window_s <= LONGEST_SHUFFLE_WINDOW_S:
+        raise UnknownSwitchError(f"{name}.window_s must be more than 0 and at most {LONGEST_SHUFFLE_WINDOW_S} seconds")
+    return Shuffle(_seed(f"{name}.seed", parts.get("seed", 0)), window_s)
+
+
+def _api(name: str, given: Any) -> tuple[ApiFault, ...]:  # noqa: ANN401 - JSON
+    if not isinstance(given, list):
+        raise UnknownSwitchError(f"{name} must be a list of faults, [] for none")
+    return tuple(_api_fault(f"{name}[{number}]", rule) for number, rule in enumerate(given))
+
+
+def _api_fault(name: str, given: Any) -> ApiFault:  # noqa: ANN401 - JSON
+    parts = _object(name, given, {"route", "fault", "times", "share", "seed"})
+    route, times, share = parts.get("route"), parts.get("times"), parts.get("share")
+    fault = next((known for known in get_args(ApiFaultName) if known == parts.get("fault")), None)
+    if fault is None:
+        raise UnknownSwitchError(f"{name}.fault can be: {', '.join(get_args(ApiFaultName))}")
+    if route is not None and route not in (*METHODS, *ROUTES):
+        raise UnknownSwitchError(f"{name}.route can be: {', '.join((*METHODS, *ROUTES))}")
+    if fault == "answer_lost" and (route is None or not route.startswith("POST")):
+        posts = [known for known in ROUTES if known.startswith("POST")]
+        raise UnknownSwitchError(
+            f"{name}: answer_lost is for calls that change something; its route can be: {', '.join(['POST', *posts])}"
+        )
+    if times is not None and (not isinstance(times, int) or isinstance(times, bool) or times < 1):
+        raise UnknownSwitchError(f"{name}.times must be a whole number from 1")
+    if share is None and "seed" in parts:
+        raise UnknownSwitchError(f"{name}.seed needs a share")
+    return ApiFault(
+        fault,
+        route,
+        times,
+        None if share is None else _share(f"{name}.share", share),
+        _seed(f"{name}.seed", parts.get("seed", 0)),
+    )
+
+
+def _object(name: str, given: Any, known: set[str]) -> Mapping[str, Any]:  # noqa: ANN401 - JSON
+    if not isinstance(given, dict) or (set(given) - known):
+        raise UnknownSwitchError(f"{name} must be an object of: {', '.join(sorted(known))}")
+    return given
+
+
+def _share(name: str, given: Any) -> float:  # noqa: ANN401 - JSON
+    if not _is_number(given) or not 0 <= given <= 1:
+        raise UnknownSwitchError(f"{name} must be a number from 0 to 1")
+    return float(given)
+
+
+def _seed(name: str, given: Any) -> int:  # noqa: ANN401 - JSON
+    if not isinstance(given, int) or isinstance(given, bool):
+        raise UnknownSwitchError(f"{name} must be a whole number")
+    return given
+
+
+def _is_number(given: Any) -> bool:  # noqa: ANN401 - JSON
+    return isinstance(given, int | float) and not isinstance(given, bool)
+
+
+_POSITIONS: Final[dict[str, Callable[[str, Any], Any]]] = {
+    "duplicate_receipts": _one_of("accept", "refuse"),
+    "refunds": _one_of("processed", "pending"),
+    "webhooks": _one_of("send", "hold"),
+    "shuffle": _shuffle,
+    "duplicates": _chance,
+    "lost_deliveries": _chance,
+    "ignored_answers": _chance,
+    "api": _api,
+}

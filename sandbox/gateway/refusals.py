@@ -74,6 +74,27 @@ def malformed_id(candidate: str) -> Refusal:
     return Refusal(f"{candidate} is not a valid id")
 
 
+def too_many_requests(status: int) -> Refusal:
+    """Throttled for longer than a burst: no Retry-After, and nothing in `code` that says so (seen by one developer).
+
+    Args:
+        status: 429 as it was seen; with 400 only the words are left to tell it from a bad request.
+    """
+    return Refusal("Request failed. Please try after sometime.", status)
+
+
+def server_error(status: int) -> Refusal:
+    """The gateway, or something in front of it, is in trouble (errors.md)."""
+    return Refusal(
+        "The server encountered an error. The incident has been reported to admins.",
+        status=status,
+        code="SERVER_ERROR",
+        source="NA",
+        step="NA",
+        reason="NA",
+    )
+
+
 def unknown_id() -> Refusal:
     """A well-formed id of nothing: 400, not 404."""
     return Refusal("The id provided does not exist")

@@ -55,7 +55,7 @@ def body(event: str, payment: Payment, order: Order, refund: Refund | None, crea
 
     Args:
         event: one of payment.authorized, payment.captured, payment.failed, order.paid, refund.created,
-            refund.processed.
+            refund.processed, refund.failed.
         payment: the payment that the event concerns.
         order: its order.
         refund: the refund, for the refund events.
@@ -102,4 +102,5 @@ def _order(order: Order) -> dict[str, Any]:
 
 
 def _refund(refund: Refund) -> dict[str, Any]:
-    return refund.to_json() | {"acquirer_data": {"arn": TEST_MODE_ARN}}
+    """The bank's reference exists once the bank has the money."""
+    return refund.to_json() | {"acquirer_data": {"arn": TEST_MODE_ARN if refund.status == "processed" else None}}

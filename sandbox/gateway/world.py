@@ -9,17 +9,23 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import Final
+from typing import Final, Literal
 
 from sandbox.gateway import identifiers, refusals, validation
-from sandbox.gateway.entities import Failure, Instrument, Order, Paying, Payment, Refund
+from sandbox.gateway.entities import Dispute, Failure, Instrument, Order, Paying, Payment, Refund
 from sandbox.gateway.faults import Faults
 
 FEE_PERCENT: Final = 2
 """Razorpay's fee, before tax; most documented samples agree (5,000.00 costs 100.00, and 18.00 of tax)."""
 GST_PERCENT: Final = 18
+DAYS_TO_CONTEST: Final = 6
+"""From a dispute's creation to its `respond_by`, about as in webhooks/disputes.md."""
 
 type Announce = Callable[[str, Payment, Order, Refund | None], None]
+
+
+class ImpossibleError(ValueError):
+    """The stagehand asked for what no account comes to; the message says what is possible, and nothing has changed."""
 
 
 class World:
@@ -29,6 +35,7 @@ class World:
         self.orders: dict[str, Order] = {}
         self.payments: dict[str, Payment] = {}
         self.refunds: dict[str, Refund] = {}
+        self.disputes: dict[str, Dispute] = {}
         self.faults = Faults()
         self._announce = announce
         self._clock = clock
@@ -41,6 +48,7 @@ class World:
         self.orders.clear()
         self.payments.clear()
         self.refunds.clear()
+        self.disputes.clear()
         self._payments_of_order.clear()
         self._receipts.clear()
         self._refunds_by_key.clear()
@@ -95,17 +103,19 @@ class World:
         """The customer tries to pay the order; without a failure the money is authorised, and captured if so asked.
 
         Raises:
-            Refusal: the order is paid, or held by an authorised payment (payments/orders.md).
+            Refusal: the order is paid, or held by an authorised payment (payments/orders.md), and `press` does not
+                force its way in.
         """
-        if order.status == "paid":
-            raise refusals.order_already_paid(order.id)
-        if any(other.status == "authorized" for other in self._payments_of_order[order.id]):
-            raise refusals.payment_under_way(order.id)
+        if not press.force:
+            if order.status == "paid":
+                raise refusals.order_already_paid(order.id)
+            if any(other.status == "authorized" for other in self._payments_of_order[order.id]):
+                raise refusals.payment_under_way(order.id)
         payment = Payment(
             id=identifiers.new("pay"),
             order_id=order.id,
-            amount=order.amount,
-            currency=order.currency,
+            amount=order.amount if press.amount is None else press.amount,
+            currency=press.currency or order.currency,
             status="failed" if failure else "authorized",
             instrument=press.instrument,
             customer=press.customer,
@@ -118,14 +128,94 @@ class World:
         self.payments[payment.id] = payment
         self._payments_of_order[order.id].append(payment)
         order.attempts += 1
-        order.status = "attempted"
+        if order.status != "paid":
+            order.status = "attempted"
         if failure:
             self._announce("payment.failed", payment, order, None)
             return payment
         self._announce("payment.authorized", payment, order, None)
-        if order.captures_automatically:
+        if press.capture == "now" or (press.capture == "as_ordered" and order.captures_automatically):
             self._take(payment, order)
         return payment
+
+    def authorize_late(self, payment: Payment, *, force: bool = False) -> Payment:
+        """The bank's answer comes after all: a failed payment is authorised, and captured if its order so asked.
+
+        On an order that another payment has paid it is sent back at once and never captured
+        (payments/payments/late-authorisation).
+
+        Args:
+            payment: a failed one.
+            force: capture it although the order is paid, as some accounts have met it: a duplicate capture.
+
+        Raises:
+            ImpossibleError: the payment has not failed, or force has nothing to overcome.
+        """
+        order = self.orders[payment.order_id]
+        if payment.status != "failed":
+            raise ImpossibleError(f"{payment.id} is {payment.status}; only a failed payment is authorised late")
+        if force and order.status != "paid":
+            raise ImpossibleError(f"force captures on a paid order; {order.id} is {order.status}")
+        payment.status = "authorized"
+        payment.failure = None
+        payment.acquirer_data = _acquirer_data(payment.instrument, authorised=True)
+        self._announce("payment.authorized", payment, order, None)
+        if order.status == "paid" and not force:
+            self.return_uncaptured(payment)
+        elif order.captures_automatically or force:
+            self._take(payment, order)
+        return payment
+
+    def capture_authorized(self, payment: Payment, *, force: bool = False) -> Payment:
+        """Take authorised money, whole, as the merchant's dashboard or an automatic capture does.
+
+        Args:
+            payment: an authorised one.
+            force: take it although another payment has paid the order.
+
+        Raises:
+            ImpossibleError: the payment is not authorised, or its order is paid and force is not given.
+        """
+        order = self.orders[payment.order_id]
+        if payment.status != "authorized":
+            raise ImpossibleError(f"{payment.id} is {payment.status}; only an authorized payment can be captured")
+        if order.status == "paid" and not force:
+            raise ImpossibleError(f"{order.id} is paid already; force makes a duplicate capture of it")
+        self._take(payment, order)
+        return payment
+
+    def return_uncaptured(self, payment: Payment) -> Refund:
+        """Send back what was authorised and never captured, as Razorpay does by itself after some days.
+
+        Told as refund.created and refund.processed, with a payment whose `captured` is false (webhooks/refunds.md,
+        "Identify Auto-Refunds").
+
+        Raises:
+            ImpossibleError: the payment is not authorised.
+        """
+        if payment.status != "authorized":
+            raise ImpossibleError(f"{payment.id} is {payment.status}; only an authorized payment is refunded by itself")
+        return self._send_back(payment, payment.amount, notes={}, receipt=None, speed="normal", at_once=True)
+
+    def dispute(self, payment: Payment) -> Dispute:
+        """The payment's dispute, opened over its whole amount when it is first asked for.
+
+        Raises:
+            ImpossibleError: no money was captured.
+        """
+        if not payment.captured:
+            raise ImpossibleError(f"{payment.id} was never captured; only captured money can be disputed")
+        if payment.id not in self.disputes:
+            now = self._now()
+            self.disputes[payment.id] = Dispute(
+                identifiers.new("disp"),
+                payment.id,
+                payment.amount,
+                payment.currency,
+                respond_by=now + DAYS_TO_CONTEST * 86400,
+                created_at=now,
+            )
+        return self.disputes[payment.id]
 
     def capture(self, payment: Payment, request: validation.CaptureRequest) -> Payment:
         """Take authorised money."""
@@ -147,11 +237,14 @@ class World:
         fee = payment.amount * FEE_PERCENT // 100
         payment.tax = (fee * GST_PERCENT + 50) // 100  # to the nearest paisa, as the documented samples do
         payment.fee = fee + payment.tax
+        was_paid = order.status == "paid"
         order.status = "paid"
-        order.amount_paid = payment.amount
+        # Whatever the payment's own amount: a fee that the customer bears is no part of the order.
+        order.amount_paid = order.amount
         # One fact, told twice under two event ids: receivers that count events count the money twice.
         self._announce("payment.captured", payment, order, None)
-        self._announce("order.paid", payment, order, None)
+        if not was_paid:
+            self._announce("order.paid", payment, order, None)
 
     # --- refunds ---
 
@@ -179,26 +272,76 @@ class World:
             raise refusals.refund_above_capture()
         if amount > rest:
             raise refusals.refund_above_rest()
+        refund = self._send_back(
+            payment,
+            amount,
+            notes=request.notes,
+            receipt=request.receipt,
+            speed=request.speed,
+            at_once=self.faults.refunds == "processed",
+        )
+        if key is not None:
+            self._refunds_by_key[key] = (payment.id, body, refund)
+        return refund
+
+    def refund_of_id(self, refund_id: str) -> Refund:
+        """The refund of that id."""
+        if not identifiers.well_formed("rfnd", refund_id):
+            raise refusals.malformed_id(refund_id)
+        if refund_id not in self.refunds:
+            raise refusals.unknown_id()
+        return self.refunds[refund_id]
+
+    def refunds_of(self, payment: Payment) -> list[Refund]:
+        """Every refund of the payment, failed ones included, oldest first."""
+        return [refund for refund in self.refunds.values() if refund.payment_id == payment.id]
+
+    def settle_refund(self, refund: Refund, outcome: Literal["processed", "failed"]) -> Refund:
+        """The bank's answer to a pending refund; what a failed one held can be refunded again.
+
+        Raises:
+            ImpossibleError: the refund is not pending.
+        """
+        if refund.status != "pending":
+            raise ImpossibleError(f"{refund.id} is {refund.status}; only a pending refund can be {outcome}")
+        payment = self.payments[refund.payment_id]
+        refund.status = outcome
+        if outcome == "failed":
+            payment.amount_refunded -= refund.amount
+            payment.status = "captured"
+        self._announce(f"refund.{outcome}", payment, self.orders[payment.order_id], refund)
+        return refund
+
+    def _send_back(  # noqa: PLR0913 - the parts of one refund
+        self,
+        payment: Payment,
+        amount: int,
+        *,
+        notes: dict[str, str],
+        receipt: str | None,
+        speed: str,
+        at_once: bool,
+    ) -> Refund:
         refund = Refund(
             id=identifiers.new("rfnd"),
             payment_id=payment.id,
             amount=amount,
             currency=payment.currency,
-            notes=request.notes,
-            receipt=request.receipt,
-            speed_requested=request.speed,
+            notes=notes,
+            receipt=receipt,
+            speed_requested=speed,
             created_at=self._now(),
+            status="processed" if at_once else "pending",
         )
         self.refunds[refund.id] = refund
-        if key is not None:
-            self._refunds_by_key[key] = (payment.id, body, refund)
         payment.amount_refunded += amount
         if payment.amount_refunded == payment.amount:
-            # `captured` stays true and the order stays paid (published measurement).
+            # `captured` stays what it was and the order stays paid (published measurement).
             payment.status = "refunded"
         order = self.orders[payment.order_id]
         self._announce("refund.created", payment, order, refund)
-        self._announce("refund.processed", payment, order, refund)
+        if at_once:
+            self._announce("refund.processed", payment, order, refund)
         return refund
 
     def _matching(self, query: validation.OrderQuery) -> Iterator[Order]:

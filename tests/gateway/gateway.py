@@ -8,6 +8,7 @@ import razorpay
 import requests
 import uvicorn
 
+from sandbox.gateway.connections import DroppableProtocol
 from sandbox.gateway.server import Settings, application
 from tests.gateway.receiver import wait_until
 
@@ -20,7 +21,13 @@ class Gateway:
         # Named TCP, so that asyncio turns Nagle's algorithm off: 40 ms an answer otherwise.
         self._socket = socket.socket(proto=socket.IPPROTO_TCP)
         self._socket.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(application(settings), log_config=None, access_log=False, timeout_graceful_shutdown=2)
+        config = uvicorn.Config(
+            application(settings),
+            http=DroppableProtocol,
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=2,
+        )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True)
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"

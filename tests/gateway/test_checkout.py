@@ -96,7 +96,13 @@ def test_an_order_with_an_authorised_payment_takes_no_other_payment(gateway: Gat
         ({"method": "upi", "vpa": "nobody"}, "vpa must look like"),
         ({"outcome": "maybe"}, "outcome can be"),
         ({"bank": 5}, "must be strings: bank"),
-        ({"amount": 1}, "unknown fields: amount"),
+        ({"tip": 1}, "unknown fields: tip"),
+        ({"amount": 0}, "amount must be"),
+        ({"amount": True}, "amount must be"),
+        ({"currency": "inr"}, "currency must be"),
+        ({"force": 1}, "force can be"),
+        ({"capture": "never"}, "capture can be"),
+        ({"capture": "later", "outcome": "failure"}, "this one fails"),
     ],
 )
 def test_an_impossible_way_to_pay_is_told_apart_from_a_failed_payment(
