@@ -294,6 +294,16 @@ def test_an_order_that_is_settled_without_its_last_review_is_found(monkeypatch: 
         explore()
 
 
+def test_a_last_review_of_a_payment_that_was_given_back_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def worst(record: Record) -> str | None:
+        back = {refund.payment_id for refund in record.refunds.values()}
+        return max(record.attempts, key=lambda payment: payment in back, default=None)
+
+    monkeypatch.setattr(transitions, "standing_payment", worst)
+    with pytest.raises(AssertionError, match=r"was given back|does not rest"):
+        explore()
+
+
 def test_a_decision_that_depends_on_names_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     def prejudiced(record: Record, facts: Sequence[Fact], now: int) -> Decision:
         mine = any(fact.payment == B for fact in facts) and A not in record.attempts
