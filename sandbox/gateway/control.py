@@ -3,21 +3,31 @@
 A control request that makes no sense is answered 422 `{"detail": …}`, so it can't be mistaken for Razorpay's errors.
 """
 
+import time
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, get_args
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sandbox.gateway import checkout, validation
-from sandbox.gateway.deliveries import Deliveries, Webhook
-from sandbox.gateway.entities import Payment
+from sandbox.gateway import checkout, identifiers, validation, webhooks
+from sandbox.gateway.deliveries import Deliveries, Event, Order, UndeliverableError, Webhook
+from sandbox.gateway.entities import Payment, Refund
 from sandbox.gateway.faults import Faults, UnknownSwitchError
 from sandbox.gateway.world import ImpossibleError, World
 
 DEFAULT_PAGE: Final = 1000
+OTHER_EVENTS: Final[dict[str, str | None]] = {
+    "payment.dispute.created": "payment_id",
+    "payment.dispute.lost": "payment_id",
+    "settlement.processed": None,
+    "refund.speed_changed": "refund_id",
+}
+"""Events of other products, and what each is about."""
+SLOWEST_SCALE: Final = 1000
+"""A ladder of years; more is a mistake."""
 
 
 class UnusableRequestError(ValueError):
@@ -42,6 +52,11 @@ class Control:
             Route("/_control/faults", self._show_faults, methods=["GET"]),
             Route("/_control/faults", self._set_faults, methods=["PUT"]),
             Route("/_control/events", self._events, methods=["GET"]),
+            Route("/_control/events/emit", self._emit, methods=["POST"]),
+            Route("/_control/events/release", self._release, methods=["POST"]),
+            Route("/_control/events/redeliver", self._redeliver, methods=["POST"]),
+            Route("/_control/clock", self._show_clock, methods=["GET"]),
+            Route("/_control/clock", self._set_clock, methods=["PUT"]),
             Route("/_control/ledger", self._ledger, methods=["GET"]),
             Route("/_control/payments/{payment_id}/authorize", self._authorize, methods=["POST"]),
             Route("/_control/payments/{payment_id}/capture", self._capture, methods=["POST"]),
@@ -59,7 +74,9 @@ class Control:
 
     async def _show_webhook(self, _request: Request) -> Response:
         webhook = self._deliveries.webhook
-        return JSONResponse({"url": webhook.url, "enabled": webhook.enabled, "ladder_scale": self._deliveries.scale})
+        return JSONResponse(
+            {"url": webhook.url, "enabled": webhook.enabled, "ladder_scale": self._deliveries.clock.scale}
+        )
 
     async def _set_webhook(self, request: Request) -> Response:
         """Set the URL, the secret or both, and enable the webhook again. The secret is never shown."""
@@ -126,6 +143,78 @@ class Control:
                 break
         return JSONResponse({"count": len(items), "next": end, "events": items})
 
+    async def _emit(self, request: Request) -> Response:
+        """Send an event of another product, in its documented shape."""
+        document = await _document(request, {"event", "payment_id", "refund_id"})
+        name = document.get("event")
+        if not isinstance(name, str) or name not in OTHER_EVENTS:
+            raise UnusableRequestError(f"event can be: {', '.join(OTHER_EVENTS)}")
+        subject = OTHER_EVENTS[name]
+        if set(document) - {"event"} != ({subject} if subject else set()):
+            raise UnusableRequestError(f"{name} is about {subject or 'the whole account'}; give that and nothing else")
+        event = self._send_other(name, str(document[subject]) if subject else "")
+        return JSONResponse(event.to_json(with_body=False))
+
+    def _send_other(self, name: str, subject_id: str) -> Event:
+        world, now = self._world, int(time.time())
+        payment: Payment | None = None
+        refund: Refund | None = None
+        match name:
+            case "settlement.processed":
+                body = webhooks.of_settlement(identifiers.new("setl"), world.payments.values(), now)
+            case "refund.speed_changed":
+                refund = world.refund_of_id(subject_id)
+                payment = world.payment(refund.payment_id)
+                if refund.speed_requested != "optimum":
+                    raise UnusableRequestError(f"{refund.id} was asked for at normal speed; only optimum can change")
+                body = webhooks.of_changed_speed(payment, refund, now)
+            case _:
+                payment = world.payment(subject_id)
+                body = webhooks.of_dispute(name, payment, world.dispute(payment), now)
+        return self._deliveries.send(
+            name,
+            body,
+            order_id=payment.order_id if payment else None,
+            payment_id=payment.id if payment else None,
+            refund_id=refund.id if refund else None,
+        )
+
+    async def _release(self, request: Request) -> Response:
+        """Let held events go in some order, and drop others for good."""
+        document = await _document(request, {"order", "seed", "event_ids", "drop"})
+        order = document.get("order", "as_happened")
+        if order not in get_args(Order):
+            raise UnusableRequestError(f"order can be: {', '.join(get_args(Order))}; or give event_ids in theirs")
+        if "event_ids" in document and "order" in document:
+            raise UnusableRequestError("event_ids are an order by themselves; give either of them")
+        seed = document.get("seed", 0)
+        if not isinstance(seed, int) or isinstance(seed, bool):
+            raise UnusableRequestError("seed must be a whole number")
+        if "seed" in document and order != "shuffled":
+            raise UnusableRequestError("seed is for order: shuffled")
+        chosen = _ids(document, "event_ids") if "event_ids" in document else None
+        drop = _ids(document, "drop") if "drop" in document else []
+        leaving, held = self._deliveries.release(chosen, order=order, seed=seed, drop=drop)
+        return JSONResponse({"released": leaving, "dropped": drop, "held": held})
+
+    async def _redeliver(self, request: Request) -> Response:
+        """Send events again and tell what came of it."""
+        event_ids = _ids(await _document(request, {"event_ids"}), "event_ids")
+        attempts = await self._deliveries.redeliver(event_ids)
+        told = zip(event_ids, attempts, strict=True)
+        return JSONResponse({"redelivered": [{"event_id": id_, **attempt.to_json()} for id_, attempt in told]})
+
+    async def _show_clock(self, _request: Request) -> Response:
+        return JSONResponse({"ladder_scale": self._deliveries.clock.scale})
+
+    async def _set_clock(self, request: Request) -> Response:
+        """Let the ladder's time pass faster or slower; events under way follow."""
+        scale = (await _document(request, {"ladder_scale"})).get("ladder_scale")
+        if not isinstance(scale, int | float) or isinstance(scale, bool) or not 0 < scale <= SLOWEST_SCALE:
+            raise UnusableRequestError(f"ladder_scale must be a number above 0, at most {SLOWEST_SCALE}")
+        self._deliveries.clock.scale = float(scale)
+        return await self._show_clock(request)
+
     async def _ledger(self, request: Request) -> Response:
         """What the account holds, the truth that a test compares the service with; `order_id` narrows it."""
         world = self._world
@@ -157,7 +246,13 @@ async def unusable(_request: Request, error: Exception) -> Response:
     return JSONResponse({"detail": str(error)}, status_code=HTTPStatus.UNPROCESSABLE_ENTITY)
 
 
-UNUSABLE: Final = (UnusableRequestError, UnknownSwitchError, ImpossibleError, checkout.UnplayableError)
+UNUSABLE: Final = (
+    UnusableRequestError,
+    UnknownSwitchError,
+    UndeliverableError,
+    ImpossibleError,
+    checkout.UnplayableError,
+)
 
 
 def webhook_url(given: object) -> str | None:
@@ -182,6 +277,13 @@ async def _document(request: Request, known: set[str]) -> dict[str, Any]:
         possible = f"; there are: {', '.join(sorted(known))}" if known else "; there are none"
         raise UnusableRequestError(f"unknown fields: {', '.join(extra)}{possible}")
     return document
+
+
+def _ids(document: dict[str, Any], name: str) -> list[str]:
+    given = document.get(name)
+    if not isinstance(given, list) or not all(isinstance(event_id, str) for event_id in given):
+        raise UnusableRequestError(f"{name} must be a list of event ids, as GET /_control/events shows them")
+    return given
 
 
 def _count(given: str | None, default: int) -> int:

@@ -4,18 +4,26 @@ An event's body, signature and id are fixed when it happens and are the same byt
 secret changed later does not touch it (webhooks/validate-test.md).
 
 The ladder is a published measurement of test-mode deliveries. Every wait and the 24 hours are multiplied by the ladder
-scale; the five seconds an endpoint has to answer are not.
+scale; the five seconds an endpoint has to answer are not. The one or two deliveries that were seen some 14 minutes
+after a webhook had been disabled are left out.
+
+Events can be held back and released in any order, dropped, sent again, shuffled, duplicated, lost on their way out or
+unheard of on their way back; `faults` has the switches.
 """
 
 import asyncio
 import logging
+import random
 import time
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 import aiohttp
 
 from sandbox.gateway import identifiers, signatures
+from sandbox.gateway.clock import LadderClock
+from sandbox.gateway.faults import Faults, Shuffle
 
 TIMEOUT_S: Final = 5
 """An answer later than this counts as none (webhooks/setup-edit-payments.md)."""
@@ -32,19 +40,30 @@ MOST_AT_ONCE: Final = 256
 IDLE_CONNECTION_S: Final = 4
 """Shorter than the five seconds after which common servers close an idle connection, perhaps under a delivery."""
 
-State = Literal["pending", "delivered", "expired", "not_sent"]
+State = Literal["pending", "held", "delivered", "expired", "dropped", "not_sent"]
+Outcome = Literal["ok", "refused", "timeout", "unreachable", "lost", "ignored"]
+Order = Literal["as_happened", "reversed", "shuffled"]
 
 _log = logging.getLogger("sandbox.gateway")
 
 
+class UndeliverableError(ValueError):
+    """The events cannot be released, dropped or sent again; the message says which and why, and nothing was done."""
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One delivery of an event: when (Unix seconds), the status code or None, and how long it took."""
+    """One delivery of an event: when (Unix seconds), the status code or None, and how long it took.
+
+    `lost`: it never left. `ignored`: the endpoint answered, and the stand-in does as if it had not. `extra`: sent
+    beside the ladder, as a duplicate or on demand.
+    """
 
     at: float
     status: int | None
-    outcome: Literal["ok", "refused", "timeout", "unreachable"]
+    outcome: Outcome
     duration_ms: int
+    extra: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """As `/_control/events` prints it."""
@@ -53,18 +72,20 @@ class Attempt:
             "status": self.status,
             "outcome": self.outcome,
             "duration_ms": self.duration_ms,
+            "extra": self.extra,
         }
 
 
 @dataclass(slots=True)
 class Event:
-    """A webhook event and what became of it."""
+    """A webhook event and what became of it; `number` counts the account's events from 0."""
 
+    number: int
     name: str
     body: bytes
     signature: str | None
-    order_id: str
-    payment_id: str
+    order_id: str | None
+    payment_id: str | None
     refund_id: str | None
     created_at: float
     id: str = field(default_factory=identifiers.bare)
@@ -101,6 +122,9 @@ class Event:
         return entry
 
 
+_NEVER_SENT: Final = frozenset[State]({"held", "dropped", "not_sent"})
+
+
 @dataclass(slots=True)
 class Webhook:
     """Where events go and the secret they are signed with; no URL, no deliveries."""
@@ -111,12 +135,21 @@ class Webhook:
 
 
 class Deliveries:
-    """Every event of the account and its deliveries. Lives on one event loop, between `start` and `stop`."""
+    """Every event of the account and its deliveries. Lives on one event loop, between `start` and `stop`.
 
-    def __init__(self, webhook: Webhook, *, scale: float) -> None:
+    Args:
+        webhook: where to.
+        scale: how many of our seconds one of Razorpay's takes on the ladder.
+        faults: how the switches stand at the moment.
+    """
+
+    def __init__(self, webhook: Webhook, *, scale: float, faults: Callable[[], Faults] = Faults) -> None:
         self.webhook = webhook
-        self.scale = scale
+        self.clock = LadderClock(scale)
         self.events: list[Event] = []
+        self._first_scale = scale
+        self._faults = faults
+        self._window: list[Event] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._at_once = asyncio.Semaphore(MOST_AT_ONCE)
         self._session: aiohttp.ClientSession | None = None
@@ -140,58 +173,160 @@ class Deliveries:
             await self._session.close()
 
     async def forget(self) -> None:
-        """Drop every event, delivered or not."""
+        """Drop every event, delivered or not, and let the clock run as it did at the start."""
         await self._drop_tasks()
         self.events.clear()
+        self._window.clear()
+        self.clock.scale = self._first_scale
 
-    def send(self, name: str, body: bytes, *, order_id: str, payment_id: str, refund_id: str | None) -> None:
+    def send(
+        self, name: str, body: bytes, *, order_id: str | None, payment_id: str | None, refund_id: str | None
+    ) -> Event:
         """Sign the event with the present secret and deliver it from now on.
 
         Without a URL, or with a disabled webhook, it is only noted: Razorpay never makes up for such events.
         """
-        webhook = self.webhook
+        webhook, faults = self.webhook, self._faults()
         signature = signatures.of_webhook(webhook.secret, body) if webhook.secret else None
-        event = Event(name, body, signature, order_id, payment_id, refund_id, created_at=time.time())
+        event = Event(len(self.events), name, body, signature, order_id, payment_id, refund_id, created_at=time.time())
         self.events.append(event)
         if webhook.url is None or not webhook.enabled:
             event.state = "not_sent"
-            return
-        task = asyncio.create_task(self._deliver(event))
+        elif faults.webhooks == "hold":
+            event.state = "held"
+        elif faults.shuffle is not None:
+            self._window.append(event)
+            if len(self._window) == 1:
+                self._start(self._deliver_window(faults.shuffle))
+        else:
+            self._start(self._deliver(event))
+        return event
+
+    # --- on demand ---
+
+    def release(
+        self, event_ids: Sequence[str] | None, *, order: Order, seed: int = 0, drop: Sequence[str] = ()
+    ) -> tuple[list[str], list[str]]:
+        """Let held events go, one after the other: each when the one before has been answered, whatever the answer.
+
+        Args:
+            event_ids: which, and in this order; None for all that are held.
+            order: of all that are held.
+            seed: of the order `shuffled`.
+            drop: events that are never sent.
+
+        Returns:
+            The ids that leave, in their order, and those that still are held.
+
+        Raises:
+            UndeliverableError: some are not held, or there is nowhere to send them.
+        """
+        dropped = self._held(drop)
+        if event_ids is None:
+            leaving = [event for event in self.events if event.state == "held" and event not in dropped]
+            if order == "reversed":
+                leaving.reverse()
+            elif order == "shuffled":
+                random.Random(seed).shuffle(leaving)  # noqa: S311 - chance that can be repeated, no secret
+        else:
+            leaving = self._held(event_ids)
+            if both := [event.id for event in leaving if event in dropped]:
+                raise UndeliverableError(f"either released or dropped, not both: {', '.join(both)}")
+        if leaving and (self.webhook.url is None or not self.webhook.enabled):
+            raise UndeliverableError("there is nowhere to send them: set the webhook's url first")
+        for event in dropped:
+            event.state = "dropped"
+        for event in leaving:
+            event.state = "pending"
+        self._start(self._deliver_in_turn(leaving))
+        return [event.id for event in leaving], [event.id for event in self.events if event.state == "held"]
+
+    async def redeliver(self, event_ids: Sequence[str]) -> list[Attempt]:
+        """Send events once more, now and side by side: the same bytes, id and signature. Their ladders go on as before.
+
+        Raises:
+            UndeliverableError: some were never sent, or there is nowhere to send them.
+        """
+        events = self._known(event_ids)
+        if wrong := [f"{event.id} is {event.state}" for event in events if event.state in _NEVER_SENT]:
+            raise UndeliverableError(f"only what was sent can be sent again; {', '.join(wrong)}")
+        if self.webhook.url is None:
+            raise UndeliverableError("there is nowhere to send them: set the webhook's url first")
+        return list(await asyncio.gather(*(self._attempt(event, extra=True) for event in events)))
+
+    def _held(self, event_ids: Sequence[str]) -> list[Event]:
+        events = self._known(event_ids)
+        if wrong := [f"{event.id} is {event.state}" for event in events if event.state != "held"]:
+            raise UndeliverableError(f"only held events can be released or dropped; {', '.join(wrong)}")
+        return events
+
+    def _known(self, event_ids: Sequence[str]) -> list[Event]:
+        by_id = {event.id: event for event in self.events}
+        if unknown := [event_id for event_id in event_ids if event_id not in by_id]:
+            raise UndeliverableError(f"there is no event {', '.join(unknown)}; GET /_control/events lists them")
+        if len(set(event_ids)) != len(event_ids):
+            raise UndeliverableError("an event id is given twice")
+        return [by_id[event_id] for event_id in event_ids]
+
+    # --- the ladder ---
+
+    def _start(self, delivering: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(delivering)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _deliver(self, event: Event) -> None:
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + GIVE_UP_AFTER_S * self.scale
-        first = await self._attempt(event)
+        deadline = self.clock.now() + GIVE_UP_AFTER_S
+        await self._climb(event, await self._attempt(event), deadline)
+
+    async def _deliver_in_turn(self, events: Iterable[Event]) -> None:
+        for event in events:
+            deadline = self.clock.now() + GIVE_UP_AFTER_S
+            first = await self._attempt(event)
+            self._start(self._climb(event, first, deadline))
+
+    async def _deliver_window(self, shuffle: Shuffle) -> None:
+        await asyncio.sleep(shuffle.window_s)
+        events, self._window = self._window, []
+        shuffle.mix(events)
+        await self._deliver_in_turn(events)
+
+    async def _climb(self, event: Event, first: Attempt, deadline: float) -> None:
+        """What follows the first attempt: nothing, or the rest of the ladder; times on the ladder's clock."""
         if first.outcome == "ok":
-            event.state = "delivered"
+            await self._delivered(event)
             return
         # From the end of the first attempt: an endpoint that spends five seconds on not answering is retried five
         # seconds later, as measured.
-        base = loop.time()
+        base = self.clock.now()
         for rung_s in _rungs(event, first):
-            due = base + rung_s * self.scale
-            if due > deadline:
+            if base + rung_s > deadline:
                 break
-            await asyncio.sleep(max(0.0, due - loop.time()))
+            await self.clock.wait_until(base + rung_s)
             if not self.webhook.enabled or self.webhook.url is None:
                 event.state = "expired"
                 return
             if (await self._attempt(event)).outcome == "ok":
-                event.state = "delivered"
+                await self._delivered(event)
                 return
-        await asyncio.sleep(max(0.0, deadline - loop.time()))
+        await self.clock.wait_until(deadline)
         event.state = "expired"
         if self.webhook.enabled:
             self.webhook.enabled = False
             _log.warning("webhook disabled: %s %s was not accepted in 24 h (scaled)", event.name, event.id)
 
-    async def _attempt(self, event: Event) -> Attempt:
+    async def _delivered(self, event: Event) -> None:
+        event.state = "delivered"
+        duplicates = self._faults().duplicates
+        if duplicates is not None and duplicates.strikes(event.number, 0):
+            await self._attempt(event, extra=True)
+
+    async def _attempt(self, event: Event, *, extra: bool = False) -> Attempt:
         async with self._at_once:
             at, begun = time.time(), time.perf_counter()
-            status, outcome = await self._post(event)
-            attempt = Attempt(at, status, outcome, duration_ms=round((time.perf_counter() - begun) * 1000))
+            status, outcome = await self._pass_on(event)
+            duration_ms = round((time.perf_counter() - begun) * 1000)
+            attempt = Attempt(at, status, outcome, duration_ms, extra=extra)
         event.attempts.append(attempt)
         _log.info(
             "webhook %s %s attempt %d: %s, %d ms",
@@ -203,7 +338,21 @@ class Deliveries:
         )
         return attempt
 
-    async def _post(self, event: Event) -> tuple[int | None, Literal["ok", "refused", "timeout", "unreachable"]]:
+    async def _pass_on(self, event: Event) -> tuple[int | None, Outcome]:
+        """Post the event, unless it is lost before, or its answer after."""
+        faults, attempt = self._faults(), len(event.attempts)
+        if faults.lost_deliveries is not None and faults.lost_deliveries.strikes(event.number, attempt):
+            return None, "lost"
+        status, outcome = await self._post(event)
+        if (
+            outcome == "ok"
+            and faults.ignored_answers is not None
+            and faults.ignored_answers.strikes(event.number, attempt)
+        ):
+            return status, "ignored"
+        return status, outcome
+
+    async def _post(self, event: Event) -> tuple[int | None, Outcome]:
         if self._session is None or self.webhook.url is None:
             return None, "unreachable"
         try:
@@ -227,5 +376,5 @@ class Deliveries:
 
 def _rungs(event: Event, first: Attempt) -> tuple[float, ...]:
     """When the event is retried, in unscaled seconds after the first attempt."""
-    failed_at_once = first.outcome == "unreachable" or (first.status is not None and first.status >= 500)  # noqa: PLR2004 - 5xx
+    failed_at_once = first.outcome in {"unreachable", "lost"} or (first.status is not None and first.status >= 500)  # noqa: PLR2004 - 5xx
     return RUNGS_S[1:] if failed_at_once and event.name in QUICKLY_RETRIED else RUNGS_S[2:]

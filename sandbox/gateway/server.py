@@ -39,7 +39,11 @@ class Settings:
 
 def application(settings: Settings) -> ASGIApp:
     """The API and the control API over one fresh account."""
-    deliveries = Deliveries(Webhook(settings.webhook_url, settings.webhook_secret), scale=settings.ladder_scale)
+    deliveries = Deliveries(
+        Webhook(settings.webhook_url, settings.webhook_secret),
+        scale=settings.ladder_scale,
+        faults=lambda: world.faults,
+    )
 
     def announce(event: str, payment: Payment, order: Order, refund: Refund | None) -> None:
         deliveries.send(

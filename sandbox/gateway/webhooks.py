@@ -7,14 +7,30 @@ slashes escaped, so that a receiver which verifies a re-serialised body fails he
 """
 
 import json
+from collections.abc import Iterable
 from typing import Any, Final
 
-from sandbox.gateway.entities import Order, Payment, Refund
+from sandbox.gateway.entities import Dispute, Order, Payment, Refund
 
 ACCOUNT_ID: Final = "acc_LocalSandbox01"
 TEST_MODE_ARN: Final = "10000000000000"
 """The bank's reference of a refund that test mode only pretends to make (published measurement)."""
 
+_EVIDENCE: Final = (
+    "summary",
+    "shipping_proof",
+    "billing_proof",
+    "cancellation_proof",
+    "customer_communication",
+    "proof_of_service",
+    "explanation_letter",
+    "refund_confirmation",
+    "access_activity_log",
+    "refund_cancellation_policy",
+    "term_and_conditions",
+    "others",
+    "submitted_at",
+)
 _ORDER_KEYS: Final = (
     "id",
     "entity",
@@ -67,7 +83,70 @@ def body(event: str, payment: Payment, order: Order, refund: Refund | None, crea
         payload = {"payment": _payment(event, payment), "order": _order(order)}
     else:
         payload = {"payment": _payment(event, payment)}
-    envelope = {
+    return _written(
+        _envelope(event, payload, created_at), by_key=refund is not None or payment.instrument.method == "card"
+    )
+
+
+# --- other products' events: never measured, so in the documented shape (webhooks/disputes.md, settlements.md) ---
+
+
+def of_dispute(event: str, payment: Payment, dispute: Dispute, created_at: int) -> bytes:
+    """The bytes of payment.dispute.created (the dispute is open) or payment.dispute.lost (the money is gone)."""
+    lost = event == "payment.dispute.lost"
+    disputed = _documented_payment(payment)
+    if lost:
+        del disputed["acquirer_data"]  # the sample of this one event has none
+    evidence = {"amount": dispute.amount, **dict.fromkeys(_EVIDENCE)}
+    phase = {"phase": "chargeback", "evidence": evidence} if lost else {"evidence": evidence, "phase": "chargeback"}
+    entity = {
+        "id": dispute.id,
+        "entity": "dispute",
+        "payment_id": dispute.payment_id,
+        "amount": dispute.amount,
+        "currency": dispute.currency,
+        "amount_deducted": dispute.amount if lost else 0,
+        "reason_code": "processed_invalid_expired_card",
+        "respond_by": dispute.respond_by,
+        "status": "lost" if lost else "open",
+        **phase,
+        "created_at": dispute.created_at,
+    }
+    return _written(_envelope(event, {"payment": disputed, "dispute": entity}, created_at))
+
+
+def of_settlement(settlement_id: str, payments: Iterable[Payment], created_at: int) -> bytes:
+    """The bytes of settlement.processed over the payments; it names none of them."""
+    captured = [payment for payment in payments if payment.captured]
+    fees = sum(payment.fee or 0 for payment in captured)
+    entity = {
+        "id": settlement_id,
+        "entity": "settlement",
+        "amount": sum(payment.amount - payment.amount_refunded for payment in captured) - fees,
+        "status": "processed",
+        "fees": fees,
+        "tax": sum(payment.tax or 0 for payment in captured),
+        "utr": "AXISCN1153863727",
+        "created_at": created_at,
+    }
+    return _written(_envelope("settlement.processed", {"settlement": entity}, created_at))
+
+
+def of_changed_speed(payment: Payment, refund: Refund, created_at: int) -> bytes:
+    """The bytes of refund.speed_changed: meant to be instant, the refund takes its normal days.
+
+    As in the one sample, its `created_at` stands in the payload (webhooks/refunds.md).
+    """
+    returned = refund.to_json() | {"acquirer_data": {}}
+    del returned["batch_id"]
+    envelope = _envelope("refund.speed_changed", {"refund": returned, "payment": _documented_payment(payment)}, 0)
+    del envelope["created_at"]
+    envelope["payload"]["created_at"] = created_at
+    return _written(envelope)
+
+
+def _envelope(event: str, payload: dict[str, dict[str, Any]], created_at: int) -> dict[str, Any]:
+    return {
         "entity": "event",
         "account_id": ACCOUNT_ID,
         "event": event,
@@ -75,9 +154,25 @@ def body(event: str, payment: Payment, order: Order, refund: Refund | None, crea
         "payload": {name: {"entity": entity} for name, entity in payload.items()},
         "created_at": created_at,
     }
-    arrives_sorted = refund is not None or payment.instrument.method == "card"
-    text = json.dumps(envelope, separators=(",", ":"), sort_keys=arrives_sorted)
+
+
+def _written(envelope: dict[str, Any], *, by_key: bool = False) -> bytes:
+    text = json.dumps(envelope, separators=(",", ":"), sort_keys=by_key)
     return text.replace("/", r"\/").encode("ascii")
+
+
+def _documented_payment(payment: Payment) -> dict[str, Any]:
+    """The payment as the samples of disputes and refunds print it: without the parts of its method."""
+    entity: dict[str, Any] = {}
+    for name, value in payment.to_json().items():
+        if name in {"card", "upi"}:
+            continue
+        entity[name] = value
+        if name == "currency":
+            entity["base_amount"] = payment.amount
+        if name == "amount_refunded":
+            entity["amount_transferred"] = 0
+    return entity
 
 
 def _payment(event: str, payment: Payment) -> dict[str, Any]:
