@@ -5,7 +5,6 @@ import pytest
 
 from payments.wiring import aws
 from sandbox.gateway.server import Settings
-from tests.conformance.network import WayToRazorpay
 from tests.conformance.shop import Shop
 from tests.gateway.gateway import Gateway
 from tests.handlers.cloud import running_cloud
@@ -38,10 +37,10 @@ def shop(standin: Gateway, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
     monkeypatch.setattr(aws, "now", clock)
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
-    with running_cloud(monkeypatch) as cloud, WayToRazorpay(standin.url) as way:
-        monkeypatch.setenv("RAZORPAY_API_URL", way.url)
+    with running_cloud(monkeypatch) as cloud:
+        monkeypatch.setenv("RAZORPAY_API_URL", standin.url)
         start_afresh()
-        shop = Shop(standin, way, cloud, clock)
+        shop = Shop(standin, cloud, clock)
         with shop.endpoint:
             yield shop
             # Before the endpoint goes: nothing may arrive in the next test's time.

@@ -11,7 +11,7 @@ import requests
 from sandbox import events
 from sandbox.development import RAZORPAY_WEBHOOK_SECRET
 from sandbox.gateway import signatures
-from tests.conformance.network import WayToRazorpay, WebhookEndpoint
+from tests.conformance.endpoint import WebhookEndpoint
 from tests.gateway.gateway import Gateway
 from tests.gateway.receiver import wait_until
 from tests.handlers.cloud import Cloud
@@ -24,9 +24,8 @@ FIRST_LOOK_S = 15 * 60 + 1
 class Shop:
     """Everything that a scenario needs; one per test, with an empty table and an empty account."""
 
-    def __init__(self, standin: Gateway, way: WayToRazorpay, cloud: Cloud, clock: Clock) -> None:
+    def __init__(self, standin: Gateway, cloud: Cloud, clock: Clock) -> None:
         self.standin = standin
-        self.way = way
         self.cloud = cloud
         self.clock = clock
         self.endpoint = WebhookEndpoint(self._receive)
@@ -70,16 +69,35 @@ class Shop:
         error: dict[str, Any] = answer.json()["error"]
         return error
 
+    def authorize_late(self, payment_id: str) -> None:
+        """The bank says yes to a failed payment after all."""
+        self.standin.control("POST", f"payments/{payment_id}/authorize", {})
+
+    def give_back(self, payment_id: str) -> None:
+        """Razorpay refunds an authorised payment that nobody captured in time."""
+        self.standin.control("POST", f"payments/{payment_id}/auto_refund", {})
+
     def ledger(self, order_id: str | None = None) -> dict[str, list[dict[str, Any]]]:
         """What Razorpay holds: orders, payments, refunds."""
         narrowed = {} if order_id is None else {"order_id": order_id}
         held: dict[str, list[dict[str, Any]]] = self.standin.control("GET", "ledger", **narrowed)
         return held
 
+    def break_razorpay(self, fault: str, route: str | None = None, *, times: int | None = None) -> None:
+        """From now on calls of the API meet this fault: all of them, or the next few of a route."""
+        concerned = {"route": route, "times": times}
+        rule = {"fault": fault} | {name: value for name, value in concerned.items() if value is not None}
+        self.standin.control("PUT", "faults", {"api": [rule]})
+
+    def faults_met(self) -> int:
+        """How many calls of the API have met the fault."""
+        met: int = self.standin.control("GET", "faults")["api"][0]["played"]
+        return met
+
     def ask_for_refund(self, payment_id: str, amount: int, *, key: str) -> requests.Response:
         """What whoever works the dashboard's API sends; the answer may be lost on the way."""
         return requests.post(
-            f"{self.way.url}/v1/payments/{payment_id}/refund",
+            f"{self.standin.url}/v1/payments/{payment_id}/refund",
             json={"amount": amount},
             headers={"X-Refund-Idempotency": key},
             auth=(self.standin.settings.key_id, self.standin.settings.key_secret),
