@@ -5,7 +5,7 @@ imported by the service: to the service this is a URL, as the real gateway is.
 
 identifiers, signatures, entities, world   the account: orders, payments, refunds and the rules between them
 validation, refusals                       what the API accepts, and the words in which it refuses
-webhooks, deliveries                       the events, and their way to the merchant's URL
+webhooks, clock, deliveries                the events, and their way to the merchant's URL
 faults                                     the switches that make the gateway misbehave
-api, control, server                       the HTTP in front of all that
+api, control, connections, server          the HTTP in front of all that
 """

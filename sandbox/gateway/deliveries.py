@@ -281,6 +281,9 @@ class Deliveries:
 
     async def _deliver_in_turn(self, events: Iterable[Event]) -> None:
         for event in events:
+            if self.webhook.url is None or not self.webhook.enabled:
+                event.state = "not_sent"
+                continue
             deadline = self.clock.now() + GIVE_UP_AFTER_S
             first = await self._attempt(event)
             self._start(self._climb(event, first, deadline))
