@@ -24,15 +24,25 @@ _NO_LINGER: Final = struct.pack("ii", 1, 0)
 class DroppableProtocol(H11Protocol):
     """HTTP/1.1 whose requests know their connection, as `scope["razorpay.connection"]`."""
 
+    hangs = False
+    """An answer never comes: a server that stops need not wait for it."""
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn's own
-        """Hand every request of the connection its transport."""
+        """Hand itself to every request of the connection."""
         super().connection_made(transport)
         application = self.app
 
         async def knowing_its_connection(scope: Scope, receive: Receive, send: Send) -> None:
-            await application({**scope, CONNECTION: transport}, receive, send)
+            await application({**scope, CONNECTION: self}, receive, send)
 
         self.app = knowing_its_connection
+
+    def shutdown(self) -> None:
+        """The server stops."""
+        if self.hangs:
+            self.transport.abort()
+        else:
+            super().shutdown()
 
 
 class NoAnswer(Response):
@@ -48,8 +58,9 @@ class NoAnswer(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - nothing is sent
         """Play it."""
-        transport: asyncio.Transport = scope[CONNECTION]
+        connection: DroppableProtocol = scope[CONNECTION]
         if self._how == "hang":
+            connection.hangs = True
             try:
                 async with asyncio.timeout(LONGEST_HANG_S):
                     await _gone(receive)
@@ -58,11 +69,11 @@ class NoAnswer(Response):
             else:
                 return
         if self._how == "reset":
-            connection: socket.socket = transport.get_extra_info("socket")
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
-            transport.abort()
+            below: socket.socket = connection.transport.get_extra_info("socket")
+            below.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+            connection.transport.abort()
         else:
-            transport.close()
+            connection.transport.close()
         await _gone(receive)
 
 

@@ -68,6 +68,25 @@ def test_it_stops_at_once_and_cleanly_with_deliveries_still_waiting(ending: sign
         assert datum not in log
 
 
+def test_it_stops_at_once_with_a_call_that_hangs() -> None:
+    port = free_port()
+    with program(port) as running, socket.create_connection(("127.0.0.1", port)) as client:
+        base = f"http://127.0.0.1:{port}"
+        requests.put(f"{base}/_control/faults", json={"api": [{"fault": "hang"}]}, timeout=5).raise_for_status()
+        client.sendall(b"GET /v1/orders HTTP/1.1\r\nHost: razorpay\r\n\r\n")
+        wait_until(lambda: played(base) == 1, 5, "the call to hang")
+        running.send_signal(signal.SIGTERM)
+        log, _ = running.communicate(timeout=10)
+    assert running.returncode == 0
+    assert "Cancel" not in log  # uvicorn's word for having lost its patience
+    assert "Traceback" not in log
+
+
+def played(base: str) -> int:
+    count: int = requests.get(f"{base}/_control/faults", timeout=5).json()["api"][0]["played"]
+    return count
+
+
 @pytest.mark.parametrize("options", [["--ladder-scale", "0"], ["--webhook-url", "nowhere"]])
 def test_it_refuses_impossible_options(options: list[str]) -> None:
     outcome = refused(free_port(), *options)
