@@ -96,6 +96,11 @@ def paying(document: dict[str, Any]) -> Paying:
     )
 
 
+def failure_of(press: Paying) -> Failure | None:
+    """Why the payment fails, as the bank of its method words it; None if it does not."""
+    return _FAILURES[press.instrument.method] if press.fails else None
+
+
 def pay(world: World, press: Paying, key_secret: str) -> dict[str, str]:
     """Pay, and return the three fields that Checkout posts (payment-gateway/callback-url.md).
 
@@ -104,7 +109,7 @@ def pay(world: World, press: Paying, key_secret: str) -> dict[str, str]:
             `payment.failed` hands over, with both ids in its metadata when there is a payment.
     """
     order = world.order(press.order_id)
-    payment = world.attempt(order, press, _FAILURES[press.instrument.method] if press.fails else None)
+    payment = world.attempt(order, press, failure_of(press))
     if (failure := payment.failure) is not None:
         raise refusals.Refusal(
             failure.description,
