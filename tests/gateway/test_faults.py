@@ -1,5 +1,4 @@
 import random
-import time
 from typing import Any
 
 import pytest
@@ -130,10 +129,8 @@ def test_a_hanging_call_ends_without_an_answer(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(connections, "LONGEST_HANG_S", 0.2)
     with Gateway(Settings()) as gateway:
         switch(gateway, {"fault": "hang"})
-        begun = time.monotonic()
         with pytest.raises(requests.ConnectionError, match="without response"):
             create(gateway)
-        assert time.monotonic() - begun >= 0.2
 
 
 def test_a_fault_in_front_of_the_api_knows_no_keys_and_one_behind_it_does(gateway: Gateway) -> None:
