@@ -86,6 +86,7 @@ class Outside:
     Attributes:
         calls: every call so far.
         played: the calls that did not go the usual way, with what became of them.
+        took: every function that ran to its end or died, with how long it had waited for answers, in seconds.
         fate: decides it.
         gate: is passed by each call before anything else happens; lets two functions run in turns.
     """
@@ -93,6 +94,7 @@ class Outside:
     def __init__(self) -> None:
         self.calls: list[Call] = []
         self.played: list[tuple[Call, Kind]] = []
+        self.took: list[tuple[str, float]] = []
         self.fate: Fate = good
         self.gate: Callable[[str], None] | None = None
         self._local = threading.local()
@@ -104,6 +106,7 @@ class Outside:
         try:
             yield
         finally:
+            self.took.append((what, timeout_s - self._local.left_s))
             del self._local.what, self._local.left_s
 
     @property
@@ -171,6 +174,8 @@ class Outside:
                 return partly()
 
     def _wait(self, seconds: float) -> None:
+        if not seconds:
+            return
         self._local.left_s -= seconds
         if self._local.left_s <= 0:
             raise OutOfTime

@@ -15,11 +15,12 @@ import logging
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from functools import cache
 from io import StringIO
+from itertools import count
 from types import SimpleNamespace
 from typing import IO, Any, Final, cast
 from unittest.mock import patch
@@ -29,21 +30,20 @@ from aws_lambda_powertools.utilities.parameters import SecretsProvider
 
 from payments.adapters.config import read_values
 from payments.adapters.http import PROBLEMS
-from payments.core.model import Record
+from payments.core.model import Record, Signed
 from payments.core.webhooks import read_delivery
 from payments.wiring import aws, create_order
 from payments.wiring.boundary import RunFailed
 from payments.wiring.gateway import gateway
 from sandbox import development, events
 from sandbox.gateway import checkout as customer
-from sandbox.gateway import identifiers, validation
-from sandbox.gateway.entities import Order, Payment
+from sandbox.gateway import identifiers, signatures, validation
 from sandbox.gateway.refusals import Refusal
 from tests.core.story import is_known
 from tests.fakes import Crash
 from tests.faults.dynamodb import MemoryDynamo, plain
 from tests.faults.elsewhere import RAZORPAY_URL, MemoryBus, Razorpay, SecretsClient, Webhook
-from tests.faults.ledger import Ledger
+from tests.faults.ledger import Ledger, OrderBook, PaymentBook
 from tests.faults.outside import Outside, good
 from tests.handlers.service import CREATE_ORDER, VERIFY, handler
 from tests.handlers.template import resources
@@ -87,6 +87,24 @@ class Died(Exception):
     """The function instance was gone before it could answer."""
 
 
+class _Broken(BaseException):
+    """An invariant was broken. No Exception, which the functions would answer with 500 as if it were a fault."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+
+def _unstoppable[**P](check: Callable[P, None]) -> Callable[P, None]:
+    def call(*args: P.args, **named: P.kwargs) -> None:
+        try:
+            check(*args, **named)
+        except Exception as error:
+            raise _Broken(error) from error
+
+    return call
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What API Gateway gets back."""
@@ -112,7 +130,7 @@ class World:
 
     Attributes:
         handed_out: every order id that a client was given, with the client, the application and the amount.
-        signed: the Razorpay payment ids whose checkout signature was accepted.
+        signed: the Razorpay payment ids of which a genuine checkout signature was presented.
         waiting: the webhooks that Razorpay has not seen acknowledged yet, the oldest first.
     """
 
@@ -120,8 +138,8 @@ class World:
         self.now = START
         self.outside = Outside()
         self.ledger = Ledger()
-        self.table = MemoryDynamo(self.outside, on_change=self.ledger.on_change)
-        self.bus = MemoryBus(self.outside, on_event=self.ledger.on_event)
+        self.table = MemoryDynamo(self.outside, on_change=_unstoppable(self.ledger.on_change))
+        self.bus = MemoryBus(self.outside, on_event=_unstoppable(self.ledger.on_event))
         self.razorpay = Razorpay(self.outside, lambda: self.now)
         self.secrets: dict[str, dict[str, str]] = {
             API_KEYS: {
@@ -138,6 +156,8 @@ class World:
         self.answers: Counter[tuple[str, int]] = Counter()
         self.given_up: list[Webhook] = []
         """Acknowledged unstored, since they were too old to be sent for again: a person was told."""
+        self.ids = (f"{number:014d}" for number in count(1))
+        """Of whatever is made at Razorpay, after its prefix: always the same, so that a scenario can be replayed."""
         self._acknowledged: set[Webhook] = set()
         self._dropped: set[Webhook] = set()
         self._watch_logs = watch_logs
@@ -169,6 +189,8 @@ class World:
                 # A crash is the end of this instance, and of all that it knew.
                 self.instances = {name: kept for name, kept in self.instances.items() if kept is not instance}
                 raise Died from crash
+            except _Broken as broken:
+                raise broken.error from None
 
     def request(
         self, function: str, event: Mapping[str, Any], *, what: str = "", instance: Instance | None = None
@@ -206,10 +228,15 @@ class World:
 
     def verify(self, checkout: Mapping[str, str], *, client: int = CLIENT, instance: Instance | None = None) -> Answer:
         """The frontend hands over what Checkout gave it."""
+        order_id, payment_id = checkout["razorpay_order_id"], checkout["razorpay_payment_id"]
+        genuine = signatures.of_checkout(development.RAZORPAY_KEY_SECRET, order_id, payment_id)
+        if checkout["razorpay_signature"] == genuine:
+            # It may be stored even if the answer is lost.
+            self.signed.add(payment_id)
         event = {**_post(VERIFY, client), "body": json.dumps(dict(checkout))}
         answer = self.request("verify", event, instance=instance)
         if answer.ok:
-            self.signed.add(checkout["razorpay_payment_id"])
+            self.ledger.acknowledge(order_id, [Signed(payment=payment_id)])
         return answer
 
     def read(self, order_id: str, *, client: int = CLIENT) -> Answer:
@@ -329,7 +356,7 @@ class World:
     def check(self) -> None:
         """Everything that must be true once `come_to_rest` is done."""
         account = self.razorpay.account
-        books: dict[str, tuple[Order, list[Payment]]] = {
+        books: dict[str, tuple[OrderBook, Sequence[PaymentBook]]] = {
             order.id: (order, account.payments_of(order)) for order in account.orders.values()
         }
         # What Razorpay never says, or says only to be given up, cannot be known of an order that is already confirmed.
@@ -400,6 +427,7 @@ def installed() -> Iterator[Callable[[World], World]]:
         patch.object(aws, "_secrets_provider", _secrets_provider),
         patch.object(create_order, "_payment_ids", _payment_ids),
         patch.object(requests.Session, "get_adapter", get_adapter),
+        patch.object(identifiers, "bare", lambda: next(_current.ids)),
         redirect_stdout(cast("IO[str]", _Log())),
     ):
         try:
