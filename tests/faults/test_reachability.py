@@ -42,9 +42,7 @@ adopt: Final = transitions.adopt
 settle: Final = transitions.settle
 
 
-def test_a_sample_of_what_is_reached_keeps_the_invariants() -> None:
-    seed = random.SystemRandom().randrange(2**32)
-    print(f"seed {seed}")  # noqa: T201 - shown when it fails
+def test_a_sample_of_what_is_reached_keeps_the_invariants(seed: int) -> None:
     told: list[tuple[int, int]] = []
     report = run(Budget(share=0.01, seed=seed), lambda done, of: told.append((done, of)))
     assert told
