@@ -461,3 +461,12 @@ def test_a_change_says_which_events_it_recorded() -> None:
     expected: list[EventType] = ["payment.paid", "payment.partially_refunded"]
     decision = story.deliver(captured(A), refunded(A, REFUND_1, PART))
     assert sorted(story.types[identity] for identity in decision.recorded) == expected
+
+
+def test_a_refund_is_reviewed_once_even_if_razorpay_corrects_the_captured_sum() -> None:
+    story = tell([(captured(A, AMOUNT - 1),), (refunded(A, REFUND_2),)])
+    assert [review.reason for review in story.record.reviews] == ["amount_mismatch", "over_refunded"]
+    story.deliver(captured(A))
+    story.deliver(refunded(A, REFUND_1, PART))
+    assert [review.reason for review in story.record.reviews].count("over_refunded") == 1
+    assert max(REFUND_1, REFUND_2) == REFUND_2

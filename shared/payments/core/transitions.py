@@ -473,6 +473,9 @@ class _Recorder:
 
     def review(self, reason: Reason, payment: str, *, refund: str | None = None) -> None:
         subject = refund or payment
+        if any((known.reason, known.subject) == (reason, subject) for known in self._record.reviews):
+            # Only where Razorpay contradicts itself about a sum. One id must not be recorded with other bytes.
+            return
         self.reviews.append(Review(reason=reason, subject=subject, at=iso(self._now)))
         self._add("payment.review", subject, payment, refund, reason)
 
