@@ -94,6 +94,11 @@ reconcile: .venv/.ready ## Run reconcile once, while `make run` runs
 test: install check validate build ## Everything CI runs: checks, templates, build, every test
 	$(PY) -m pytest
 
+# `make faults CAMPAIGN="--only schedules --share 0.1 --seed 7"` runs a part of it.
+.PHONY: faults
+faults: install build ## Every campaign under faults, whole (about an hour and a half): docs/evidence/faults.md
+	PYTHONPATH=shared $(PY) -m tests.faults $(CAMPAIGN)
+
 .PHONY: clean
 clean: ## Remove every environment, build and run state
 	rm -rf .venv .venvs .aws-sam .run .build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
