@@ -66,7 +66,7 @@ class Client:
 class Fate(Protocol):
     """Decides what becomes of a call; None is the usual."""
 
-    def __call__(self, call: Call) -> Kind | None:
+    def __call__(self, call: Call, /) -> Kind | None:
         """What becomes of this call."""
         ...
 
