@@ -151,6 +151,18 @@ def test_what_there_is_no_time_for_is_left_to_the_next_run(world: World) -> None
     assert world.paid() == set(order_ids)
 
 
+def test_a_run_looks_at_five_hundred_records_and_leaves_the_others_to_the_next(world: World) -> None:
+    order_ids = world.open_orders(510)
+
+    report = world.run()
+    assert (report["looked_at"], report["left_over"]) == (500, True)
+    assert len(world.razorpay.asked) == 500
+
+    report = world.run()
+    assert (report["looked_at"], report["left_over"]) == (10, False)
+    assert world.paid() == set(order_ids)
+
+
 def test_the_metrics_tell_how_long_the_oldest_record_is_overdue_and_what_came_of_all(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
