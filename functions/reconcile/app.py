@@ -22,8 +22,8 @@ from payments.wiring.reconcile import Dependencies, dependencies
 
 # Enough for one more record whose calls to Razorpay hang (3 s to connect, 8 s to read) before Lambda ends the run.
 _TIME_FOR_ONE_MS = 20_000
-# What one run may ask of Razorpay, whose limits are the account's and shared with create-order: at a call or two a record
-# this stays below 20 a second on average. What is over is left to the next minute.
+# What one run may ask of Razorpay, whose limits are the account's and shared with create-order: at a call or two each,
+# 20 a second on average. What is over is left to the next minute.
 _MOST_RECORDS = 500
 # One order that Razorpay cannot answer for must not keep the others waiting; several in a row are Razorpay itself.
 _GATEWAY_FAILURES = 3
