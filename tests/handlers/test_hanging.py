@@ -56,6 +56,12 @@ def test_razorpay_and_the_tables_calls_together_fit_into_create_orders_time() ->
     assert razorpay + 4 < resources()["CreateOrderFunction"]["Properties"]["Timeout"] < 20
 
 
+def test_a_webhook_that_must_first_read_its_secret_still_answers_before_lambda_ends_it() -> None:
+    tries, pause_s = 2, 1.0
+    hanging = tries * aws._SECRETS_TIMEOUTS["read_timeout"] + (tries - 1) * pause_s  # noqa: SLF001 - nothing else shows it
+    assert hanging + 0.5 < resources()["WebhookFunction"]["Properties"]["Timeout"]
+
+
 def test_each_function_ends_before_whoever_waits_for_it() -> None:
     timeouts = {name: resources()[name]["Properties"]["Timeout"] for name in ("WebhookFunction", "VerifyFunction")}
     assert timeouts["WebhookFunction"] < 5

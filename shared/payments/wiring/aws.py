@@ -15,11 +15,12 @@ from payments.adapters.bus import Bus
 from payments.adapters.config import read_values
 from payments.adapters.table import PaymentsTable
 
-# Both services answer within tens of milliseconds; botocore's defaults are a minute each. With these, and a second try
-# where the core decides on one, a webhook is answered within Razorpay's five seconds whatever hangs.
+# All three services answer within tens of milliseconds; botocore's defaults are a minute each. With these, a second try
+# and up to a second between the two (botocore's pause, longest in the versions of Lambda's own runtime), a webhook is
+# answered before its function's four seconds are over whatever hangs.
 _TABLE_TIMEOUTS = {"connect_timeout": 0.5, "read_timeout": 1.0}
 _BUS_TIMEOUTS = {"connect_timeout": 0.5, "read_timeout": 1.0}
-_SECRETS_TIMEOUTS = {"connect_timeout": 0.5, "read_timeout": 1.5}
+_SECRETS_TIMEOUTS = {"connect_timeout": 0.5, "read_timeout": 1.0}
 
 # A rotated secret is taken up within a minute; the webhook's previous one stays valid far longer than that.
 _SECRET_MAX_AGE_S = 60
