@@ -300,6 +300,13 @@ class World:
             if webhook not in self._acknowledged and webhook not in self._dropped
         ]
 
+    @property
+    def acknowledged(self) -> list[Webhook]:
+        """What Razorpay was given a 2xx for and what is stored, the oldest first."""
+        return [
+            webhook for webhook in self.razorpay.told if webhook in self._acknowledged and webhook not in self.given_up
+        ]
+
     def drop(self, webhook: Webhook) -> None:
         """This webhook never comes (again)."""
         self._dropped.add(webhook)
@@ -419,7 +426,7 @@ def installed() -> Iterator[Callable[[World], World]]:
         return world
 
     gateway.cache_clear()
-    _forget_loggers()
+    _forget_loggers(propagate=False)
     with (
         patch.object(aws, "now", lambda: _current.now),
         patch.object(aws, "setting_values", _setting_values),
@@ -434,7 +441,7 @@ def installed() -> Iterator[Callable[[World], World]]:
             yield install
         finally:
             gateway.cache_clear()
-            _forget_loggers()
+            _forget_loggers(propagate=True)
 
 
 class _Log:
@@ -460,6 +467,10 @@ def _on(instance: Instance, function: str) -> Iterator[None]:
         del _here.instance, _here.function
 
 
+# The wiring's own, without its cache: every instance has one.
+_make_secrets_provider: Final = cast("Callable[[], SecretsProvider]", aws._secrets_provider.__wrapped__)  # noqa: SLF001
+
+
 def _setting_values() -> dict[str, str]:
     return read_values(_ENVIRONMENT | {"SECRET_IDS": _SECRETS_OF[_here.function]}, aws._read_secret)  # noqa: SLF001 - the real one
 
@@ -480,8 +491,7 @@ def _make_client(service: str, *, attempts: int, connect_timeout: float, read_ti
 def _secrets_provider() -> SecretsProvider:
     instance: Instance = _here.instance
     if instance.secrets is None:
-        client = _make_client("secretsmanager", attempts=2, connect_timeout=0.5, read_timeout=1.5)
-        instance.secrets = SecretsProvider(boto3_client=client)
+        instance.secrets = _make_secrets_provider()
     return instance.secrets
 
 
@@ -492,10 +502,16 @@ def _payment_ids(table: str) -> create_order.PaymentIds:
     return instance.payment_ids[table]
 
 
-def _forget_loggers() -> None:
-    """Powertools keeps the standard output that a function's first logger found."""
+def _forget_loggers(*, propagate: bool) -> None:
+    """Powertools keeps the standard output that a function's first logger found.
+
+    Args:
+        propagate: whether what they log goes to whoever listens to all loggers too, such as pytest, which would keep
+            every line of thousands of worlds.
+    """
     for name in _RESOURCES:
         logger = logging.getLogger(name)
+        logger.propagate = propagate
         for present in list(logger.handlers):
             logger.removeHandler(present)
         for attribute in ("init", "powertools_handler"):
