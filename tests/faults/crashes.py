@@ -1,0 +1,705 @@
+"""The crash matrix: every call of every function meets everything that may become of a call, alone and in pairs.
+
+Some scenarios together make the four functions do all that they do. Each is played undisturbed, which finds its calls;
+then once for each call and kind of fault; then once for each call that such a run made *after* its fault, and kind, for
+a second fault must also strike what was only done because of the first. The frontend asks again as frontends do,
+Razorpay delivers again what it saw no 2xx for, and reconcile runs. In the end the table and the bus are compared with
+Razorpay's books, and with the end of the undisturbed run.
+
+A case is plain data: `python -m tests.faults.crashes "the good case" "11 dies after" "17 hangs"` plays it and tells
+each call; without numbers, the undisturbed run.
+"""
+
+import random
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
+from math import ceil
+from multiprocessing import get_context
+from typing import Any, Final, NamedTuple
+
+from payments.core.attention import shard
+from payments.core.transitions import amount_refunded
+from tests.faults.campaigns import Budget, Progress, Report
+from tests.faults.elsewhere import Webhook
+from tests.faults.outside import Call, Kind, OutOfTime, good
+from tests.faults.rig import Answer, Died, World, installed
+
+LIMITS_S: Final = {"create_order": 20.0, "verify": 10.0, "webhook": 5.0}
+"""Within which a function answers whichever one dependency hangs."""
+FUNCTIONS, EVENTS, AGAIN = "function runs", "events on the bus", "… of these published again, under the same id"
+LOST, INVENTED, DOUBLED = "events lost", "events invented", "payments told under two ids"
+_ASK_AGAIN: Final = frozenset({500, 503})
+_WAITS: Final = frozenset({Kind.HANGS, Kind.FAILS_AFTER})
+# One more than there are faults.
+_TRIES: Final = 3
+_PAIR: Final = 2
+_WITHOUT: Final = "without "
+_ONCE: Final = frozenset({"payment.paid", "payment.refunded"})
+_OTHER_AMOUNT: Final = "600"
+_PART_MINOR: Final = 100_00
+_FIRST_LOOK_S: Final = 15 * 60
+_WORKERS: Final = 2
+_CHUNK: Final = 100
+# Below this the workers would cost more than they save.
+_WORTH_WORKERS: Final = 2_000
+
+
+# --- what is played -------------------------------------------------------------------------------------------------
+
+
+class Play:
+    """A world in which things go wrong, and the people and machines who ask again when they do."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    def create_order(self, **offer: Any) -> str:
+        """The frontend orders, and asks again until it has an order id."""
+        order_id: str = self._insist(lambda: self.world.create_order(**offer)).body["order_id"]
+        return order_id
+
+    def verify(self, checkout: Mapping[str, str]) -> None:
+        """The frontend hands over what Checkout gave it, until it is told that this was done."""
+        self._insist(lambda: self.world.verify(checkout))
+
+    def read(self, order_id: str) -> None:
+        self._insist(lambda: self.world.read(order_id))
+
+    def deliver(self, *webhooks: Webhook) -> None:
+        """Razorpay delivers each of them once; what is not acknowledged waits."""
+        for webhook in webhooks:
+            self._once(lambda webhook=webhook: self.world.deliver(webhook))  # type: ignore[misc]  # bound per turn
+
+    def deliver_all(self) -> None:
+        self.deliver(*self.world.waiting)
+
+    def reconcile(self, *order_ids: str) -> None:
+        """The schedule runs reconcile for the shards of these orders; for all of them if none is named."""
+        shards = sorted({shard(order_id) for order_id in order_ids})
+
+        def run() -> bool:
+            report = self.world.reconcile(shards=shards)
+            return report is not None and not report["failed"]
+
+        self._watched(run)
+
+    def fail(self, **how: str) -> None:
+        """A payment of the last order fails at the bank."""
+        assert self.world.pay(self.last_order, outcome="failure", **how) is None
+
+    def pay(self, order_id: str | None = None) -> dict[str, str]:
+        checkout = self.world.pay(order_id or self.last_order)
+        assert checkout is not None
+        return checkout
+
+    @property
+    def last_order(self) -> str:
+        """The newest order at Razorpay."""
+        return list(self.world.razorpay.account.orders)[-1]
+
+    def mend(self) -> None:
+        """What is left is delivered once more, and reconcile runs if something is due: faults may strike here too."""
+        self.deliver_all()
+        due = {
+            pk.removeprefix("order#"): int(item["attention_at"]["N"])
+            for pk, item in self.world.table.items.items()
+            if "attention_at" in item
+        }
+        if due:
+            self.world.now = max(self.world.now, min(due.values()))
+            self.reconcile(*(order_id for order_id, at in due.items() if at <= self.world.now))
+
+    def _insist(self, ask: Callable[[], Answer]) -> Answer:
+        for _ in range(_TRIES):
+            answer = self._once(ask)
+            if answer is not None:
+                return answer
+        raise AssertionError(f"asked {_TRIES} times without an answer")
+
+    def _once(self, ask: Callable[[], Answer]) -> Answer | None:
+        """One request; None when it died or is to be asked again, which takes a fault."""
+        answers: list[Answer] = []
+
+        def request() -> bool:
+            answer = ask()
+            assert answer.ok or answer.status in _ASK_AGAIN, f"answered {answer.status} {answer.body.get('code')}"
+            answers.append(answer)
+            return answer.ok
+
+        return answers[0] if self._watched(request) else None
+
+    def _watched(self, run: Callable[[], bool]) -> bool:
+        """Lets one function run; without a fault it must succeed, and one dependency that hangs must not hold it up."""
+        outside = self.world.outside
+        before, death = len(outside.played), None
+        try:
+            succeeded = run()
+        except Died as died:
+            succeeded, death = False, died
+        function, took_s = outside.took[-1]
+        struck = outside.played[before:]
+        assert succeeded or struck, f"{function} failed though nothing went wrong"
+        if len({call.operation.split()[0] for call, kind in struck if kind in _WAITS}) == 1:
+            limit_s = LIMITS_S.get(function.split()[0])
+            out_of_time = death is not None and isinstance(death.__cause__, OutOfTime)
+            assert not out_of_time, f"I18: {function} was ended by Lambda since one dependency hung"
+            assert limit_s is None or took_s < limit_s, f"I18: {function} took {took_s:.1f} s"
+        return succeeded
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """Something that happens to the service."""
+
+    name: str
+    what: str
+    play: Callable[[Play], None]
+    prepare: Callable[[Play], None] = field(default=lambda _: None)
+    """What was before, and meets no fault but its own."""
+    warm: bool = True
+    """Every function has read its secrets already."""
+
+
+def _good_case(play: Play) -> None:
+    order_id = play.create_order()
+    checkout = play.pay(order_id)
+    play.verify(checkout)
+    play.deliver_all()
+    play.read(order_id)
+    play.world.refund(checkout["razorpay_payment_id"], _PART_MINOR)
+    play.deliver_all()
+    play.world.refund(checkout["razorpay_payment_id"])
+    play.deliver_all()
+    play.mend()
+
+
+def _no_webhook(play: Play) -> None:
+    order_id = play.create_order()
+    play.fail()
+    checkout = play.pay(order_id)
+    play.verify(checkout)
+    play.world.refund(checkout["razorpay_payment_id"], _PART_MINOR)
+    _lose(play, lambda _: True)
+    play.world.now += _FIRST_LOOK_S
+    play.reconcile(order_id)
+    play.mend()
+
+
+def _superseded(play: Play) -> None:
+    first = play.create_order()
+    second = play.create_order(amount=_OTHER_AMOUNT)
+    assert first != second
+    play.pay(first)
+    play.deliver_all()
+    # A double click: the open order is handed out again.
+    assert play.create_order(amount=_OTHER_AMOUNT) == second
+    play.mend()
+
+
+def _left_by_a_dead_publisher(play: Play) -> None:
+    play.world.now += _FIRST_LOOK_S
+    play.reconcile(play.last_order)
+    play.mend()
+
+
+def _prepare_dead_publishers(play: Play) -> None:
+    order_id = play.create_order()
+    play.fail()
+    _doomed(play, "events PutEvents", play.deliver_all)
+    checkout = play.pay(order_id)
+    play.world.refund(checkout["razorpay_payment_id"], _PART_MINOR)
+    _lose(play, lambda _: True)
+    # Not even the one that was never acknowledged is sent again: reconcile is all that is left.
+    assert play.world.record(order_id).pending
+
+
+def _unknown(play: Play) -> None:
+    ours, foreign = play.world.razorpay.account.orders
+    play.deliver(*(webhook for webhook in play.world.waiting if webhook.order_id == foreign))
+    play.deliver(*(webhook for webhook in play.world.waiting if webhook.order_id == ours))
+    play.world.now += 61
+    play.reconcile(ours, foreign)
+    play.mend()
+
+
+def _prepare_unknown(play: Play) -> None:
+    _doomed(play, "razorpay POST /v1/orders", play.world.create_order)
+    ours = play.last_order
+    play.fail()
+    checkout = play.pay(ours)
+    play.world.refund(checkout["razorpay_payment_id"], _PART_MINOR)
+    # The refund comes alone and tells of the capture too.
+    _lose(play, lambda webhook: webhook.event not in {"payment.failed", "refund.processed"})
+    # Authorised, no more: the other application captures by itself.
+    play.pay(play.world.foreign_order())
+
+
+def _cold(play: Play) -> None:
+    checkout = play.pay(play.create_order())
+    play.verify(checkout)
+    _lose(play, lambda webhook: webhook.event != "payment.captured")
+    play.deliver_all()
+    play.reconcile(checkout["razorpay_order_id"])
+    play.mend()
+
+
+def _every_shard(play: Play) -> None:
+    play.world.now += _FIRST_LOOK_S
+    play.reconcile()
+    play.mend()
+
+
+def _prepare_every_shard(play: Play) -> None:
+    play.pay(play.create_order())
+    _lose(play, lambda _: True)
+
+
+def _lose(play: Play, lost: Callable[[Webhook], bool]) -> None:
+    """These webhooks never come."""
+    for webhook in play.world.waiting:
+        if lost(webhook):
+            play.world.drop(webhook)
+
+
+def _doomed(play: Play, operation: str, run: Callable[[], object]) -> None:
+    """Lets a function die at a call: before a publish, after anything else."""
+    kind = Kind.DIES_BEFORE if operation.startswith("events") else Kind.DIES_AFTER
+    play.world.outside.fate = lambda call: kind if call.operation == operation else None
+    with suppress(Died):
+        run()
+    play.world.outside.fate = good
+
+
+SCENARIOS: Final = {
+    scenario.name: scenario
+    for scenario in (
+        Scenario(
+            "the good case",
+            "created, paid, verified, three webhooks, read, refunded in part and in full",
+            _good_case,
+        ),
+        Scenario(
+            "no webhook comes",
+            "two attempts, one failed, a refund in part; reconcile learns all of it from Razorpay's lists",
+            _no_webhook,
+        ),
+        Scenario(
+            "another amount",
+            "the order is superseded, then captured after all; the new order is handed out again",
+            _superseded,
+        ),
+        Scenario(
+            "a dead publisher",
+            "a webhook died between its write and its publish; reconcile publishes, then settles the order",
+            _left_by_a_dead_publisher,
+            _prepare_dead_publishers,
+        ),
+        Scenario(
+            "an unknown order",
+            "webhooks of an order that has no record, rebuilt from its notes, and of a foreign one, let go",
+            _unknown,
+            _prepare_unknown,
+        ),
+        Scenario("cold starts", "every function reads its secrets first", _cold, warm=False),
+        Scenario(
+            "every shard",
+            "one run of reconcile over the whole index",
+            _every_shard,
+            _prepare_every_shard,
+        ),
+    )
+}
+
+
+# --- how it is played -----------------------------------------------------------------------------------------------
+
+
+class Strike(NamedTuple):
+    """One fault of a case."""
+
+    number: int
+    """Of the call, from the start of the scenario."""
+    kind: Kind
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.kind}"
+
+
+class Outage(NamedTuple):
+    """Everything at one dependency hangs while one function runs."""
+
+    turn: int
+    """How many functions ran before."""
+    client: str
+
+
+class Place(NamedTuple):
+    """Where in the code a call is made, as far as that can be seen from outside."""
+
+    during: str
+    operation: str
+    nth: int
+    """Among the calls of this operation, since the function began."""
+
+    def __str__(self) -> str:
+        return f"{self.during}: {self.operation}" + (f" ({self.nth})" if self.nth > 1 else "")
+
+
+class Found(NamedTuple):
+    """A call that a run made."""
+
+    number: int
+    turn: int
+    place: Place
+    kinds: frozenset[Kind]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What goes wrong in which scenario."""
+
+    scenario: str
+    strikes: tuple[Strike, ...] = ()
+    outage: Outage | None = None
+
+    def __str__(self) -> str:
+        faults = [str(strike) for strike in self.strikes]
+        if self.outage is not None:
+            faults.append(f"{self.outage.turn} {_WITHOUT}{self.outage.client}")
+        again = " ".join(f'"{part}"' for part in (self.scenario, *faults))
+        return f"To see it again: PYTHONPATH=shared python -m tests.faults.crashes {again}"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What was seen of a case."""
+
+    found: tuple[Found, ...]
+    """The calls of the scenario, the undisturbed ones at the end left out."""
+    end: tuple[object, ...]
+    counts: Counter[str]
+
+
+class _Fates:
+    """Records the calls of a scenario and strikes those of the case."""
+
+    def __init__(self, world: World, case: Case) -> None:
+        self.found: list[Found] = []
+        self._world = world
+        self._strikes = dict(case.strikes)
+        self._outage = case.outage
+        self._before = len(world.outside.calls)
+        self._turns_before = self._turn = len(world.outside.took)
+        self._made: Counter[str] = Counter()
+
+    def __call__(self, call: Call) -> Kind | None:
+        turn = len(self._world.outside.took)
+        if turn != self._turn:
+            self._turn = turn
+            self._made.clear()
+        self._made[call.operation] += 1
+        place = Place(call.during, call.operation, self._made[call.operation])
+        number = call.number - self._before
+        self.found.append(Found(number, turn - self._turns_before, place, call.kinds))
+        if self._outage == Outage(turn - self._turns_before, call.operation.split()[0]):
+            return Kind.HANGS
+        return self._strikes.get(number)
+
+
+def play(case: Case, install: Callable[[World], World], *, undisturbed: Run | None = None) -> Run:
+    """Plays one case to its end and checks it.
+
+    Args:
+        case: which.
+        install: puts a world around the functions.
+        undisturbed: how the scenario goes without a fault; it must end in the same way.
+
+    Raises:
+        AssertionError: an invariant was broken; says how to see it again, and each call.
+    """
+    world = install(World())
+    try:
+        run = _play(case, world)
+        assert undisturbed is None or run.end == undisturbed.end, f"ended with {run.end}, undisturbed {undisturbed.end}"
+    except Exception as error:
+        raise AssertionError(f"{type(error).__name__}: {error}\n{case}\n{_story(world)}") from error
+    return run
+
+
+def _play(case: Case, world: World) -> Run:
+    scenario, actors = SCENARIOS[case.scenario], Play(world)
+    if scenario.warm:
+        _warm(world)
+    scenario.prepare(actors)
+    outside = world.outside
+    played, turns = len(outside.played), len(outside.took)
+    world.outside.fate = fates = _Fates(world, case)
+    scenario.play(actors)
+    expected = 1 if case.outage is not None else len(case.strikes)
+    assert len(outside.played) - played >= expected, "a fault never happened"
+    world.come_to_rest()
+    if len(case.strikes) < _PAIR:
+        _check_redelivery(world)
+    world.check()
+    return Run(tuple(fates.found), _end(world), _count(world, turns))
+
+
+def _count(world: World, turns: int) -> Counter[str]:
+    """What the report adds up; the checks have raised already if one of the last three is not 0."""
+    ledger = world.ledger
+    told = Counter(ledger.types[identity] for identity in ledger.published)
+    return Counter(
+        {
+            FUNCTIONS: len(world.outside.took) - turns,
+            EVENTS: len(ledger.published),
+            AGAIN: ledger.published.total() - len(ledger.published),
+            LOST: len(ledger.recorded.keys() - ledger.published.keys()),
+            INVENTED: len(ledger.published.keys() - ledger.recorded.keys()),
+            DOUBLED: sum(told[order_id, kind] > 1 for order_id, kind in told if kind in _ONCE),
+        }
+    )
+
+
+def _warm(world: World) -> None:
+    """Every function has read its secrets, by a request that goes no further."""
+    nobody = {"razorpay_order_id": "", "razorpay_payment_id": "", "razorpay_signature": ""}
+    world.create_order(amount="0")
+    world.verify(nobody)
+    world.deliver(Webhook("", "", b"{}", "", world.now))
+    world.reconcile(shards=["none"])
+    assert all(call.operation == "secretsmanager GetSecretValue" for call in world.outside.calls)
+
+
+def _check_redelivery(world: World) -> None:
+    """Delivering again whatever was acknowledged changes nothing (I8)."""
+    before = dict(world.table.items), len(world.bus.accepted)
+    for webhook in world.acknowledged:
+        assert world.deliver(webhook).ok
+    assert (dict(world.table.items), len(world.bus.accepted)) == before, "I8: a redelivery changed something"
+
+
+def _end(world: World) -> tuple[object, ...]:
+    """How it ended, for every order that somebody had, the oldest first."""
+    account = world.razorpay.account
+    return tuple(
+        (
+            record.status.value,
+            record.confirmed,
+            amount_refunded(record),
+            sorted(review.reason for review in record.reviews),
+            record.superseded_by is not None,
+        )
+        for order in account.orders.values()
+        if order.id in world.handed_out or account.payments_of(order)
+        for record in [world.record(order.id)]
+    )
+
+
+def _story(world: World) -> str:
+    struck = dict(world.outside.played)
+    return "\n".join(
+        f"  {call.during}: {call.operation}" + (f" *** {struck[call]}" if call in struck else "")
+        for call in world.outside.calls
+    )
+
+
+# --- the campaign ---------------------------------------------------------------------------------------------------
+
+
+class Pair(NamedTuple):
+    """Two faults, the second one in what the first one led to."""
+
+    case: Case
+    place: Place
+    """Where the second one strikes."""
+
+
+def run(budget: Budget, progress: Progress) -> Report:
+    """Plays every single fault, every hanging dependency, and all pairs of faults or a sample of them.
+
+    Raises:
+        AssertionError: an invariant was broken; says how to see it again.
+    """
+    counts: Counter[str] = Counter()
+    pairs: list[Pair] = []
+    with installed() as install:
+        undisturbed = {name: play(Case(name), install) for name in SCENARIOS}
+        cases = [case for name, usual in undisturbed.items() for case in (*singles(name, usual), *outages(name, usual))]
+        for done, case in enumerate(cases):
+            usual = undisturbed[case.scenario]
+            struck = play(case, install, undisturbed=usual)
+            counts += struck.counts
+            pairs += _pairs(case, struck, usual)
+            progress(done, len(cases))
+    chosen = _sample(pairs, budget)
+    of = len(cases) + len(chosen)
+    for done, more in _play_all(chosen, undisturbed):
+        counts += more
+        progress(len(cases) + done, of)
+
+    first = Counter((case.scenario, case.strikes[0]) for case in cases if case.strikes)
+    first.update((pair.case.scenario, pair.case.strikes[0]) for pair in chosen)
+    tables = [table_of_calls(name, usual.found, first) for name, usual in undisturbed.items()]
+    if len(chosen) == len(pairs):
+        tables.append(table_of_second_faults(pairs))
+    found = sum(len(usual.found) for usual in undisturbed.values())
+    alone = sum(bool(case.strikes) for case in cases)
+    return Report(
+        title="The crash matrix",
+        what=(
+            "Every call that a function makes to DynamoDB, EventBridge, Secrets Manager or Razorpay met all that may "
+            "become of a call: alone, and before a second fault in what it led to. A request that met no fault "
+            "always succeeded. With one dependency hanging, create-order answered within 20 s, verify within 10 s and "
+            "the webhook within 5 s. In the end no event was lost or invented, no payment told twice, and each "
+            "record was as Razorpay's books have it and as it is without faults. The calls are numbered as they are "
+            "made without faults; a cell says how many cases began there and passed, a dash that it cannot happen to "
+            "that call."
+        ),
+        figures={
+            "scenarios": len(SCENARIOS),
+            "calls found by playing them": found,
+            "single faults": alone,
+            "dependencies hanging for a whole function run": len(cases) - alone,
+            "pairs of faults": len(chosen),
+            "… of so many": len(pairs),
+            **{name: counts[name] for name in (FUNCTIONS, EVENTS, AGAIN, LOST, INVENTED, DOUBLED)},
+        },
+        tables=tables,
+    )
+
+
+def singles(name: str, usual: Run) -> Iterator[Case]:
+    """Every kind of fault at every call of a scenario."""
+    for call in usual.found:
+        for kind in _possible(call.kinds):
+            yield Case(name, (Strike(call.number, kind),))
+
+
+def outages(name: str, usual: Run) -> Iterator[Case]:
+    """Every dependency hanging for every function that asks it for something."""
+    hanging = {Outage(call.turn, call.place.operation.split()[0]): None for call in usual.found}
+    for outage in hanging:
+        yield Case(name, outage=outage)
+
+
+def _pairs(case: Case, struck: Run, usual: Run) -> Iterator[Pair]:
+    """Every second fault in what was called after the first."""
+    for strike in case.strikes:
+        assert struck.found[: strike.number] == usual.found[: strike.number], f"not the same each time: {case}"
+        for call in struck.found[strike.number :]:
+            for kind in _possible(call.kinds):
+                yield Pair(replace(case, strikes=(strike, Strike(call.number, kind))), call.place)
+
+
+def _possible(kinds: Iterable[Kind]) -> list[Kind]:
+    """In a fixed order: a seed must draw the same cases everywhere."""
+    return [kind for kind in Kind if kind in kinds]
+
+
+def _sample(pairs: Sequence[Pair], budget: Budget) -> Sequence[Pair]:
+    """All of them, or so many drawn from the seed."""
+    if budget.share >= 1:
+        return pairs
+    return random.Random(budget.seed).sample(pairs, ceil(budget.share * len(pairs)))  # noqa: S311 - no secret
+
+
+def _play_all(pairs: Sequence[Pair], undisturbed: Mapping[str, Run]) -> Iterator[tuple[int, Counter[str]]]:
+    """Plays them in chunks; how many are done, and what that added."""
+    chunks = [pairs[start : start + _CHUNK] for start in range(0, len(pairs), _CHUNK)]
+    play_chunk = partial(_play_chunk, undisturbed=undisturbed)
+    with _mapping(len(pairs)) as mapped:
+        for number, counts in enumerate(mapped(play_chunk, chunks), start=1):
+            yield min(number * _CHUNK, len(pairs)), counts
+
+
+@contextmanager
+def _mapping(cases: int) -> Iterator[Callable[..., Iterable[Counter[str]]]]:
+    """Maps over chunks here, or in other processes where that is worth it."""
+    if cases < _WORTH_WORKERS:
+        yield map
+        return
+    with ProcessPoolExecutor(_WORKERS, mp_context=get_context("forkserver")) as workers:
+        yield workers.map
+
+
+def _play_chunk(pairs: Sequence[Pair], *, undisturbed: Mapping[str, Run]) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    with installed() as install:
+        for case, place in pairs:
+            struck = play(case, install, undisturbed=undisturbed[case.scenario])
+            assert struck.found[case.strikes[1].number - 1].place == place, f"not the same each time: {case}"
+            counts += struck.counts
+    return counts
+
+
+# --- the tables -----------------------------------------------------------------------------------------------------
+
+
+def table_of_calls(name: str, found: Sequence[Found], passed: Mapping[tuple[str, Strike], int]) -> str:
+    """The calls of a scenario as it is played undisturbed, in their order, and how many cases struck each one first.
+
+    Raises:
+        AssertionError: something that can happen to a call never did.
+    """
+    rows = [
+        (
+            f"{call.number}. {call.place}",
+            {kind: passed.get((name, Strike(call.number, kind)), 0) for kind in call.kinds},
+        )
+        for call in found
+    ]
+    return _table(f"{name}: {SCENARIOS[name].what}", rows)
+
+
+def table_of_second_faults(passed: Iterable[Pair]) -> str:
+    """The calls that were made after a fault, and how many cases struck each one as the second."""
+    counts: dict[Place, Counter[Kind]] = {}
+    for case, place in passed:
+        counts.setdefault(place, Counter())[case.strikes[1].kind] += 1
+    rows = [(str(place), counts[place]) for place in sorted(counts)]
+    return _table("the second fault, in what was called after the first", rows)
+
+
+def _table(caption: str, rows: Iterable[tuple[str, Mapping[Kind, int]]]) -> str:
+    lines = [f"| {caption} | {' | '.join(Kind)} |", f"|---|{'--:|' * len(Kind)}"]
+    for label, counts in rows:
+        assert all(counts.values()), f"never tried: {label}: {[str(kind) for kind in counts if not counts[kind]]}"
+        lines.append(f"| {label} | {' | '.join(str(counts.get(kind, '-')) for kind in Kind)} |")
+    return "\n".join(lines)
+
+
+# --- to see one case again ------------------------------------------------------------------------------------------
+
+
+def read_case(name: str, faults: Sequence[str]) -> Case:
+    """The case that a failure message names."""
+    strikes, outage = [], None
+    for fault in faults:
+        number, _, what = fault.partition(" ")
+        if what.startswith(_WITHOUT):
+            outage = Outage(int(number), what.removeprefix(_WITHOUT))
+        else:
+            strikes.append(Strike(int(number), Kind(what)))
+    return Case(name, tuple(strikes), outage)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Plays one case and tells each call."""
+    name, *strikes = arguments
+    case = read_case(name, strikes)
+    with installed() as install:
+        usual = play(Case(name), install)
+        run = play(case, install, undisturbed=usual)
+    struck = dict(case.strikes)
+    for call in run.found:
+        print(f"{call.number:3} {call.place}" + (f"  *** {struck[call.number]}" if call.number in struck else ""))  # noqa: T201 - for a person
+    print(f"Passed. {dict(run.counts)} {run.end}")  # noqa: T201 - as above
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

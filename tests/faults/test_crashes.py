@@ -1,0 +1,182 @@
+"""Every single fault and a share of the pairs, and that a mistake would not get past them."""
+
+import shlex
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
+
+import pytest
+
+from payments.adapters.bus import Bus
+from payments.adapters.table import PaymentsTable
+from payments.core.handoff import Message
+from payments.core.model import Record
+from payments.wiring import aws
+from tests.faults.campaigns import Budget
+from tests.faults.crashes import (
+    SCENARIOS,
+    Case,
+    Outage,
+    Play,
+    Run,
+    Scenario,
+    Strike,
+    outages,
+    play,
+    read_case,
+    run,
+    singles,
+    table_of_calls,
+)
+from tests.faults.outside import Kind
+from tests.faults.rig import installed
+
+
+def undisturbed(name: str) -> Run:
+    with installed() as install:
+        return play(Case(name), install)
+
+
+def play_each(cases: Iterable[Case], usual: Run) -> None:
+    with installed() as install:
+        for case in cases:
+            play(case, install, undisturbed=usual)
+
+
+def test_every_single_fault_and_a_share_of_the_pairs_lose_double_and_invent_nothing(seed: int) -> None:
+    told: list[tuple[int, int]] = []
+    report = run(Budget(share=0.002, seed=seed), lambda done, of: told.append((done, of)))
+    assert int(report.figures["calls found by playing them"]) > 120
+    assert int(report.figures["single faults"]) > 600
+    assert int(report.figures["pairs of faults"]) > 60
+    assert len(report.tables) == len(SCENARIOS)
+    assert told[-1][0] == told[-1][1]
+
+
+def test_the_scenarios_make_each_function_do_all_that_it_does() -> None:
+    """What no undisturbed run reaches, no fault strikes."""
+    found = {(call.place.during, call.place.operation) for name in SCENARIOS for call in undisturbed(name).found}
+    assert {
+        ("create_order", "secretsmanager GetSecretValue"),
+        ("create_order", "razorpay POST /v1/orders"),
+        ("create_order", "dynamodb PutItem"),
+        ("verify", "secretsmanager GetSecretValue"),
+        ("verify", "dynamodb UpdateItem"),
+        ("verify GET", "dynamodb GetItem"),
+        ("webhook payment.failed", "dynamodb PutItem"),
+        ("webhook payment.captured", "secretsmanager GetSecretValue"),
+        ("webhook payment.captured", "events PutEvents"),
+        ("webhook order.paid", "dynamodb GetItem"),
+        ("webhook refund.processed", "events PutEvents"),
+        ("reconcile", "secretsmanager GetSecretValue"),
+        ("reconcile", "razorpay GET /v1/orders/{id}"),
+        ("reconcile", "razorpay GET /v1/orders/{id}/payments"),
+        ("reconcile", "razorpay GET /v1/payments/{id}/refunds"),
+        ("reconcile", "events PutEvents"),
+    } <= found
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A campaign of one short scenario, so that a test can play all of it."""
+
+    def order(play: Play) -> None:
+        play.create_order()
+
+    def read(play: Play) -> None:
+        play.read(play.last_order)
+
+    scenario = Scenario("a short one", "an order is read", read, prepare=order)
+    monkeypatch.setattr("tests.faults.crashes.SCENARIOS", {scenario.name: scenario})
+
+
+@pytest.mark.usefixtures("small")
+def test_the_same_seed_draws_the_same_pairs() -> None:
+    reports = [run(Budget(share=0.2, seed=drawn), lambda _done, _of: None) for drawn in (7, 7, 8)]
+    assert reports[0] == reports[1]
+    assert reports[0] != reports[2]
+
+
+@pytest.mark.usefixtures("small")
+def test_a_whole_campaign_strikes_again_wherever_something_is_called_after_a_fault() -> None:
+    report = run(Budget(share=1, seed=0), lambda _done, _of: None)
+    assert report.figures["pairs of faults"] == report.figures["… of so many"]
+    # Called only because an instance died.
+    assert "secretsmanager" not in report.tables[0]
+    assert "| verify GET: secretsmanager GetSecretValue |" in report.tables[1]
+
+
+def test_events_that_only_their_writer_would_publish_are_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = PaymentsTable.read
+
+    def forget(table: PaymentsTable, order_id: str) -> Record | None:
+        record = read(table, order_id)
+        return record and replace(record, pending={})
+
+    monkeypatch.setattr(PaymentsTable, "read", forget)
+    usual = undisturbed("cold starts")
+    with pytest.raises(AssertionError, match=r"(?s)nothing says when to look.*To see it again"):
+        play_each(singles("cold starts", usual), usual)
+
+
+def test_events_that_are_cleared_though_the_bus_refused_them_are_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    publish = Bus.publish
+
+    def accept_everything(bus: Bus, messages: Mapping[str, Message]) -> frozenset[str]:
+        publish(bus, messages)
+        return frozenset(messages)
+
+    monkeypatch.setattr(Bus, "publish", accept_everything)
+    usual = undisturbed("cold starts")
+    with pytest.raises(AssertionError, match=r"(?s)I9.*partly"):
+        play_each(singles("cold starts", usual), usual)
+
+
+def test_a_clear_that_takes_more_than_the_bus_accepted_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    clear = PaymentsTable.clear
+
+    def clear_all(table: PaymentsTable, record: Record, event_ids: Collection[str]) -> None:
+        clear(table, record, [*event_ids, *record.pending.keys() - event_ids])
+
+    monkeypatch.setattr(PaymentsTable, "clear", clear_all)
+    usual = undisturbed("no webhook comes")
+    with pytest.raises(AssertionError, match=r"(?s)I9.*partly"):
+        play_each(singles("no webhook comes", usual), usual)
+
+
+def test_a_webhook_that_waits_too_long_for_a_secret_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aws, "_SECRETS_TIMEOUTS", {"connect_timeout": 0.5, "read_timeout": 1.5})
+    usual = undisturbed("cold starts")
+    with pytest.raises(AssertionError, match="I18"):
+        play_each(outages("cold starts", usual), usual)
+
+
+def test_another_end_than_the_undisturbed_one_is_found() -> None:
+    usual = undisturbed("cold starts")
+    with pytest.raises(AssertionError, match="undisturbed"):
+        play_each([Case("cold starts")], replace(usual, end=()))
+
+
+def test_a_fault_that_never_happens_is_no_case() -> None:
+    usual = undisturbed("cold starts")
+    with pytest.raises(AssertionError, match="never happened"):
+        play_each([Case("cold starts", (Strike(1000, Kind.HANGS),))], usual)
+
+
+def test_a_call_that_no_case_struck_is_found() -> None:
+    usual = undisturbed("cold starts")
+    with pytest.raises(AssertionError, match="never tried"):
+        table_of_calls("cold starts", usual.found, {})
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        Case("cold starts"),
+        Case("cold starts", (Strike(3, Kind.DIES_AFTER), Strike(12, Kind.HANGS))),
+        Case("cold starts", outage=Outage(2, "secretsmanager")),
+    ],
+    ids=str,
+)
+def test_a_failure_says_how_to_see_it_again(case: Case) -> None:
+    name, *faults = shlex.split(str(case).split("tests.faults.crashes ")[1])
+    assert read_case(name, faults) == case
