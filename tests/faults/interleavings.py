@@ -1,0 +1,883 @@
+"""Two handlers (once three) meet on one record: every order in which their calls can follow each other.
+
+Each handler runs in a thread of its own and stops before every call to the outside; which one goes next is a choice,
+and all the choices are made, one run after the other (depth first: the beginning of the last run again, then another
+way).
+Between two calls a handler only computes, so nothing is left out at the grain of a call. At most one of the calls may
+also go wrong on the way: the instance dies when it has taken effect, or its answer is lost.
+
+Every run ends with everything at rest and compared with Razorpay's books. What has become of the record, its events and
+the answers must be what it becomes when the handlers run one after the other, in one of their orders.
+
+A run is plain data: `python -m tests.faults.interleavings "verify, captured" 0 1 "1 dies after" 0` plays it and tells
+each call; the numbers are the handlers in the order of the name.
+"""
+
+import random
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import permutations
+from multiprocessing import get_context
+from threading import Semaphore, Thread, current_thread
+from typing import Any, Final, NamedTuple
+
+from payments.core.attention import shard
+from payments.wiring import aws, create_order
+from tests.faults.campaigns import Budget, Progress, Report
+from tests.faults.elsewhere import Webhook
+from tests.faults.outside import Call, Kind, good
+from tests.faults.rig import AMOUNT, Answer, Died, Instance, World, installed
+
+OTHER_AMOUNT: Final = "600.00"
+FAULTS: Final = (Kind.DIES_AFTER, Kind.FAILS_AFTER, Kind.FAILS_BEFORE)
+"""What may become of one call. Dying before a call leaves what dying after the one before it leaves, and a call that
+hangs or is repeated looks to the other handler like one of these."""
+_FIRST_LOOK_S: Final = 15 * 60
+# A handler computes for milliseconds between two calls.
+_PATIENCE_S: Final = 60.0
+_WORKERS: Final = 2
+# How many runs of a meeting a sample has: of this many its share, and this many at the least.
+_DRAWN: Final = 400
+_FEWEST: Final = 4
+_DEATH: Final = "died"
+
+
+# --- what meets -----------------------------------------------------------------------------------------------------
+
+type Act = Callable[[Instance], Answer | dict[str, Any] | None]
+
+
+class Handler(NamedTuple):
+    """What one handler does in a meeting."""
+
+    name: str
+    instance: Instance
+    act: Act
+    repeated: bool = True
+    """Whether whoever got no answer asks again: the frontend, Razorpay, the schedule."""
+
+
+class Meeting(NamedTuple):
+    """Handlers that meet."""
+
+    prepare: Callable[[World], Sequence[Handler]]
+    """Makes the situation, and says who meets in it; everything before the meeting is undisturbed."""
+    serial: bool = True
+    """Without a fault, the answers and the end are those of one of the serial orders."""
+    serial_when_struck: bool = True
+    """With a fault the end is so too, once everybody has asked again."""
+    struck: bool = True
+    """Whether every run is also played with every fault, or only a sample of the runs: there are too many of them."""
+
+
+def _webhook(world: World, webhook: Webhook) -> Handler:
+    instance = Instance()
+    _warm(world, "webhook", instance)
+    return Handler(webhook.event, instance, lambda on: world.deliver(webhook, instance=on))
+
+
+def _verify(world: World, checkout: dict[str, str]) -> Handler:
+    instance = Instance()
+    _warm(world, "verify", instance)
+    return Handler("verify", instance, lambda on: world.verify(checkout, instance=on))
+
+
+def _create(world: World, amount: str = AMOUNT, *, has_ids: bool = True) -> Handler:
+    instance = Instance()
+    _warm(world, "create_order", instance)
+    if has_ids:
+        ids = create_order.PaymentIds(aws.table("payments", attempts=2))
+        ids.take()
+        instance.payment_ids["payments"] = ids
+    return Handler("create-order", instance, lambda on: world.create_order(amount=amount, instance=on))
+
+
+def _reconcile(world: World, order_id: str) -> Handler:
+    instance = Instance()
+    # No such shard: it only reads its secrets.
+    world.reconcile(instance=instance, shards=["none"])
+    return Handler("reconcile", instance, lambda on: world.reconcile(instance=on, shards=[shard(order_id)]))
+
+
+def _warm(world: World, function: str, instance: Instance) -> None:
+    """The instance has read its secrets, so that the calls which meet are those for the record."""
+    world.request(function, _NOBODY[function], instance=instance)
+
+
+def _request(method: str, resource: str) -> dict[str, Any]:
+    """A request that nobody signed."""
+    return {"httpMethod": method, "resource": resource, "path": resource, "headers": {}, "body": "{}"}
+
+
+_NOBODY: Final = {
+    "create_order": _request("POST", "/api/payments/create-order"),
+    "verify": _request("POST", "/api/payments/verify"),
+    "webhook": _request("POST", "/api/payments/webhook"),
+}
+
+
+def _ordered(world: World, amount: str = AMOUNT) -> str:
+    order_id: str = world.create_order(amount=amount).body["order_id"]
+    return order_id
+
+
+def _paid(world: World, order_id: str, **how: Any) -> dict[str, str]:
+    checkout = world.pay(order_id, **how)
+    assert checkout is not None
+    return checkout
+
+
+def _told(world: World, *events: str) -> list[Webhook]:
+    """The waiting webhooks of these names, in this order, the oldest of each name first."""
+    left = world.waiting
+    found = []
+    for event in events:
+        webhook = next(one for one in left if one.event == event)
+        left.remove(webhook)
+        found.append(webhook)
+    return found
+
+
+def _verify_and_captured(world: World) -> Sequence[Handler]:
+    checkout = _paid(world, _ordered(world))
+    return [_verify(world, checkout), _webhook(world, *_told(world, "payment.captured"))]
+
+
+def _verify_and_authorized(world: World) -> Sequence[Handler]:
+    checkout = _paid(world, _ordered(world), capture="later")
+    return [_verify(world, checkout), _webhook(world, *_told(world, "payment.authorized"))]
+
+
+def _verify_and_other_failed(world: World) -> Sequence[Handler]:
+    order_id = _ordered(world)
+    assert world.pay(order_id, outcome="failure") is None
+    checkout = _paid(world, order_id)
+    return [_verify(world, checkout), _webhook(world, *_told(world, "payment.failed"))]
+
+
+def _verify_twice(world: World) -> Sequence[Handler]:
+    checkout = _paid(world, _ordered(world))
+    return [_verify(world, checkout), _verify(world, checkout)]
+
+
+def _verify_and_refunded(world: World) -> Sequence[Handler]:
+    checkout = _paid(world, _ordered(world))
+    world.refund(checkout["razorpay_payment_id"])
+    return [_verify(world, checkout), _webhook(world, *_told(world, "refund.processed"))]
+
+
+def _captured_and_order_paid(world: World) -> Sequence[Handler]:
+    _paid(world, _ordered(world))
+    return [_webhook(world, webhook) for webhook in _told(world, "payment.captured", "order.paid")]
+
+
+def _captured_and_refunded(world: World) -> Sequence[Handler]:
+    checkout = _paid(world, _ordered(world))
+    world.refund(checkout["razorpay_payment_id"])
+    return [_webhook(world, webhook) for webhook in _told(world, "payment.captured", "refund.processed")]
+
+
+def _authorized_and_captured(world: World) -> Sequence[Handler]:
+    _paid(world, _ordered(world))
+    return [_webhook(world, webhook) for webhook in _told(world, "payment.authorized", "payment.captured")]
+
+
+def _two_captures(world: World) -> Sequence[Handler]:
+    order_id = _ordered(world)
+    _paid(world, order_id)
+    _paid(world, order_id, method="upi", force=True)
+    return [_webhook(world, webhook) for webhook in _told(world, "payment.captured", "payment.captured")]
+
+
+def _captured_twice(world: World) -> Sequence[Handler]:
+    _paid(world, _ordered(world))
+    (captured,) = _told(world, "payment.captured")
+    return [_webhook(world, captured), _webhook(world, captured)]
+
+
+def _failed_and_captured(world: World) -> Sequence[Handler]:
+    order_id = _ordered(world)
+    assert world.pay(order_id, outcome="failure") is None
+    account = world.razorpay.account
+    account.authorize_late(account.payments_of(account.order(order_id))[0])
+    return [_webhook(world, webhook) for webhook in _told(world, "payment.failed", "payment.captured")]
+
+
+def _two_refunds(world: World) -> Sequence[Handler]:
+    checkout = _paid(world, _ordered(world))
+    for webhook in world.waiting:
+        world.deliver(webhook)
+    world.refund(checkout["razorpay_payment_id"], 100_00)
+    world.refund(checkout["razorpay_payment_id"])
+    return [_webhook(world, webhook) for webhook in _told(world, "refund.processed", "refund.processed")]
+
+
+def _captured_and_reconcile(world: World) -> Sequence[Handler]:
+    order_id = _ordered(world)
+    _paid(world, order_id)
+    world.now += _FIRST_LOOK_S
+    return [_webhook(world, *_told(world, "payment.captured")), _reconcile(world, order_id)]
+
+
+def _refunded_and_reconcile(world: World) -> Sequence[Handler]:
+    order_id = _ordered(world)
+    checkout = _paid(world, order_id)
+    world.refund(checkout["razorpay_payment_id"])
+    world.now += _FIRST_LOOK_S
+    return [_webhook(world, *_told(world, "refund.processed")), _reconcile(world, order_id)]
+
+
+def _verify_and_reconcile(world: World) -> Sequence[Handler]:
+    order_id = _ordered(world)
+    checkout = _paid(world, order_id)
+    world.now += _FIRST_LOOK_S
+    return [_verify(world, checkout), _reconcile(world, order_id)]
+
+
+def _order_paid_and_reconcile(world: World) -> Sequence[Handler]:
+    """A dead publisher left its event behind; a webhook and reconcile both find it."""
+    order_id = _ordered(world)
+    _paid(world, order_id)
+    captured, paid = _told(world, "payment.captured", "order.paid")
+    world.outside.fate = lambda call: Kind.DIES_BEFORE if call.operation == "events PutEvents" else None
+    try:
+        world.deliver(captured)
+    except Died:
+        world.outside.fate = good
+    world.now += _FIRST_LOOK_S
+    return [_webhook(world, paid), _reconcile(world, order_id)]
+
+
+def _reconcile_twice(world: World) -> Sequence[Handler]:
+    order_id = _ordered(world)
+    _paid(world, order_id)
+    world.now += _FIRST_LOOK_S
+    return [_reconcile(world, order_id), _reconcile(world, order_id)]
+
+
+def _create_twice(world: World) -> Sequence[Handler]:
+    return [_create(world, has_ids=False), _create(world, has_ids=False)]
+
+
+def _create_two_amounts(world: World) -> Sequence[Handler]:
+    return [_create(world), _create(world, OTHER_AMOUNT)]
+
+
+def _change_the_amount_twice(world: World) -> Sequence[Handler]:
+    _ordered(world)
+    return [_create(world, OTHER_AMOUNT), _create(world, "700.00")]
+
+
+def _create_after_failed(world: World) -> Sequence[Handler]:
+    order_id = _ordered(world)
+    assert world.pay(order_id, outcome="failure") is None
+    world.deliver(*_told(world, "payment.failed"))
+    return [_create(world), _create(world, OTHER_AMOUNT)]
+
+
+def _create_and_captured(world: World) -> Sequence[Handler]:
+    _paid(world, _ordered(world))
+    return [_create(world), _webhook(world, *_told(world, "payment.captured"))]
+
+
+def _change_the_amount_and_captured(world: World) -> Sequence[Handler]:
+    _paid(world, _ordered(world))
+    return [_create(world, OTHER_AMOUNT), _webhook(world, *_told(world, "payment.captured"))]
+
+
+def _change_the_amount_and_authorized(world: World) -> Sequence[Handler]:
+    _paid(world, _ordered(world), capture="later")
+    return [_create(world, OTHER_AMOUNT), _webhook(world, *_told(world, "payment.authorized"))]
+
+
+def _change_the_amount_and_verify(world: World) -> Sequence[Handler]:
+    checkout = _paid(world, _ordered(world))
+    return [_create(world, OTHER_AMOUNT), _verify(world, checkout)]
+
+
+def _left_unrecorded(world: World) -> str:
+    """An order of ours of which only Razorpay knows: create-order died before it stored it."""
+    world.outside.fate = lambda call: Kind.DIES_BEFORE if call.operation == "dynamodb PutItem" else None
+    try:
+        world.create_order()
+    except Died:
+        world.outside.fate = good
+    return list(world.razorpay.account.orders)[-1]
+
+
+def _create_and_unknown(world: World) -> Sequence[Handler]:
+    _paid(world, _left_unrecorded(world))
+    return [_create(world), _webhook(world, *_told(world, "payment.captured"))]
+
+
+def _create_and_paid_at_once(world: World) -> Sequence[Handler]:
+    """Nobody can pay an order before its id is handed out; and if somebody did, it would not be lost."""
+    instance = Instance()
+    _warm(world, "webhook", instance)
+
+    def pay_and_tell(on: Instance) -> Answer | None:
+        assert world.outside.gate is not None
+        world.outside.gate("the customer pays")
+        for order_id in world.razorpay.account.orders:
+            _paid(world, order_id)
+            return world.deliver(*_told(world, "payment.captured"), instance=on)
+        return None
+
+    return [_create(world), Handler("pay and tell", instance, pay_and_tell, repeated=False)]
+
+
+def _two_of_an_unknown(world: World) -> Sequence[Handler]:
+    _paid(world, _left_unrecorded(world))
+    return [_webhook(world, webhook) for webhook in _told(world, "payment.captured", "order.paid")]
+
+
+def _unknown_and_reconcile(world: World) -> Sequence[Handler]:
+    order_id = _left_unrecorded(world)
+    _paid(world, order_id)
+    world.deliver(*_told(world, "payment.authorized"))
+    world.now += _FIRST_LOOK_S
+    return [_webhook(world, *_told(world, "payment.captured")), _reconcile(world, order_id)]
+
+
+def _foreign_and_reconcile(world: World) -> Sequence[Handler]:
+    order_id = world.foreign_order()
+    _paid(world, order_id, capture="now")
+    world.deliver(*_told(world, "payment.authorized"))
+    world.now += _FIRST_LOOK_S
+    return [_webhook(world, *_told(world, "payment.captured")), _reconcile(world, order_id)]
+
+
+def _verify_captured_and_order_paid(world: World) -> Sequence[Handler]:
+    checkout = _paid(world, _ordered(world))
+    captured, paid = _told(world, "payment.captured", "order.paid")
+    return [_verify(world, checkout), _webhook(world, captured), _webhook(world, paid)]
+
+
+MEETINGS: Final = {
+    "verify, captured": Meeting(_verify_and_captured),
+    "verify, authorized": Meeting(_verify_and_authorized),
+    "verify, failed of another attempt": Meeting(_verify_and_other_failed),
+    "verify, verify": Meeting(_verify_twice),
+    "verify, refunded in full": Meeting(_verify_and_refunded),
+    "captured, order.paid": Meeting(_captured_and_order_paid),
+    "captured, refunded in full": Meeting(_captured_and_refunded),
+    "authorized, captured": Meeting(_authorized_and_captured),
+    "captured, captured of two payments": Meeting(_two_captures),
+    "captured, captured again": Meeting(_captured_twice),
+    "failed, captured of one payment": Meeting(_failed_and_captured),
+    "refunded in part, refunded in full": Meeting(_two_refunds),
+    "captured, reconcile": Meeting(_captured_and_reconcile),
+    "refunded in full, reconcile": Meeting(_refunded_and_reconcile),
+    "verify, reconcile": Meeting(_verify_and_reconcile),
+    "order.paid, reconcile, an event left behind": Meeting(_order_paid_and_reconcile),
+    "reconcile, reconcile": Meeting(_reconcile_twice),
+    "create-order, create-order": Meeting(_create_twice),
+    "create-order, create-order of another amount": Meeting(_create_two_amounts),
+    "create-order of another amount, of a third": Meeting(_change_the_amount_twice, struck=False),
+    "create-order, of another amount, after failed": Meeting(
+        _create_after_failed, serial=False, serial_when_struck=False
+    ),
+    "create-order, captured": Meeting(_create_and_captured),
+    "create-order of another amount, captured": Meeting(_change_the_amount_and_captured, serial_when_struck=False),
+    "create-order of another amount, authorized": Meeting(_change_the_amount_and_authorized, serial_when_struck=False),
+    "create-order of another amount, verify": Meeting(_change_the_amount_and_verify, serial_when_struck=False),
+    "create-order, captured of an unknown order": Meeting(_create_and_unknown),
+    "create-order, captured of what it makes": Meeting(
+        _create_and_paid_at_once, serial=False, serial_when_struck=False
+    ),
+    "captured, order.paid of an unknown order": Meeting(_two_of_an_unknown),
+    "captured of an unknown order, reconcile": Meeting(_unknown_and_reconcile),
+    "captured of a foreign order, reconcile": Meeting(_foreign_and_reconcile),
+    "verify, captured, order.paid": Meeting(_verify_captured_and_order_paid, struck=False),
+}
+
+
+# --- who goes next --------------------------------------------------------------------------------------------------
+
+
+class Step(NamedTuple):
+    """One handler makes the call it stands at, and goes on to its next."""
+
+    who: int
+    """Its place in the meeting, from 0."""
+    fault: Kind | None = None
+    """What becomes of the call."""
+
+    def __str__(self) -> str:
+        return f"{self.who} {self.fault}" if self.fault else str(self.who)
+
+
+class _Abandoned(BaseException):
+    """The run is over before its handlers are. No Exception, which the handlers would answer."""
+
+
+class _Player(Thread):
+    """One handler, which stops before each call until it is told to go on."""
+
+    def __init__(self, handler: Handler, arrived: Semaphore) -> None:
+        super().__init__(name=handler.name, daemon=True)
+        self.answer: Answer | dict[str, Any] | str | None = None
+        self.error: BaseException | None = None
+        self.done = False
+        self.stands_at = "its beginning"
+        self.abandoned = False
+        self.go = Semaphore(0)
+        self._handler = handler
+        self._arrived = arrived
+
+    def run(self) -> None:
+        try:
+            self.answer = self._handler.act(self._handler.instance)
+        except Died:
+            self.answer = _DEATH
+        except BaseException as error:  # noqa: BLE001 - raised again by whoever runs the meeting
+            self.error = error
+        finally:
+            self.done = True
+            self._arrived.release()
+
+    def stop(self, operation: str) -> None:
+        self.stands_at = operation
+        if not self.abandoned:
+            self._arrived.release()
+            self.go.acquire()
+        if self.abandoned:
+            raise _Abandoned
+
+
+class Turns:
+    """Lets the handlers of one meeting run in turns, one call at a time; only one of them ever runs."""
+
+    def __init__(self, world: World, handlers: Sequence[Handler], patience_s: float) -> None:
+        self._world = world
+        self._patience_s = patience_s
+        self._arrived = Semaphore(0)
+        self.players = [_Player(handler, self._arrived) for handler in handlers]
+
+    def start(self) -> None:
+        """Every handler runs to its first call."""
+        self._world.outside.gate = _gate
+        for player in self.players:
+            player.start()
+            self._wait(player)
+
+    @property
+    def waiting(self) -> list[int]:
+        """Who stands at a call."""
+        return [number for number, player in enumerate(self.players) if not player.done]
+
+    def let(self, step: Step) -> Call | None:
+        """Lets a handler make its call and run to the next; the call, unless it stood at something else."""
+        assert step.who in self.waiting, f"handler {step.who} has no call to make"
+        outside, player = self._world.outside, self.players[step.who]
+        outside.fate = lambda call: step.fault if step.fault in call.kinds else None
+        before = len(outside.calls)
+        player.go.release()
+        self._wait(player)
+        assert len(outside.calls) - before <= 1, "a call went by without a turn"
+        return outside.calls[-1] if len(outside.calls) > before else None
+
+    def stop(self) -> None:
+        """Ends whatever still runs."""
+        self._world.outside.gate, self._world.outside.fate = None, good
+        for player in self.players:
+            player.abandoned = True
+            player.go.release()
+        for player in self.players:
+            if player.ident is not None:
+                player.join(self._patience_s)
+        leaked = [player.name for player in self.players if player.is_alive()]
+        assert not leaked, f"could not be ended: {leaked}"
+
+    def _wait(self, player: _Player) -> None:
+        if not self._arrived.acquire(timeout=self._patience_s):
+            places = ", ".join(f"{one.name} at {one.stands_at}" for one in self.players if not one.done)
+            raise AssertionError(f"deadlock: {player.name} waits for somebody who is not running ({places})")
+        if player.error is not None:
+            raise player.error
+
+
+@contextmanager
+def taking_turns(world: World, handlers: Sequence[Handler], *, patience_s: float = _PATIENCE_S) -> Iterator[Turns]:
+    """The handlers at their first calls; whatever still runs at the end is ended.
+
+    Args:
+        world: they are in.
+        handlers: who meets.
+        patience_s: how long a handler may compute between two calls before it counts as deadlocked.
+    """
+    turns = Turns(world, handlers, patience_s)
+    try:
+        turns.start()
+        yield turns
+    finally:
+        turns.stop()
+
+
+def _gate(operation: str) -> None:
+    player = current_thread()
+    assert isinstance(player, _Player), "a call from outside the meeting"
+    player.stop(operation)
+
+
+# --- one run --------------------------------------------------------------------------------------------------------
+
+type Outcome = tuple[Any, ...]
+type Choose = Callable[[Sequence[int], int], Step]
+"""Who goes next, of those that stand at a call, after so many steps."""
+
+
+@dataclass(slots=True)
+class Run:
+    """What was played, and what became of it."""
+
+    steps: list[Step] = field(default_factory=list)
+    kinds: list[frozenset[Kind]] = field(default_factory=list)
+    """What might have become of each step's call."""
+    answers: Outcome = ()
+    end: Outcome = ()
+    statuses: tuple[tuple[str, str], ...] = ()
+    """Of the orders that there were before the meeting."""
+    calls: list[Call] = field(default_factory=list)
+    ahead: int = 0
+    """How many calls were made before the handlers met."""
+
+    @property
+    def struck(self) -> bool:
+        return any(step.fault for step in self.steps)
+
+
+def play(world: World, meeting: Meeting, choose: Choose, run: Run) -> None:
+    """Plays one run to the end, and checks it.
+
+    Args:
+        world: a new one.
+        meeting: who meets, and how.
+        choose: who goes next.
+        run: is filled as it goes, so that it tells what was played if a check fails.
+    """
+    handlers = meeting.prepare(world)
+    run.ahead, run.calls = len(world.outside.calls), world.outside.calls
+    before = list(world.razorpay.account.orders)
+    with taking_turns(world, handlers) as turns:
+        while waiting := turns.waiting:
+            step = choose(waiting, len(run.steps))
+            run.steps.append(step)
+            call = turns.let(step)
+            run.kinds.append(frozenset() if call is None else call.kinds)
+            if step.fault not in run.kinds[-1]:
+                run.steps[-1] = Step(step.who)
+        answers = [player.answer for player in turns.players]
+    run.answers = tuple(map(_said, answers))
+    for handler, answer in zip(handlers, answers, strict=True):
+        if handler.repeated and not _is_done(answer):
+            handler.act(Instance())
+    world.come_to_rest()
+    world.check()
+    run.end = _end(world)
+    run.statuses = tuple((order_id, str(world.record(order_id).status)) for order_id in before)
+
+
+def _said(answer: object) -> object:
+    match answer:
+        case Answer(status, body):
+            return status, body.get("code", "")
+        case {"outcomes": dict()}:
+            # Who publishes what both found, and how many runs see that nothing is left, depends on who is first.
+            return "reconciled"
+        case _:
+            return answer
+
+
+def _is_done(answer: object) -> bool:
+    match answer:
+        case Answer(status, _):
+            return status not in {500, 503}
+        case {"failed": int(failed)}:
+            return not failed
+        case _:
+            return False
+
+
+def _end(world: World) -> Outcome:
+    """What has become of every order that somebody has or has paid, without times and versions."""
+    books = world.razorpay.account
+    orders = []
+    for order_id, record in world.ledger.records.items():
+        if order_id not in world.handed_out and not books.payments_of(books.order(order_id)):
+            # Nobody has its id, so what became of it is nobody's business.
+            continue
+        events = sorted(
+            (kind, "" if kind == "payment.review" and record.superseded_by else identity)
+            for identity, (of, kind) in world.ledger.types.items()
+            if of == order_id
+        )
+        agreed = None if record.order is None else record.order.amount_minor
+        # A successor has the id of the order that was made first or last, whoever made it.
+        reviews = sorted((review.reason, review.subject.partition("_")[0]) for review in record.reviews)
+        pays = sorted((key, attempt.signed, attempt.captured) for key, attempt in record.attempts.items())
+        back = sorted((key, refund.state) for key, refund in record.refunds.items())
+        orders.append(
+            (
+                agreed,
+                str(record.status),
+                record.confirmed,
+                record.superseded_by is not None,
+                tuple(reviews),
+                tuple(pays),
+                tuple(back),
+                tuple(events),
+            )
+        )
+    return tuple(sorted(orders, key=repr))
+
+
+# --- all runs -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Fork:
+    """A place where it was chosen who goes next."""
+
+    options: list[Step]
+    taken: int = 0
+
+    @property
+    def step(self) -> Step:
+        return self.options[self.taken]
+
+
+@dataclass(slots=True)
+class Explored:
+    """Every run of a meeting, or some of them, and how they ended."""
+
+    name: str
+    runs: int = 0
+    struck: int = 0
+    calls: int = 0
+    together: int = 0
+    """The most calls that the handlers made in one run."""
+    ends: Counter[Outcome] = field(default_factory=Counter)
+    unserial: int = 0
+    """Runs that ended as no serial order does; only where the meeting allows it."""
+
+
+class Explorer:
+    """Plays the runs of one meeting and compares their ends."""
+
+    def __init__(self, install: Callable[[World], World], name: str) -> None:
+        self._install = install
+        self._meeting = MEETINGS[name]
+        self.found = Explored(name)
+        self._serial_ends: set[Outcome] = set()
+        self._serial_answers: set[Outcome] = set()
+        self._statuses: set[tuple[tuple[str, str], ...]] = set()
+
+    def play_serially(self) -> None:
+        """One handler after the other, in every order: what every other run is compared with."""
+        handlers = len(self._meeting.prepare(self._install(World(watch_logs=False))))
+        for order in permutations(range(handlers)):
+
+            def choose(waiting: Sequence[int], _: int, order: Sequence[int] = order) -> Step:
+                return Step(next(who for who in order if who in waiting))
+
+            run = self._play(choose, compared=False)
+            self._serial_ends.add(run.end)
+            self._serial_answers.add(run.answers)
+
+    def play_all(self, *, struck: bool) -> None:
+        """Every run, depth first; with a fault at one call too, if `struck`."""
+        path: list[_Fork] = []
+
+        def choose(waiting: Sequence[int], depth: int) -> Step:
+            if depth == len(path):
+                path.append(_Fork([Step(who) for who in waiting]))
+            return path[depth].step
+
+        while True:
+            run = self._play(choose)
+            for depth, fork in enumerate(path):
+                # What can become of a call is known once it was made.
+                if struck and fork.step.fault is None and not any(step.fault for step in run.steps[:depth]):
+                    faults = [Step(fork.step.who, kind) for kind in _faults(run.kinds[depth])]
+                    fork.options += [step for step in faults if step not in fork.options]
+            while path and path[-1].taken + 1 == len(path[-1].options):
+                path.pop()
+            if not path:
+                return
+            path[-1].taken += 1
+
+    def play_some(self, dice: random.Random, number: int) -> None:
+        """So many runs in which it is drawn who goes next and, every other time, which call goes wrong and how."""
+        for turn in range(number):
+            at = dice.randrange(self.found.together) if turn % 2 else None
+            kind = dice.choice(FAULTS)
+
+            def choose(waiting: Sequence[int], depth: int, at: int | None = at, kind: Kind = kind) -> Step:
+                return Step(dice.choice(waiting), kind if depth == at else None)
+
+            self._play(choose)
+
+    def _play(self, choose: Choose, *, compared: bool = True) -> Run:
+        run = Run()
+        try:
+            play(self._install(World(watch_logs=False)), self._meeting, choose, run)
+            if compared:
+                self._compare(run)
+        except Exception as error:
+            steps = " ".join(f'"{step}"' if step.fault else str(step) for step in run.steps)
+            again = f'python -m tests.faults.interleavings "{self.found.name}" {steps}'
+            raise AssertionError(
+                f"{self.found.name}: {type(error).__name__}: {error}\nto see it again: {again}"
+            ) from error
+        found = self.found
+        found.runs += 1
+        found.struck += run.struck
+        found.calls += len(run.calls)
+        found.together = max(found.together, len(run.steps))
+        found.ends[run.end] += 1
+        self._statuses.add(run.statuses)
+        assert len(self._statuses) == 1, f"I6: {found.name}: the order decides the status: {self._statuses}"
+        return run
+
+    def _compare(self, run: Run) -> None:
+        allowed = self._meeting.serial_when_struck if run.struck else self._meeting.serial
+        if run.end not in self._serial_ends:
+            assert not allowed, f"it ended as no serial order does: {run.end}, not one of {sorted(self._serial_ends)}"
+            self.found.unserial += 1
+        if not run.struck and self._meeting.serial:
+            serial = sorted(map(str, self._serial_answers))
+            assert run.answers in self._serial_answers, f"answers of no serial order: {run.answers}, not {serial}"
+
+
+def _faults(kinds: frozenset[Kind]) -> list[Kind]:
+    """Death, and the worst that can become of the answer: it is lost, or where nothing was changed it is an error."""
+    answers = [kind for kind in (Kind.FAILS_AFTER, Kind.FAILS_BEFORE) if kind in kinds]
+    return [kind for kind in (Kind.DIES_AFTER, *answers[:1]) if kind in kinds]
+
+
+def explore(install: Callable[[World], World], name: str, budget: Budget) -> Explored:
+    """Plays all runs of a meeting, or a sample of them.
+
+    Raises:
+        AssertionError: one of them broke an invariant, deadlocked, or ended as no serial order does.
+    """
+    explorer = Explorer(install, name)
+    explorer.play_serially()
+    struck = MEETINGS[name].struck
+    if budget.share >= 1:
+        explorer.play_all(struck=struck)
+    if budget.share < 1 or not struck:
+        number = max(_FEWEST, round(budget.share * _DRAWN))
+        explorer.play_some(random.Random(f"{budget.seed} {name}"), number)  # noqa: S311 - to be drawn again, no secret
+    return explorer.found
+
+
+# --- the campaign ---------------------------------------------------------------------------------------------------
+
+
+def run(budget: Budget, progress: Progress) -> Report:
+    """Every meeting, every run of it; or a sample of the runs.
+
+    Raises:
+        AssertionError: see `explore`; the message says how to play that run again.
+    """
+    found: dict[str, Explored] = {}
+    for explored in _explored(budget):
+        found[explored.name] = explored
+        progress(len(found), len(MEETINGS))
+    everything = budget.share >= 1
+    sampled = "; ".join(name for name, meeting in MEETINGS.items() if not meeting.struck)
+    return Report(
+        title="Interleavings",
+        what=(
+            f"{'Every order' if everything else 'A sample of the orders'} in which the calls of two handlers (once of "
+            "three) on one record can follow each other, with the real handlers and adapters; and each order with each "
+            "one of its calls going wrong: the instance dies after it, or its answer is lost (a read is refused). "
+            f"Orders with a fault are a sample in the meetings with most calls ({sampled}). After each run everybody "
+            "who got no answer asked again, everything came to rest, and the record and the bus were compared with "
+            "Razorpay's books. The status was the same in all runs of a meeting. Events, reviews and answers were "
+            "those of the handlers one after the other, in one of their orders. `other ends` counts the runs that no "
+            "serial order ends like, where there are some: a create-order for another amount supersedes the old order "
+            "first and points at the new one later, so what comes in between, for ever if it stops there, finds an "
+            "order that is superseded and has no successor; and nobody can pay an order before its id is handed out. "
+            "There the books are the judge."
+        ),
+        figures={
+            "meetings": len(found),
+            "runs": sum(one.runs for one in found.values()),
+            "… of them with a fault": sum(one.struck for one in found.values()),
+            "calls made": sum(one.calls for one in found.values()),
+            "deadlocks, lost events, ends that differ from Razorpay's books": 0,
+        },
+        tables=(_table([found[name] for name in MEETINGS]),),
+    )
+
+
+def _explored(budget: Budget) -> Iterator[Explored]:
+    if budget.share < 1:
+        with installed() as install:
+            yield from (explore(install, name, budget) for name in MEETINGS)
+        return
+    with ProcessPoolExecutor(_WORKERS, mp_context=get_context("fork")) as workers:
+        tasks = [workers.submit(_explore_alone, name, budget) for name in MEETINGS]
+        for task in as_completed(tasks):
+            yield task.result()
+
+
+def _explore_alone(name: str, budget: Budget) -> Explored:
+    with installed() as install:
+        return explore(install, name, budget)
+
+
+def _table(found: Sequence[Explored]) -> str:
+    lines = [
+        "| who meets | runs | with a fault | most calls in one | different ends | other ends | all checks |",
+        "|---|---:|---:|---:|---:|---:|---|",
+    ]
+    for one in found:
+        other = one.unserial or ""
+        lines.append(
+            f"| {one.name} | {one.runs:,} | {one.struck:,} | {one.together} | {len(one.ends)} | {other} | held |"
+        )
+    return "\n".join(lines)
+
+
+def replay(install: Callable[[World], World], name: str, steps: Sequence[Step]) -> Run:
+    """Plays one run again; what is not said is played by the first handler that can."""
+
+    def choose(waiting: Sequence[int], depth: int) -> Step:
+        return steps[depth] if depth < len(steps) else Step(waiting[0])
+
+    played = Run()
+    try:
+        play(install(World()), MEETINGS[name], choose, played)
+    finally:
+        _tell(name, played)
+    return played
+
+
+def step(text: str) -> Step:
+    """A step as it is printed: `0` or `1 dies after`."""
+    who, _, fault = text.partition(" ")
+    return Step(int(who), Kind(fault) if fault else None)
+
+
+def _tell(name: str, played: Run) -> None:
+    tell = sys.stderr.write
+    for call in played.calls[: played.ahead]:
+        tell(f"     {call.during}: {call.operation}\n")
+    tell(f"--- {name}\n")
+    for number, call in enumerate(played.calls[played.ahead :]):
+        mark = str(played.steps[number]) if number < len(played.steps) else "-"
+        tell(f"{mark:>14} {call.during}: {call.operation}\n")
+    tell(f"answers {played.answers}\nend {played.end}\n")
+
+
+if __name__ == "__main__":
+    with installed() as _install:
+        replay(_install, sys.argv[1], [step(text) for text in sys.argv[2:]])
