@@ -15,7 +15,7 @@ import logging
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from functools import cache
@@ -360,14 +360,19 @@ class World:
         else:
             raise AssertionError("reconcile never came to rest")
 
-    def check(self) -> None:
-        """Everything that must be true once `come_to_rest` is done."""
+    def check(self, *, beyond: Collection[str] = ()) -> None:
+        """Everything that must be true once `come_to_rest` is done.
+
+        Args:
+            beyond: orders of which the service cannot know what Razorpay's books say, as designed.
+        """
         account = self.razorpay.account
         books: dict[str, tuple[OrderBook, Sequence[PaymentBook]]] = {
             order.id: (order, account.payments_of(order)) for order in account.orders.values()
         }
         # What Razorpay never says, or says only to be given up, cannot be known of an order that is already confirmed.
         unheard = {webhook.order_id for webhook in (*self._dropped, *self.given_up) if webhook.event in _REFUNDS}
+        unheard.update(beyond)
         self.ledger.check_rest({key: book for key, book in books.items() if key not in unheard}, self.signed)
         assert self.handed_out.keys() <= self.ledger.records.keys(), "an order was handed out that is not stored"
         self._check_pointers()
