@@ -1,3 +1,5 @@
+import time
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -86,6 +88,8 @@ def test_pending_events_are_looked_for_within_minutes(status: Status) -> None:
 def test_a_due_time_that_comes_soon_enough_is_kept_for_pending_events() -> None:
     assert due(15 * MINUTE, Status.PAID, age=MINUTE, pending=True, confirmed=True) == 15 * MINUTE
     assert due(15 * MINUTE, Status.PAID, age=16 * MINUTE, pending=True, confirmed=True) == 15 * MINUTE
+    assert due(15 * MINUTE, Status.PAID, age=0, pending=True, confirmed=True) == 15 * MINUTE
+    assert due(15 * MINUTE + 1, Status.PAID, age=0, pending=True, confirmed=True) == MINUTE
 
 
 def test_an_unknown_order_is_looked_up_in_a_minute_and_kept_for_a_month() -> None:
@@ -158,3 +162,19 @@ def test_shards_share_the_orders_about_evenly() -> None:
 def test_an_instant_is_written_and_read_back_to_the_second(seconds: int) -> None:
     assert epoch(iso(seconds)) == seconds
     assert iso(seconds).endswith("Z")
+
+
+@pytest.fixture
+def in_kathmandu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine whose clock on the wall is 5:45 ahead of UTC."""
+    with monkeypatch.context() as machine:
+        machine.setenv("TZ", "<+0545>-05:45")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("in_kathmandu")
+def test_an_instant_is_in_utc_wherever_the_machine_stands() -> None:
+    assert iso(OPENED) == "2026-03-01T09:30:00Z"
+    assert epoch("2026-03-01T09:30:00Z") == OPENED

@@ -131,3 +131,7 @@ def test_the_decimals_of_a_currency_are_those_that_razorpay_lists() -> None:
         3: "BHD IQD JOD KWD OMR TND",
     }
     assert [EXPONENT_BY_CURRENCY[code] for code in ("INR", "HUF", "IDR", "TWD")] == [2, 2, 2, 2]
+
+
+def test_every_currency_is_a_code_of_three_capitals() -> None:
+    assert [code for code in EXPONENT_BY_CURRENCY if len(code) != 3 or not code.isascii() or not code.isupper()] == []
