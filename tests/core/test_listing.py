@@ -1,12 +1,13 @@
 """What Razorpay's API lists, as facts."""
 
+import re
 from typing import Any
 
 import pytest
 
 from payments.core.errors import GatewayUnavailable
 from payments.core.listing import facts_of, read_order, read_payments, read_refunds, rebuild
-from payments.core.model import Authorized, Captured, Failed, Refunded, RefundState
+from payments.core.model import MAX_ID, Authorized, Captured, Failed, Refunded, RefundState
 
 ORDER = "order_DESlLckIVRkHWj"
 PAYMENT = "pay_DESlfW9H8K9uqM"
@@ -35,6 +36,15 @@ def payment(**changes: Any) -> dict[str, Any]:
         "amount_refunded": 0,
         "email": "asha@example.com",
     } | changes
+
+
+def refund(**changes: Any) -> dict[str, Any]:
+    return {"id": REFUND, "payment_id": PAYMENT, "amount": 49950, "status": "processed"} | changes
+
+
+def whole(text: str) -> str:
+    """A pattern for this text and nothing around it."""
+    return f"^{re.escape(text)}$"
 
 
 def listed_order(**changes: Any) -> dict[str, Any]:
@@ -78,7 +88,7 @@ def test_a_payments_status_decides_where_nothing_contradicts_it(item: dict[str, 
 def test_a_refunded_payments_refunds_are_facts_of_their_own(status: str, state: RefundState) -> None:
     (listed,) = read_payments([payment(status="refunded", amount_refunded=49950)], ORDER)
     assert listed.has_refunds
-    refunds = read_refunds([{"id": REFUND, "payment_id": PAYMENT, "amount": 49950, "status": status}], PAYMENT)
+    refunds = read_refunds([refund(status=status)], PAYMENT)
     assert facts_of(listed, refunds) == (
         CAPTURED,
         Refunded(payment=PAYMENT, refund=REFUND, amount_minor=49950, state=state),
@@ -86,11 +96,54 @@ def test_a_refunded_payments_refunds_are_facts_of_their_own(status: str, state: 
 
 
 @pytest.mark.parametrize(
-    "item", [payment(order_id=None), payment(order_id="order_AAAAAAAAAAAAAA"), payment(amount="x"), {}]
+    ("item", "why"),
+    [
+        (payment(order_id=None), "Razorpay's list has a payment of another order."),
+        (payment(order_id="order_AAAAAAAAAAAAAA"), "Razorpay's list has a payment of another order."),
+        (payment(amount="x"), "Razorpay's list of payments has an unexpected shape."),
+        (payment(amount_refunded="0"), "Razorpay's list of payments has an unexpected shape."),
+        (payment(amount_refunded=-1), "Razorpay's list of payments has an unexpected shape."),
+        ({}, "Razorpay's list of payments has an unexpected shape."),
+    ],
 )
-def test_a_list_that_is_not_of_this_order_is_not_used(item: dict[str, Any]) -> None:
-    with pytest.raises(GatewayUnavailable):
+def test_a_list_that_is_not_of_this_order_is_not_used(item: dict[str, Any], why: str) -> None:
+    with pytest.raises(GatewayUnavailable, match=whole(why)):
         read_payments([payment(), item], ORDER)
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"payment_id": "pay_AAAAAAAAAAAAAA"}, "Razorpay's list has a refund of another payment."),
+        ({"amount": 0}, "Razorpay's list of refunds has an unexpected shape."),
+        ({"status": None}, "Razorpay's list of refunds has an unexpected shape."),
+    ],
+)
+def test_refunds_that_are_not_of_this_payment_are_not_used(changes: dict[str, Any], why: str) -> None:
+    with pytest.raises(GatewayUnavailable, match=whole(why)):
+        read_refunds([refund(), refund(**changes)], PAYMENT)
+
+
+@pytest.mark.parametrize(
+    ("status", "amount_refunded", "expected"),
+    [
+        ("captured", 0, False),
+        ("captured", None, False),
+        ("captured", 1, True),
+        ("refunded", 0, True),
+        ("refunded", None, True),
+    ],
+)
+def test_refunds_are_listed_where_the_payment_speaks_of_any(
+    status: str, amount_refunded: int | None, expected: bool
+) -> None:
+    (listed,) = read_payments([payment(status=status, amount_refunded=amount_refunded)], ORDER)
+    assert listed.has_refunds is expected
+
+
+def test_a_refund_whose_state_we_do_not_know_is_no_fact() -> None:
+    (listed,) = read_payments([payment()], ORDER)
+    assert facts_of(listed, read_refunds([refund(status="reversed")], PAYMENT)) == (CAPTURED,)
 
 
 def test_an_order_of_ours_is_rebuilt_from_its_notes() -> None:
@@ -99,6 +152,33 @@ def test_an_order_of_ours_is_rebuilt_from_its_notes() -> None:
     assert (order.payment_id, order.job_id, order.application_id) == (7, 11, 12)
     assert (order.client_id, order.freelancer_id, order.amount_minor) == (42, 77, 49950)
     assert (order.currency, order.receipt) == ("INR", "local-7")
+
+
+def test_an_order_made_without_a_receipt_has_an_empty_one() -> None:
+    order = rebuild(read_order(listed_order(receipt=None), ORDER), "local")
+    assert order is not None
+    assert order.receipt == ""
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"id": "order_AAAAAAAAAAAAAA"}, "Razorpay answered with another order."),
+        ({"id": None}, "Razorpay's order has an unexpected shape."),
+        ({"amount": 0}, "Razorpay's order has an unexpected shape."),
+        ({"amount": "49950"}, "Razorpay's order has an unexpected shape."),
+        ({"created_at": -1}, "Razorpay's order has an unexpected shape."),
+        ({"created_at": "1772357400"}, "Razorpay's order has an unexpected shape."),
+    ],
+)
+def test_an_order_that_is_not_the_one_asked_for_is_not_used(changes: dict[str, Any], why: str) -> None:
+    with pytest.raises(GatewayUnavailable, match=whole(why)):
+        read_order(listed_order(**changes), ORDER)
+
+
+def test_the_least_order_is_of_one_paisa_and_of_the_first_second() -> None:
+    order = read_order(listed_order(amount=1, created_at=0), ORDER)
+    assert (order.amount, order.created_at) == (1, 0)
 
 
 @pytest.mark.parametrize(
@@ -111,6 +191,13 @@ def test_an_order_of_ours_is_rebuilt_from_its_notes() -> None:
         NOTES | {"stage": "production"},
         NOTES | {"client_id": "0"},
         NOTES | {"client_id": "4.2"},
+        NOTES | {"client_id": "٤٢"},
+        NOTES | {"client_id": ""},
+        NOTES | {"client_id": "-42"},
+        NOTES | {"client_id": None},
+        NOTES | {"client_id": [42]},
+        NOTES | {"client_id": True},
+        NOTES | {"client_id": str(MAX_ID + 1)},
         {name: value for name, value in NOTES.items() if name != "job_id"},
     ],
 )

@@ -78,7 +78,7 @@ def fake() -> FakeTable:
 
 
 def test_facts_of_an_order_that_is_not_there_are_refused(table: OrderStore) -> None:
-    with pytest.raises(OrderNotFound):
+    with pytest.raises(OrderNotFound, match=r"^no record$"):
         record_facts(table, ORDER_ID, [Signed(payment=A)], NOW)
     assert table.read(ORDER_ID) is None
 
@@ -153,7 +153,7 @@ def test_a_race_may_be_lost_four_times(fake: FakeTable, times: int) -> None:
 
 
 def test_a_race_lost_five_times_is_given_up_with_nothing_written(fake: FakeTable) -> None:
-    with pytest.raises(ContentionError):
+    with pytest.raises(ContentionError, match=r"^The record changed 5 times while facts were added to it\.$"):
         add(Rivals(fake, 5), (captured(A),))
     assert A not in latest(fake).attempts
 
@@ -229,7 +229,7 @@ def test_what_the_bus_refused_stays_and_the_rest_is_cleared(placed: OrderStore) 
     refused, accepted = sorted(decision.recorded)
     bus = FakeBus()
     bus.refuses = lambda identity: identity == refused
-    with pytest.raises(EventsUndelivered):
+    with pytest.raises(EventsUndelivered, match=r"^The bus refused 1 of 2 events\.$"):
         deliver(placed, bus, decision.record)
     assert set(latest(placed).pending) == {refused}
     assert latest(placed).attention_at is not None
@@ -270,7 +270,7 @@ def test_an_event_added_while_others_are_cleared_is_not_dropped(fake: FakeTable)
 
 def test_clearing_gives_up_after_five_lost_races_and_loses_nothing(fake: FakeTable) -> None:
     add(fake, (captured(A),))
-    with pytest.raises(ContentionError):
+    with pytest.raises(ContentionError, match=r"^The record changed 5 times while events were cleared from it\.$"):
         deliver(Rivals(fake, 5), FakeBus(), latest(fake))
     assert len(latest(fake).pending) == 1
 

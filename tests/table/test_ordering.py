@@ -167,7 +167,7 @@ def test_a_paid_application_is_not_paid_again(shop: Shop) -> None:
     first = shop.place()
     shop.learn(first, captured(A))
     for offer in (OFFER, DEARER):
-        with pytest.raises(AlreadyPaid):
+        with pytest.raises(AlreadyPaid, match=r"^This application has already been paid\.$"):
             shop.place(offer)
     assert len(shop.gateway.orders) == 1
 
@@ -183,7 +183,7 @@ def test_a_payment_whose_signature_was_verified_counts_as_paid(shop: Shop) -> No
 def test_an_authorised_payment_of_another_amount_stands_in_the_way(shop: Shop) -> None:
     first = shop.place()
     shop.learn(first, Authorized(payment=A))
-    with pytest.raises(PaymentInProgress):
+    with pytest.raises(PaymentInProgress, match=r"^A payment of another amount is in progress for this application\.$"):
         shop.place(DEARER)
     assert shop.stored(first.record.order_id).superseded_by is None
     assert len(shop.gateway.orders) == 1
@@ -281,14 +281,14 @@ def test_a_conflict_that_was_our_own_write_is_recognised(fake: Shop, number: int
 
 def test_a_record_that_somebody_else_made_under_our_new_id_is_not_taken_for_ours(fake: Shop) -> None:
     fake.table.insert(unknown_record("order_00000000000001", OPENED))
-    with pytest.raises(ContentionError):
+    with pytest.raises(ContentionError, match=r"^Another record holds the id of this new order\.$"):
         fake.place()
     assert fake.table.current_order(OFFER.client_id, OFFER.application_id) is None
 
 
 def test_a_pointer_that_never_stands_still_is_given_up_on(fake: Shop) -> None:
     fate = Fate(dict.fromkeys((4, 6, 8, 10, 12), StorageConflict()))
-    with pytest.raises(ContentionError):
+    with pytest.raises(ContentionError, match=r"^The application's order changed 5 times while one was placed\.$"):
         fake.place(fate=fate)
     assert fate.calls == [*STEPS, *["current_order", "point"] * 4]
     assert len(fake.gateway.orders) == 1
