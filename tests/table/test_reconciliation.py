@@ -1,18 +1,26 @@
 """Reconcile, record by record: on the table's fake and on the real adapter alike."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from payments.core.errors import BusUnavailable, EventsUndelivered, GatewayRefused, GatewayUnavailable
+from payments.core.errors import (
+    BusUnavailable,
+    ContentionError,
+    EventsUndelivered,
+    GatewayRefused,
+    GatewayUnavailable,
+    StorageConflict,
+)
 from payments.core.handoff import record_facts
 from payments.core.instants import iso
 from payments.core.listing import MARKER, ListedOrder
 from payments.core.model import Authorized, Captured, Fact, Failed, Order, Record, Refunded, RefundState, Signed, Status
 from payments.core.reconciliation import Outcome, reconcile_record
-from payments.core.transitions import open_record
-from tests.fakes import FakeBus
+from payments.core.transitions import decide, open_record
+from tests.fakes import FakeBus, Fate
 
 if TYPE_CHECKING:
     from payments.core.ordering import OrderStore
@@ -101,6 +109,10 @@ def test_before_its_time_a_record_is_left_alone(opened: "OrderStore", bus: FakeB
     razorpay = Razorpay([CAPTURED])
     assert reconcile(opened, razorpay, bus, NOW + 14 * MINUTE) is Outcome.NOTHING_DUE
     assert razorpay.asked == 0
+
+
+def test_for_a_record_that_is_not_there_nothing_is_due(table: "OrderStore", bus: FakeBus) -> None:
+    assert reconcile(table, Razorpay([CAPTURED]), bus, NOW) is Outcome.NOTHING_DUE
 
 
 def test_a_payment_whose_webhooks_never_came_is_paid_and_told_at_the_first_due_time(
@@ -194,6 +206,51 @@ def test_while_razorpay_must_not_be_asked_pending_events_still_go_out(opened: "O
     record_facts(opened, ORDER_ID, [CAPTURED], NOW + MINUTE)
     assert reconcile(opened, None, bus, NOW + 15 * MINUTE) is Outcome.PUBLISHED
     assert sent(bus) == ["payment.paid"]
+
+
+def test_what_was_pending_on_an_open_order_is_published_once(opened: "OrderStore", bus: FakeBus) -> None:
+    record_facts(opened, ORDER_ID, [Failed(payment=PAYMENT)], NOW + MINUTE)
+    assert reconcile(opened, Razorpay([Failed(payment=ANOTHER)]), bus, NOW + 15 * MINUTE) is Outcome.SETTLED
+    assert [(message.type, PAYMENT in message.detail) for _, message in bus.sent] == [
+        ("payment.failed", True),
+        ("payment.failed", False),
+    ]
+
+
+@pytest.mark.parametrize("razorpay", [None, Razorpay([CAPTURED])], ids=["not to be asked", "asked"])
+def test_a_settled_order_that_is_due_all_the_same_is_due_no_more(
+    table: "OrderStore", bus: FakeBus, razorpay: Razorpay | None
+) -> None:
+    paid = decide(open_record(ORDER_ID, AGREED, NOW), [CAPTURED], NOW + MINUTE).record
+    table.insert(replace(paid, pending={}))
+    assert reconcile(table, razorpay, bus, NOW + 15 * MINUTE) is Outcome.NOTHING_DUE
+    assert stored(table) == replace(paid, pending={}, attention_at=None)
+    assert bus.sent == []
+
+
+def test_a_settled_order_that_changes_just_then_stays_due(table: "OrderStore", bus: FakeBus) -> None:
+    paid = replace(decide(open_record(ORDER_ID, AGREED, NOW), [CAPTURED], NOW + MINUTE).record, pending={})
+    table.insert(paid)
+    moved = Fate({2: StorageConflict()}).wrap(table)
+    assert reconcile(moved, None, bus, NOW + 15 * MINUTE) is Outcome.NOTHING_DUE
+    assert stored(table) == paid
+
+
+@pytest.mark.parametrize("lost", range(1, 5))
+def test_a_record_that_changes_meanwhile_is_read_again(opened: "OrderStore", bus: FakeBus, lost: int) -> None:
+    fate = Fate({2 * number: StorageConflict() for number in range(1, lost + 1)})
+    assert reconcile(fate.wrap(opened), Razorpay([CAPTURED]), bus, NOW + 15 * MINUTE) is Outcome.SETTLED
+    assert fate.calls == [*["read", "save"] * (lost + 1), "clear"]
+    assert sent(bus) == ["payment.paid"]
+
+
+def test_a_record_that_never_stands_still_is_given_up_on(opened: "OrderStore", bus: FakeBus) -> None:
+    before = stored(opened)
+    restless = Fate({2 * number: StorageConflict() for number in range(1, 6)}).wrap(opened)
+    with pytest.raises(ContentionError, match=r"^The record changed 5 times while it was reconciled\.$"):
+        reconcile(restless, Razorpay([CAPTURED]), bus, NOW + 15 * MINUTE)
+    assert stored(opened) == before
+    assert bus.sent == []
 
 
 def test_a_bus_that_is_down_leaves_everything_as_it_was(opened: "OrderStore", bus: FakeBus) -> None:
