@@ -132,6 +132,21 @@ def test_a_refund_long_after_the_payment_is_due_in_a_minute() -> None:
     assert story.record.attention_at == story.now + MINUTE
 
 
+def test_a_fact_that_says_nothing_new_of_a_settled_order_does_not_make_it_due() -> None:
+    story = Story()
+    story.deliver(captured(A))
+    story.record = replace(story.record, pending={}, attention_at=None)  # published and cleared
+    story.deliver(Signed(payment=A))
+    assert story.record.attention_at is None
+
+
+@pytest.mark.parametrize(("age", "expected"), [(2 * HOUR, 6 * HOUR), (80 * HOUR, None)])
+def test_a_fact_of_an_open_order_that_is_not_due_makes_it_so_at_its_next_age(age: int, expected: int | None) -> None:
+    story = Story(replace(open_record(ORDER_ID, ORDER, OPENED), attention_at=None), OPENED + age)
+    story.deliver(Authorized(payment=A))
+    assert story.record.attention_at == (None if expected is None else OPENED + expected)
+
+
 def test_a_failure_after_the_last_look_is_due_for_its_event() -> None:
     story = Story(now=OPENED + 80 * HOUR)
     story.record = open_record(ORDER_ID, ORDER, OPENED)

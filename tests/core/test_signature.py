@@ -15,6 +15,7 @@ SECRET = "EnLs21M47BllR3X8PSFtjtbd"
 ORDER_ID = "order_IEIaMR65cu6nz3"
 PAYMENT_ID = "pay_IH4NVgf4Dreq1l"
 SIGNATURE = "0d4e745a1838664ad6c9c9902212a32d627d68e917290b0ad5f08ff4561bc50f"
+EMPTY = r"^An empty secret verifies against an empty key, which anyone can forge\.$"
 BODY = b'{"event":"payment.captured"}'
 
 
@@ -99,11 +100,11 @@ def test_a_signature_of_another_order_is_not_valid() -> None:
 def test_an_empty_secret_signs_and_verifies_nothing() -> None:
     # HMAC over `{}` with an empty key, which anyone can compute.
     forged = "22f8eea909400af98adf3681a9f31923ef6b7fcba4abb553d92823a3e9d5c25e"
-    with pytest.raises(ValueError, match="forge"):
+    with pytest.raises(ValueError, match=EMPTY):
         webhook_signature_is_valid(b"{}", forged, [""])
-    with pytest.raises(ValueError, match="forge"):
+    with pytest.raises(ValueError, match=EMPTY):
         webhook_signature_is_valid(b"{}", forged, [SECRET, ""])
-    with pytest.raises(ValueError, match="forge"):
+    with pytest.raises(ValueError, match=EMPTY):
         checkout_signature(ORDER_ID, PAYMENT_ID, "")
 
 

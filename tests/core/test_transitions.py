@@ -1,17 +1,19 @@
 """The state table of the design, cell by cell. It is written out here, so that nothing is derived from the code."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import pytest
 
-from payments.core.model import Authorized, EventType, Failed, RefundState, Signed, Status
-from payments.core.transitions import amount_refunded, decide, standing_payment, unknown_record
+from payments.core.model import Authorized, EventType, Failed, HistoryEntry, Record, RefundState, Signed, Status
+from payments.core.transitions import amount_refunded, decide, open_record, standing_payment, supersede, unknown_record
 from tests.core.story import (
     AMOUNT,
     OPENED,
+    ORDER,
     ORDER_ID,
+    OTHER_ORDER_ID,
     PART,
     REFUND_1,
     REFUND_2,
@@ -227,6 +229,11 @@ def test_a_payment_that_was_given_back_automatically_does_not_come_alive_by_a_la
     assert story.status() is Status.FAILED
 
 
+def test_the_smallest_refund_of_a_payment_never_captured_gives_it_back() -> None:
+    story = tell([(Authorized(payment=A),), (refunded(A, REFUND_1, 1),)])
+    assert story.status() is Status.FAILED
+
+
 def test_a_failed_payment_is_announced_once_even_if_it_recovers_and_is_given_back() -> None:
     story = tell([(Failed(payment=A),), (Authorized(payment=A),), (refunded(A, REFUND_1),)])
     assert story.status() is Status.FAILED
@@ -372,6 +379,7 @@ def test_one_more_is_counted_and_reviewed_once(crowded: Story) -> None:
     assert (first.changed, first.dropped_attempts) == (True, 1)
     assert [review.reason for review in story.record.reviews] == ["too_many_attempts"]
     assert list(story.types.values()) == ["payment.review"]
+    assert story.record.history[-1].what == "attempt over the limit"
     second = story.deliver(Failed(payment=payment(101)))
     assert (second.changed, second.dropped_attempts) == (False, 1)
     assert len(story.record.attempts) == 100
@@ -434,6 +442,49 @@ def test_the_history_tells_each_change_and_is_bounded() -> None:
     for number in range(200):
         story.deliver(Signed(payment=payment(number)))
     assert len(story.record.history) == 100
+
+
+def test_a_new_order_starts_like_this() -> None:
+    assert open_record(ORDER_ID, ORDER, OPENED) == Record(
+        order_id=ORDER_ID,
+        order=ORDER,
+        status=Status.CREATED,
+        confirmed=False,
+        version=1,
+        created_at="2026-03-01T09:30:00Z",
+        updated_at="2026-03-01T09:30:00Z",
+        history=(HistoryEntry(at="2026-03-01T09:30:00Z", what="created", status=Status.CREATED),),
+        attention_at=OPENED + 15 * 60,
+    )
+
+
+def test_an_order_known_only_from_a_webhook_starts_like_this() -> None:
+    record = unknown_record(ORDER_ID, OPENED)
+    assert record == Record(
+        order_id=ORDER_ID,
+        order=None,
+        status=Status.UNKNOWN,
+        confirmed=False,
+        version=0,
+        created_at="2026-03-01T09:30:00Z",
+        updated_at="2026-03-01T09:30:00Z",
+        expires_at=OPENED + 30 * 24 * 60 * 60,
+    )
+    assert record.confirmed is False
+
+
+def test_superseding_an_order_is_a_change_of_its_own() -> None:
+    before = tell([(Authorized(payment=A),)]).record
+    assert supersede(before, OTHER_ORDER_ID, OPENED + 60) == replace(
+        before,
+        superseded_by=OTHER_ORDER_ID,
+        version=before.version + 1,
+        updated_at="2026-03-01T09:31:00Z",
+        history=(
+            *before.history,
+            HistoryEntry(at="2026-03-01T09:31:00Z", what=f"superseded by {OTHER_ORDER_ID}", status=Status.AUTHORIZED),
+        ),
+    )
 
 
 def test_nothing_at_all_changes_nothing() -> None:
