@@ -6,7 +6,17 @@ from typing import Final
 
 import pytest
 
-from payments.core.model import Authorized, EventType, Failed, HistoryEntry, Record, RefundState, Signed, Status
+from payments.core.model import (
+    Authorized,
+    Captured,
+    EventType,
+    Failed,
+    HistoryEntry,
+    Record,
+    RefundState,
+    Signed,
+    Status,
+)
 from payments.core.transitions import amount_refunded, decide, open_record, standing_payment, supersede, unknown_record
 from tests.core.story import (
     AMOUNT,
@@ -325,6 +335,45 @@ def test_of_two_reports_about_one_capture_the_one_that_was_agreed_wins(reports: 
     assert (story.status(), story.record.confirmed) == (Status.PAID, True)
     assert story.record.attempts[A].amount_minor == AMOUNT
     assert story.count("payment.paid") == 1
+
+
+def test_of_two_reports_of_a_wrong_sum_the_first_is_kept() -> None:
+    story = tell([(captured(A, PART),), (captured(A, PART + 1),)])
+    assert story.record.attempts[A].amount_minor == PART
+
+
+@pytest.mark.parametrize("record", [opened(), unknown_record(ORDER_ID, OPENED)], ids=["ours", "unknown"])
+def test_a_second_report_of_a_capture_is_old_news_even_if_it_knows_the_method(record: Record) -> None:
+    story = tell([(captured(A, method=None),)], record)
+    assert not story.deliver(captured(A, method="card")).changed
+
+
+def test_of_two_reports_about_a_capture_of_an_unknown_order_the_first_is_kept() -> None:
+    story = tell([(captured(A, PART),), (captured(A),)], unknown_record(ORDER_ID, OPENED))
+    assert story.record.attempts[A].amount_minor == PART
+
+
+@pytest.mark.parametrize(
+    "first", [Authorized(payment=A, method="card"), Failed(payment=A, method="card"), captured(A, method="card")]
+)
+def test_the_method_is_the_one_that_was_first_told(first: Authorized | Failed | Captured) -> None:
+    story = tell([(Signed(payment=A),), (first,)])
+    assert story.record.attempts[A].method == "card"
+    for later in (Authorized(payment=A, method="upi"), Failed(payment=A, method="upi"), captured(A, method="upi")):
+        story.deliver(later)
+        assert story.record.attempts[A].method == "card"
+
+
+def test_why_a_payment_failed_is_told_with_its_failure_alone() -> None:
+    story = tell([(Failed(payment=A, code="BAD_REQUEST_ERROR", reason="payment_cancelled"),), (captured(A),)])
+    paid = next(event for event in story.record.pending.values() if event.type == "payment.paid")
+    assert (paid.code, paid.failure_reason) == (None, None)
+
+
+def test_a_review_of_too_much_paid_back_names_the_refund_and_its_sum() -> None:
+    story = tell([(captured(A), refunded(A, REFUND_1, AMOUNT + 1))])
+    review = next(event for event in story.record.pending.values() if event.review == "over_refunded")
+    assert (review.payment, review.refund, review.refund_minor) == (A, REFUND_1, AMOUNT + 1)
 
 
 def test_a_capture_on_a_superseded_order_is_paid_and_reviewed_in_place_of_the_paid_event() -> None:

@@ -352,12 +352,12 @@ def adopt(record: Record, order: Order, created_at: int, now: int) -> Decision:
     recorder = _Recorder(changed, now)
     _record_events(recorder, adopted, nothing, known, (), overflow=False)
     changed = replace(
-        changed, attempts=recorder.attempts, reviews=tuple(recorder.reviews), pending=dict(recorder.events)
-    )
-    changed = replace(
         changed,
+        attempts=recorder.attempts,
+        reviews=tuple(recorder.reviews),
+        pending=dict(recorder.events),
         # Asked for its payments at once: the webhooks that were kept may not be all there is.
-        attention_at=now if attention.is_open(changed.status, confirmed=changed.confirmed) or changed.pending else None,
+        attention_at=now,
     )
     return Decision(record=changed, changed=True, recorded=tuple(recorder.events))
 
