@@ -376,6 +376,19 @@ def test_a_review_of_too_much_paid_back_names_the_refund_and_its_sum() -> None:
     assert (review.payment, review.refund, review.refund_minor) == (A, REFUND_1, AMOUNT + 1)
 
 
+def test_a_review_of_too_much_paid_back_names_no_refund_of_another_payment_nor_one_that_may_yet_fail() -> None:
+    assert REFUND_3 < REFUND_1 < REFUND_2
+    story = tell(
+        [
+            (captured(A), captured(B)),
+            (refunded(B, REFUND_2, PART),),
+            (refunded(A, REFUND_1, 1, RefundState.CREATED),),
+            (refunded(A, REFUND_3, AMOUNT + 1),),
+        ]
+    )
+    assert [review.subject for review in story.record.reviews if review.reason == "over_refunded"] == [REFUND_3]
+
+
 def test_a_capture_on_a_superseded_order_is_paid_and_reviewed_in_place_of_the_paid_event() -> None:
     story = tell([(Authorized(payment=A),), (captured(A),)], superseded())
     assert (story.status(), story.record.confirmed) == (Status.PAID, True)

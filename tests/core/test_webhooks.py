@@ -272,6 +272,61 @@ def test_the_ids_of_an_unusable_event_are_kept_for_a_person() -> None:
     assert unusable.value.why == "unexpected shape: refund.entity.amount int_type"
 
 
+@pytest.mark.parametrize(
+    ("body", "why", "ids"),
+    [
+        pytest.param(b"{", "not JSON", {}, id="not JSON"),
+        pytest.param(b"[]", "not an event", {}, id="not an event"),
+        pytest.param(
+            raw(changed("webhook.order.paid.netbanking", order__id="order_DESxiijbl9xjDB")),
+            "the payment and the order do not belong together",
+            {
+                "event": "order.paid",
+                "razorpay_payment_id": "pay_DESlfW9H8K9uqM",
+                "order_id": "order_DESxiijbl9xjDB",
+            },
+            id="another order's payment",
+        ),
+        pytest.param(
+            raw(changed(REFUND, refund__payment_id="pay_DESlfW9H8K9uqM")),
+            "the refund and the payment do not belong together",
+            {
+                "event": "refund.processed",
+                "razorpay_payment_id": "pay_DESlfW9H8K9uqM",
+                "order_id": "order_FPoIeimWki9j8A",
+                "refund_id": DOCUMENTED_REFUND,
+            },
+            id="another payment's refund",
+        ),
+        pytest.param(
+            raw(changed(NETBANKING, payment__amount="100", payment__currency="inr")),
+            "unexpected shape: payment.entity.amount int_type; payment.entity.currency string_pattern_mismatch",
+            {
+                "event": "payment.authorized",
+                "razorpay_payment_id": "pay_DESlfW9H8K9uqM",
+                "order_id": "order_DESlLckIVRkHWj",
+            },
+            id="two things at once",
+        ),
+    ],
+)
+def test_an_unusable_event_says_all_that_is_wrong_and_which_it_is(body: bytes, why: str, ids: dict[str, str]) -> None:
+    with pytest.raises(UnusableEvent) as unusable:
+        read_delivery(body)
+    assert (str(unusable.value), unusable.value.why, unusable.value.ids) == (why, why, ids)
+
+
+def test_a_failure_says_why_in_razorpays_words() -> None:
+    body = changed(
+        "webhook.payment.failed.card",
+        payment__error_code="BAD_REQUEST_ERROR",
+        payment__error_reason="payment_cancelled",
+    )
+    assert read_delivery(raw(body)).facts == (
+        Failed(payment="pay_DESp9bgForNoUd", code="BAD_REQUEST_ERROR", reason="payment_cancelled", method="card"),
+    )
+
+
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),

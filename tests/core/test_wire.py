@@ -2,11 +2,12 @@ import json
 import time
 from contextlib import suppress
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import Field
 
 from payments.core.errors import InvalidRequest, MalformedRequest
 from payments.core.model import MAX_ID
@@ -39,6 +40,7 @@ VERIFIED = {
         pytest.param(b'{"a":Infinity}', id="Infinity"),
         pytest.param(b'{"a":-Infinity}', id="minus Infinity"),
         pytest.param(b"[" * 65 + b"]" * 65, id="65 levels"),
+        pytest.param(b"[" * 59 + b"[]," + b"[" * 6 + b"]" * 65, id="65 levels after one was closed"),
         pytest.param(b"[" * 60_000, id="60,000 brackets"),
         pytest.param(b'{"a":' * 60_000, id="60,000 braces"),
         pytest.param(b'{"a":"\\ud800"}', id="lone high surrogate"),
@@ -69,11 +71,30 @@ def test_what_readers_could_understand_differently_is_refused(body: bytes) -> No
 
 
 @pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (b"[" * 65 + b"]" * 65, "nested too deeply"),
+        (b"9" * 65, "a number of too many digits"),
+        (b"1e9999999999999999999", "a number beyond all bounds"),
+        (b"-Infinity", "-Infinity is not JSON"),
+        (b'{"a":1,"a":2}', "a key occurs twice"),
+    ],
+)
+def test_why_a_body_is_no_json_is_kept_for_the_log(body: bytes, why: str) -> None:
+    with pytest.raises(MalformedRequest) as refusal:
+        read_json(body)
+    assert str(refusal.value.__cause__) == why
+
+
+@pytest.mark.parametrize(
     ("body", "value"),
     [
         (b'{"a":1.10}', {"a": Decimal("1.10")}),
         (b'{"a":1e2}', {"a": Decimal("1E+2")}),
         (b"9007199254740993", 9007199254740993),
+        (b"[" + b"[]," * 99 + b"{}]", [[]] * 99 + [{}]),
+        (b"1" * 64, int("1" * 64)),
+        (b"0." + b"1" * 62, Decimal("0." + "1" * 62)),
         (b"[" * 64 + b"]" * 64, json.loads("[" * 64 + "]" * 64)),
         (json.dumps("[" * 100).encode(), "[" * 100),
         (b'"\\"[[' + b"[" * 100 + b'"', '"[[' + "[" * 100),
@@ -131,6 +152,7 @@ def test_an_order_is_read_with_its_amount_in_minor_units() -> None:
     offer = CreateOrderBody.read(ordered(job_id=MAX_ID)).to_offer(frozenset({"INR"}))
     assert (offer.job_id, offer.application_id, offer.client_id, offer.freelancer_id) == (MAX_ID, 2, 3, 4)
     assert (offer.amount_minor, offer.currency) == (49_950, "INR")
+    assert (offer.payment_id, offer.receipt) == (0, "")  # not numbered yet
 
 
 @pytest.mark.parametrize("written", ["499.5", "499.50", '"499.50"', "4.995e2"])
@@ -188,6 +210,12 @@ def test_a_currency_that_is_not_offered_is_refused(currency: object, message: st
     assert fields(refusal) == {"currency": message}
 
 
+def test_the_currencies_on_offer_are_listed_in_order() -> None:
+    with pytest.raises(InvalidRequest) as refusal:
+        CreateOrderBody.read(ordered(currency="EUR")).to_offer(frozenset({"USD", "INR", "AED"}))
+    assert fields(refusal) == {"currency": "must be one of AED, INR, USD"}
+
+
 def test_a_configured_currency_that_razorpay_does_not_list_is_refused() -> None:
     with pytest.raises(InvalidRequest):
         CreateOrderBody.read(ordered(currency="XXX")).to_offer(frozenset({"XXX"}))
@@ -203,8 +231,21 @@ def test_an_amount_that_cannot_be_paid_is_refused_in_our_words(amount: object) -
 
 @pytest.mark.parametrize("body", [b"[]", b'"text"', b"1", b"null", b"true"])
 def test_a_body_that_is_no_object_is_malformed(body: bytes) -> None:
-    with pytest.raises(MalformedRequest):
+    with pytest.raises(MalformedRequest, match=r"^The body must be a JSON object\.$"):
         CreateOrderBody.read(body)
+
+
+class Nested(CreateOrderBody):
+    """A body with a field within a field, and one of a kind that no body of ours has."""
+
+    checkout: VerifyBody
+    urgent: Annotated[bool, Field(strict=True)]
+
+
+def test_a_field_within_a_field_is_named_by_its_path_and_a_rule_without_words_as_broken() -> None:
+    with pytest.raises(InvalidRequest) as refusal:
+        Nested.read(ordered(checkout={**VERIFIED, "razorpay_order_id": 5}, urgent="yes"))
+    assert fields(refusal) == {"checkout.razorpay_order_id": "must be a string", "urgent": "is not valid"}
 
 
 # --- verify ---------------------------------------------------------------------------------------------------------
