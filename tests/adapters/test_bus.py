@@ -1,7 +1,7 @@
 """PutEvents as EventBridge answers it: entry by entry, in the order they were sent, with 200 even for a refusal."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import boto3
 import pytest
@@ -17,6 +17,9 @@ from botocore.stub import Stubber
 from payments.adapters.bus import Bus
 from payments.core.errors import BusUnavailable
 from payments.core.handoff import Message
+
+if TYPE_CHECKING:
+    from mypy_boto3_events.client import EventBridgeClient
 
 PAID = Message("payment.paid", '{"event_id":"a"}')
 ACCEPTED = {"EventId": "11710aed-b79e-4468-a20b-bb3c0c3b4860"}
@@ -34,7 +37,7 @@ def eventbridge() -> Iterator[Stubber]:
 
 @pytest.fixture
 def bus(eventbridge: Stubber) -> Bus:
-    return Bus(eventbridge.client, "payments-test")
+    return Bus(cast("EventBridgeClient", eventbridge.client), "payments-test")
 
 
 def entry(message: Message) -> dict[str, Any]:
@@ -128,6 +131,13 @@ def test_no_answer_in_time_may_be_cured_by_time(error: type[Exception]) -> None:
 def test_a_function_without_credentials_does_not_wait_for_them() -> None:
     bus = Bus(Unreachable(NoCredentialsError()), "payments-test")  # type: ignore[arg-type]  # as above
     with pytest.raises(NoCredentialsError):
+        bus.publish({"a": PAID})
+
+
+def test_a_failure_without_a_code_may_be_cured_by_time() -> None:
+    unnamed = ClientError({"ResponseMetadata": {"HTTPStatusCode": 500}}, "PutEvents")  # type: ignore[typeddict-item]  # the rest is not read
+    bus = Bus(Unreachable(unnamed), "payments-test")  # type: ignore[arg-type]  # as above
+    with pytest.raises(BusUnavailable, match=r"^$"):
         bus.publish({"a": PAID})
 
 

@@ -118,11 +118,12 @@ def test_a_record_that_is_not_there_cannot_be_cleared(table: OrderStore) -> None
         table.clear(opened(), ["ab7d9e3e-0000-5000-8000-000000000000"])
 
 
-def test_saving_does_not_bring_back_an_event_that_was_cleared_meanwhile(table: OrderStore) -> None:
+def test_saving_does_not_bring_back_what_was_cleared_meanwhile(table: OrderStore) -> None:
     record = stored(table, captured(A))
     table.clear(record, record.pending)
     table.save(record, decide(record, [Authorized(payment=A)], OPENED + 2).record)
     assert not latest(table).pending
+    assert latest(table).attention_at is None
 
 
 def test_an_event_added_to_a_record_that_was_cleared_meanwhile_is_due(table: OrderStore) -> None:

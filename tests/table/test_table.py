@@ -183,6 +183,16 @@ def test_the_due_time_and_its_shard_come_and_go_together(metered: Metered) -> No
     assert item["pending"] == {}
 
 
+def test_an_event_added_to_a_record_that_was_cleared_meanwhile_puts_it_back_into_the_index(metered: Metered) -> None:
+    table = PaymentsTable(metered.raw, metered.name)
+    table.insert(opened())
+    paid = decide(opened(), [captured(A)], OPENED + 1).record
+    table.save(opened(), paid)
+    table.clear(paid, paid.pending)
+    table.save(paid, decide(paid, [refunded(A, REFUND_1, PART)], OPENED + 2).record)
+    assert [due.order_id for due in table.due(shard(ORDER_ID), OPENED + 3600)] == [ORDER_ID]
+
+
 # --- the counter ----------------------------------------------------------------------------------------------------
 
 
@@ -282,6 +292,9 @@ def test_the_due_records_of_a_shard_come_the_longest_overdue_first_and_page_by_p
         table.insert(replace(opened(), order_id=f"order_{number:014d}", attention_at=overdue + 1))
 
     assert len(mine) > 4
+    asked: list[str] = []
+    metered.raw.meta.events.register("before-call.dynamodb.Query", lambda model, **_: asked.append(model.name))
     assert list(table.due("7", overdue)) == sorted(mine, key=lambda due: due.at)
+    assert len(asked) >= len(mine) // 2
     assert list(table.due("7", mine[-1].at)) == [mine[-1]]
     assert list(table.due("7", mine[-1].at - 1)) == []
