@@ -226,6 +226,7 @@ CALLS: dict[str, Callable[[PaymentsTable], object]] = {
     "current_order": lambda table: table.current_order(1, 2),
     "point": lambda table: table.point(1, 2, ORDER_ID, seen=None),
     "take_payment_ids": lambda table: table.take_payment_ids(10),
+    "due": lambda table: list(table.due("7", OPENED)),
 }
 
 
