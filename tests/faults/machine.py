@@ -1,0 +1,748 @@
+"""A state machine: whatever can happen to a few payments, in any order, and any call can go wrong at any time.
+
+Clients order, pay in every way and come back (or somebody else does); Razorpay delivers its webhooks in any order,
+twice or never; others forge them; instances die, services are down, secrets are rotated, days pass. Hypothesis chooses
+what is next and, when something breaks, looks for the shortest story that breaks it.
+
+Every write and every event is held to the invariants as it happens (`ledger`), every answer to what it should be, and
+in the end, when everything has come to rest, the records and the bus are compared with Razorpay's books.
+
+A seed always plays the same stories: `python -m tests.faults.machine SEED EXAMPLES` plays them again.
+"""
+
+import base64
+import json
+import random
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import wraps
+from typing import Any, ClassVar, Concatenate, Final
+from unittest.mock import patch
+
+from hypothesis import HealthCheck, Phase, Verbosity, seed, settings
+from hypothesis import strategies as st
+from hypothesis.internal.conjecture import providers
+from hypothesis.internal.constants_ast import Constants
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from payments.core.attention import is_open, next_due
+from payments.core.model import Record, Status
+from sandbox import events
+from sandbox.gateway import signatures
+from sandbox.gateway.entities import Payment
+from sandbox.gateway.faults import Faults
+from sandbox.gateway.world import ImpossibleError
+from tests.faults.campaigns import Budget, Progress, Report
+from tests.faults.elsewhere import Webhook
+from tests.faults.outside import Call, Kind, good
+from tests.faults.rig import AMOUNT, CLIENT, Answer, Died, World, installed
+from tests.handlers.service import CREATE_ORDER, VERIFY
+
+ALL: Final = 3_000
+"""Examples of the whole campaign."""
+STEPS: Final = 40
+"""At most, per example."""
+CLIENTS: Final = (CLIENT, 43)
+APPLICATIONS: Final = (12, 13)
+AMOUNTS: Final = (AMOUNT, "600.00", "1.00")
+_LAST_LOOK_S: Final = 72 * 3600
+"""The age at which reconcile looks at an order for the last time."""
+# Shares of calls that go wrong while luck is bad: most requests get through, and most reconcile runs (16 reads) too.
+_BAD: Final = 0.03
+_BAD_FOR_WRITES: Final = 0.25
+_MOST_ROTATIONS: Final = 2
+_MOST_FOREIGN: Final = 2
+_MOST_NONSENSE: Final = 3
+_SECRETS: Final = "secretsmanager GetSecretValue"
+
+WAYS_TO_PAY: Final[Mapping[str, Mapping[str, Any]]] = {
+    "card": {},
+    "card, wrong OTP": {"otp": "12"},
+    "UPI": {"method": "upi"},
+    "UPI, fails": {"method": "upi", "vpa": "failure@razorpay"},
+    "netbanking": {"method": "netbanking"},
+    "netbanking, fails": {"method": "netbanking", "outcome": "failure"},
+    "captured later": {"capture": "later"},
+    "on a paid order": {"force": True},
+    "too little": {"force": True, "amount": 99},
+    "another currency": {"force": True, "currency": "USD"},
+}
+WRONG: Final = ("somebody else's", "another order's", "signature", "unknown")
+_PLACE: Final = st.integers(0, 5)
+"""Of something in a list, which may be shorter: counted around."""
+_REQUESTS: Final[Mapping[str, tuple[str, Mapping[str, Any], int]]] = {
+    "no token": (CREATE_ORDER, {"headers": {"Content-Type": "application/json"}}, 401),
+    "an unsigned token": (CREATE_ORDER, {"headers": {"Authorization": "Bearer e30.e30."}}, 401),
+    "no JSON": (CREATE_ORDER, {"body": "{"}, 400),
+    "a key twice": (CREATE_ORDER, {"body": '{"job_id": 1, "job_id": 2}'}, 400),
+    "a boolean id": (CREATE_ORDER, {"body": json.dumps({**events.OFFER, "job_id": True})}, 400),
+    "somebody else's purchase": (CREATE_ORDER, {"body": json.dumps({**events.OFFER, "client_id": 7})}, 403),
+    "too large": (CREATE_ORDER, {"body": " " * 9000}, 413),
+    "no fields": (VERIFY, {"body": "{}"}, 400),
+    "an id for a path": (VERIFY, {"body": json.dumps({**events.checkout(), "razorpay_order_id": "../x"})}, 400),
+}
+_UNUSABLE: Final[Mapping[str, bytes]] = {
+    "no JSON": b"\xff\xfe{",
+    "a list": b"[]",
+    "no payload": b'{"entity":"event","event":"payment.captured","created_at":1772357400}',
+    "another product": b'{"entity":"event","event":"settlement.processed","payload":{},"created_at":1772357400}',
+    "no amount": (
+        b'{"entity":"event","event":"payment.captured","created_at":1772357400,"payload":{"payment":{"entity":'
+        b'{"id":"pay_DESlfW9H8K9uqM","order_id":"order_DESlLckIVRkHWj"}}}}'
+    ),
+}
+
+
+_CLIENTS: Final = ("dynamodb", "events", "razorpay", "secretsmanager")
+
+
+@dataclass(slots=True)
+class _Strike:
+    """A call that will go wrong."""
+
+    client: str
+    writes: bool
+    """Whether only what changes something there counts, of which there is far less than of reading."""
+    after: int
+    """How many of its calls go well before."""
+    kind: int
+    """The place, among what can become of that call, of what will."""
+
+
+# Secrets are read before anything else; while they cannot be, nothing else is tried.
+_STRIKES: Final = st.lists(
+    st.tuples(
+        st.sampled_from([*(client for client in _CLIENTS if client != "secretsmanager")] * 3 + ["secretsmanager"]),
+        st.booleans(),
+        st.integers(0, 4),
+        st.integers(0, len(Kind) - 1),
+    ),
+    min_size=1,
+    max_size=4,
+)
+RULES: Final[set[str]] = set()
+"""The names of all rules."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What was done, over all examples."""
+
+    examples: int = 0
+    steps: Counter[str] = field(default_factory=Counter)
+    """By rule."""
+    calls: int = 0
+    faults: Counter[str] = field(default_factory=Counter)
+    """By kind."""
+    answers: Counter[tuple[str, int]] = field(default_factory=Counter)
+    statuses: Counter[str] = field(default_factory=Counter)
+    """Of the records in the end."""
+
+
+def _step[**P](do: Callable[Concatenate["Payments", P], None]) -> Callable[Concatenate["Payments", P], None]:
+    """Counts a rule, checks what it left, and remembers whether it came to its end.
+
+    The checks are made here and not as Hypothesis' invariants, which would stand between all steps of a printed story.
+    """
+    RULES.add(do.__name__)
+
+    @wraps(do)
+    def step(machine: "Payments", /, *args: P.args, **named: P.kwargs) -> None:
+        machine.tally.steps[do.__name__] += 1
+        machine.unfinished = True
+        do(machine, *args, **named)
+        machine.check_always()
+        machine.unfinished = False
+
+    return step
+
+
+def _of[T](things: Sequence[T], place: int) -> T:
+    return things[place % len(things)]
+
+
+class Payments(RuleBasedStateMachine):
+    """A few applications, their orders and payments, and everybody around them."""
+
+    install: ClassVar[Callable[[World], World]]
+    tally: ClassVar[Tally] = Tally()
+    at_the_end: ClassVar[Callable[[], None]] = staticmethod(lambda: None)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = type(self).install(World())
+        self.unfinished = False
+        self.checkouts: list[dict[str, str]] = []
+        self.strikes: list[_Strike] = []
+        self.luck: random.Random | None = None
+        """While it is bad: draws which calls go wrong, and how."""
+        self.down: dict[str, tuple[int, Kind]] = {}
+        """Clients of which so many more calls fail."""
+        self.lost: dict[Webhook, int] = {}
+        """What Razorpay will never say (again) and we have not stored, and when that was."""
+        self.secret_number = 0
+        self.foreign = 0
+        self.nonsense = 0
+        self.world.outside.fate = self._fate
+
+    # --- the platform's clients ---
+
+    @rule(client=st.sampled_from(CLIENTS), application=st.sampled_from(APPLICATIONS), amount=st.sampled_from(AMOUNTS))
+    @_step
+    def create_order(self, client: int, application: int, amount: str) -> None:
+        answer = self._ask(lambda: self.world.create_order(client=client, application=application, amount=amount))
+        if answer is None:
+            return
+        if answer.status == 409:
+            expected = {"already_paid": Status.PAID, "payment_in_progress": Status.AUTHORIZED}[answer.body["code"]]
+            assert any(
+                record.status is expected
+                and record.order is not None
+                and (record.order.client_id, record.order.application_id) == (client, application)
+                for record in self.world.ledger.records.values()
+            )
+        else:
+            assert answer.ok, answer
+
+    @rule(application=st.sampled_from(APPLICATIONS), way=st.sampled_from(sorted(WAYS_TO_PAY)), told=st.booleans())
+    @_step
+    def buy(self, application: int, way: str, *, told: bool) -> None:
+        """What most customers do, and most of what Razorpay says of it."""
+        answer = self._ask(lambda: self.world.create_order(application=application))
+        if answer is None or not answer.ok:
+            return
+        self._pay(answer.body["order_id"], way)
+        for webhook in self.world.waiting[:3] if told else ():
+            self._deliver(webhook)
+
+    def _is_ordered(self) -> bool:
+        return bool(self.world.handed_out)
+
+    @precondition(_is_ordered)
+    @rule(order=_PLACE, way=st.sampled_from(sorted(WAYS_TO_PAY)))
+    @_step
+    def pay(self, order: int, way: str) -> None:
+        self._pay(_of(self._orders, order), way)
+
+    def _has_paid(self) -> bool:
+        return bool(self.checkouts)
+
+    @precondition(_has_paid)
+    @rule(checkout=_PLACE)
+    @_step
+    def verify(self, checkout: int) -> None:
+        presented = _of(self.checkouts, checkout)
+        owner, _, _ = self.world.handed_out[presented["razorpay_order_id"]]
+        answer = self._ask(lambda: self.world.verify(presented, client=owner))
+        if answer is not None:
+            refunded = self.world.record(presented["razorpay_order_id"]).status is Status.REFUNDED
+            assert (answer.status, answer.body.get("code")) == ((409, "payment_refunded") if refunded else (200, None))
+
+    @precondition(_has_paid)
+    @rule(
+        checkout=_PLACE,
+        other=_PLACE,
+        how=st.sampled_from(WRONG),
+    )
+    @_step
+    def verify_wrongly(self, checkout: int, other: int, how: str) -> None:
+        presented = dict(_of(self.checkouts, checkout))
+        client, _, _ = self.world.handed_out[presented["razorpay_order_id"]]
+        expected = {"somebody else's": 404, "unknown": 404}.get(how, 400)
+        match how:
+            case "somebody else's":
+                client = next(one for one in CLIENTS if one != client)
+            case "another order's":
+                order_id = _of(self._orders, other)
+                if order_id == presented["razorpay_order_id"]:
+                    return
+                presented["razorpay_order_id"] = order_id
+                expected = 400 if self.world.handed_out[order_id][0] == client else 404
+            case "signature":
+                first = presented["razorpay_signature"][0]
+                presented["razorpay_signature"] = ("0" if first != "0" else "1") + presented["razorpay_signature"][1:]
+            case _:
+                presented["razorpay_order_id"] = events.UNKNOWN_ORDER_ID
+        self._refused(lambda: self.world.verify(presented, client=client), expected, reads=True)
+
+    @precondition(_is_ordered)
+    @rule(order=_PLACE, reader=st.sampled_from([*CLIENTS, events.FREELANCER, 7]))
+    @_step
+    def read(self, order: int, reader: int) -> None:
+        order_id = _of(self._orders, order)
+        answer = self._ask(lambda: self.world.read(order_id, client=reader))
+        if answer is None:
+            return
+        record = self.world.record(order_id)
+        if reader in {self.world.handed_out[order_id][0], events.FREELANCER}:
+            assert (answer.body["status"], answer.body["confirmed"]) == (record.status, record.confirmed)
+        else:
+            assert answer.status == 404
+
+    def _may_be_nonsense(self) -> bool:
+        """What leaves nothing behind is not to fill the stories."""
+        return self.nonsense < _MOST_NONSENSE
+
+    @precondition(_may_be_nonsense)
+    @rule(what=st.sampled_from(sorted(_REQUESTS)))
+    @_step
+    def ask_for_nonsense(self, what: str) -> None:
+        self.nonsense += 1
+        route, changes, expected = _REQUESTS[what]
+        event = {**events.from_frontend(route, events.OFFER), **changes}
+        function = "create_order" if route == CREATE_ORDER else "verify"
+        self._refused(lambda: self.world.request(function, event, what="nonsense"), expected)
+
+    # --- Razorpay's webhooks, and who pretends to be Razorpay ---
+
+    def _has_waiting(self) -> bool:
+        return bool(self.world.waiting)
+
+    @precondition(_has_waiting)
+    @rule(webhook=_PLACE)
+    @_step
+    def deliver(self, webhook: int) -> None:
+        self._deliver(_of(self.world.waiting, webhook))
+
+    @precondition(_has_waiting)
+    @rule()
+    @_step
+    def deliver_all(self) -> None:
+        for webhook in self.world.waiting:
+            self._deliver(webhook)
+
+    def _has_acknowledged(self) -> bool:
+        return bool(self.world.acknowledged)
+
+    @precondition(_has_acknowledged)
+    @rule(webhook=_PLACE)
+    @_step
+    def redeliver(self, webhook: int) -> None:
+        """I8: what was acknowledged changes nothing when it comes again; what is still pending is published."""
+        again = _of(self.world.acknowledged, webhook)
+        records, recorded = dict(self.world.ledger.records), set(self.world.ledger.recorded)
+        answer = self._ask(lambda: self.world.deliver(again))
+        if answer is not None:
+            assert answer.status == (200 if self._is_signed(again) else 400)
+        assert self.world.ledger.recorded.keys() == recorded, "I8: an event came out of old news"
+        for order_id, record in self.world.ledger.records.items():
+            assert _facts(record) == _facts(records[order_id]), "I8: old news changed a record"
+
+    @precondition(_has_waiting)
+    @rule(webhook=_PLACE)
+    @_step
+    def drop(self, webhook: int) -> None:
+        dropped = _of(self.world.waiting, webhook)
+        self.world.drop(dropped)
+        self.lost[dropped] = self.world.now
+
+    def _was_told(self) -> bool:
+        return bool(self.world.razorpay.told)
+
+    @precondition(_was_told)
+    @rule(webhook=_PLACE, how=st.sampled_from(["body", "signature", "no signature", "not ASCII", "base64"]))
+    @_step
+    def forge(self, webhook: int, how: str) -> None:
+        genuine = _of(self.world.razorpay.told, webhook)
+        body, encoded, headers = genuine.body.decode(), False, {"X-Razorpay-Signature": genuine.signature}
+        match how:
+            case "body":
+                body = body.replace('"event"', '"event" ', 1)
+            case "signature":
+                headers["X-Razorpay-Signature"] = signatures.of_webhook(events.FORGED_WITH, genuine.body)
+            case "no signature":
+                del headers["X-Razorpay-Signature"]
+            case "not ASCII":
+                headers["X-Razorpay-Signature"] = "é" * 64
+            case _:
+                body, encoded = "not base64!", True
+        event = {**events.from_razorpay(b"{}"), "body": body, "headers": headers, "isBase64Encoded": encoded}
+        self._refused(lambda: self.world.request("webhook", event, what="forged"), 400)
+
+    @precondition(_may_be_nonsense)
+    @rule(what=st.sampled_from(sorted(_UNUSABLE)))
+    @_step
+    def deliver_unusable(self, what: str) -> None:
+        """Signed, and of no use: acknowledged, so that it does not come back, and nothing else."""
+        self.nonsense += 1
+        body = _UNUSABLE[what]
+        event = events.from_razorpay(b"{}")
+        headers = {"X-Razorpay-Signature": signatures.of_webhook(self.world.razorpay.webhook_secret, body)}
+        event |= {"body": base64.b64encode(body).decode(), "isBase64Encoded": True, "headers": headers}
+        before = len(self.world.outside.calls)
+        answer = self._ask(lambda: self.world.request("webhook", event, what="unusable"))
+        assert answer is None or answer.status == 200
+        self._check_only_secrets_were_read(before)
+
+    # --- what happens at Razorpay ---
+
+    def _has_captures(self) -> bool:
+        return bool(self._captured)
+
+    @precondition(_has_captures)
+    @rule(payment=_PLACE, minor=st.sampled_from([None, None, 1, 10_000]))
+    @_step
+    def refund(self, payment: int, minor: int | None) -> None:
+        """Also more than there is, which Razorpay refuses."""
+        self.world.refund(_of(self._captured, payment).id, minor)
+
+    def _has_payments(self) -> bool:
+        return bool(self.world.razorpay.account.payments)
+
+    @precondition(_has_payments)
+    @rule(payment=_PLACE, what=st.sampled_from(["late", "late, on a paid order", "captured", "given back"]))
+    @_step
+    def time_tells(self, payment: int, what: str) -> None:
+        """What becomes of a failed or an authorised payment by and by."""
+        account, one = self.world.razorpay.account, _of(self._payments, payment)
+        with suppress(ImpossibleError):
+            match what:
+                case "late":
+                    account.authorize_late(one)
+                case "late, on a paid order":
+                    account.authorize_late(one, force=True)
+                case "captured":
+                    account.capture_authorized(one)
+                case _:
+                    account.return_uncaptured(one)
+
+    def _has_pending_refunds(self) -> bool:
+        return any(refund.status == "pending" for refund in self.world.razorpay.account.refunds.values())
+
+    @precondition(_has_pending_refunds)
+    @rule(refund=_PLACE, fails=st.booleans())
+    @_step
+    def settle_refund(self, refund: int, *, fails: bool) -> None:
+        account = self.world.razorpay.account
+        pending = [one for one in account.refunds.values() if one.status == "pending"]
+        account.settle_refund(_of(pending, refund), "failed" if fails else "processed")
+
+    @initialize(pending=st.booleans())
+    def refunds_take_days(self, *, pending: bool) -> None:
+        self.world.razorpay.account.faults = Faults(refunds="pending" if pending else "processed")
+
+    def _has_few_foreign_orders(self) -> bool:
+        return self.foreign < _MOST_FOREIGN
+
+    @precondition(_has_few_foreign_orders)
+    @rule(fails=st.booleans())
+    @_step
+    def pay_a_foreign_order(self, *, fails: bool) -> None:
+        self.foreign += 1
+        self.world.pay(self.world.foreign_order(), **{"outcome": "failure"} if fails else {"capture": "now"})
+
+    # --- time, and the machines ---
+
+    @rule(seconds=st.sampled_from([60, 15 * 60, 3600, 6 * 3600, 13 * 3600, 86_400, 4 * 86_400]))
+    @_step
+    def wait(self, seconds: int) -> None:
+        self.world.now += seconds
+
+    @rule()
+    @_step
+    def reconcile(self) -> None:
+        played = len(self.world.outside.played)
+        with suppress(Died):
+            report = self.world.reconcile()
+            if len(self.world.outside.played) == played:
+                assert report is not None
+                assert report["failed"] == 0, report
+
+    def _is_warm(self) -> bool:
+        return len(self.world.instances) > 1
+
+    @precondition(_is_warm)
+    @rule()
+    @_step
+    def start_anew(self) -> None:
+        self.world.forget_instances()
+
+    def _may_rotate(self) -> bool:
+        """Razorpay signs again with the old secret for a day; by then nothing waits that is older than that one."""
+        current = self.world.razorpay.webhook_secret
+        still = all(one.signature == signatures.of_webhook(current, one.body) for one in self.world.waiting)
+        return still and self.secret_number < _MOST_ROTATIONS
+
+    @precondition(_may_rotate)
+    @rule()
+    @_step
+    def rotate_webhook_secret(self) -> None:
+        self.secret_number += 1
+        self.world.rotate_webhook_secret(f"webhook-secret-after-rotation-{self.secret_number}")
+
+    @rule(strikes=_STRIKES)
+    @_step
+    def let_calls_go_wrong(self, strikes: list[tuple[str, bool, int, int]]) -> None:
+        self.strikes += [_Strike(*strike) for strike in strikes]
+
+    @rule(luck=st.integers(0, 2**16))
+    @_step
+    def let_luck_be_bad(self, luck: int) -> None:
+        self.luck = random.Random(luck)  # noqa: S311 - to be drawn again, no secret
+
+    def _is_undisturbed(self) -> bool:
+        return not self._is_disturbed()
+
+    @precondition(_is_undisturbed)
+    @rule(
+        client=st.sampled_from(_CLIENTS),
+        calls=st.integers(1, 8),
+        kind=st.sampled_from([Kind.FAILS_BEFORE, Kind.HANGS, Kind.DIES_BEFORE]),
+    )
+    @_step
+    def let_a_service_be_down(self, client: str, calls: int, kind: Kind) -> None:
+        self.down[client] = (calls, kind)
+
+    def _is_disturbed(self) -> bool:
+        return bool(self.strikes or self.down or self.luck)
+
+    @precondition(_is_disturbed)
+    @rule()
+    @_step
+    def recover(self) -> None:
+        self.strikes.clear()
+        self.down.clear()
+        self.luck = None
+
+    # --- what is always true ---
+
+    def check_always(self) -> None:
+        """What is true after each step, whatever went wrong in it; most is checked at each write (`ledger`)."""
+        ledger = self.world.ledger
+        pending = {identity for record in ledger.records.values() for identity in record.pending}
+        lost = ledger.recorded.keys() - ledger.published.keys() - pending
+        assert not lost, f"I9: neither on the bus nor pending: {[ledger.types[identity] for identity in lost]}"
+        for record in ledger.records.values():
+            waits = is_open(record.status, confirmed=record.confirmed) and next_due(record.created_at, self.world.now)
+            found = record.attention_at is not None or not (waits or record.pending)
+            assert found, f"{record.order_id} is {record.status} and nothing says when to look at it"
+
+    def teardown(self) -> None:
+        """Everything comes to rest, and is compared with Razorpay's books."""
+        world, tally = self.world, self.tally
+        if not self.unfinished:
+            account = world.razorpay.account
+            for refund in list(account.refunds.values()):
+                if refund.status == "pending":
+                    account.settle_refund(refund, "processed")
+            world.come_to_rest()
+            self._note_what_was_given_up()
+            world.check(beyond=self._beyond())
+            self.check_always()
+            tally.statuses.update(str(record.status) for record in world.ledger.records.values())
+        world.outside.fate = good
+        tally.examples += 1
+        tally.calls += len(world.outside.calls)
+        tally.faults.update(kind.value for _, kind in world.outside.played)
+        tally.answers.update(world.answers)
+        type(self).at_the_end()
+
+    # --- how ---
+
+    @property
+    def _orders(self) -> list[str]:
+        """The order ids that were handed out, the last one first."""
+        return list(reversed(self.world.handed_out))
+
+    def _pay(self, order_id: str, way: str) -> None:
+        checkout = self.world.pay(order_id, **WAYS_TO_PAY[way])
+        if checkout is not None:
+            self.checkouts.insert(0, checkout)
+
+    def _fate(self, call: Call) -> Kind | None:
+        client = call.operation.partition(" ")[0]
+        struck = None
+        writes = Kind.FAILS_AFTER in call.kinds
+        for strike in [one for one in self.strikes if one.client == client and (writes or not one.writes)]:
+            strike.after -= 1
+            if strike.after < 0:
+                self.strikes.remove(strike)
+                struck = _of(sorted(call.kinds), strike.kind)
+        if client in self.down:
+            left, kind = self.down.pop(client)
+            if left > 1:
+                self.down[client] = (left - 1, kind)
+            return kind
+        if struck is None and self.luck is not None and self.luck.random() < (_BAD_FOR_WRITES if writes else _BAD):
+            struck = self.luck.choice(sorted(call.kinds))
+        return struck
+
+    def _ask(self, request: Callable[[], Answer]) -> Answer | None:
+        """The answer, if nothing went wrong on the way; then any documented one would do."""
+        played = len(self.world.outside.played)
+        try:
+            answer = request()
+        except Died:
+            return None
+        return answer if len(self.world.outside.played) == played else None
+
+    def _refused(self, request: Callable[[], Answer], status: int, *, reads: bool = False) -> None:
+        """I14: what is refused makes no call, but for its secrets; a checkout signature is held to the stored order."""
+        before, records = len(self.world.outside.calls), dict(self.world.ledger.records)
+        played = len(self.world.outside.played)
+        try:
+            answer = request()
+        except Died:
+            answer = None
+        if answer is not None:
+            assert not answer.ok, f"{answer} for what should have been refused"
+            assert answer.status == status or len(self.world.outside.played) > played, answer
+        self._check_only_secrets_were_read(before, reads=reads)
+        assert self.world.ledger.records == records
+
+    def _check_only_secrets_were_read(self, before: int, *, reads: bool = False) -> None:
+        allowed = {_SECRETS, "dynamodb GetItem"} if reads else {_SECRETS}
+        made = {call.operation for call in self.world.outside.calls[before:]}
+        assert made <= allowed, f"I14: {made - allowed}"
+
+    def _deliver(self, webhook: Webhook) -> None:
+        answer = self._ask(lambda: self.world.deliver(webhook))
+        assert answer is None or answer.status == 200, answer
+        self._note_what_was_given_up()
+
+    def _note_what_was_given_up(self) -> None:
+        for webhook in self.world.given_up:
+            self.lost.setdefault(webhook, self.world.now)
+
+    def _beyond(self) -> set[str]:
+        """The orders of which we cannot know what Razorpay's books say, and that is as designed.
+
+        What no webhook tells is found out by reconcile as long as it looks at the order: until it is confirmed, which a
+        second capture comes after, and until its last look.
+        """
+        account = self.world.razorpay.account
+        return {
+            webhook.order_id
+            for webhook, at in self.lost.items()
+            if at - account.order(webhook.order_id).created_at >= _LAST_LOOK_S
+            or sum(payment.captured for payment in account.payments_of(account.order(webhook.order_id))) > 1
+        }
+
+    def _is_signed(self, webhook: Webhook) -> bool:
+        return webhook.signature in {
+            signatures.of_webhook(secret, webhook.body) for secret in self.world.secrets["secret-webhook"].values()
+        }
+
+    @property
+    def _payments(self) -> list[Payment]:
+        """Every payment, the last one first."""
+        return list(reversed(self.world.razorpay.account.payments.values()))
+
+    @property
+    def _captured(self) -> list[Payment]:
+        return [payment for payment in self._payments if payment.captured]
+
+
+def _facts(record: Record) -> tuple[Any, ...]:
+    """All that old news must leave as it was."""
+    return (record.version, record.status, record.attempts, record.refunds, record.reviews, record.updated_at)
+
+
+# --- the campaign ---------------------------------------------------------------------------------------------------
+
+
+def run(budget: Budget, progress: Progress, *, shrink: bool = True) -> Report:
+    """Plays that many examples.
+
+    Args:
+        budget: how many, and the seed of what they are.
+        progress: is told after each.
+        shrink: whether to look for the shortest story that breaks something.
+
+    Raises:
+        AssertionError: something broke; the message tells the story, and how to see it again.
+    """
+    examples = max(round(budget.share * ALL), 1)
+    tally = play(examples, budget.seed, lambda done: progress(min(done, examples), examples), shrink=shrink)
+    never = RULES - tally.steps.keys()
+    assert budget.share < 1 or not never, f"rules that were never run: {', '.join(sorted(never))}"
+    return _report(tally)
+
+
+def play(examples: int, number: int, told: Callable[[int], None], *, shrink: bool = True) -> Tally:
+    """Plays examples of a seed, and counts what was done in them."""
+    tally = Tally()
+    phases = [Phase.generate, *([Phase.shrink] if shrink else [])]
+    with installed() as install, _nothing_but_the_seed():
+
+        class Machine(Payments):
+            pass
+
+        Machine.install, Machine.tally = staticmethod(install), tally
+        Machine.at_the_end = staticmethod(lambda: told(tally.examples))
+        Machine.__name__ = Machine.__qualname__ = Payments.__name__
+        try:
+            run_state_machine_as_test(
+                seed(number)(Machine),
+                settings=settings(
+                    max_examples=examples,
+                    stateful_step_count=STEPS,
+                    deadline=None,
+                    database=None,
+                    print_blob=True,
+                    phases=phases,
+                    verbosity=Verbosity.normal,
+                    suppress_health_check=list(HealthCheck),
+                ),
+            )
+        except Exception as error:
+            story = "\n".join(getattr(error, "__notes__", []))
+            again = f"python -m tests.faults.machine {number} {examples}"
+            raise AssertionError(f"{type(error).__name__}: {error}\n{story}\nto see it again: {again}") from error
+    return tally
+
+
+@contextmanager
+def _nothing_but_the_seed() -> Iterator[None]:
+    """Hypothesis also draws from the constants of whichever modules are loaded; here the seed alone decides."""
+    with (
+        patch.object(providers, "_get_local_constants", Constants),
+        patch.object(providers, "CONSTANTS_CACHE", {}),
+    ):
+        yield
+
+
+def _report(tally: Tally) -> Report:
+    return Report(
+        title="The state machine",
+        what=(
+            f"Stories of up to {STEPS} steps, drawn by Hypothesis, on the real handlers and adapters: two clients, two "
+            "applications, three amounts; payments of every kind and outcome, late, twice, of a wrong sum; refunds in "
+            "part, in full, pending and failed; webhooks in any order, again, never, forged and unusable; foreign "
+            "orders; requests without a right or sense; days passing; secrets rotated; instances dying, calls failing, "
+            "hanging, repeated, services down. Every write, event and answer was checked as it happened, and in the "
+            "end everything was compared with Razorpay's books."
+        ),
+        figures={
+            "examples": tally.examples,
+            "steps": tally.steps.total(),
+            "calls": tally.calls,
+            "calls that went wrong": tally.faults.total(),
+            "records in the end": ", ".join(f"{tally.statuses[status]} {status}" for status in sorted(tally.statuses)),
+            "rules that were never run": ", ".join(sorted(RULES - tally.steps.keys())) or "none",
+        },
+        tables=(
+            _table("step", tally.steps),
+            _table("what became of a call", tally.faults),
+            _table("answer", Counter({f"{function} {status}": n for (function, status), n in tally.answers.items()})),
+        ),
+    )
+
+
+def _table(what: str, counts: Counter[str]) -> str:
+    lines = [f"| {what} | times |", "|---|---:|", *(f"| {name} | {counts[name]:,} |" for name in sorted(counts))]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    _tally = play(int(sys.argv[2]), int(sys.argv[1]), lambda _: None)
+    sys.stderr.write(f"{_report(_tally).figures}\n")

@@ -1,0 +1,103 @@
+"""A few dozen stories of the state machine; and that a mistake in the service is found, with a story that shows it."""
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from payments.adapters.bus import Bus
+from payments.core import attention, handoff, signature
+from payments.core.handoff import Message
+from payments.core.model import Captured, Fact, Record
+from payments.core.transitions import Decision, decide
+from tests.faults.campaigns import Budget
+from tests.faults.machine import ALL, RULES, Tally, play, run
+
+
+def test_a_few_stories_keep_the_invariants() -> None:
+    seed = random.SystemRandom().randrange(2**32)
+    print(f"seed {seed}")  # noqa: T201 - shown when it fails
+    told: list[tuple[int, int]] = []
+    report = run(Budget(share=60 / ALL, seed=seed), lambda done, of: told.append((done, of)))
+    assert told[-1] == (60, 60)
+    assert int(report.figures["examples"]) >= 60
+    assert int(report.figures["steps"]) > 1_000
+    assert int(report.figures["calls that went wrong"]) > 0
+    assert len(report.tables) == 3
+
+
+def test_the_same_seed_plays_the_same_stories() -> None:
+    tallies = [stories(5, seed) for seed in (5, 5, 6)]
+    assert tallies[0] == tallies[1]
+    assert tallies[0] != tallies[2]
+
+
+def test_a_whole_campaign_demands_that_every_rule_was_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.faults.machine.ALL", 1)
+    monkeypatch.setattr("tests.faults.machine.RULES", RULES | {"a_rule_that_cannot_be_run"})
+    with pytest.raises(AssertionError, match=r"rules that were never run: .*a_rule_that_cannot_be_run"):
+        run(Budget(share=1, seed=0), lambda _done, _of: None)
+
+
+# --- a check that cannot fail is none -------------------------------------------------------------------------------
+
+
+def stories(examples: int, seed: int) -> Tally:
+    return play(examples, seed, lambda _: None, shrink=False)
+
+
+def test_a_forged_signature_that_is_accepted_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signature, "_equal", lambda *_: True)
+    with pytest.raises(AssertionError, match=r"I14|should have been refused") as caught:
+        stories(100, 1)
+    # The message tells the story, and how to see it again.
+    assert "state = Payments()" in str(caught.value)
+    assert str(caught.value).endswith("to see it again: python -m tests.faults.machine 1 100")
+
+
+def test_events_that_nobody_will_look_for_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attention, "after_change", lambda **_: None)
+    with pytest.raises(AssertionError, match="nothing says when to look"):
+        stories(100, 1)
+
+
+def test_a_version_that_grows_without_news_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def grow(record: Record, facts: Sequence[Fact], now: int) -> Decision:
+        decision = decide(record, facts, now)
+        return (
+            decision if decision.changed else Decision(record=replace(record, version=record.version + 1), changed=True)
+        )
+
+    monkeypatch.setattr(handoff, "decide", grow)
+    with pytest.raises(AssertionError, match="I2: version and content did not move together"):
+        stories(100, 1)
+
+
+def test_a_wrong_sum_that_passes_for_the_right_one_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def believe(record: Record, facts: Sequence[Fact], now: int) -> Decision:
+        order = record.order
+        believed: list[Any] = [
+            replace(fact, amount_minor=order.amount_minor, currency=order.currency)
+            if isinstance(fact, Captured) and order is not None
+            else fact
+            for fact in facts
+        ]
+        return decide(record, believed, now)
+
+    monkeypatch.setattr(handoff, "decide", believe)
+    with pytest.raises(AssertionError):
+        stories(150, 1)
+
+
+def test_a_refused_event_that_passes_for_published_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    publish = Bus.publish
+
+    def believe(bus: Bus, messages: Mapping[str, Message]) -> frozenset[str]:
+        publish(bus, messages)
+        return frozenset(messages)
+
+    monkeypatch.setattr(Bus, "publish", believe)
+    with pytest.raises(AssertionError, match="I9: neither on the bus nor pending"):
+        stories(60, 3)
