@@ -99,6 +99,11 @@ test: install check validate build ## Everything CI runs: checks, templates, bui
 faults: install build ## Every campaign under faults, whole (about an hour and a half): docs/evidence/faults.md
 	PYTHONPATH=shared $(PY) -m tests.faults $(CAMPAIGN)
 
+# Not part of `test`: it takes the better part of an hour.
+.PHONY: mutation
+mutation: .venvs/mutation/.ready ## Make small mistakes in the core, and see whether the tests notice
+	@.venvs/mutation/bin/python -m tests.mutation.run
+
 .PHONY: clean
 clean: ## Remove every environment, build and run state
 	rm -rf .venv .venvs .aws-sam .run .build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
