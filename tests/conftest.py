@@ -2,8 +2,13 @@
 
 import os
 import random
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from sandbox.cloud.service import LocalService
 
 SEED = int(os.environ.get("FAULTS_SEED") or random.SystemRandom().randrange(10**6))
 
@@ -16,3 +21,16 @@ def pytest_report_header() -> str:
 def seed() -> int:
     """What this run's campaigns under faults draw from."""
     return SEED
+
+
+@pytest.fixture(scope="session")
+def local_service(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[LocalService]":
+    """The whole service, once for all tests: built, deployed, and talking to the stand-in for Razorpay.
+
+    On free ports and with a run dir of its own, beside whatever `make run` runs.
+    """
+    # Not above: most tests need nothing of what it imports.
+    from sandbox.cloud.service import LocalService  # noqa: PLC0415
+
+    with LocalService.start(tmp_path_factory.mktemp("service")) as service:
+        yield service
