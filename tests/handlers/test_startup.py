@@ -9,7 +9,7 @@ import pytest
 from payments.core.signature import webhook_signature
 from payments.wiring import aws
 from sandbox import development, events
-from tests.handlers.cloud import REGION
+from tests.handlers.cloud import REGION, Fault, denies, fails, is_unreachable, throttles, times_out
 from tests.handlers.conftest import start_afresh
 from tests.handlers.service import ENVIRONMENT, SECRETS, Service
 
@@ -124,6 +124,27 @@ def test_an_unfilled_secret_is_a_500_without_its_arn(service: Service, monkeypat
     answer = service.replay("webhook-payment-captured")
     assert (answer.status, answer.code) == (500, "internal_error")
     assert "arn:" not in answer.text + service.output()
+
+
+@pytest.mark.parametrize("fault", [times_out, is_unreachable, fails, throttles])
+def test_a_secret_that_cannot_be_read_right_now_is_a_503_that_may_be_tried_again(
+    service: Service,
+    secrets: Any,  # noqa: ARG001 - they must be there
+    fault: Fault,
+) -> None:
+    start_afresh()
+    service.cloud.fail_always("GetSecretValue", fault)
+    answer = service.replay("webhook-payment-captured")
+    assert (answer.status, answer.code) == (503, "temporarily_unavailable")
+    assert answer.headers["Retry-After"]
+    service.cloud.heal()
+    assert service.replay("webhook-payment-captured").status == 200
+
+
+def test_a_secret_that_may_not_be_read_is_a_500(service: Service, secrets: Any) -> None:  # noqa: ARG001 - as above
+    start_afresh()
+    service.cloud.fail_always("GetSecretValue", denies)
+    assert service.replay("webhook-payment-captured").code == "internal_error"
 
 
 def test_nothing_is_made_or_read_on_import(service: Service) -> None:

@@ -18,6 +18,7 @@ PaymentServiceError
 ├── TemporaryError              time must pass; the same request may succeed later
 │   ├── TableUnavailable
 │   ├── BusUnavailable
+│   ├── SecretsUnavailable          the settings cannot be read right now
 │   ├── EventsUndelivered           some events are stored but not yet on the bus
 │   ├── ContentionError             the record kept changing under us
 │   └── GatewayUnavailable          unreachable, failing, or an answer we cannot use
@@ -121,6 +122,10 @@ class TableUnavailable(TemporaryError):
 
 class BusUnavailable(TemporaryError):
     """EventBridge did not answer in time, or answered that it cannot now."""
+
+
+class SecretsUnavailable(TemporaryError):
+    """Secrets Manager did not answer in time, or answered that it cannot now."""
 
 
 class EventsUndelivered(TemporaryError):

@@ -10,10 +10,13 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as Unreachable
 
 from payments.adapters.bus import Bus
 from payments.adapters.config import read_values
 from payments.adapters.table import PaymentsTable
+from payments.core.errors import SecretsUnavailable
 
 # All three services answer within tens of milliseconds; botocore's defaults are a minute each. With these, a second try
 # and up to a second between the two (botocore's pause, longest in the versions of Lambda's own runtime), a webhook is
@@ -21,6 +24,8 @@ from payments.adapters.table import PaymentsTable
 _TABLE_TIMEOUTS = {"connect_timeout": 0.5, "read_timeout": 1.0}
 _BUS_TIMEOUTS = {"connect_timeout": 0.5, "read_timeout": 1.0}
 _SECRETS_TIMEOUTS = {"connect_timeout": 0.5, "read_timeout": 1.0}
+
+_SERVER_ERROR = 500
 
 # A rotated secret is taken up within a minute; the webhook's previous one stays valid far longer than that.
 _SECRET_MAX_AGE_S = 60
@@ -52,7 +57,25 @@ def setting_values() -> dict[str, str]:
 
 
 def _read_secret(secret_id: str) -> str:
-    return str(_secrets_provider().get(secret_id, max_age=_SECRET_MAX_AGE_S))
+    from aws_lambda_powertools.utilities.parameters import GetParameterError  # noqa: PLC0415 - as _secrets_provider
+
+    try:
+        return str(_secrets_provider().get(secret_id, max_age=_SECRET_MAX_AGE_S))
+    except GetParameterError as error:
+        # Powertools keeps the reason only as what it was handling. A cold start that met a slow answer may simply be
+        # tried again; no permission, or no such secret, is for a person.
+        if _passes(error.__context__):
+            raise SecretsUnavailable(type(error.__context__).__name__) from error
+        raise
+
+
+def _passes(error: BaseException | None) -> bool:
+    """Whether waiting cures it."""
+    if isinstance(error, ClientError):
+        code = error.response.get("Error", {}).get("Code", "")
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        return status >= _SERVER_ERROR or code == "ThrottlingException"
+    return isinstance(error, HTTPClientError | Unreachable)  # two families in botocore, for reading and connecting
 
 
 @cache
