@@ -7,6 +7,7 @@ survivor, or a rate below the threshold fails the run. The figures go into docs/
 
 import argparse
 import os
+import signal
 import sys
 import time
 from collections import Counter
@@ -35,6 +36,8 @@ def main() -> int:
     if not paths:
         parser.error(f"There is no such module among {', '.join(Path(path).stem for path in MODULES)}.")
     os.chdir(PROJECT)
+    # So that whatever was started is ended with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     runner.preload()
     print("Running the tests once without a mutant, to see what each executes.", flush=True)
     try:

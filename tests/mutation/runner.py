@@ -59,9 +59,9 @@ _LIBRARIES = (
 # The tests of one mutant may take the processor several times as long as they did without it, and what goes wrong may
 # take a moment to show; beyond that it is a loop. A mutant that waits for ever takes no processor time, and on a busy
 # machine everything waits: so the limit by the clock is many times that.
-_TIMES_LONGER = 5
-_GRACE_S = 10
-_TIMES_WAITING = 30
+_TIMES_LONGER = 3
+_GRACE_S = 4
+_TIMES_WAITING = 60
 _MEMORY_BYTES = 6 * 2**30
 
 _fork = multiprocessing.get_context("fork")
@@ -393,6 +393,9 @@ def _run_loaded(mutants: Sequence[Mutant], order: _Order) -> Iterator[Result]:
     answers, sender = _fork.Pipe(duplex=False)
 
     def work() -> None:
+        # Held open here, it would keep this process from noticing that nobody listens any more.
+        answers.close()
+
         def loop(session: pytest.Session) -> None:
             gc.collect()
             gc.freeze()
