@@ -80,11 +80,18 @@ class Coverage:
     importers: dict[str, set[str]] = field(default_factory=dict)
     """By path: the mutated modules that import it, directly or not, and itself."""
 
+    def is_called(self, mutant: Mutant) -> bool:
+        """Whether it is in a function that some test calls, and not only the import of its module."""
+        return mutant.in_body and any(
+            (mutant.path, line) in self.tests for line in self.lines[mutant.path][mutant.where]
+        )
+
     def of(self, mutant: Mutant) -> set[str]:
         """The tests that a mutant may fail."""
-        if not mutant.in_body:
+        if not self.is_called(mutant):
             paths = self.importers[mutant.path]
-            return {test for (path, _), tests in self.tests.items() if path in paths for test in tests}
+            users = {test for (path, _), tests in self.tests.items() if path in paths for test in tests}
+            return users or set(self.seconds)  # of a module without functions, any test may be a user
         executed = [line for line in mutant.lines if (mutant.path, line) in self.tests]
         # Some statements leave no line of their own in the byte code; then whatever calls the function may tell.
         lines = executed or self.lines[mutant.path][mutant.where]
@@ -116,22 +123,22 @@ def measure(project: Path, paths: Sequence[str]) -> Coverage:
         TestsBrokenError: some test fails, so nothing could be learnt from mutants.
     """
     with _Job(lambda: _measure(project, paths)) as job:
-        coverage: Coverage | None = job.wait()
-    if coverage is None:
-        raise TestsBrokenError("The tests do not pass as they are; run them with pytest first.")
-    return coverage
+        measured: Coverage | str | None = job.wait()
+    if not isinstance(measured, Coverage):
+        raise TestsBrokenError(f"Without any mutant, {measured or 'the collection of the tests'} fails; see pytest.")
+    return measured
 
 
 def run(mutants: Sequence[Mutant], coverage: Coverage) -> Iterator[Result]:
-    """Tests the mutants, those inside of functions first."""
+    """Tests the mutants, those inside of functions that are called first."""
     order = _Order(coverage)
     for mutant in mutants:
         if not coverage.of(mutant):
             yield Result(mutant, "no test")
     tested = [mutant for mutant in mutants if coverage.of(mutant)]
-    yield from _run_loaded([mutant for mutant in tested if mutant.in_body], order)
+    yield from _run_loaded([mutant for mutant in tested if coverage.is_called(mutant)], order)
     for mutant in tested:
-        if not mutant.in_body:
+        if not coverage.is_called(mutant):
             tests = order.of(mutant)
             with _Job(_importing(mutant, tests, coverage.seconds.keys()), order.limit_s(tests)) as job:
                 result = _judge(mutant, job.wait())
@@ -315,7 +322,8 @@ def _first_failure(session: pytest.Session, tests: Iterable[str]) -> str | Liter
 # --- without a mutant -----------------------------------------------------------------------------------------------
 
 
-def _measure(project: Path, paths: Sequence[str]) -> Coverage | None:
+def _measure(project: Path, paths: Sequence[str]) -> Coverage | str | None:
+    """The coverage, or the test that failed; None if there are no tests."""
     monitoring, tool = sys.monitoring, sys.monitoring.COVERAGE_ID
     names = {str(project / path): path for path in paths}
     coverage = Coverage()
@@ -330,7 +338,7 @@ def _measure(project: Path, paths: Sequence[str]) -> Coverage | None:
     monitoring.use_tool_id(tool, "mutation")
     monitoring.register_callback(tool, monitoring.events.LINE, on_line)
 
-    def loop(session: pytest.Session) -> bool:
+    def loop(session: pytest.Session) -> str | Literal[True]:
         for path in paths:
             module = importlib.import_module(_module(path))
             coverage.lines[path] = {
@@ -344,16 +352,17 @@ def _measure(project: Path, paths: Sequence[str]) -> Coverage | None:
             current.clear()
             monitoring.restart_events()
             started = time.process_time()
-            if _first_failure(session, [item.nodeid]) is not True:
-                return False
+            if (failed := _first_failure(session, [item.nodeid])) is not True:
+                return failed
             coverage.seconds[item.nodeid] = time.process_time() - started
             for place in current:
                 coverage.tests[place].add(item.nodeid)
         monitoring.set_events(tool, monitoring.events.NO_EVENTS)
         return True
 
-    if _pytest(loop) is not True:
-        return None
+    failed: str | Literal[True] | None = _pytest(loop)
+    if failed is not True:
+        return failed
     coverage.tests = dict(coverage.tests)
     return coverage if coverage.seconds else None
 
