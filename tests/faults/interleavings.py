@@ -730,7 +730,7 @@ class Explorer:
                 self._compare(run)
         except Exception as error:
             steps = " ".join(f'"{step}"' if step.fault else str(step) for step in run.steps)
-            again = f'python -m tests.faults.interleavings "{self.found.name}" {steps}'
+            again = f'PYTHONPATH=shared python -m tests.faults.interleavings "{self.found.name}" {steps}'
             raise AssertionError(
                 f"{self.found.name}: {type(error).__name__}: {error}\nto see it again: {again}"
             ) from error

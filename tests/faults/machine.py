@@ -696,7 +696,7 @@ def play(examples: int, number: int, told: Callable[[int], None], *, shrink: boo
             )
         except Exception as error:
             story = "\n".join(getattr(error, "__notes__", []))
-            again = f"python -m tests.faults.machine {number} {examples}"
+            again = f"PYTHONPATH=shared python -m tests.faults.machine {number} {examples}"
             raise AssertionError(f"{type(error).__name__}: {error}\n{story}\nto see it again: {again}") from error
     return tally
 

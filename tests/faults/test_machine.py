@@ -54,7 +54,7 @@ def test_a_forged_signature_that_is_accepted_is_found(monkeypatch: pytest.Monkey
         stories(100, 1)
     # The message tells the story, and how to see it again.
     assert "state = Payments()" in str(caught.value)
-    assert str(caught.value).endswith("to see it again: python -m tests.faults.machine 1 100")
+    assert str(caught.value).endswith("to see it again: PYTHONPATH=shared python -m tests.faults.machine 1 100")
 
 
 def test_events_that_nobody_will_look_for_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
