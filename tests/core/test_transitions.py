@@ -304,6 +304,11 @@ def test_more_paid_back_than_captured_of_a_wrong_sum_is_reviewed_too() -> None:
     assert story.status() is Status.CREATED
 
 
+def test_anything_paid_back_of_a_capture_of_nothing_is_too_much() -> None:
+    story = tell([(captured(A, 0), refunded(A, REFUND_1, 1))])
+    assert [review.reason for review in story.record.reviews] == ["amount_mismatch", "over_refunded"]
+
+
 def test_a_refund_known_before_its_capture_counts_from_the_capture_on() -> None:
     story = tell([(refunded(A, REFUND_1),)])
     assert story.status() is Status.FAILED
