@@ -3,12 +3,13 @@
 import socket
 import time
 from collections.abc import Iterator
+from runpy import run_path
 
 import pytest
 
 from payments.adapters import gateway
-from payments.wiring import aws
-from tests.handlers.service import Service
+from payments.wiring import aws, reconcile
+from tests.handlers.service import ROOT, Service
 from tests.handlers.template import resources
 
 
@@ -60,6 +61,14 @@ def test_a_webhook_that_must_first_read_its_secret_still_answers_before_lambda_e
     tries, pause_s = 2, 1.0
     hanging = tries * aws._SECRETS_TIMEOUTS["read_timeout"] + (tries - 1) * pause_s  # noqa: SLF001 - nothing else shows it
     assert hanging + 0.5 < resources()["WebhookFunction"]["Properties"]["Timeout"]
+
+
+def test_reconcile_keeps_enough_time_for_a_record_whose_calls_hang() -> None:
+    tries, pause_s = 2, 1.0
+    table = tries * reconcile.TABLE_READ_TIMEOUT_S + (tries - 1) * pause_s
+    razorpay = gateway.CONNECT_TIMEOUT_S + gateway.READ_TIMEOUT_S
+    kept_ms = run_path(str(ROOT / "functions/reconcile/app.py"))["_TIME_FOR_ONE_MS"]
+    assert table + razorpay < kept_ms / 1000
 
 
 def test_each_function_ends_before_whoever_waits_for_it() -> None:

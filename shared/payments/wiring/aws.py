@@ -36,14 +36,16 @@ def now() -> int:
     return int(time.time())
 
 
-def table(name: str, *, attempts: int) -> PaymentsTable:
+def table(name: str, *, attempts: int, read_timeout_s: float = _TABLE_TIMEOUTS["read_timeout"]) -> PaymentsTable:
     """The payments table.
 
     Args:
         name: of the table.
         attempts: how often the client itself tries a call; each may cost its whole timeout.
+        read_timeout_s: how long one try waits for the answer.
     """
-    return PaymentsTable(_client("dynamodb", attempts=attempts, **_TABLE_TIMEOUTS), name)
+    timeouts = _TABLE_TIMEOUTS | {"read_timeout": read_timeout_s}
+    return PaymentsTable(_client("dynamodb", attempts=attempts, **timeouts), name)
 
 
 def bus(name: str) -> Bus:

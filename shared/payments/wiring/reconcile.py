@@ -9,6 +9,9 @@ from payments.adapters.table import PaymentsTable
 from payments.wiring import aws
 from payments.wiring.gateway import gateway
 
+# Nobody waits for reconcile, and a query that fails ends the run: it has more patience than those who must answer.
+TABLE_READ_TIMEOUT_S = 3.0
+
 
 @dataclass(frozen=True, slots=True)
 class Dependencies:
@@ -28,7 +31,7 @@ def dependencies() -> Dependencies:
     """
     settings = reconcile_settings(aws.setting_values())
     return Dependencies(
-        table=aws.table(settings.table, attempts=2),
+        table=aws.table(settings.table, attempts=2, read_timeout_s=TABLE_READ_TIMEOUT_S),
         gateway=gateway(
             key_id=settings.key_id, key_secret=settings.key_secret, api_url=settings.api_url, stage=settings.stage
         ),
