@@ -69,6 +69,8 @@ class Ledger:
         """F, by order id."""
         self.records: dict[str, Record] = {}
         """R, by order id."""
+        self._numbers: dict[int, str] = {}
+        """Whose each of our payment ids is, by order id."""
 
     # --- as it happens ---
 
@@ -86,6 +88,9 @@ class Ledger:
         if new.order_id in self.records:
             self._check_step(self.records[new.order_id], new)
         check_confirmation(new)
+        if new.order is not None:
+            holder = self._numbers.setdefault(new.order.payment_id, new.order_id)
+            assert holder == new.order_id, f"two orders have the payment id {new.order.payment_id}"
         # Whoever dies now must leave it where reconcile finds it.
         assert new.attention_at is not None or not new.pending, "events are pending and nothing says when to look"
         self.records[new.order_id] = new

@@ -349,7 +349,7 @@ class Payments(RuleBasedStateMachine):
         return bool(self.world.razorpay.told)
 
     @precondition(_was_told)
-    @rule(webhook=_PLACE, how=st.sampled_from(["body", "signature", "no signature", "not ASCII", "base64"]))
+    @rule(webhook=_PLACE, how=st.sampled_from(["body", "no JSON", "signature", "no signature", "not ASCII", "base64"]))
     @_step
     def forge(self, webhook: int, how: str) -> None:
         genuine = _of(self.world.razorpay.told, webhook)
@@ -357,6 +357,8 @@ class Payments(RuleBasedStateMachine):
         match how:
             case "body":
                 body = body.replace('"event"', '"event" ', 1)
+            case "no JSON":
+                body = "payment.captured"
             case "signature":
                 headers["X-Razorpay-Signature"] = signatures.of_webhook(events.FORGED_WITH, genuine.body)
             case "no signature":
