@@ -154,6 +154,13 @@ def test_an_order_of_ours_is_rebuilt_from_its_notes() -> None:
     assert (order.currency, order.receipt) == ("INR", "local-7")
 
 
+def test_the_very_first_of_everything_is_rebuilt_too() -> None:
+    notes = NOTES | dict.fromkeys(("payment_id", "job_id", "application_id", "client_id", "freelancer_id"), "1")
+    order = rebuild(read_order(listed_order(notes=notes), ORDER), "local")
+    assert order is not None
+    assert (order.payment_id, order.job_id, order.application_id, order.client_id, order.freelancer_id) == (1,) * 5
+
+
 def test_an_order_made_without_a_receipt_has_an_empty_one() -> None:
     order = rebuild(read_order(listed_order(receipt=None), ORDER), "local")
     assert order is not None

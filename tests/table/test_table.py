@@ -268,6 +268,30 @@ def test_what_only_a_person_can_cure_is_not_called_temporary(call: str, error: E
         CALLS[call](table)
 
 
+@pytest.mark.parametrize("call", CALLS)
+def test_an_error_answer_that_says_nothing_is_passed_on_as_it_is(call: str) -> None:
+    silent = ClientError({}, call)
+    table = PaymentsTable(Failing(silent), "payments")  # type: ignore[arg-type]  # as above
+    with pytest.raises(ClientError) as raised:
+        CALLS[call](table)
+    assert raised.value is silent
+
+
+def test_why_the_table_is_unavailable_is_said_in_its_own_words() -> None:
+    for error, why in (
+        (refusal("ThrottlingException", 400), "ThrottlingException"),
+        (ReadTimeoutError(endpoint_url="https://dynamodb"), "ReadTimeoutError"),
+    ):
+        table = PaymentsTable(Failing(error), "payments")  # type: ignore[arg-type]  # as above
+        with pytest.raises(TableUnavailable, match=rf"\A{why}\Z"):
+            table.read(ORDER_ID)
+
+
+def test_a_record_with_no_due_time_is_in_no_shard_of_the_index() -> None:
+    item = to_item(replace(opened(), attention_at=None))
+    assert not {"attention_at", "attention_shard"} & item.keys()
+
+
 @pytest.mark.parametrize("call", ["insert", "save", "clear", "point"])
 def test_a_failed_condition_is_a_conflict(call: str) -> None:
     table = PaymentsTable(Failing(refusal("ConditionalCheckFailedException", 400)), "payments")  # type: ignore[arg-type]  # as above
