@@ -1,26 +1,41 @@
-"""A sample of the seeded mistakes; and that a mistake nobody finds would be told."""
+"""A sample of the seeded mistakes; and that neither a mistake nobody finds nor a copy that does not run would pass."""
 
 import pytest
 
 from tests.faults import mistakes
 from tests.faults.campaigns import Budget
-from tests.faults.mistakes import MISTAKES, PROJECT, Mistake
+from tests.faults.mistakes import MISTAKES, PROJECT, Mistake, check, copy, find, made
 
-NO_MISTAKE = Mistake(
-    "nothing",
-    "A comment more is no mistake.",
-    "shared/payments/core/instants.py",
-    '    """Epoch seconds for',
-    '    # A comment.\n    """Epoch seconds for',
-    "tests/core/test_events.py",
-)
+SAMPLE = 3
+
+
+def harmless(found_by: str) -> Mistake:
+    return Mistake(
+        "nothing",
+        "A comment more is no mistake.",
+        "shared/payments/core/instants.py",
+        '    """Epoch seconds for',
+        '    # A comment.\n    """Epoch seconds for',
+        found_by,
+    )
+
+
+def fatal(found_by: str) -> Mistake:
+    return Mistake(
+        "everything",
+        "It cannot even be imported.",
+        "shared/payments/core/instants.py",
+        "from datetime import UTC, datetime\n",
+        "raise RuntimeError\n",
+        found_by,
+    )
 
 
 def test_a_sample_of_the_mistakes_is_found(seed: int) -> None:
     told: list[tuple[int, int]] = []
-    report = mistakes.run(Budget(share=1 / len(MISTAKES), seed=seed), lambda done, of: told.append((done, of)))
-    assert report.figures["found"] == report.figures["mistakes"] == 1
-    assert told[-1] == (2, 2)
+    report = mistakes.run(Budget(share=SAMPLE / len(MISTAKES), seed=seed), lambda done, of: told.append((done, of)))
+    assert report.figures["found"] == report.figures["mistakes"] == SAMPLE
+    assert told[-1][0] == told[-1][1] > SAMPLE
 
 
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.name)
@@ -30,7 +45,23 @@ def test_every_mistake_fits_the_source(mistake: Mistake) -> None:
     compile(source.replace(mistake.was, mistake.now), mistake.path, "exec")
 
 
+def test_no_two_mistakes_are_the_same() -> None:
+    assert len({mistake.name for mistake in MISTAKES}) == len(MISTAKES)
+    assert len({(mistake.path, mistake.was, mistake.now) for mistake in MISTAKES}) == len(MISTAKES)
+
+
 def test_a_mistake_that_nobody_finds_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mistakes, "MISTAKES", (NO_MISTAKE,))
+    monkeypatch.setattr(mistakes, "MISTAKES", (harmless("tests/core/test_events.py"),))
     with pytest.raises(AssertionError, match="did not find the mistake “nothing”"):
         mistakes.run(Budget(share=1, seed=1), lambda _done, _of: None)
+
+
+@pytest.mark.parametrize("checker", ["tests/core/test_events.py", "reachability"])
+def test_a_copy_that_does_not_run_is_no_mistake_found(checker: str) -> None:
+    with copy() as tree, made(tree, fatal(checker)), pytest.raises(AssertionError, match=r"(?s)not run.*RuntimeError"):
+        check(tree, checker, 1)
+
+
+def test_a_checker_of_no_campaign_is_told() -> None:
+    with pytest.raises(ValueError, match="no campaign of this name"):
+        find("guesses", 1)
