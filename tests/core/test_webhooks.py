@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from payments.core.model import Authorized, Captured, Fact, Failed, Refunded, RefundState
 from payments.core.webhooks import UnusableEvent, read_delivery
@@ -357,3 +358,18 @@ def test_any_bytes_are_usable_or_unusable(body: bytes) -> None:
         read_delivery(body)
     except UnusableEvent:
         return
+
+
+def test_a_payment_of_nothing_and_a_refund_of_one_paisa_are_read_as_they_are() -> None:
+    (captured,) = read_delivery(raw(changed("webhook.payment.captured.upi", payment__amount=0))).facts
+    assert isinstance(captured, Captured)
+    assert captured.amount_minor == 0
+    (*_, refunded) = read_delivery(raw(changed(REFUND, refund__amount=1))).facts
+    assert isinstance(refunded, Refunded)
+    assert refunded.amount_minor == 1
+
+
+def test_what_was_read_cannot_be_changed() -> None:
+    delivery = read_delivery(raw(sample(NETBANKING)))
+    with pytest.raises(ValidationError, match="frozen"):
+        delivery.order_id = None  # type: ignore[misc]  # what is tried

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from payments.core.errors import InvalidRequest, MalformedRequest
 from payments.core.model import MAX_ID
@@ -292,3 +292,9 @@ def test_a_refusal_never_speaks_a_librarys_words(body: dict[str, Any]) -> None:
         except InvalidRequest as refusal:
             said += [error.message for error in refusal.errors]
     assert all(message.startswith(("is required", "is not ", "must ")) for message in said)
+
+
+def test_what_was_read_cannot_be_changed() -> None:
+    body = CreateOrderBody.read(ordered())
+    with pytest.raises(ValidationError, match="frozen"):
+        body.client_id = 7  # type: ignore[misc]  # what is tried

@@ -1,10 +1,22 @@
-"""The words that are stored and published: records of years ago and other services know them by these."""
+"""The words that are stored, published and counted: old records, other services and alarms know them by these.
+
+And what is not said: None or False, never an empty text that somebody would store.
+"""
 
 import json
+from dataclasses import MISSING, fields
 from typing import get_args
 
+import pytest
+
+from payments.core import model
 from payments.core.model import EventType, Reason, RefundState, Status
-from tests.core.story import SCHEMAS
+from payments.core.money import EXPONENT_BY_CURRENCY
+from payments.core.reconciliation import Outcome
+from payments.core.transitions import Decision
+from payments.core.webhooks import PaymentEntity
+from sandbox.gateway.validation import EXPONENTS
+from tests.core.story import SCHEMAS, A, opened
 
 
 def test_the_words_of_the_statuses_never_change() -> None:
@@ -25,6 +37,40 @@ def test_every_reason_for_a_review_is_one_that_consumers_are_told_of() -> None:
 def test_every_type_of_event_has_a_schema() -> None:
     described = {path.name.removesuffix(".schema.json") for path in SCHEMAS.glob("payment.*.schema.json")}
     assert described == set(get_args(EventType))
+
+
+def test_the_outcomes_that_a_metric_counts_by_never_change() -> None:
+    assert [outcome.value for outcome in Outcome] == [
+        "nothing_due",
+        "published",
+        "settled",
+        "unchanged",
+        "waiting",
+        "rebuilt",
+        "foreign",
+    ]
+
+
+def test_every_currency_is_known_with_its_decimals() -> None:
+    # The stand-in for Razorpay has a table of its own, read from the same page by somebody else.
+    assert EXPONENT_BY_CURRENCY == EXPONENTS
+
+
+@pytest.mark.parametrize("kind", [model.Attempt, model.PendingEvent, model.Record, model.Authorized, model.Captured])
+def test_what_is_not_said_is_none_or_false(kind: type) -> None:
+    unsaid = [field.default for field in fields(kind) if field.default not in {MISSING, ()}]
+    assert unsaid
+    assert all(default is None or default is False for default in unsaid)
+
+
+def test_what_razorpay_does_not_say_of_a_payment_is_none() -> None:
+    payment = PaymentEntity(id=A, amount=1, currency="INR")
+    said = payment.model_dump(exclude={"id", "amount", "currency"})
+    assert said == dict.fromkeys(("order_id", "status", "captured", "method", "error_code", "error_reason"))
+
+
+def test_a_decision_drops_no_attempt_unless_it_says_so() -> None:
+    assert Decision(record=opened(), changed=False).dropped_attempts == 0
 
 
 def _enums(schema: object) -> list[list[str]]:

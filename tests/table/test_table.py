@@ -243,6 +243,7 @@ def refusal(code: str, status: int) -> ClientError:
     [
         refusal("ProvisionedThroughputExceededException", 400),
         refusal("ThrottlingException", 400),
+        refusal("Throttling", 400),
         refusal("RequestLimitExceeded", 400),
         refusal("InternalServerError", 500),
         refusal("ServiceUnavailable", 503),

@@ -41,7 +41,7 @@ class UnusableEvent(Exception):
 class Delivery(BaseModel):
     """What one webhook comes to."""
 
-    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(frozen=True)
 
     event: str
     created_at: int | None
