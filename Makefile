@@ -40,6 +40,15 @@ $(PYTHON313_FILE): | $(UV)
 	@UV_PROJECT_ENVIRONMENT=.venvs/$* $(UV_SYNC) --only-group $* --compile-bytecode
 	@touch $@
 
+# Where the browser is that the tests of the pages use; looked for again when that one has gone, or another is named.
+CHROMIUM_FILE := .venvs/chromium
+export CHROMIUM
+
+.PHONY: browser
+browser: .venv/.ready ## Find or install the Chromium that the tests of the pages run in
+	@test -z "$$CHROMIUM" && test -s $(CHROMIUM_FILE) && test -x "$$(cat $(CHROMIUM_FILE))" || \
+		{ sandbox/bootstrap/chromium > $(CHROMIUM_FILE).new && mv $(CHROMIUM_FILE).new $(CHROMIUM_FILE); }
+
 .PHONY: install
 install: .venv/.ready .venvs/sam/.ready .venvs/cloud/.ready .venvs/runtime/.ready ## Make the four environments
 
@@ -91,7 +100,7 @@ reconcile: .venv/.ready ## Run reconcile once, while `make run` runs
 	@$(PY) -m sandbox.reconcile
 
 .PHONY: test
-test: install check validate build ## Everything CI runs: checks, templates, build, every test
+test: install browser check validate build ## Everything CI runs: checks, templates, build, every test
 	$(PY) -m pytest
 
 # `make faults CAMPAIGN="--only schedules --share 0.1 --seed 7"` runs a part of it.

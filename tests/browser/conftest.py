@@ -1,0 +1,101 @@
+"""A real browser: Debian's Chromium, or whichever `make browser` found, driven by Playwright."""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Page, Response, sync_playwright
+
+PROJECT = Path(__file__).parents[2]
+CHROMIUM_FILE = PROJECT / ".venvs/chromium"
+PATIENCE_MS = 15_000
+"""How long a test waits for what a page is to show: a function's cold start on a busy machine, with room."""
+UNACCEPTABLE = frozenset({"serious", "critical"})
+
+
+@dataclass
+class Problems:
+    """What a page complained of. A test that provokes complaints names a part of each in `expected`."""
+
+    seen: list[str] = field(default_factory=list)
+    expected: list[str] = field(default_factory=list)
+
+    def watch(self, page: Page) -> None:
+        page.on("console", self._note_message)
+        page.on("pageerror", self._note_error)
+        page.on("response", self._note_answer)
+
+    def unexpected(self) -> list[str]:
+        return [problem for problem in self.seen if not any(part in problem for part in self.expected)]
+
+    def _note_message(self, message: ConsoleMessage) -> None:
+        # The browser reports each answer of 400 and more as an error without saying which; `_note_answer` does.
+        if message.type in {"error", "warning"} and not message.text.startswith("Failed to load resource"):
+            self.seen.append(f"{message.type}: {message.text}")
+
+    def _note_error(self, error: Error) -> None:
+        self.seen.append(f"exception: {error.message}")
+
+    def _note_answer(self, answer: Response) -> None:
+        if answer.status >= 400:
+            self.seen.append(f"answer: {answer.status} {answer.request.method} {answer.url}")
+
+
+def chromium() -> str:
+    """The browser's path."""
+    named = os.environ.get("CHROMIUM")
+    if named:
+        return named
+    assert CHROMIUM_FILE.exists(), "No browser is known yet: run `make browser` first."
+    return CHROMIUM_FILE.read_text().strip()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    # One per file: while Playwright runs, no other test can have an event loop of its own.
+    with sync_playwright() as playwright:
+        # Chromium's own sandbox needs privileges that root in a container does not have; it visits loopback only.
+        running = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox", "--disable-gpu"])
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def page_problems() -> Problems:
+    return Problems()
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    """A browser profile of its own: an Indian customer's, at the size of a small laptop."""
+    made = browser.new_context(locale="en-IN", timezone_id="Asia/Kolkata", viewport={"width": 1280, "height": 800})
+    made.set_default_timeout(PATIENCE_MS)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext, page_problems: Problems) -> Iterator[Page]:
+    """A page of that profile. The test fails if it complained of anything that the test does not expect."""
+    context.on("page", page_problems.watch)
+    yield context.new_page()
+    assert page_problems.unexpected() == []
+
+
+@pytest.fixture
+def axe() -> Callable[[Page], None]:
+    """Asserts that axe-core finds nothing serious on the page as it is now, frames included."""
+
+    def check(page: Page) -> None:
+        found = Axe().run(page).response["violations"]
+        assert [
+            f"{rule['id']} ({rule['impact']}): {node['html']}"
+            for rule in found
+            if rule["impact"] in UNACCEPTABLE
+            for node in rule["nodes"]
+        ] == []
+
+    return check
