@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Page, Response, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Frame, Page, Response, sync_playwright
 
 PROJECT = Path(__file__).parents[2]
 CHROMIUM_FILE = PROJECT / ".venvs/chromium"
@@ -86,10 +86,13 @@ def page(context: BrowserContext, page_problems: Problems) -> Iterator[Page]:
 
 
 @pytest.fixture
-def axe() -> Callable[[Page], None]:
-    """Asserts that axe-core finds nothing serious on the page as it is now, frames included."""
+def axe() -> Callable[[Page | Frame], None]:
+    """Asserts that axe-core finds nothing serious on the page as it is now.
 
-    def check(page: Page) -> None:
+    It does not see into a frame of another origin: that is given by itself.
+    """
+
+    def check(page: Page | Frame) -> None:
         found = Axe().run(page).response["violations"]
         assert [
             f"{rule['id']} ({rule['impact']}): {node['html']}"
