@@ -31,6 +31,7 @@ def main() -> None:
 
     from sandbox.cloud.emulator import lambda_runtime, patches  # noqa: PLC0415 - see above
     from sandbox.cloud.emulator.front_door import FrontDoor  # noqa: PLC0415 - see above
+    from sandbox.cloud.emulator.outages import Outages  # noqa: PLC0415 - see above
 
     if not arguments.stock:
         patches.apply_all()
@@ -46,7 +47,9 @@ def main() -> None:
     config.graceful_timeout = 0.5  # long polls of queues would otherwise hold up the end
     config.loglevel = "WARNING"
     try:
-        asyncio.run(_serve(FrontDoor(app, arguments.front_door_port, arguments.domain_name), config))
+        # The outages are behind the front door, which leads to the API alone.
+        application = FrontDoor(Outages(app), arguments.front_door_port, arguments.domain_name)
+        asyncio.run(_serve(application, config))
     finally:
         ministack_lambda_runtime.reset()  # ends the functions' processes
         sys.stdout.flush()

@@ -1,0 +1,158 @@
+"""AWS services that are away for a while: `PUT /_sandbox/outages {"events": true}` on the AWS port.
+
+While a service is away, its calls are answered as AWS answers them when it is unavailable: status 503, error code
+`ServiceUnavailable`, in the shape of that service's protocol ("Common errors" in each API reference). The value says
+which calls: `true` all, a text only those whose body holds it (an order id, say), `false` none. Services that are not
+named stay as they are; the answer, and that of `GET`, is how each stands. The front door never leads here.
+
+What the emulator does inside itself, such as passing an event on to a queue, is no call and goes on.
+"""
+
+import json
+import re
+import uuid
+
+PATH = "/_sandbox/outages"
+SERVICES = ("dynamodb", "events", "lambda", "secretsmanager", "sqs")
+"""What the service and its subscribers call, under the names that requests are signed for."""
+
+_TARGETS = {
+    "AWSEvents": "events",
+    "AmazonSQS": "sqs",
+    "DynamoDB_20120810": "dynamodb",
+    "secretsmanager": "secretsmanager",
+}
+# Credential=<key>/<date>/<region>/<service>/aws4_request ("Signing AWS API requests").
+_SCOPE = re.compile(r"Credential=[^/,\s]+/\d{8}/[^/,\s]+/([^/,\s]+)/aws4_request")
+_MESSAGE = "The request has failed due to a temporary failure of the server."
+
+
+class Outages:
+    """ASGI middleware around the emulator: answers for the services that are away, passes on everything else."""
+
+    def __init__(self, application):
+        self.application = application
+        self.away = dict.fromkeys(SERVICES, False)
+
+    async def __call__(self, scope, receive, send):
+        """Serve one connection event."""
+        if scope["type"] != "http":
+            await self.application(scope, receive, send)
+            return
+        if scope["path"] == PATH:
+            await self._switch(scope, receive, send)
+            return
+        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        service = service_of(headers)
+        which = self.away.get(service, False)
+        if which is False:
+            await self.application(scope, receive, send)
+            return
+        # The body is read before anything is answered; a client that is still sending would take that for a broken
+        # connection, and try again for another reason than the one it was to see.
+        body = await _read(receive)
+        if which is True or which.encode() in body:
+            await _answer(send, *unavailable(service, headers))
+            return
+        await self.application(scope, _again(body, receive), send)
+
+    async def _switch(self, scope, receive, send):
+        body = await _read(receive)
+        match scope["method"]:
+            case "GET":
+                await _answer_json(send, 200, self.away)
+            case "PUT":
+                try:
+                    self.away |= switched(body)
+                except UnusableError as error:
+                    await _answer_json(send, 422, {"detail": str(error)})
+                    return
+                await _answer_json(send, 200, self.away)
+            case _:
+                await _answer_json(send, 405, {"detail": "GET shows the outages, PUT sets them"})
+
+
+class UnusableError(ValueError):
+    """No outages can be read from this; the message says what is possible."""
+
+
+def switched(body: bytes) -> dict[str, bool | str]:
+    """What a PUT asks for, by service.
+
+    Raises:
+        UnusableError: nothing may be changed.
+    """
+    try:
+        document = json.loads(body)
+    except ValueError as error:
+        raise UnusableError(f"the body must be JSON: {error}") from error
+    if not isinstance(document, dict) or set(document) - set(SERVICES):
+        raise UnusableError(f"the body must be an object of services; there are: {', '.join(SERVICES)}")
+    for service, which in document.items():
+        if not isinstance(which, bool) and not (isinstance(which, str) and which):
+            raise UnusableError(f"{service} can be: true, false, or a text that the calls' bodies hold")
+    return document
+
+
+def service_of(headers: dict[str, str]) -> str | None:
+    """Which AWS service a request is for, as the emulator tells them apart: by what it was signed for, else by target.
+
+    Args:
+        headers: by lower-case name.
+    """
+    scope = _SCOPE.search(headers.get("authorization", ""))
+    if scope:
+        return scope[1]
+    return _TARGETS.get(headers.get("x-amz-target", "").partition(".")[0])
+
+
+def unavailable(service: str, headers: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
+    """The answer of a service that is away: status, headers, body."""
+    request_id = str(uuid.uuid4())
+    headers_of_answer = {"x-amzn-requestid": request_id}
+    target = "x-amz-target" in headers
+    if target or service == "lambda":
+        # AWS JSON has the code in the body; REST JSON (Lambda) in a header, and its message begins with a capital.
+        content_type = headers.get("content-type", "application/x-amz-json-1.1") if target else "application/json"
+        headers_of_answer |= {"content-type": content_type, "x-amzn-errortype": "ServiceUnavailable"}
+        document = {"__type": "ServiceUnavailable", "message": _MESSAGE} if target else {"Message": _MESSAGE}
+        return 503, headers_of_answer, json.dumps(document).encode()
+    # AWS Query, such as SQS before it spoke JSON.
+    document = (
+        "<ErrorResponse><Error><Type>Receiver</Type><Code>ServiceUnavailable</Code>"
+        f"<Message>{_MESSAGE}</Message></Error><RequestId>{request_id}</RequestId></ErrorResponse>"
+    )
+    return 503, headers_of_answer | {"content-type": "text/xml"}, document.encode()
+
+
+async def _read(receive):
+    parts = []
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            break
+        parts.append(message.get("body", b""))
+        if not message.get("more_body"):
+            break
+    return b"".join(parts)
+
+
+def _again(body, receive):
+    """A `receive` that hands out a body which was read already, and then whatever else comes."""
+    left = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def hand_out():
+        return left.pop() if left else await receive()
+
+    return hand_out
+
+
+async def _answer_json(send, status, document):
+    await _answer(send, status, {"content-type": "application/json"}, json.dumps(document).encode())
+
+
+async def _answer(send, status, headers, body):
+    lines = [(name.encode(), value.encode()) for name, value in headers.items()]
+    lines.append((b"content-length", str(len(body)).encode()))
+    await send({"type": "http.response.start", "status": status, "headers": lines})
+    await send({"type": "http.response.body", "body": body})
