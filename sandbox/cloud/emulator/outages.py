@@ -11,6 +11,13 @@ What the emulator does inside itself, such as passing an event on to a queue, is
 import json
 import re
 import uuid
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+type Message = dict[str, Any]
+type Receive = Callable[[], Awaitable[Message]]
+type Send = Callable[[Message], Awaitable[None]]
+type Application = Callable[[dict[str, Any], Receive, Send], Awaitable[None]]
 
 PATH = "/_sandbox/outages"
 SERVICES = ("dynamodb", "events", "lambda", "secretsmanager", "sqs")
@@ -30,11 +37,11 @@ _MESSAGE = "The request has failed due to a temporary failure of the server."
 class Outages:
     """ASGI middleware around the emulator: answers for the services that are away, passes on everything else."""
 
-    def __init__(self, application):
+    def __init__(self, application: Application) -> None:
         self.application = application
-        self.away = dict.fromkeys(SERVICES, False)
+        self.away: dict[str, bool | str] = dict.fromkeys(SERVICES, False)
 
-    async def __call__(self, scope, receive, send):
+    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         """Serve one connection event."""
         if scope["type"] != "http":
             await self.application(scope, receive, send)
@@ -44,19 +51,19 @@ class Outages:
             return
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         service = service_of(headers)
-        which = self.away.get(service, False)
-        if which is False:
+        which = False if service is None else self.away.get(service, False)
+        if service is None or which is False:
             await self.application(scope, receive, send)
             return
         # The body is read before anything is answered; a client that is still sending would take that for a broken
         # connection, and try again for another reason than the one it was to see.
         body = await _read(receive)
-        if which is True or which.encode() in body:
+        if which is True or str(which).encode() in body:
             await _answer(send, *unavailable(service, headers))
             return
         await self.application(scope, _again(body, receive), send)
 
-    async def _switch(self, scope, receive, send):
+    async def _switch(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         body = await _read(receive)
         match scope["method"]:
             case "GET":
@@ -118,15 +125,15 @@ def unavailable(service: str, headers: dict[str, str]) -> tuple[int, dict[str, s
         document = {"__type": "ServiceUnavailable", "message": _MESSAGE} if target else {"Message": _MESSAGE}
         return 503, headers_of_answer, json.dumps(document).encode()
     # AWS Query, such as SQS before it spoke JSON.
-    document = (
+    text = (
         "<ErrorResponse><Error><Type>Receiver</Type><Code>ServiceUnavailable</Code>"
         f"<Message>{_MESSAGE}</Message></Error><RequestId>{request_id}</RequestId></ErrorResponse>"
     )
-    return 503, headers_of_answer | {"content-type": "text/xml"}, document.encode()
+    return 503, headers_of_answer | {"content-type": "text/xml"}, text.encode()
 
 
-async def _read(receive):
-    parts = []
+async def _read(receive: Receive) -> bytes:
+    parts: list[bytes] = []
     while True:
         message = await receive()
         if message["type"] != "http.request":
@@ -137,21 +144,21 @@ async def _read(receive):
     return b"".join(parts)
 
 
-def _again(body, receive):
+def _again(body: bytes, receive: Receive) -> Receive:
     """A `receive` that hands out a body which was read already, and then whatever else comes."""
-    left = [{"type": "http.request", "body": body, "more_body": False}]
+    left: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
-    async def hand_out():
+    async def hand_out() -> Message:
         return left.pop() if left else await receive()
 
     return hand_out
 
 
-async def _answer_json(send, status, document):
+async def _answer_json(send: Send, status: int, document: object) -> None:
     await _answer(send, status, {"content-type": "application/json"}, json.dumps(document).encode())
 
 
-async def _answer(send, status, headers, body):
+async def _answer(send: Send, status: int, headers: dict[str, str], body: bytes) -> None:
     lines = [(name.encode(), value.encode()) for name, value in headers.items()]
     lines.append((b"content-length", str(len(body)).encode()))
     await send({"type": "http.response.start", "status": status, "headers": lines})
