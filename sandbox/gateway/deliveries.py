@@ -192,7 +192,7 @@ class Deliveries:
         self.events.append(event)
         if webhook.url is None or not webhook.enabled:
             event.state = "not_sent"
-        elif faults.webhooks == "hold":
+        elif faults.webhooks == "hold" or order_id in faults.held_orders:
             event.state = "held"
         elif faults.shuffle is not None:
             self._window.append(event)

@@ -140,6 +140,8 @@ class Faults:
     """Test mode has the money back at once; live mode takes days, and may fail (api/refunds/entity.md)."""
     webhooks: Literal["send", "hold"] = "send"
     """Held events leave when they are released at `/_control/events/release`, in any order, or never."""
+    held_orders: tuple[str, ...] = ()
+    """Orders whose events are held, whatever the others' do: whoever plays with one order disturbs nobody."""
     shuffle: Shuffle | None = None
     duplicates: Chance | None = None
     """Accepted deliveries that are sent again all the same (webhooks/best-practices.md)."""
@@ -181,6 +183,7 @@ class Faults:
             "duplicate_receipts": self.duplicate_receipts,
             "refunds": self.refunds,
             "webhooks": self.webhooks,
+            "held_orders": list(self.held_orders),
             **{name: None if chance is None else chance.to_json() for name, chance in chances.items()},
             "api": [rule.to_json() for rule in self.api],
         }
@@ -196,6 +199,12 @@ def _one_of(*positions: str) -> Callable[[str, Any], str]:
         return given
 
     return read
+
+
+def _order_ids(name: str, given: Any) -> tuple[str, ...]:  # noqa: ANN401 - JSON
+    if not isinstance(given, list) or not all(isinstance(order_id, str) for order_id in given):
+        raise UnknownSwitchError(f"{name} must be a list of order ids, [] for none")
+    return tuple(given)
 
 
 def _chance(name: str, given: Any) -> Chance | None:  # noqa: ANN401 - JSON
@@ -273,6 +282,7 @@ _POSITIONS: Final[dict[str, Callable[[str, Any], Any]]] = {
     "duplicate_receipts": _one_of("accept", "refuse"),
     "refunds": _one_of("processed", "pending"),
     "webhooks": _one_of("send", "hold"),
+    "held_orders": _order_ids,
     "shuffle": _shuffle,
     "duplicates": _chance,
     "lost_deliveries": _chance,

@@ -60,6 +60,29 @@ def test_held_events_happen_and_are_not_sent(told: Gateway, receiver: Receiver) 
     assert Counter(event["state"] for event in told.events()) == {"held": 3, "delivered": 3}
 
 
+def test_the_events_of_one_order_can_be_held_while_the_others_go_on(told: Gateway, receiver: Receiver) -> None:
+    held, other = told.order()["id"], told.order()["id"]
+    told.control("PUT", "faults", {"held_orders": [held]})
+    told.pay(held)
+    told.pay(other)
+
+    arrived = {arrival.event_id for arrival in receiver.wait_for(3)}
+
+    assert arrived == {event["event_id"] for event in settled(told) if event["order_id"] == other}
+    assert [event["state"] for event in told.events(order_id=held)] == ["held"] * 3
+
+
+def test_what_was_held_of_an_order_stays_held_and_what_follows_does_not(told: Gateway, receiver: Receiver) -> None:
+    order_id = told.order()["id"]
+    told.control("PUT", "faults", {"held_orders": [order_id]})
+    told.try_to_pay(order_id, outcome="failure")
+    told.control("PUT", "faults", {"held_orders": []})
+    told.pay(order_id)
+
+    assert set(names(receiver.wait_for(3))) == {"payment.authorized", "payment.captured", "order.paid"}
+    assert [event["event"] for event in settled(told) if event["state"] == "held"] == ["payment.failed"]
+
+
 @pytest.mark.parametrize("order", ["as_happened", "reversed"])
 def test_held_events_are_released_in_order(told: Gateway, receiver: Receiver, order: str) -> None:
     ids = hold(told)
