@@ -159,6 +159,7 @@ def test_an_answer_has_the_form_of_a_proxy_integration() -> None:
             "Cache-Control": "no-store",
             "Allow": "GET",
             "Access-Control-Allow-Origin": "https://app.example.com",
+            "Access-Control-Expose-Headers": "Retry-After",
             "Vary": "Origin",
         },
         "body": '{"a":"\\u00e9"}',

@@ -157,6 +157,8 @@ def test_a_gateway_response_is_a_problem_document(gateway_responses: dict[str, A
     assert headers["Cache-Control"] == "'no-store'"
     assert headers["Access-Control-Allow-Origin"] == {"Fn::Sub": "'${CorsOrigin}'"}
     assert ("Retry-After" in headers) == (status in {429, 503})
+    # A page of another origin could not read it otherwise.
+    assert headers.get("Access-Control-Expose-Headers") == ("'Retry-After'" if status in {429, 503} else None)
 
 
 @pytest.mark.parametrize("kind", STATUS_AND_CODE)

@@ -31,7 +31,12 @@ class Response:
         """
         headers = {"Content-Type": "application/json", "Cache-Control": "no-store", **self.headers}
         if cors_origin is not None:
-            headers |= {"Access-Control-Allow-Origin": cors_origin, "Vary": "Origin"}
+            headers |= {
+                "Access-Control-Allow-Origin": cors_origin,
+                # No script of another origin may read it otherwise.
+                "Access-Control-Expose-Headers": "Retry-After",
+                "Vary": "Origin",
+            }
         return {
             "statusCode": self.status,
             "headers": headers,
