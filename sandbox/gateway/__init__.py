@@ -7,5 +7,6 @@ identifiers, signatures, entities, world   the account: orders, payments, refund
 validation, refusals                       what the API accepts, and the words in which it refuses
 webhooks, clock, deliveries                the events, and their way to the merchant's URL
 faults                                     the switches that make the gateway misbehave
+checkout, checkout_page                    the customer who pays: the rules, and Checkout in a browser
 api, control, connections, server          the HTTP in front of all that
 """

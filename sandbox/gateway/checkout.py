@@ -1,26 +1,32 @@
 """The customer in Checkout: what they pay with, and what Checkout hands to the merchant's page.
 
 Test mode's rules decide the outcome: `failure@razorpay` fails and every other VPA succeeds; an OTP of fewer than four
-digits fails; the mock bank page has a button for either (Razorpay docs, test payments).
+digits fails; the mock bank page has a button for either (Razorpay docs, test payments). A third outcome is the
+stand-in's own, since test mode cannot be asked for it: `late`, a payment that fails now and is authorised soon after.
 """
 
+import asyncio
 from typing import Any, Final, get_args
 
 from sandbox.gateway import identifiers, refusals, signatures, validation
-from sandbox.gateway.entities import Capture, Card, Customer, Failure, Instrument, Paying
+from sandbox.gateway.entities import Capture, Card, Customer, Failure, Instrument, Paying, Payment
 from sandbox.gateway.world import World
 
 FAILING_VPA: Final = "failure@razorpay"
 SHORTEST_OTP: Final = 4
 CARD_DIGITS: Final = range(13, 20)
-NETWORKS: Final = {"3": "American Express", "4": "Visa", "5": "MasterCard", "6": "RuPay"}
+NETWORKS: Final = {"36": "Diners Club", "3": "American Express", "4": "Visa", "5": "MasterCard", "6": "RuPay"}
+"""What a number begins with, the first that fits, for the cards that test mode knows."""
 IIN_DIGITS: Final = 6
+DEFAULT_LATE_AFTER_S: Final = 5
+"""Long enough to see the payment failed first. Razorpay polls the bank for days (payments/payments.md)."""
+LONGEST_LATE_AFTER_S: Final = 3600
 
 _FIELDS: Final = frozenset(
     {"order_id", "method", "card", "otp", "vpa", "bank", "outcome", "email", "contact", "name", "description", "notes"}
-    | {"amount", "currency", "force", "capture"}
+    | {"amount", "currency", "force", "capture", "late_after_s"}
 )
-_NO_TEXTS: Final = frozenset({"notes", "amount", "force"})
+_NO_TEXTS: Final = frozenset({"notes", "amount", "force", "late_after_s"})
 _FAILURES: Final = {
     # api/orders/fetch-payments.md, the sample's failed payment
     "upi": Failure(
@@ -42,6 +48,14 @@ _FAILURES: Final = {
         "incorrect_otp",
     ),
 }
+_NO_ANSWER: Final = Failure(
+    # payments/payments/test-card-details.md, error scenarios; source and step are not given there
+    refusals.BAD_REQUEST,
+    "Your payment could not be completed due to a temporary issue. Try again later.",
+    "bank",
+    "payment_authorization",
+    "payment_timed_out",
+)
 
 
 class UnplayableError(ValueError):
@@ -61,8 +75,8 @@ def paying(document: dict[str, Any]) -> Paying:
         raise UnplayableError(f"must be strings: {', '.join(wrong)}")
     if "order_id" not in texts:
         raise UnplayableError("order_id is missing")
-    if texts.get("outcome") not in {None, "success", "failure"}:
-        raise UnplayableError("outcome can be: success, failure")
+    if texts.get("outcome") not in {None, "success", "failure", "late"}:
+        raise UnplayableError("outcome can be: success, failure, late")
     if texts.get("capture") not in {None, *get_args(Capture)}:
         raise UnplayableError(f"capture can be: {', '.join(get_args(Capture))}")
     if texts.get("currency") not in {None, *validation.EXPONENTS}:
@@ -79,7 +93,7 @@ def paying(document: dict[str, Any]) -> Paying:
         name=texts.get("name", made_up.name),
     )
     instrument, fails = _instrument(texts, customer)
-    fails = texts["outcome"] == "failure" if "outcome" in texts else fails
+    fails = texts["outcome"] != "success" if "outcome" in texts else fails
     if fails and "capture" in texts:
         raise UnplayableError("capture is for payments that succeed; this one fails")
     return Paying(
@@ -93,15 +107,42 @@ def paying(document: dict[str, Any]) -> Paying:
         currency=texts.get("currency"),
         force=force,
         capture=texts.get("capture", "as_ordered"),
+        late_after_s=_late_after_s(document),
     )
 
 
 def failure_of(press: Paying) -> Failure | None:
     """Why the payment fails, as the bank of its method words it; None if it does not."""
+    if press.late_after_s is not None:
+        return _NO_ANSWER
     return _FAILURES[press.instrument.method] if press.fails else None
 
 
-def pay(world: World, press: Paying, key_secret: str) -> dict[str, str]:
+class LateAnswers:
+    """The banks' answers that are still to come. Lives on the event loop that calls it."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._timers: set[asyncio.TimerHandle] = set()
+
+    def expect(self, payment: Payment, after_s: float) -> None:
+        """Authorise the failed payment in so many seconds, unless somebody has done so meanwhile."""
+
+        def arrive() -> None:
+            self._timers.discard(timer)
+            if payment.status == "failed":
+                self._world.authorize_late(payment)
+
+        timer = asyncio.get_running_loop().call_later(after_s, arrive)
+        self._timers.add(timer)
+
+    def forget(self) -> None:
+        """None of them comes any more."""
+        while self._timers:
+            self._timers.pop().cancel()
+
+
+def pay(world: World, press: Paying, key_secret: str, late: LateAnswers) -> dict[str, str]:
     """Pay, and return the three fields that Checkout posts (payment-gateway/callback-url.md).
 
     Raises:
@@ -111,6 +152,8 @@ def pay(world: World, press: Paying, key_secret: str) -> dict[str, str]:
     order = world.order(press.order_id)
     payment = world.attempt(order, press, failure_of(press))
     if (failure := payment.failure) is not None:
+        if press.late_after_s is not None:
+            late.expect(payment, press.late_after_s)
         raise refusals.Refusal(
             failure.description,
             code=failure.code,
@@ -126,6 +169,20 @@ def pay(world: World, press: Paying, key_secret: str) -> dict[str, str]:
     }
 
 
+def _late_after_s(document: dict[str, Any]) -> float | None:
+    """When the bank's answer comes after all; None if it comes in time."""
+    given = document.get("late_after_s")
+    if document.get("outcome") != "late":
+        if given is not None:
+            raise UnplayableError("late_after_s is for outcome: late")
+        return None
+    if given is None:
+        return DEFAULT_LATE_AFTER_S
+    if not isinstance(given, int | float) or isinstance(given, bool) or not 0 <= given <= LONGEST_LATE_AFTER_S:
+        raise UnplayableError(f"late_after_s must be a number of seconds from 0 to {LONGEST_LATE_AFTER_S}")
+    return float(given)
+
+
 def _instrument(texts: dict[str, str], customer: Customer) -> tuple[Instrument, bool]:
     """What is paid with, and whether test mode lets it fail."""
     match texts.get("method", "card"):
@@ -137,7 +194,7 @@ def _instrument(texts: dict[str, str], customer: Customer) -> tuple[Instrument, 
                 id=identifiers.new("card"),
                 name=customer.name,
                 last4=digits[-4:],
-                network=NETWORKS.get(digits[0], "Unknown"),
+                network=next((name for begin, name in NETWORKS.items() if digits.startswith(begin)), "Unknown"),
                 iin=digits[:IIN_DIGITS],
             )
             return Instrument("card", card=card), len(texts.get("otp", "1234")) < SHORTEST_OTP

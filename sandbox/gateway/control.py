@@ -37,9 +37,10 @@ class UnusableRequestError(ValueError):
 class Control:
     """The routes."""
 
-    def __init__(self, world: World, deliveries: Deliveries, key_secret: str) -> None:
+    def __init__(self, world: World, deliveries: Deliveries, late: checkout.LateAnswers, key_secret: str) -> None:
         self._world = world
         self._deliveries = deliveries
+        self._late = late
         self._key_secret = key_secret
 
     def routes(self) -> list[Route]:
@@ -70,7 +71,7 @@ class Control:
 
     async def _pay(self, request: Request) -> Response:
         press = checkout.paying(validation.json_object(await request.body()))
-        return JSONResponse(checkout.pay(self._world, press, self._key_secret))
+        return JSONResponse(checkout.pay(self._world, press, self._key_secret, self._late))
 
     async def _show_webhook(self, _request: Request) -> Response:
         webhook = self._deliveries.webhook
@@ -234,6 +235,7 @@ class Control:
 
     async def _reset(self, _request: Request) -> Response:
         """Forget everything but the webhook's URL and secret; it is enabled again and every switch is off."""
+        self._late.forget()
         await self._deliveries.forget()
         self._world.forget()
         self._world.faults = Faults()

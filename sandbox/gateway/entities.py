@@ -96,8 +96,9 @@ class Customer:
 class Paying:
     """One press of the pay button.
 
-    The last four fields are what the order does not foresee: a payment of another amount or currency than its order's
-    (a fee that the customer bears, a conversion), one on an order that should take none, and another way of capturing.
+    The last fields are what the order does not foresee: a payment of another amount or currency than its order's (a fee
+    that the customer bears, a conversion), one on an order that should take none, another way of capturing, and a bank
+    whose answer comes so many seconds after the payment has been given up.
     """
 
     order_id: str
@@ -110,6 +111,7 @@ class Paying:
     currency: str | None = None
     force: bool = False
     capture: Capture = "as_ordered"
+    late_after_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

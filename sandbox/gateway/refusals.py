@@ -59,6 +59,11 @@ def invalid_secret() -> Refusal:
     return _unclassified("The api secret provided is invalid", HTTPStatus.UNAUTHORIZED)
 
 
+def not_checkouts_own() -> Refusal:
+    """A call of Checkout's own endpoints from anywhere but its frame; the stand-in's wording."""
+    return _unclassified("Only Checkout's own page may call this.", HTTPStatus.FORBIDDEN)
+
+
 def unknown_url() -> Refusal:
     """No such route, or a route by the wrong method: 400, not 404 or 405 (api/refunds/create-normal.md)."""
     return _unclassified("The requested URL was not found on the server.")

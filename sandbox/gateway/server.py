@@ -12,8 +12,9 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sandbox import development
-from sandbox.gateway import webhooks
+from sandbox.gateway import checkout, webhooks
 from sandbox.gateway.api import Api, Credentials, not_found, refused
+from sandbox.gateway.checkout_page.routes import CheckoutPage
 from sandbox.gateway.control import UNUSABLE, Control, unusable
 from sandbox.gateway.deliveries import Deliveries, Webhook
 from sandbox.gateway.entities import Order, Payment, Refund
@@ -38,7 +39,7 @@ class Settings:
 
 
 def application(settings: Settings) -> ASGIApp:
-    """The API and the control API over one fresh account."""
+    """The API, Checkout and the control API over one fresh account."""
     deliveries = Deliveries(
         Webhook(settings.webhook_url, settings.webhook_secret),
         scale=settings.ladder_scale,
@@ -60,13 +61,17 @@ def application(settings: Settings) -> ASGIApp:
         try:
             yield
         finally:
+            late.forget()
             await deliveries.stop()
 
     world = World(announce)
+    late = checkout.LateAnswers(world)
+    credentials = Credentials(settings.key_id, settings.key_secret)
     app = Starlette(
         routes=[
-            *Api(world, Credentials(settings.key_id, settings.key_secret)).routes(),
-            *Control(world, deliveries, settings.key_secret).routes(),
+            *Api(world, credentials).routes(),
+            *CheckoutPage(world, credentials, late).routes(),
+            *Control(world, deliveries, late, settings.key_secret).routes(),
         ],
         exception_handlers={
             Refusal: refused,

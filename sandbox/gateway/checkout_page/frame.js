@@ -1,0 +1,424 @@
+/**
+ * The frame of the stand-in's Checkout: one screen at a time, from the order's sum to what the merchant's page is told.
+ *
+ * It talks with the page that embeds it and no other, and with the stand-in it came from. A CVV and an expiry date never
+ * leave it; a card number goes to the stand-in, which keeps what Razorpay would tell a merchant of it.
+ */
+
+import { BANKS, TEST_CARDS, grouped, networkOf } from "./instruments.js";
+import { money } from "./money.js";
+import { tabs } from "./tabs.js";
+import * as validity from "./validity.js";
+
+/** Who embeds this frame says so in the address. A lie gains nothing: the browser hands a message to its addressee only. */
+const MERCHANT = decodeURIComponent(window.location.hash.slice(1));
+const SCREENS = ["loading", "methods", "otp", "bank", "processing", "failed", "refused", "confirm"];
+const REFUSED_TITLES = {
+  order_already_paid: "This order is already paid",
+  duplicate_request: "Another payment is under way",
+};
+/** Above this luminance black text has the better contrast, at or below it white; either way 4.5:1 and more. */
+const MIDDLE_LUMINANCE = 0.179;
+
+const at = (id) => document.getElementById(id);
+const methods = tabs(document.querySelector('[role="tablist"]'));
+
+/** What the merchant's page asked for; nothing is shown before it has. */
+let options = null;
+let order = null;
+/** What the customer is paying with, between the form and the bank's page. */
+let press = null;
+let screen = "loading";
+
+// --- the merchant's page ---
+
+function tellMerchant(message) {
+  window.parent.postMessage(message, MERCHANT);
+}
+
+window.addEventListener("message", (message) => {
+  if (message.origin !== MERCHANT || message.source !== window.parent) {
+    return;
+  }
+  if (message.data?.type === "open" && options === null) {
+    open(message.data.options);
+  } else if (message.data?.type === "escape") {
+    escape();
+  }
+});
+
+async function open(asked) {
+  options = asked;
+  showMerchant();
+  at("sheet").hidden = false;
+  show("loading");
+  prefill();
+  const query = new URLSearchParams({ key_id: options.key });
+  order = await answer(fetch(`/v1/checkout/orders/${encodeURIComponent(options.orderId)}?${query}`));
+  if (order.error !== undefined) {
+    refuse(order.error);
+    return;
+  }
+  const sum = money(order.amount_due || order.amount, order.currency, order.exponent);
+  at("amount").textContent = sum;
+  at("pay").textContent = `Pay ${sum}`;
+  if (order.status === "paid") {
+    refuse({ reason: "order_already_paid", description: "Nothing is left to pay, and nothing was charged now." });
+    return;
+  }
+  show("methods");
+}
+
+/** The stand-in's JSON, an error object of Razorpay's shape included; any other trouble in that same shape. */
+async function answer(request) {
+  try {
+    return await (await request).json();
+  } catch {
+    return { error: { reason: "NA", description: "The stand-in did not answer. Is it still running?" } };
+  }
+}
+
+// --- what is shown ---
+
+function showMerchant() {
+  const name = options.name || "Merchant";
+  at("merchant").textContent = name;
+  at("description").textContent = options.description;
+  at("initial").textContent = [...name][0].toUpperCase();
+  if (isLoadable(options.image)) {
+    const logo = at("logo");
+    logo.addEventListener("load", () => {
+      logo.hidden = false;
+    });
+    logo.src = options.image;
+  }
+  document.body.classList.toggle("animated", options.modal.animation);
+  if (options.color !== null) {
+    const { style } = document.documentElement;
+    style.setProperty("--brand", options.color);
+    style.setProperty("--on-brand", luminance(options.color) > MIDDLE_LUMINANCE ? "#000000" : "#ffffff");
+  }
+}
+
+/** The page's policy admits these images only: a rehearsal asks no other machine for anything. */
+function isLoadable(address) {
+  return /^(data:image\/|http:\/\/(127\.0\.0\.1|localhost)(:\d+)?\/)/.test(address);
+}
+
+/** WCAG's relative luminance, from 0 to 1. */
+function luminance(color) {
+  const [red, green, blue] = [1, 3, 5].map((from) => {
+    const share = parseInt(color.slice(from, from + 2), 16) / 255;
+    return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+  });
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+}
+
+/** One screen, with the focus on its heading, so that a screen reader says where one is. */
+function show(name) {
+  screen = name;
+  for (const id of SCREENS) {
+    at(id).hidden = id !== name;
+  }
+  at(`${name}-title`).focus();
+  document.querySelector(".screens").scrollTop = 0;
+  at("sheet").scrollTop = 0;
+}
+
+function refuse({ reason, description }) {
+  at("refused-title").textContent = REFUSED_TITLES[reason] ?? "This order cannot be paid";
+  at("refused-description").textContent = description;
+  at("refused-reason").textContent = reason;
+  at("refused-order").textContent = options.orderId;
+  show("refused");
+}
+
+// --- the form ---
+
+function prefill() {
+  const { name, email, contact, method } = options.prefill;
+  at("contact").value = withCountry(contact);
+  at("email").value = email;
+  at("card-name").value = name;
+  // Only what is there can be kept from changing: an empty field that nobody can fill would be a dead end.
+  at("contact").readOnly = options.readonly.contact && contact !== "";
+  at("email").readOnly = options.readonly.email && email !== "";
+  at("card-name").readOnly = options.readonly.name && name !== "";
+  // "Will only work if `contact` and `email` are also prefilled."
+  if (method !== null && contact !== "" && email !== "") {
+    methods.select(at(`tab-${method}`));
+  }
+}
+
+/** "If the country code is not specified, `91` will be used." */
+function withCountry(contact) {
+  const trimmed = contact.trim();
+  return trimmed === "" || trimmed.startsWith("+") ? trimmed : `+91${trimmed}`;
+}
+
+/** Say beside each field what is wrong with it, and lead to the first. */
+function accepts(problems) {
+  let first = null;
+  for (const [id, problem] of Object.entries(problems)) {
+    const field = at(id);
+    const told = at(`${id}-error`);
+    told.textContent = problem;
+    told.hidden = problem === "";
+    if (problem !== "") {
+      first ??= field ?? at("banks").querySelector("input");
+    }
+    field?.setAttribute("aria-invalid", String(problem !== ""));
+  }
+  const count = Object.values(problems).filter((problem) => problem !== "").length;
+  at("status").textContent = count === 0 ? "" : `${count === 1 ? "One field needs" : `${count} fields need`} attention.`;
+  first?.focus();
+  return first === null;
+}
+
+const cardDigits = () => at("card-number").value.replace(/\D/g, "");
+const chosenBank = () => document.querySelector('input[name="bank"]:checked');
+
+function problemsOf(method) {
+  const contact = {
+    contact: validity.contactProblem(at("contact").value),
+    email: validity.emailProblem(at("email").value),
+  };
+  switch (method) {
+    case "card":
+      return {
+        ...contact,
+        "card-number": validity.cardNumberProblem(cardDigits()),
+        "card-expiry": validity.expiryProblem(at("card-expiry").value, new Date()),
+        "card-cvv": validity.cvvProblem(at("card-cvv").value, cardDigits()),
+        "card-name": validity.nameProblem(at("card-name").value),
+      };
+    case "upi":
+      return { ...contact, vpa: validity.vpaProblem(at("vpa").value.trim()) };
+    default:
+      return { ...contact, bank: chosenBank() === null ? "Choose a bank." : "" };
+  }
+}
+
+at("pay-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const { method } = methods.selected().dataset;
+  if (!accepts(problemsOf(method))) {
+    return;
+  }
+  press = {
+    method,
+    contact: withCountry(at("contact").value).replace(/[\s-]/g, ""),
+    ...(at("email").value === "" ? {} : { email: at("email").value }),
+  };
+  switch (method) {
+    case "card":
+      press.card = cardDigits();
+      press.name = at("card-name").value.trim();
+      at("otp-card").textContent = `For the ${networkOf(press.card) || "card"} ending in ${press.card.slice(-4)}.`;
+      at("otp-code").value = "";
+      accepts({ "otp-code": "" });
+      show("otp");
+      at("otp-code").focus();
+      break;
+    case "upi":
+      press.vpa = at("vpa").value.trim();
+      pay(at("upi-late").checked ? { outcome: "late" } : {});
+      break;
+    default:
+      press.bank = chosenBank().value;
+      at("bank-title").textContent = `${chosenBank().dataset.name}: mock bank page`;
+      show("bank");
+  }
+});
+
+at("otp-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  if (accepts({ "otp-code": validity.otpProblem(at("otp-code").value.trim()) })) {
+    pay({ otp: at("otp-code").value.trim() });
+  }
+});
+
+for (const button of document.querySelectorAll("[data-outcome]")) {
+  button.addEventListener("click", () => pay({ outcome: button.dataset.outcome }));
+}
+for (const button of document.querySelectorAll("[data-back]")) {
+  button.addEventListener("click", () => show("methods"));
+}
+
+// --- paying ---
+
+async function pay(how) {
+  show("processing");
+  const { description, notes } = options;
+  const request = fetch("/v1/checkout/payments", {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({
+      key_id: options.key,
+      order_id: options.orderId,
+      ...press,
+      ...how,
+      notes,
+      ...(description === "" ? {} : { description }),
+    }),
+  });
+  const { error, ...response } = await answer(request);
+  if (error === undefined) {
+    tellMerchant({ type: "paid", response });
+  } else if (error.metadata?.payment_id === undefined) {
+    // No payment came of it: the order takes none, or the request was refused. The docs do not say that
+    // payment.failed tells of those, so the page is told nothing, and hears of the dismissal.
+    refuse(error);
+  } else {
+    fail(error, how.outcome === "late");
+  }
+}
+
+function fail(error, isLate) {
+  at("failed-description").textContent = error.description;
+  at("failed-reason").textContent = error.reason;
+  at("failed-payment").textContent = error.metadata.payment_id;
+  at("failed-order").textContent = error.metadata.order_id;
+  at("failed-late").hidden = !isLate;
+  at("failed-late").textContent = isLate
+    ? `In about ${order.late_after_s} seconds the bank answers after all, and this payment is authorised under the same id.`
+    : "";
+  show("failed");
+  tellMerchant({ type: "failed", error });
+}
+
+at("retry").addEventListener("click", () => show("methods"));
+
+// --- leaving ---
+
+const canLeave = () => options !== null;
+let before = "methods";
+
+/** The customer wants to go: asked once more if the merchant wants that, and there is something left to pay. */
+function leave() {
+  if (options.modal.confirmClose && screen !== "confirm" && screen !== "refused") {
+    before = screen;
+    show("confirm");
+    return;
+  }
+  tellMerchant({ type: "dismissed" });
+}
+
+function stay() {
+  show(before);
+}
+
+function escape() {
+  if (screen === "confirm") {
+    stay();
+  } else if (canLeave() && options.modal.escape) {
+    leave();
+  }
+}
+
+at("close").addEventListener("click", () => (screen === "confirm" ? stay() : leave()));
+at("leave").addEventListener("click", leave);
+at("stay").addEventListener("click", stay);
+at("confirm-leave").addEventListener("click", leave);
+at("backdrop").addEventListener("click", () => {
+  if (canLeave() && options.modal.backdropclose && screen !== "confirm") {
+    leave();
+  }
+});
+
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") {
+    event.preventDefault();
+    escape();
+  } else if (event.key === "Tab") {
+    keepFocus(event);
+  }
+});
+
+/** The Tab key goes round within the sheet. */
+function keepFocus(event) {
+  const stops = [...at("sheet").querySelectorAll("button, input, select, [tabindex='0']")].filter(
+    (element) => element.tabIndex >= 0 && !element.disabled && element.checkVisibility(),
+  );
+  const edge = event.shiftKey ? stops[0] : stops.at(-1);
+  const isOnEdge = document.activeElement === edge || !at("sheet").contains(document.activeElement);
+  if (isOnEdge) {
+    event.preventDefault();
+    (event.shiftKey ? stops.at(-1) : stops[0])?.focus();
+  }
+}
+
+// --- what the form offers ---
+
+function offerCards() {
+  // December of the year after next: "any future date".
+  const expiry = `12/${String((new Date().getFullYear() + 2) % 100).padStart(2, "0")}`;
+  for (const [where, cards] of Object.entries(TEST_CARDS)) {
+    for (const { network, number } of cards) {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.className = "chip";
+      button.textContent = `${network} …${number.slice(-4)}`;
+      button.addEventListener("click", () => {
+        at("card-number").value = grouped(number);
+        at("card-expiry").value = expiry;
+        at("card-cvv").value = network === "Amex" ? "1234" : "123";
+        at("card-name").value ||= "Gaurav Kumar";
+        showNetwork();
+        accepts({ "card-number": "", "card-expiry": "", "card-cvv": "", "card-name": "" });
+        at("status").textContent = `The ${network} card ending in ${number.slice(-4)} is filled in.`;
+      });
+      at(`${where}-cards`).append(button);
+    }
+  }
+}
+
+function offerBanks() {
+  for (const { code, name } of BANKS) {
+    const label = document.createElement("label");
+    label.className = "choice";
+    const radio = document.createElement("input");
+    radio.type = "radio";
+    radio.name = "bank";
+    radio.value = code;
+    radio.dataset.name = name;
+    const text = document.createElement("span");
+    text.textContent = name;
+    label.append(radio, text);
+    at("banks").append(label);
+  }
+}
+
+function showNetwork() {
+  at("card-network").textContent = networkOf(cardDigits());
+}
+
+at("card-number").addEventListener("input", (event) => {
+  const field = event.target;
+  // Regrouped only while one types at the end: elsewhere it would move the cursor away.
+  if (field.selectionStart === field.value.length && !event.inputType?.startsWith("delete")) {
+    field.value = grouped(cardDigits());
+  }
+  showNetwork();
+});
+at("card-expiry").addEventListener("input", (event) => {
+  const field = event.target;
+  if (/^[0-9]{3,4}$/.test(field.value)) {
+    field.value = `${field.value.slice(0, 2)}/${field.value.slice(2)}`;
+  }
+});
+for (const button of document.querySelectorAll("[data-vpa]")) {
+  button.addEventListener("click", () => {
+    at("vpa").value = button.dataset.vpa;
+    accepts({ vpa: "" });
+    at("status").textContent = `${button.dataset.vpa} is filled in.`;
+  });
+}
+
+offerCards();
+offerBanks();
+if (window.parent === window || !/^http:\/\/(127\.0\.0\.1|localhost)(:\d+)?$/.test(MERCHANT)) {
+  at("alone").hidden = false;
+} else {
+  tellMerchant({ type: "ready" });
+}
