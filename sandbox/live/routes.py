@@ -1,0 +1,121 @@
+"""The page of the live view, its stream of server-sent events, and the buttons that play scenarios."""
+
+import json
+from collections.abc import AsyncGenerator, Mapping
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from sse_starlette.event import ServerSentEvent
+from sse_starlette.sse import EventSourceResponse
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from sandbox.live.board import Board
+from sandbox.live.observer import Eyes, Observer
+from sandbox.live.player import AlreadyPlaying, Player
+from sandbox.live.scenarios import SCENARIOS
+from sandbox.live.sides import Cloud, StandIn
+from sandbox.live.stage import Stage
+
+STATIC: Final = Path(__file__).parent / "static"
+RECONNECT_MS: Final = 1000
+"""How long a browser waits before it connects again."""
+PING_SECONDS: Final = 15
+"""How often an idle stream says that it is alive."""
+POLICY: Final = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "connect-src 'self'",
+        "img-src 'self' data:",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+
+
+def routes(endpoints: Mapping[str, Any]) -> list[Route | Mount]:
+    """What to mount under `/live` for a running service.
+
+    Args:
+        endpoints: as in `endpoints.json`. Without the stand-in for Razorpay (`stand_in` false) there is less to see, and
+            no scenario can be played.
+    """
+    razorpay = str(endpoints["razorpay"])
+    stand_in = bool(endpoints.get("stand_in", urlsplit(razorpay).hostname == "127.0.0.1"))
+    board = Board()
+    eyes = Eyes(Cloud(endpoints), StandIn(razorpay) if stand_in else None)
+    player = Player(board, lambda stopped: Stage(endpoints, stopped)) if stand_in else None
+    return view(board, Observer(eyes.look, board), player)
+
+
+def view(board: Board, observer: Observer, player: Player | None) -> list[Route | Mount]:
+    """The routes over these parts; without a player there is no scenario to play."""
+
+    async def page(_request: Request) -> Response:
+        headers = {"Content-Security-Policy": POLICY, "Cache-Control": "no-store"}
+        return FileResponse(STATIC / "live.html", headers=headers)
+
+    async def stream(request: Request) -> Response:
+        return EventSourceResponse(
+            _told(board, observer, request.headers.get("last-event-id")), ping=PING_SECONDS, sep="\n"
+        )
+
+    async def show_scenarios(_request: Request) -> Response:
+        known = [
+            {"name": scenario.name, "title": scenario.title, "about": scenario.about}
+            for scenario in (SCENARIOS.values() if player is not None else ())
+        ]
+        return JSONResponse({"scenarios": known}, headers={"Cache-Control": "no-store"})
+
+    async def play(request: Request) -> Response:
+        """202 with the number of the play, which the stream tells of; or why it is not played."""
+        if not from_here(request.headers):
+            return _refused(HTTPStatus.FORBIDDEN, "Scenarios are played from the live view itself.")
+        scenario = SCENARIOS.get(request.path_params["name"])
+        if scenario is None:
+            return _refused(HTTPStatus.NOT_FOUND, f"There is no such scenario; there are: {', '.join(SCENARIOS)}.")
+        if player is None:
+            detail = "Scenarios need the stand-in for Razorpay: start the service without keys in .env."
+            return _refused(HTTPStatus.CONFLICT, detail)
+        try:
+            number = player.play(scenario)
+        except AlreadyPlaying as error:
+            return _refused(HTTPStatus.CONFLICT, str(error))
+        return JSONResponse({"number": number}, HTTPStatus.ACCEPTED)
+
+    return [
+        Route("/", page, methods=["GET"]),
+        Route("/stream", stream, methods=["GET"]),
+        Route("/scenarios", show_scenarios, methods=["GET"]),
+        Route("/scenarios/{name}", play, methods=["POST"]),
+        Mount("/static", StaticFiles(directory=STATIC)),
+    ]
+
+
+async def _told(board: Board, observer: Observer, last_id: str | None) -> AsyncGenerator[ServerSentEvent]:
+    with observer.watched():
+        async for news in board.watch(last_id):
+            data = json.dumps({"parts": news.parts}, separators=(",", ":"))
+            yield ServerSentEvent(data, event=news.kind, id=news.id, retry=RECONNECT_MS)
+
+
+def from_here(headers: Mapping[str, str]) -> bool:
+    """Whether a request comes from a page of this server, or from no browser at all.
+
+    A browser names the page's origin with every POST, and most say as well how it relates to ours.
+    """
+    if headers.get("sec-fetch-site", "same-origin") != "same-origin":
+        return False
+    origin = headers.get("origin")
+    return origin is None or urlsplit(origin).netloc == headers.get("host")
+
+
+def _refused(status: HTTPStatus, detail: str) -> Response:
+    return JSONResponse({"detail": detail}, status)

@@ -1,0 +1,538 @@
+"""What can be played on the running service, and what must come of it.
+
+A scenario is a list of steps that are really carried out, and a list of expectations that are checked against what the
+service did: its record, its answers, and what its subscribers noted. Every step says what was seen. Whether it
+went well is decided by the expectations alone.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from sandbox.live.stage import AMOUNT_MINOR, Stage, StageError
+from sandbox.live.timeline import SUBSCRIBERS, money
+
+Who = Literal["Frontend", "Customer", "Merchant", "Razorpay", "Service", "Stagehand"]
+
+PART_MINOR: Final = 19950
+OTHER_AMOUNT_MINOR: Final = 49900
+_OK: Final = 200
+_CREATED: Final = 201
+_BAD_REQUEST: Final = 400
+_CONFLICT: Final = 409
+_UNAVAILABLE: Final = 503
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Who does what; `act` does it, and returns what was seen."""
+
+    who: Who
+    what: str
+    act: Callable[[Stage], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What must be so in the end; `look` returns whether it is, and what was seen."""
+
+    what: str
+    look: Callable[[Stage], tuple[bool, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One button of the live view; `name` is its name in URLs, `about` one line on what it shows."""
+
+    name: str
+    title: str
+    about: str
+    steps: Sequence[Step]
+    expectations: Sequence[Expectation]
+
+
+# --- steps of several scenarios -------------------------------------------------------------------------------------
+
+
+def _order(stage: Stage) -> str:
+    order = stage.create_order().expect(_CREATED).document
+    return f"{order['order_id']}, {money(order['amount'], order['currency'])}, {order['status']}"
+
+
+def _pay(stage: Stage) -> str:
+    paid = stage.pay(method="upi", vpa="success@razorpay").expect(_OK).document
+    return f"{paid['razorpay_payment_id']} went through"
+
+
+def _verify(stage: Stage) -> str:
+    answer = stage.verify(stage.paid[-1]).expect(_OK).document
+    return str(answer["message"])
+
+
+def _confirmed(stage: Stage) -> str:
+    payment = stage.until(stage.payment, lambda seen: bool(seen["confirmed"]), "the webhooks to confirm the payment")
+    _all_delivered(stage)
+    return f"the payment is {payment['status']} and confirmed"
+
+
+def _all_delivered(stage: Stage) -> str:
+    events = stage.until(
+        stage.webhooks,
+        lambda seen: bool(seen) and all(event["state"] == "delivered" for event in seen),
+        "every webhook to be accepted",
+    )
+    return f"{len(events)} webhooks, all accepted"
+
+
+def _hold(stage: Stage) -> str:
+    stage.hold_webhooks()
+    return "nothing about this order is told until it is released"
+
+
+ORDER: Final = Step("Frontend", "Creates an order for an accepted proposal", _order)
+PAY: Final = Step("Customer", "Pays by UPI", _pay)
+VERIFY: Final = Step("Frontend", "Hands Checkout's signature to verify", _verify)
+CONFIRMED: Final = Step("Razorpay", "Tells of it by webhook, and the service confirms the payment", _confirmed)
+HOLD: Final = Step("Stagehand", "Holds back this order's webhooks", _hold)
+
+
+# --- expectations of several scenarios ------------------------------------------------------------------------------
+
+
+def _becomes(status: str, *, confirmed: bool, refunded_minor: int = 0) -> Expectation:
+    def look(stage: Stage) -> tuple[bool, str]:
+        seen = stage.payment()
+        told = _state_words(str(seen["status"]), bool(seen["confirmed"]), int(seen["amount_refunded"]))
+        return told == _state_words(status, confirmed, refunded_minor), told
+
+    return Expectation(f"The payment is {_state_words(status, confirmed, refunded_minor)}", look)
+
+
+def _state_words(status: str, confirmed: bool, refunded_minor: int) -> str:
+    return (
+        f"{status}, {'confirmed' if confirmed else 'not confirmed'}"
+        f"{f', {money(refunded_minor, "INR")} paid back' if refunded_minor else ''}"
+    )
+
+
+def _notes(subscriber: str, *types: str) -> Expectation:
+    name = subscriber.capitalize()
+    expected = sorted(types)
+
+    def look(stage: Stage) -> tuple[bool, str]:
+        noted = stage.inbox(subscriber)
+        return noted == expected, ", ".join(noted) or "nothing"
+
+    if not types:
+        return Expectation(f"The {name} service hears nothing of it", look)
+    return Expectation(f"The {name} service notes {_listed(types)}, once", look)
+
+
+def _all_note_it_paid(*notified_too: str) -> list[Expectation]:
+    return [
+        _notes("job", "payment.paid"),
+        _notes("application", "payment.paid"),
+        _notes("notification", "payment.paid", *notified_too),
+    ]
+
+
+def _nothing_pending(stage: Stage) -> tuple[bool, str]:
+    left = len(stage.record()["pending"])
+    return left == 0, f"{left} waiting"
+
+
+NOTHING_PENDING: Final = Expectation("No event is left waiting to be published", _nothing_pending)
+
+
+def _history(what: str, *, count: int, of: str) -> Expectation:
+    """How often the record's history tells of a fact."""
+
+    def look(stage: Stage) -> tuple[bool, str]:
+        told = sum(
+            fact.strip().startswith(of) for change in stage.record()["history"] for fact in change["what"].split(",")
+        )
+        return told == count, f"{told} in its history"
+
+    return Expectation(what, look)
+
+
+def _reviewed(reason: str) -> Expectation:
+    def look(stage: Stage) -> tuple[bool, str]:
+        reasons = [str(review["reason"]) for review in stage.record()["review"]]
+        return reasons == [reason], ", ".join(reasons) or "no review"
+
+    return Expectation(f"A person is asked to look: {reason}", look)
+
+
+def _unmoved(stage: Stage) -> tuple[bool, str]:
+    version = int(stage.record()["version"])
+    return version == stage.version, f"version {version}, and {stage.version} before"
+
+
+def _answers(stage: Stage, *names: str) -> list[int | None]:
+    return [attempt["status"] for event in stage.webhooks(*names) for attempt in event["attempts"]]
+
+
+def _all_answered_ok(stage: Stage) -> tuple[bool, str]:
+    answers = _answers(stage)
+    return all(status == _OK for status in answers), f"{answers.count(_OK)} of {len(answers)} answered 200"
+
+
+def _listed(words: Sequence[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+# --- fail, then succeed ---------------------------------------------------------------------------------------------
+
+
+def _fail(stage: Stage) -> str:
+    error = stage.pay(method="upi", vpa="failure@razorpay").expect(_BAD_REQUEST).document["error"]
+    return f"Checkout says {error['reason']}"
+
+
+def _told_failed(stage: Stage) -> str:
+    stage.until(stage.payment, lambda seen: seen["status"] == "failed", "the payment to be failed")
+    # Told of the success first, it would rightly not act on the failure any more.
+    stage.until(
+        lambda: stage.inbox("notification"), lambda notes: notes == ["payment.failed"], "the Notification service"
+    )
+    return "the payment is failed, and the Notification service knows"
+
+
+def _order_again(stage: Stage) -> str:
+    again = stage.create_order().expect(_OK).document
+    if again["order_id"] != stage.order_id:
+        raise StageError(f"a second order was made: {again['order_id']}")
+    return "the same order is handed out, no second one is made"
+
+
+def _pay_by_card(stage: Stage) -> str:
+    paid = stage.pay(method="card").expect(_OK).document
+    return f"{paid['razorpay_payment_id']} went through"
+
+
+FAIL_THEN_SUCCEED: Final = Scenario(
+    name="fail-then-succeed",
+    title="Fail, then succeed",
+    about="The bank refuses a payment; the customer tries again on the same order.",
+    steps=[
+        ORDER,
+        Step("Customer", "Pays by UPI, and the bank refuses", _fail),
+        Step("Razorpay", "Tells that the payment failed", _told_failed),
+        Step("Frontend", "Asks for an order once more", _order_again),
+        Step("Customer", "Tries again on the same order, by card", _pay_by_card),
+        VERIFY,
+        CONFIRMED,
+    ],
+    expectations=[
+        _becomes("paid", confirmed=True),
+        _history("The failed attempt is kept", count=1, of="failed "),
+        *_all_note_it_paid("payment.failed"),
+        NOTHING_PENDING,
+    ],
+)
+
+# --- duplicate webhooks ---------------------------------------------------------------------------------------------
+
+_TIMES: Final = 3
+
+
+def _send_again(stage: Stage) -> str:
+    before = stage.mark()
+    answers = [status for _ in range(_TIMES) for status in stage.redeliver(stage.webhooks())]
+    told = _listed(sorted({str(status) for status in answers}))
+    return f"{len(answers)} more deliveries, answered {told}; the record was at version {before}"
+
+
+DUPLICATES: Final = Scenario(
+    name="duplicate-webhooks",
+    title="Duplicate webhooks",
+    about="Razorpay sends every webhook four times; the payment changes once.",
+    steps=[
+        ORDER,
+        PAY,
+        VERIFY,
+        CONFIRMED,
+        Step("Stagehand", "Has each webhook sent three times more", _send_again),
+    ],
+    expectations=[
+        Expectation("Every delivery is answered 200", _all_answered_ok),
+        Expectation("The repetitions do not change the record", _unmoved),
+        _history("The capture is recorded once", count=1, of="captured "),
+        _becomes("paid", confirmed=True),
+        *_all_note_it_paid(),
+        NOTHING_PENDING,
+    ],
+)
+
+# --- webhooks withheld, then reconcile ------------------------------------------------------------------------------
+
+
+def _nothing_known(stage: Stage) -> str:
+    payment = stage.payment()
+    return f"the payment is still {payment['status']}"
+
+
+def _due(stage: Stage) -> str:
+    stage.make_due()
+    return "reconcile would look 15 minutes after the order was made; the record says now"
+
+
+def _reconcile(stage: Stage) -> str:
+    report = stage.reconcile()
+    # The schedule runs it too, every minute, and may have been faster.
+    stage.until(stage.payment, lambda seen: bool(seen["confirmed"]), "reconcile to confirm the payment")
+    stage.until(lambda: len(stage.record()["pending"]), lambda left: left == 0, "its event to be published")
+    stage.mark()
+    return f"looked at {report['looked_at']} due records and asked Razorpay for this order's payments"
+
+
+def _late_webhooks(stage: Stage) -> str:
+    stage.stop_holding_webhooks()
+    stage.release(stage.webhooks())
+    return _all_delivered(stage)
+
+
+WITHHELD: Final = Scenario(
+    name="webhooks-withheld",
+    title="Webhooks withheld, then reconcile",
+    about="No webhook arrives and the browser is closed; reconcile asks Razorpay itself.",
+    steps=[
+        ORDER,
+        HOLD,
+        PAY,
+        Step("Customer", "Closes the browser before verify is called", _nothing_known),
+        Step("Stagehand", "Lets a quarter of an hour pass for this record: makes it due", _due),
+        Step("Service", "Runs reconcile", _reconcile),
+        Step("Razorpay", "Sends the webhooks after all", _late_webhooks),
+    ],
+    expectations=[
+        _becomes("paid", confirmed=True),
+        *_all_note_it_paid(),
+        Expectation("The late webhooks are answered 200", _all_answered_ok),
+        Expectation("The late webhooks change nothing any more", _unmoved),
+        NOTHING_PENDING,
+    ],
+)
+
+# --- out of order ---------------------------------------------------------------------------------------------------
+
+
+def _refund_part(stage: Stage) -> str:
+    refund = stage.refund(PART_MINOR).expect(_OK).document
+    return f"{refund['id']}, {money(refund['amount'], refund['currency'])}, {refund['status']}"
+
+
+def _backwards(stage: Stage) -> str:
+    events = stage.webhooks()[::-1]
+    stage.stop_holding_webhooks()
+    stage.release(events)
+    _all_delivered(stage)
+    return ", ".join(str(event["event"]) for event in events)
+
+
+OUT_OF_ORDER: Final = Scenario(
+    name="out-of-order",
+    title="Out of order",
+    about="A refusal, a payment and a refund are told backwards; the record ends the same.",
+    steps=[
+        ORDER,
+        HOLD,
+        Step("Customer", "Pays by UPI, and the bank refuses", _fail),
+        Step("Customer", "Tries again on the same order, by card", _pay_by_card),
+        Step("Merchant", "Refunds a part of it", _refund_part),
+        Step("Razorpay", "Sends all webhooks, the last one first", _backwards),
+    ],
+    expectations=[
+        _becomes("paid", confirmed=True, refunded_minor=PART_MINOR),
+        _history("The capture is recorded once", count=1, of="captured "),
+        _history("The refund is recorded once", count=1, of="refund processed "),
+        _history("The failed attempt is kept", count=1, of="failed "),
+        *_all_note_it_paid(),
+        Expectation("Every delivery is answered 200", _all_answered_ok),
+        NOTHING_PENDING,
+    ],
+)
+
+# --- refunds --------------------------------------------------------------------------------------------------------
+
+
+def _refund_rest(stage: Stage) -> str:
+    refund = stage.refund().expect(_OK).document
+    return f"{refund['id']}, {money(refund['amount'], refund['currency'])}, {refund['status']}"
+
+
+def _part_told(stage: Stage) -> str:
+    payment = stage.until(
+        stage.payment, lambda seen: seen["amount_refunded"] == PART_MINOR, "the first refund to be known"
+    )
+    _all_delivered(stage)
+    return f"the payment is {payment['status']}, {money(payment['amount_refunded'], payment['currency'])} paid back"
+
+
+def _all_told(stage: Stage) -> str:
+    payment = stage.until(stage.payment, lambda seen: seen["status"] == "refunded", "the payment to be refunded")
+    _all_delivered(stage)
+    return f"the payment is {payment['status']}, {money(payment['amount_refunded'], payment['currency'])} paid back"
+
+
+def _verify_in_vain(stage: Stage) -> str:
+    answer = stage.verify(stage.paid[0]).expect(_CONFLICT).document
+    return f"answered 409, {answer['code']}"
+
+
+REFUNDS: Final = Scenario(
+    name="refunds",
+    title="Part refund, then full",
+    about="The merchant pays back a part, then the rest; only then is the payment refunded.",
+    steps=[
+        ORDER,
+        PAY,
+        CONFIRMED,
+        Step("Merchant", "Refunds a part of it", _refund_part),
+        Step("Razorpay", "Tells of the refund", _part_told),
+        Step("Merchant", "Refunds the rest", _refund_rest),
+        Step("Razorpay", "Tells of the second refund", _all_told),
+        Step("Frontend", "Hands in the old signature once more", _verify_in_vain),
+    ],
+    expectations=[
+        _becomes("refunded", confirmed=True, refunded_minor=AMOUNT_MINOR),
+        _history("Both refunds are recorded, once each", count=2, of="refund processed "),
+        *_all_note_it_paid("payment.refunded"),
+        NOTHING_PENDING,
+    ],
+)
+
+# --- captures that should not be ------------------------------------------------------------------------------------
+
+
+def _pay_another_amount(stage: Stage) -> str:
+    paid = stage.pay(amount=OTHER_AMOUNT_MINOR).expect(_OK).document
+    return f"{paid['razorpay_payment_id']}, {money(OTHER_AMOUNT_MINOR, 'INR')} captured"
+
+
+AMOUNT_MISMATCH: Final = Scenario(
+    name="amount-mismatch",
+    title="Amount mismatch",
+    about="Razorpay captures another sum than agreed; nobody is told that it was paid.",
+    steps=[
+        ORDER,
+        Step("Customer", f"Pays {money(OTHER_AMOUNT_MINOR, 'INR')} instead", _pay_another_amount),
+        Step("Razorpay", "Tells of it by webhook", _all_delivered),
+    ],
+    expectations=[
+        _becomes("authorized", confirmed=False),
+        _reviewed("amount_mismatch"),
+        *[_notes(subscriber) for subscriber in SUBSCRIBERS],
+        Expectation("Every delivery is answered 200", _all_answered_ok),
+        NOTHING_PENDING,
+    ],
+)
+
+
+def _pay_twice(stage: Stage) -> str:
+    paid = stage.pay(method="netbanking", force=True).expect(_OK).document
+    return f"{paid['razorpay_payment_id']} went through as well"
+
+
+DUPLICATE_CAPTURE: Final = Scenario(
+    name="duplicate-capture",
+    title="Duplicate capture",
+    about="An order is paid twice; a person is asked to look, the services hear of one payment.",
+    steps=[
+        ORDER,
+        PAY,
+        CONFIRMED,
+        Step("Customer", "Pays once more, from another tab", _pay_twice),
+        Step("Razorpay", "Tells of the second payment", _all_delivered),
+    ],
+    expectations=[
+        _becomes("paid", confirmed=True),
+        _history("Both captures are kept", count=2, of="captured "),
+        _reviewed("duplicate_capture"),
+        *_all_note_it_paid(),
+        NOTHING_PENDING,
+    ],
+)
+
+# --- EventBridge down -----------------------------------------------------------------------------------------------
+
+
+def _no_eventbridge(stage: Stage) -> str:
+    stage.take_eventbridge_away()
+    return "PutEvents about this order is answered 503 ServiceUnavailable"
+
+
+def _refused(stage: Stage) -> str:
+    stage.until(
+        lambda: _answers(stage, "payment.captured", "order.paid"),
+        lambda answers: _UNAVAILABLE in answers,
+        "the webhook to be answered 503",
+    )
+    record = stage.record()
+    pending = [str(event["type"]) for event in record["pending"].values()]
+    noted = [note for subscriber in SUBSCRIBERS for note in stage.inbox(subscriber)]
+    if not (record["confirmed"] and pending == ["payment.paid"] and not noted):
+        raise StageError(f"the record is {record['status']}, pending {pending}, and the services noted {noted}")
+    return "answered 503: send it again; the payment is paid and confirmed, its event waits, no service knows yet"
+
+
+def _eventbridge_back(stage: Stage) -> str:
+    stage.bring_eventbridge_back()
+    return "PutEvents is accepted again"
+
+
+def _retried(stage: Stage) -> str:
+    stage.until(lambda: len(stage.record()["pending"]), lambda left: left == 0, "a retry to publish the event")
+    told = _all_delivered(stage)
+    refused = _answers(stage).count(_UNAVAILABLE)
+    return f"{told}, {refused} of their deliveries answered 503 before"
+
+
+def _refused_then_accepted(stage: Stage) -> tuple[bool, str]:
+    answers = [_of(event) for event in stage.webhooks("payment.captured", "order.paid")]
+    refused = any(_UNAVAILABLE in told for told in answers)
+    accepted = all(told[-1:] == [_OK] for told in answers)
+    return refused and accepted, "; ".join(", ".join(map(str, told)) for told in answers)
+
+
+def _of(event: object) -> list[int | None]:
+    attempts = event["attempts"] if isinstance(event, dict) else []
+    return [attempt["status"] for attempt in attempts]
+
+
+EVENTBRIDGE_DOWN: Final = Scenario(
+    name="eventbridge-down",
+    title="EventBridge down",
+    about="Events cannot be published for a while; they wait in the record, and none is lost.",
+    steps=[
+        ORDER,
+        Step("Stagehand", "Takes EventBridge away, for what concerns this order", _no_eventbridge),
+        PAY,
+        Step("Razorpay", "Tells of it by webhook", _refused),
+        Step("Stagehand", "Brings EventBridge back", _eventbridge_back),
+        Step("Razorpay", "Sends the webhooks again", _retried),
+    ],
+    expectations=[
+        _becomes("paid", confirmed=True),
+        Expectation("The webhooks were answered 503 first, and 200 in the end", _refused_then_accepted),
+        _history("The capture is recorded once", count=1, of="captured "),
+        *_all_note_it_paid(),
+        NOTHING_PENDING,
+    ],
+)
+
+SCENARIOS: Final = {
+    scenario.name: scenario
+    for scenario in (
+        FAIL_THEN_SUCCEED,
+        DUPLICATES,
+        WITHHELD,
+        OUT_OF_ORDER,
+        REFUNDS,
+        AMOUNT_MISMATCH,
+        DUPLICATE_CAPTURE,
+        EVENTBRIDGE_DOWN,
+    )
+}
+"""By name, in the order in which they are shown."""

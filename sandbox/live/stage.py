@@ -1,0 +1,281 @@
+"""Everybody but the service, for one order: frontend, customer, merchant, and the stagehand at the switches.
+
+What is done here is really done: to the running service over HTTP, to the stand-in for Razorpay over its control API,
+and to the local cloud as AWS's own clients do it. It blocks. One stage is one order of one client, and its switches
+concern this order alone, so that payments made in the shop meanwhile are not disturbed and do not disturb.
+"""
+
+import json
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import boto3
+import requests
+from botocore.config import Config
+
+from sandbox import development
+from sandbox.demo import Service
+
+AMOUNT_RUPEES: Final = "499.50"
+AMOUNT_MINOR: Final = 49950
+REQUEST_SECONDS: Final = 30
+"""A function's first start on a slow machine, with room."""
+PATIENCE_SECONDS: Final = 30
+POLL_SECONDS: Final = 0.2
+# Longer than reconcile's own 55 seconds.
+_RECONCILE_SECONDS: Final = 65
+_OUTAGES: Final = "/_sandbox/outages"
+
+
+class StageError(Exception):
+    """The scenario cannot go on; the message says what happened instead of what should, for a person."""
+
+
+class Stopped(Exception):
+    """The server is stopping, and the scenario with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer to the frontend, the customer or the merchant."""
+
+    status: int
+    document: Mapping[str, Any]
+
+    def expect(self, status: int) -> "Answer":
+        """This answer, if it has the status that the story needs.
+
+        Raises:
+            StageError: it has another.
+        """
+        if self.status != status:
+            raise StageError(f"answered {self.status}, not {status}: {json.dumps(self.document)[:300]}")
+        return self
+
+
+class Stage:
+    """One order, and everybody who has to do with it.
+
+    Args:
+        endpoints: as in `endpoints.json`, of a service with the stand-in.
+        stopped: set when the server stops; whatever waits here ends with `Stopped`.
+
+    Attributes:
+        order_id: of the order, once there is one.
+        paid: what Checkout handed over for each payment that succeeded, oldest first.
+        version: the record's version as `mark` found it.
+    """
+
+    def __init__(self, endpoints: Mapping[str, Any], stopped: threading.Event) -> None:
+        self._endpoints = endpoints
+        self._stopped = stopped
+        self._service = Service(dict(endpoints))
+        self._held = False
+        self._out: bool | str | None = None
+        self._client_id, self._freelancer_id, self._job_id, self._application_id = (
+            random.randrange(1, 10**9)  # noqa: S311 - ids nobody has to guess
+            for _ in range(4)
+        )
+        self.order_id = ""
+        self.paid: list[Mapping[str, Any]] = []
+        self.version = 0
+
+    # --- the frontend ---
+
+    def create_order(self) -> Answer:
+        """The client accepts the proposal, or clicks once more."""
+        answer = self._call(
+            "POST",
+            "create-order/",
+            {
+                "job_id": self._job_id,
+                "application_id": self._application_id,
+                "client_id": self._client_id,
+                "freelancer_id": self._freelancer_id,
+                "amount": AMOUNT_RUPEES,
+            },
+        )
+        if not self.order_id and answer.status == requests.codes.created:
+            self.order_id = str(answer.document["order_id"])
+        return answer
+
+    def verify(self, checkout: Mapping[str, Any]) -> Answer:
+        """The frontend hands over what Checkout gave it."""
+        return self._call("POST", "verify/", dict(checkout))
+
+    def payment(self) -> Mapping[str, Any]:
+        """The payment as its client sees it."""
+        return self._call("GET", f"{self.order_id}/").expect(requests.codes.ok).document
+
+    # --- the customer and the merchant ---
+
+    def pay(self, **how: Any) -> Answer:  # noqa: ANN401 - the fields of the stand-in's `pay`
+        """The customer pays in Checkout: 200 and the three fields, or 400 and Checkout's error."""
+        answer = self._request("POST", f"{self._service.gateway}/_control/pay", json={"order_id": self.order_id, **how})
+        if answer.status == requests.codes.ok:
+            self.paid.append(answer.document)
+        return answer
+
+    def refund(self, amount_minor: int | None = None) -> Answer:
+        """The merchant pays back the first payment: a part, or all that is left, through Razorpay's API."""
+        payment_id = self.paid[0]["razorpay_payment_id"]
+        return self._request(
+            "POST",
+            f"{self._service.gateway}/v1/payments/{payment_id}/refund",
+            json={} if amount_minor is None else {"amount": amount_minor},
+            auth=(development.RAZORPAY_KEY_ID, development.RAZORPAY_KEY_SECRET),
+        )
+
+    # --- the stagehand ---
+
+    def hold_webhooks(self) -> None:
+        """Razorpay keeps this order's webhooks back from now on."""
+        held = self._service.control("GET", "faults")["held_orders"]
+        self._held = True
+        self._service.control("PUT", "faults", {"held_orders": [*held, self.order_id]})
+
+    def stop_holding_webhooks(self) -> None:
+        """What happens from now on is told at once; what is held stays held until it is released."""
+        held = self._service.control("GET", "faults")["held_orders"]
+        others = [order_id for order_id in held if order_id != self.order_id]
+        self._service.control("PUT", "faults", {"held_orders": others})
+        self._held = False
+
+    def release(self, events: Sequence[Mapping[str, Any]]) -> None:
+        """Lets held webhooks go, one after the other, in this order."""
+        self._service.control("POST", "events/release", {"event_ids": [event["event_id"] for event in events]})
+
+    def redeliver(self, events: Sequence[Mapping[str, Any]]) -> list[int | None]:
+        """Sends webhooks once more, at the same moment; how each was answered."""
+        told = self._service.control("POST", "events/redeliver", {"event_ids": [event["event_id"] for event in events]})
+        return [attempt["status"] for attempt in told["redelivered"]]
+
+    def take_eventbridge_away(self) -> None:
+        """EventBridge is unavailable to whoever publishes something of this order."""
+        before = self._outages("GET")["events"]
+        self._out = before
+        self._outages("PUT", {"events": self.order_id})
+
+    def bring_eventbridge_back(self) -> None:
+        """As it was before."""
+        if self._out is not None:
+            self._outages("PUT", {"events": self._out})
+            self._out = None
+
+    def make_due(self) -> None:
+        """As if the record's due time had come: that is a quarter of an hour ahead, longer than anybody looks on."""
+        self._aws("dynamodb").update_item(
+            TableName=self._endpoints["table"],
+            Key={"pk": {"S": f"order#{self.order_id}"}},
+            UpdateExpression="SET attention_at = :now",
+            ConditionExpression="attribute_exists(attention_at)",
+            ExpressionAttributeValues={":now": {"N": str(int(time.time()) - 1)}},
+        )
+
+    def reconcile(self) -> Mapping[str, Any]:
+        """Runs reconcile, as its schedule does every minute; its report.
+
+        Raises:
+            StageError: the run failed.
+        """
+        answer = self._aws("lambda").invoke(
+            FunctionName=self._endpoints["outputs"]["ReconcileFunctionName"], Payload=b"{}"
+        )
+        report: Mapping[str, Any] = json.loads(answer["Payload"].read())
+        if answer.get("FunctionError"):
+            raise StageError(f"reconcile failed; {self._endpoints['logs']['functions']} says why")
+        return report
+
+    def mark(self) -> int:
+        """Notes the record's version, to see later whether it moved."""
+        self.version = int(self.record()["version"])
+        return self.version
+
+    def put_back(self) -> None:
+        """Every switch as it was, and nothing of this order left waiting at the stand-in."""
+        self.bring_eventbridge_back()
+        if self._held:
+            self.stop_holding_webhooks()
+        if not self.order_id:
+            return
+        waiting = [event["event_id"] for event in self.webhooks() if event["state"] == "held"]
+        if waiting:
+            self._service.control("POST", "events/release", {"event_ids": [], "drop": waiting})
+
+    # --- the onlooker ---
+
+    def record(self) -> Mapping[str, Any]:
+        """The payment as it is stored."""
+        return self._service.record(self.order_id)
+
+    def inbox(self, subscriber: str) -> list[str]:
+        """The detail types that a subscriber has noted about the order, sorted, repetitions included."""
+        return sorted(str(note["detail_type"]) for note in self._service.inbox(subscriber, self.order_id))
+
+    def webhooks(self, *names: str) -> list[Mapping[str, Any]]:
+        """The order's webhook events as Razorpay knows them, oldest first; of these names only, if any is given."""
+        events = self._service.control("GET", f"events?order_id={self.order_id}")["events"]
+        return [event for event in events if not names or event["event"] in names]
+
+    def until[T](self, look: Callable[[], T], accept: Callable[[T], bool], awaited: str) -> T:
+        """Looks again and again until what is seen is accepted.
+
+        Raises:
+            StageError: it took longer than anybody waits.
+            Stopped: the server is stopping.
+        """
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not accept(seen := look()):
+            if time.monotonic() > deadline:
+                raise StageError(f"waited {PATIENCE_SECONDS} s in vain for {awaited}; seen last: {seen}")
+            self.pause(POLL_SECONDS)
+        return seen
+
+    def pause(self, seconds: float) -> None:
+        """Waits.
+
+        Raises:
+            Stopped: the server is stopping.
+        """
+        if self._stopped.wait(seconds):
+            raise Stopped
+
+    # --- how ---
+
+    def _call(self, method: str, path: str, document: dict[str, Any] | None = None) -> Answer:
+        token = development.token(self._client_id, secret=self._endpoints["jwt_secret"])
+        return self._request(
+            method,
+            f"{self._service.api}/api/payments/{path}",
+            json=document,
+            headers={"Authorization": f"Bearer {token}"},
+        )
+
+    def _request(self, method: str, url: str, **options: Any) -> Answer:  # noqa: ANN401 - what requests takes
+        if self._stopped.is_set():
+            raise Stopped
+        answer = requests.request(method, url, timeout=REQUEST_SECONDS, **options)
+        document = answer.json()
+        if not isinstance(document, dict):
+            raise StageError(f"{method} {url} answered {answer.status_code} with something unexpected")
+        return Answer(answer.status_code, document)
+
+    def _outages(self, method: str, document: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
+        answer = requests.request(method, f"{self._endpoints['aws']}{_OUTAGES}", json=document, timeout=REQUEST_SECONDS)
+        answer.raise_for_status()
+        away: Mapping[str, Any] = answer.json()
+        return away
+
+    def _aws(self, service: Any) -> Any:  # noqa: ANN401 - the stubs know each service by its literal name
+        return boto3.client(
+            service,
+            endpoint_url=self._endpoints["aws"],
+            region_name=self._endpoints["region"],
+            aws_access_key_id=self._endpoints["access_key_id"],
+            aws_secret_access_key=self._endpoints["secret_access_key"],
+            config=Config(connect_timeout=3, read_timeout=_RECONCILE_SECONDS, retries={"total_max_attempts": 1}),
+        )

@@ -1,0 +1,555 @@
+"""One payment's story, put together from what each side knows: the record, the stand-in's books, the inboxes. Pure.
+
+The sources keep different time. The stand-in notes its webhooks and their deliveries to the millisecond; the record,
+its own books and the inboxes to the second. So an entry that is known to the second alone is moved forward, within
+that second, to just behind whatever caused it. Without a known cause it stays at the beginning of its second.
+
+What comes out holds no personal data, no signature and no secret: only what is named here is taken over.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final, Literal
+
+Kind = Literal["order", "attempt", "verify", "delivery", "status", "event", "inbox", "refund", "review"]
+"""What an entry is about."""
+Mood = Literal["good", "bad", "wait", "look", "plain"]
+"""How it went: well, badly, not over yet, a person should look, or neither."""
+
+SUBSCRIBERS: Final = ("job", "application", "notification")
+_UNHEARD: Final = frozenset({"payment.partially_refunded", "payment.review"})
+"""Events that none of them listens to."""
+
+# A delivery whose event gives one of these facts may have caused the change that tells of it.
+_GIVES: Final[Mapping[str, tuple[str, ...]]] = {
+    "authorized": ("payment.authorized",),
+    "captured": ("payment.captured", "order.paid"),
+    "failed": ("payment.failed",),
+    "refund created": ("refund.created",),
+    "refund failed": ("refund.failed",),
+    "refund processed": ("refund.processed",),
+}
+_FACT: Final = re.compile(
+    r"(?P<fact>signed|authorized|captured|failed|refund created|refund failed|refund processed) "
+    r"(?P<subject>(?:pay|rfnd)_[A-Za-z0-9]{14})"
+)
+_FACT_WORDS: Final[Mapping[str, str]] = {
+    "authorized": "authorised",
+    "captured": "captured",
+    "failed": "failed",
+    "refund created": "refund begun",
+    "refund failed": "refund failed",
+    "refund processed": "refunded",
+}
+_STATUS_MOODS: Final[Mapping[str, Mood]] = {
+    "unknown": "look",
+    "created": "plain",
+    "authorized": "wait",
+    "paid": "good",
+    "failed": "bad",
+    "refunded": "plain",
+}
+_REVIEWS: Final[Mapping[str, str]] = {
+    "duplicate_capture": "A second payment was captured on an order that was paid already.",
+    "amount_mismatch": "Razorpay captured another amount than agreed.",
+    "currency_mismatch": "Razorpay captured another currency than agreed.",
+    "superseded_order": "An order was paid that a newer one had taken the place of.",
+    "over_refunded": "More was paid back than was captured.",
+    "too_many_attempts": "There were more attempts than are kept.",
+    "never_captured": "The money was held and never captured.",
+}
+_ATTEMPT_STATES: Final[Mapping[str, tuple[str, Mood]]] = {
+    "created": ("begun", "wait"),
+    "authorized": ("authorised, not captured", "wait"),
+    "captured": ("captured", "good"),
+    "failed": ("failed", "bad"),
+    "refunded": ("captured, and paid back", "good"),
+}
+_OUTCOMES: Final[Mapping[str, str]] = {
+    "timeout": "no answer in time",
+    "unreachable": "not reachable",
+    "lost": "lost on the way",
+    "ignored": "accepted, but the answer was lost",
+}
+_WAITING: Final[Mapping[str, tuple[str, Mood]]] = {
+    "pending": ("on its way", "wait"),
+    "held": ("held back", "wait"),
+    "dropped": ("dropped, never sent", "bad"),
+    "not_sent": ("not sent: Razorpay has nowhere to send it", "bad"),
+}
+# Causes before what they cause, where the clocks cannot tell.
+_RANKS: Final[Mapping[Kind, int]] = {
+    "order": 0,
+    "attempt": 1,
+    "refund": 2,
+    "delivery": 3,
+    "verify": 4,
+    "status": 4,
+    "review": 5,
+    "event": 6,
+    "inbox": 7,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What is known of one payment. Absent sources are empty: everything but the record may be.
+
+    Attributes:
+        record: the item of the payments table.
+        deliveries: its webhook events with their attempts, as the stand-in's `GET /_control/events` prints them.
+        payments: its payments, as the stand-in's ledger prints them.
+        refunds: their refunds, as the stand-in's ledger prints them.
+        notes: what each subscriber has noted about it, the items of its inbox by the subscriber's name.
+    """
+
+    record: Mapping[str, Any]
+    deliveries: Sequence[Mapping[str, Any]] = ()
+    payments: Sequence[Mapping[str, Any]] = ()
+    refunds: Sequence[Mapping[str, Any]] = ()
+    notes: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Entry:
+    """An entry in the making; `at` is in Unix seconds, and whole where `exact` is not set."""
+
+    key: str
+    kind: Kind
+    at: float
+    title: str
+    mood: Mood = "plain"
+    detail: str = ""
+    exact: bool = False
+    causes: list["_Entry"] = field(default_factory=list)
+    follows: float = 0.0
+    """The number that orders entries of one moment and kind: a record's changes stay in the order of their versions."""
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "key": self.key,
+            "kind": self.kind,
+            "at": round(self.at, 3),
+            "exact": self.exact,
+            "title": self.title,
+            "mood": self.mood,
+            "detail": self.detail,
+        }
+
+
+def timeline(sources: Sources) -> list[dict[str, Any]]:
+    """The entries of one payment, oldest first, causes before what they cause.
+
+    Each is `{key, kind, at, exact, title, mood, detail}`: a key that stays the same when the payment is looked at
+    again, a `Kind`, the time in Unix seconds (only to the second unless `exact`), words for people, and a `Mood`.
+    """
+    deliveries = _deliveries(sources)
+    attempts = _attempts(sources)
+    refunds = _refunds(sources, attempts)
+    changes = _changes(sources, deliveries)
+    reviews = _reviews(sources, changes)
+    events = _events(sources, changes)
+    inboxes = _inboxes(sources, events)
+    # In this order every cause is placed before what it causes.
+    entries = [*attempts, *refunds, *deliveries, *changes, *reviews, *events, *inboxes]
+    for entry in entries:
+        _place(entry)
+    entries.sort(key=lambda entry: (entry.at, _RANKS[entry.kind], entry.follows, entry.key))
+    return [entry.to_json() for entry in entries]
+
+
+def payment(sources: Sources) -> dict[str, Any]:
+    """One payment as the live view shows it: the record's public fields, and the timeline.
+
+    `{order_id, payment_id, status, confirmed, version, amount, currency, amount_refunded, created_at, updated_at,
+    pending, reviews, timeline}`; amounts in minor units, times in Unix seconds, `pending` how many events are not sent
+    yet.
+    """
+    record = sources.record
+    return {
+        "order_id": str(record["order_id"]),
+        "payment_id": None if "payment_id" not in record else int(record["payment_id"]),
+        "status": str(record["status"]),
+        "confirmed": bool(record["confirmed"]),
+        "version": int(record["version"]),
+        "amount": None if "amount" not in record else int(record["amount"]),
+        "currency": str(record.get("currency", "INR")),
+        "amount_refunded": sum(
+            int(refund["amount"]) for refund in record["refunds"].values() if refund["state"] == "processed"
+        ),
+        "created_at": _seconds(record["created_at"]),
+        "updated_at": _seconds(record["updated_at"]),
+        "pending": len(record["pending"]),
+        "reviews": [str(review["reason"]) for review in record["review"]],
+        "timeline": timeline(sources),
+    }
+
+
+# --- what happened at Razorpay --------------------------------------------------------------------------------------
+
+
+def _attempts(sources: Sources) -> list[_Entry]:
+    """The customer's attempts: from the stand-in's books, or, where there are none, from the record."""
+    entries = []
+    told = {str(payment["id"]): payment for payment in sources.payments}
+    for payment_id, known in sources.record["payments"].items():
+        told.setdefault(str(payment_id), _as_payment(known))
+    for payment_id, payment in told.items():
+        words, mood = _ATTEMPT_STATES.get(str(payment.get("status")), (str(payment.get("status")), "plain"))
+        method = payment.get("method")
+        reason = payment.get("error_reason")
+        at = [float(event["created_at"]) for event in sources.deliveries if event["payment_id"] == payment_id]
+        since = payment.get("created_at")
+        entries.append(
+            _Entry(
+                key=f"attempt {payment_id}",
+                kind="attempt",
+                # A payment tells of itself the moment it happens.
+                at=min(at) if at else float(since or _first_mention(sources.record, payment_id)),
+                exact=bool(at),
+                title=f"Payment {f'by {_method(method)} ' if method else ''}{words}",
+                mood=mood,
+                detail=_joined(_of_another_sum(sources.record, payment), _reason(reason), payment_id),
+            )
+        )
+    return entries
+
+
+def _as_payment(known: Mapping[str, Any]) -> dict[str, Any]:
+    """What the record knows of a payment, in the words of Razorpay's own books."""
+    status = next((state for state in ("captured", "failed", "authorized") if known.get(state)), "created")
+    if status == "failed" and known.get("authorized"):
+        status = "authorized"
+    return {
+        "status": status,
+        "method": known.get("method"),
+        "error_reason": known.get("reason"),
+        "amount": known.get("amount"),
+        "currency": known.get("currency"),
+    }
+
+
+def _refunds(sources: Sources, attempts: Sequence[_Entry]) -> list[_Entry]:
+    entries = []
+    told = {str(refund["id"]): refund for refund in sources.refunds}
+    states = {"created": "pending"}
+    for refund_id, known in sources.record["refunds"].items():
+        status = states.get(str(known["state"]), str(known["state"]))
+        told.setdefault(str(refund_id), {"amount": known["amount"], "status": status, "payment_id": known["payment"]})
+    for refund_id, refund in told.items():
+        status = str(refund["status"])
+        at = [float(event["created_at"]) for event in sources.deliveries if event["refund_id"] == refund_id]
+        since = refund.get("created_at")
+        currency = str(refund.get("currency") or sources.record.get("currency", "INR"))
+        entries.append(
+            _Entry(
+                key=f"refund {refund_id}",
+                kind="refund",
+                at=min(at) if at else float(since or _first_mention(sources.record, refund_id)),
+                exact=bool(at),
+                title=f"Refund of {money(int(refund['amount']), currency)} {status}",
+                mood={"processed": "good", "failed": "bad"}.get(status, "wait"),  # type: ignore[arg-type]
+                detail=refund_id,
+                causes=[entry for entry in attempts if entry.key == f"attempt {refund.get('payment_id')}"],
+            )
+        )
+    return entries
+
+
+def _deliveries(sources: Sources) -> list[_Entry]:
+    entries = []
+    for event in sources.deliveries:
+        name, identity = str(event["event"]), str(event["event_id"])
+        for number, attempt in enumerate(event["attempts"]):
+            outcome, status = str(attempt["outcome"]), attempt["status"]
+            words = _OUTCOMES.get(outcome) or f"answered {status}"
+            again = "sent again" if attempt["extra"] else f"retry {number}" if number else ""
+            taken = f"{attempt['duration_ms']} ms"
+            entries.append(
+                _Entry(
+                    key=f"delivery {identity} {number}",
+                    kind="delivery",
+                    at=float(attempt["at"]),
+                    exact=True,
+                    title=f"Webhook {name} {words}",
+                    mood="good" if outcome == "ok" else "wait" if outcome == "ignored" else "bad",
+                    detail=_joined(again, taken, f"event {identity}"),
+                )
+            )
+        if event["state"] in _WAITING and (not event["attempts"] or event["state"] != "pending"):
+            words, mood = _WAITING[event["state"]]
+            entries.append(
+                _Entry(
+                    key=f"delivery {identity} waiting",
+                    kind="delivery",
+                    at=float(event["created_at"]),
+                    exact=True,
+                    title=f"Webhook {name} {words}",
+                    mood=mood,
+                    detail=f"event {identity}",
+                )
+            )
+        if event["state"] == "expired":
+            last = event["attempts"][-1]["at"] if event["attempts"] else event["created_at"]
+            entries.append(
+                _Entry(
+                    key=f"delivery {identity} expired",
+                    kind="delivery",
+                    at=float(last),
+                    exact=True,
+                    title=f"Webhook {name} given up",
+                    mood="bad",
+                    detail=f"event {identity}",
+                )
+            )
+    return entries
+
+
+# --- what the service made of it ------------------------------------------------------------------------------------
+
+
+def _changes(sources: Sources, deliveries: Sequence[_Entry]) -> list[_Entry]:
+    """The record's changes, each behind the delivery that may have caused it and behind the change before it."""
+    record = sources.record
+    history = record["history"]
+    by_key = {delivery.key: delivery for delivery in deliveries}
+    entries: list[_Entry] = []
+    before: str | None = None
+    for number, change in enumerate(history):
+        what, status, at = str(change["what"]), str(change["status"]), _seconds(change["at"])
+        version = int(record["version"]) - (len(history) - 1 - number)
+        facts = [(match["fact"], match["subject"]) for match in _FACT.finditer(what)]
+        signed = [subject for fact, subject in facts if fact == "signed"]
+        kind: Kind = "order" if what == "created" else "verify" if signed else "status"
+        became = "" if status == before else f"the payment is {status}"
+        entry = _Entry(
+            key=f"change {version}",
+            kind=kind,
+            at=at,
+            title=_told(what, facts),
+            mood=_STATUS_MOODS.get(status, "plain") if became else "plain",
+            detail=_joined(became, f"version {version}"),
+            follows=number,
+        )
+        if kind == "verify":
+            entry.mood = "good"
+        entry.causes = [*_delivered(sources, facts, at, by_key), *entries[-1:]]
+        before = status
+        entries.append(entry)
+    return entries
+
+
+def _delivered(
+    sources: Sources, facts: Sequence[tuple[str, str]], at: float, by_key: Mapping[str, _Entry]
+) -> list[_Entry]:
+    """The delivery that brought these facts in the second that begins at `at`: the first that was under way in it.
+
+    Whatever its answer: a webhook that stored its facts and could not publish its events is answered 503.
+    """
+    under_way = [
+        by_key[f"delivery {event['event_id']} {number}"]
+        for event in sources.deliveries
+        if any(
+            event["event"] in _GIVES.get(fact, ()) and subject in {event["payment_id"], event["refund_id"]}
+            for fact, subject in facts
+        )
+        for number, attempt in enumerate(event["attempts"])
+        if attempt["outcome"] not in {"lost", "unreachable"}
+        and attempt["at"] < at + 1
+        and attempt["at"] + attempt["duration_ms"] / 1000 >= at
+    ]
+    return sorted(under_way, key=lambda delivery: delivery.at)[:1]
+
+
+def _told(what: str, facts: Sequence[tuple[str, str]]) -> str:
+    if what == "created":
+        return "Order created"
+    if not facts:
+        return what[:1].upper() + what[1:]
+    words = ["signature verified" if fact == "signed" else _FACT_WORDS[fact] for fact, _ in facts]
+    if words == ["signature verified"]:
+        return "Verified: the customer came back with a valid signature"
+    return f"Recorded: {', '.join(words)}"
+
+
+def _reviews(sources: Sources, changes: Sequence[_Entry]) -> list[_Entry]:
+    return [
+        _Entry(
+            key=f"review {review['reason']} {review['subject']}",
+            kind="review",
+            at=_seconds(review["at"]),
+            title="A person should look",
+            mood="look",
+            detail=_joined(_REVIEWS.get(str(review["reason"]), str(review["reason"])), str(review["subject"])),
+            causes=[change for change in changes if str(review["subject"]) in _what(sources.record, change)][-1:],
+        )
+        for review in sources.record["review"]
+    ]
+
+
+def _what(record: Mapping[str, Any], change: _Entry) -> str:
+    """What a change is about, as the history tells it."""
+    what: str = record["history"][int(change.follows)]["what"]
+    return what
+
+
+def _events(sources: Sources, changes: Sequence[_Entry]) -> list[_Entry]:
+    """Every event that is known to have been recorded: it still waits for EventBridge, or somebody has it."""
+    by_version = {int(change.key.removeprefix("change ")): change for change in changes}
+    entries = {
+        key: _Entry(
+            key=key,
+            kind="event",
+            at=change.at,
+            title=f"Event {event_type} published",
+            mood="good",
+            detail=_joined(f"recorded with version {change.key.removeprefix('change ')}", "nobody here listens"),
+            causes=[change],
+        )
+        for key, event_type, change in _unheard(sources, changes)
+    }
+    for notes in sources.notes.values():
+        for note in notes:
+            identity, version = str(note["event_id"]), int(note["version"])
+            change = by_version.get(version)
+            entries[f"event {identity}"] = _Entry(
+                key=f"event {identity}",
+                kind="event",
+                at=noted_at(note) if change is None else change.at,
+                title=f"Event {note['detail_type']} published",
+                mood="good",
+                detail=_joined(f"recorded with version {version}", identity),
+                causes=[] if change is None else [change],
+            )
+    for identity, event in sources.record["pending"].items():
+        version = int(event["version"])
+        key = _pending_key(str(identity), event)
+        entries[key] = _Entry(
+            key=key,
+            kind="event",
+            at=_seconds(event["at"]),
+            title=f"Event {event['type']} waits to be published",
+            mood="wait",
+            detail=_joined(f"recorded with version {version}", str(identity)),
+            causes=[by_version[version]] if version in by_version else [],
+        )
+    return list(entries.values())
+
+
+def _unheard(sources: Sources, changes: Sequence[_Entry]) -> Iterator[tuple[str, str, _Entry]]:
+    """The events that no subscriber listens to, as they follow from the record: key, type, change.
+
+    Nothing else would tell of them: a record forgets an event once it is published.
+    """
+    record = sources.record
+    for review in record["review"]:
+        for change in changes:
+            if str(review["subject"]) in _what(record, change) and _seconds(review["at"]) == change.at:
+                yield _unheard_key("payment.review", review["subject"], review["reason"]), "payment.review", change
+    for change in changes:
+        status = record["history"][int(change.follows)]["status"]
+        for fact in _FACT.finditer(_what(record, change)):
+            refund = record["refunds"].get(fact["subject"])
+            if fact["fact"] != "refund processed" or status != "paid" or refund is None:
+                continue
+            paid = record["payments"].get(refund["payment"], {})
+            if paid.get("captured") and "mismatch" not in paid:
+                event_type = "payment.partially_refunded"
+                yield _unheard_key(event_type, fact["subject"]), event_type, change
+
+
+def _unheard_key(event_type: str, subject: object, reason: object = "") -> str:
+    """What an event is about, for those whose id the record does not keep."""
+    return f"event {event_type} {subject} {reason}".rstrip()
+
+
+def _pending_key(identity: str, event: Mapping[str, Any]) -> str:
+    if event["type"] not in _UNHEARD:
+        return f"event {identity}"
+    return _unheard_key(event["type"], event.get("refund") or event.get("payment"), event.get("review", ""))
+
+
+def _inboxes(sources: Sources, events: Sequence[_Entry]) -> list[_Entry]:
+    published = {event.key: event for event in events}
+    return [
+        _Entry(
+            key=f"inbox {subscriber} {note['event_id']}",
+            kind="inbox",
+            at=noted_at(note),
+            title=f"{subscriber.capitalize()} service noted {note['detail_type']}",
+            mood="good",
+            detail=f"version {int(note['version'])}",
+            causes=[published[f"event {note['event_id']}"]],
+        )
+        for subscriber in SUBSCRIBERS
+        for note in sources.notes.get(subscriber, ())
+    ]
+
+
+# --- when -----------------------------------------------------------------------------------------------------------
+
+_NOTE_DAYS: Final = 120
+"""How long an inbox keeps a note; it holds when that ends, and not when it began."""
+
+
+def noted_at(note: Mapping[str, Any]) -> float:
+    """When a subscriber noted an event, in whole Unix seconds: its inbox keeps each note for a fixed time."""
+    return float(note["expires_at"]) - _NOTE_DAYS * 86_400
+
+
+def _place(entry: _Entry) -> None:
+    """Moves an entry behind its causes, as far as its second allows."""
+    if entry.exact:
+        return
+    last = max((cause.at for cause in entry.causes), default=entry.at)
+    # A record's own changes go on even where clocks disagree by more: their versions leave no doubt.
+    if entry.at < last < entry.at + 1 or (entry.kind in {"verify", "status"} and last > entry.at):
+        entry.at = last
+
+
+def _first_mention(record: Mapping[str, Any], subject: str) -> float:
+    """When the record first speaks of a payment or refund; when it was made, if its history does not go back so far."""
+    return next(
+        (_seconds(change["at"]) for change in record["history"] if subject in str(change["what"])),
+        _seconds(record["created_at"]),
+    )
+
+
+def _seconds(instant: object) -> float:
+    return datetime.fromisoformat(str(instant)).astimezone(UTC).timestamp()
+
+
+# --- words ----------------------------------------------------------------------------------------------------------
+
+
+def money(amount_minor: int, currency: str) -> str:
+    """An amount for people: `₹2,500.00`, `USD 25.00`. Only for currencies of two decimals, as the service's are."""
+    sign = "₹" if currency == "INR" else f"{currency} "
+    return f"{sign}{amount_minor // 100:,}.{amount_minor % 100:02d}"
+
+
+def _method(method: object) -> str:
+    return "UPI" if method == "upi" else str(method)
+
+
+def _reason(reason: object) -> str:
+    return str(reason).replace("_", " ") if reason else ""
+
+
+def _of_another_sum(record: Mapping[str, Any], payment: Mapping[str, Any]) -> str:
+    amount, currency = payment.get("amount"), str(payment.get("currency"))
+    if amount is None or "amount" not in record:
+        return ""
+    if (int(amount), currency) == (int(record["amount"]), record["currency"]):
+        return ""
+    return f"{money(int(amount), currency)} instead of {money(int(record['amount']), str(record['currency']))}"
+
+
+def _joined(*parts: str) -> str:
+    return " · ".join(_present(parts))
+
+
+def _present(parts: Iterable[str]) -> list[str]:
+    return [part for part in parts if part]
