@@ -99,6 +99,10 @@ demo: .venv/.ready ## Take one payment all the way, while `make run` runs
 reconcile: .venv/.ready ## Run reconcile once, while `make run` runs
 	@$(PY) -m sandbox.reconcile
 
+.PHONY: screenshots
+screenshots: install browser ## Take the pictures in the README anew
+	@$(PY) -m sandbox.screenshots
+
 .PHONY: test
 test: install browser check validate build ## Everything CI runs: checks, templates, build, every test
 	$(PY) -m pytest

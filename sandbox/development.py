@@ -15,21 +15,23 @@ RAZORPAY_WEBHOOK_SECRET_PREVIOUS = "local-development-webhook-secret-before-rota
 JWT_SECRET = "local-development-jwt-secret-of-more-than-32-bytes"
 
 
-def token(user_id: int, *, secret: str = JWT_SECRET, now: datetime | None = None, lifetime_hours: int = 12) -> str:
+def token(
+    user_id: int, *, secret: str = JWT_SECRET, now: datetime | None = None, lifetime: timedelta = timedelta(hours=12)
+) -> str:
     """An access token as djangorestframework-simplejwt issues it: HS256, `user_id` as a string, one lifetime.
 
     Args:
         user_id: the platform's id of the caller.
         secret: the HS256 key, at least 32 bytes.
         now: when it is issued; the present unless given.
-        lifetime_hours: how long it is valid.
+        lifetime: how long it is valid.
     """
     issued = now or datetime.now(UTC)
     claims = {
         "token_type": "access",
         "user_id": str(user_id),
         "iat": issued,
-        "exp": issued + timedelta(hours=lifetime_hours),
+        "exp": issued + lifetime,
         "jti": f"local-{user_id}",
     }
     return jwt.encode(claims, secret, algorithm="HS256")

@@ -11,7 +11,7 @@ record that create-order makes; where there is none, they show what becomes of a
 import base64
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -53,7 +53,7 @@ _FAILED_AT: Final = ORDERED_AT + 45
 _PAID_AT: Final = ORDERED_AT + 67
 _REFUNDED_AT: Final = ORDERED_AT + 86400
 # Until 2100, so that the committed events work for as long as anyone may try them.
-_TOKEN_HOURS: Final = 24 * 365 * 74
+_TOKEN_LIFETIME: Final = timedelta(days=365 * 74)
 
 _CREATE_ORDER: Final = "/api/payments/create-order"
 _VERIFY: Final = "/api/payments/verify"
@@ -63,7 +63,7 @@ _WEBHOOK: Final = "/api/payments/webhook"
 
 def token(user_id: int) -> str:
     """The access token of a user in these events."""
-    return development.token(user_id, now=_ORDERED_AT, lifetime_hours=_TOKEN_HOURS)
+    return development.token(user_id, now=_ORDERED_AT, lifetime=_TOKEN_LIFETIME)
 
 
 def api_event(  # noqa: PLR0913 - the parts of one HTTP request

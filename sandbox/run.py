@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="make run", description=__doc__)
     parser.add_argument("--run-dir", type=Path, default=RUN_DIR, help="logs and endpoints.json (default: .run)")
     parser.add_argument("--env-file", type=Path, default=PROJECT / ".env", help="Razorpay test keys (default: .env)")
-    parser.add_argument("--any-ports", action="store_true", help="any free ports instead of 4566, 8080 and 8090")
+    parser.add_argument("--any-ports", action="store_true", help="any free ports instead of 3000, 4566, 8080 and 8090")
     options = parser.parse_args(arguments)
 
     console = Console(highlight=False)
@@ -127,6 +127,8 @@ def introduction(service: LocalService, gateway: Gateway) -> str:
     """Where everything is, a request to paste, and what to do next."""
     endpoints = service.endpoints
     lines = [
+        f"Shop       {endpoints['shop']}/  (pay in the browser)",
+        f"Live view  {endpoints['shop']}/live/  (watch what happens)",
         f"API        {endpoints['api']}/api/payments/",
         f"Razorpay   {endpoints['razorpay']}" + ("  (stand-in)" if gateway.url is None else "  (the real test mode)"),
         f"AWS        {endpoints['aws']}  (region {endpoints['region']}, any SDK; credentials test/test)",
@@ -142,7 +144,8 @@ def introduction(service: LocalService, gateway: Gateway) -> str:
     ]
     if gateway.url is None:
         lines.append(
-            "Next: `make demo` in another terminal pays an order and follows its events. Ctrl-C stops everything."
+            "Or accept a proposal in the shop and pay; `make demo` in another terminal does so without a browser.\n"
+            "Ctrl-C stops everything."
         )
     else:
         lines += [

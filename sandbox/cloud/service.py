@@ -1,4 +1,4 @@
-"""The entire service on this machine: the emulator, both stacks on it, and the gateway's stand-in."""
+"""The entire service on this machine: the emulator, both stacks on it, the gateway's stand-in, and the pages."""
 
 import json
 import os
@@ -30,7 +30,7 @@ WEBHOOK_PATH = "/api/payments/webhook/"
 # Unpacked functions and layers with their byte code, shared by every run on this machine.
 UNPACKED = PROJECT / ".build/unpacked"
 
-STAND_IN_READY_SECONDS = 20.0  # a slow machine's first start; under a second is usual
+SERVER_READY_SECONDS = 20.0  # a slow machine's first start; under a second is usual
 
 type Step = Callable[[str], AbstractContextManager[object]]
 
@@ -41,17 +41,20 @@ class ServicePorts:
 
     cloud: Ports
     stand_in: int
+    shop: int
 
     @classmethod
     def preferred(cls) -> Self:
-        """4566 (AWS), 8080 (the API) and 8090 (the stand-in), or for each the next free one."""
+        """4566 (AWS), 8080 (the API), 8090 (the stand-in) and 3000 (the shop), or for each the next free one."""
         cloud = Ports.preferred()
-        return cls(cloud, free_port(8090, taken=frozenset({cloud.aws, cloud.front_door})))
+        taken = frozenset({cloud.aws, cloud.front_door})
+        stand_in = free_port(8090, taken=taken)
+        return cls(cloud, stand_in, free_port(3000, taken=taken | {stand_in}))
 
     @classmethod
     def any(cls) -> Self:
-        """Three free ports, whichever they are."""
-        return cls(Ports.any(), free_port())
+        """Four free ports, whichever they are."""
+        return cls(Ports.any(), free_port(), free_port())
 
 
 class LocalService:
@@ -128,7 +131,10 @@ class LocalService:
             if gateway.url is None:
                 with step("Start the stand-in for Razorpay"):
                     service._start_stand_in(run_dir, ports.stand_in, gateway)
-            service._publish(run_dir, gateway.url or stand_in_url, subscribers)
+            service._describe(run_dir, gateway.url, stand_in_url, subscribers)
+            with step("Start the shop and the live view"):
+                service._start_shop(run_dir, ports.shop)
+            service._publish()
             undo.pop_all()
         return service
 
@@ -161,18 +167,31 @@ class LocalService:
             *("--key-secret", gateway.key_secret),
             *("--webhook-secret", gateway.webhook_secret),
         ]
-        environment = {"PATH": os.defpath, "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1"}
-        process = ServerProcess.start(
-            "The stand-in for Razorpay", command, env=environment, cwd=PROJECT, log=run_dir / "gateway.log"
-        )
-        self._processes.append(process)
-        health = f"http://{LOOPBACK}:{port}/_control/health"
-        process.wait_until(lambda: _answers(health), seconds=STAND_IN_READY_SECONDS)
+        self._start_server("The stand-in for Razorpay", command, run_dir / "gateway.log", port, "/_control/health")
 
-    def _publish(self, run_dir: Path, razorpay: str, subscribers: dict[str, str]) -> None:
+    def _start_shop(self, run_dir: Path, port: int) -> None:
+        self.endpoints["shop"] = f"http://{LOOPBACK}:{port}"
+        settings = run_dir / "shop.json"
+        settings.write_text(json.dumps(self.endpoints))
+        command = [
+            sys.executable,
+            *("-m", "sandbox.cloud.attached", "sandbox.shop"),
+            *("--port", str(port)),
+            *("--endpoints", str(settings)),
+        ]
+        self._start_server("The shop", command, run_dir / "shop.log", port, "/")
+
+    def _start_server(self, name: str, command: list[str], log: Path, port: int, health: str) -> None:
+        environment = {"PATH": os.defpath, "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1"}
+        process = ServerProcess.start(name, command, env=environment, cwd=PROJECT, log=log)
+        self._processes.append(process)
+        process.wait_until(lambda: _answers(f"http://{LOOPBACK}:{port}{health}"), seconds=SERVER_READY_SECONDS)
+
+    def _describe(self, run_dir: Path, real_url: str | None, stand_in_url: str, subscribers: dict[str, str]) -> None:
         self.endpoints = {
             "api": self.cloud.api_url,
-            "razorpay": razorpay,
+            "razorpay": real_url or stand_in_url,
+            "stand_in": real_url is None,
             "aws": self.cloud.aws_url,
             "table": self.outputs["TableName"],
             "bus": self.outputs["EventBusName"],
@@ -183,10 +202,14 @@ class LocalService:
             "secret_access_key": SECRET_ACCESS_KEY,
             "outputs": self.outputs,
             "subscribers": subscribers,
+            "run_dir": str(run_dir),
+        }
+
+    def _publish(self) -> None:
+        self.endpoints |= {
             "pids": {"run": os.getpid()} | {process.log.stem: process.pid for process in self._processes},
             "logs": {process.log.stem: str(process.log) for process in self._processes}
             | {"functions": str(self.cloud.function_log)},
-            "run_dir": str(run_dir),
         }
         # Whole or not at all: other programs wait for this file.
         draft = self._file.with_suffix(".new")

@@ -1,0 +1,135 @@
+"""The shop page, its configuration and its clients, and the live view, as one ASGI application."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from sandbox.live.routes import routes as live_routes
+from sandbox.shop.clients import SIGNED_IN_FOR, Client, client_of_cookie, new_client
+from sandbox.shop.pages import SECURITY_HEADERS, content_security_policy, page
+
+STATIC: Final = Path(__file__).parent / "static"
+LIVE: Final = "/live/"
+COOKIE: Final = "shop_client"
+REAL_CHECKOUT: Final = "https://checkout.razorpay.com/v1/checkout.js"
+
+
+def application(endpoints: Mapping[str, Any]) -> ASGIApp:
+    """The pages for a running service.
+
+    Args:
+        endpoints: as in `endpoints.json`; `stand_in` says whether Razorpay is the stand-in.
+    """
+    app = Starlette(
+        routes=[
+            *Shop(endpoints).routes(),
+            Mount(LIVE.rstrip("/"), routes=live_routes(endpoints)),
+            Mount("/static", StaticFiles(directory=STATIC)),
+        ],
+        # Only under its own names: a page of somebody else's, whose name was made to lead here, gets nothing.
+        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])],
+    )
+    return _WithSecurityHeaders(app)
+
+
+class Shop:
+    """The shop's own routes."""
+
+    def __init__(self, endpoints: Mapping[str, Any]) -> None:
+        self._api: str = endpoints["api"]
+        self._razorpay: str = endpoints["razorpay"]
+        self._stand_in: bool = endpoints["stand_in"]
+
+    def routes(self) -> list[Route]:
+        """Everything that the page needs."""
+        return [
+            Route("/", self._page, methods=["GET"]),
+            Route("/config.json", self._config, methods=["GET"]),
+            Route("/session", self._session, methods=["POST"]),
+            Route("/session/new", self._new_session, methods=["POST"]),
+        ]
+
+    async def _page(self, _request: Request) -> Response:
+        return page(STATIC / "shop.html", self.policy())
+
+    def policy(self) -> str:
+        """What the page may load, call and frame: itself, the payment service, and Checkout."""
+        if self._stand_in:
+            return content_security_policy(
+                script_src=f"'self' {self._razorpay}",
+                style_src="'self'",
+                img_src="'self'",
+                connect_src=f"'self' {self._api}",
+                frame_src=self._razorpay,
+                form_action="'none'",
+            )
+        # As wide as Razorpay's own script needs (razorpay/razorpay-magento, etc/csp_whitelist.xml): it takes parts from
+        # several hosts of Razorpay's and writes style attributes.
+        return content_security_policy(
+            script_src="'self' https://checkout.razorpay.com https://cdn.razorpay.com",
+            style_src="'self' 'unsafe-inline'",
+            img_src="'self' data: https://*.razorpay.com",
+            font_src="https://*.razorpay.com",
+            connect_src=f"'self' {self._api} https://*.razorpay.com",
+            frame_src="https://*.razorpay.com",
+            form_action="https://*.razorpay.com",
+        )
+
+    async def _config(self, _request: Request) -> Response:
+        return JSONResponse(
+            {
+                "api": self._api,
+                "checkout_script": f"{self._razorpay}/v1/checkout.js" if self._stand_in else REAL_CHECKOUT,
+                "gateway": "the stand-in for Razorpay: no money moves"
+                if self._stand_in
+                else "Razorpay's test mode: no money moves",
+                "live": LIVE,
+            }
+        )
+
+    async def _session(self, request: Request) -> Response:
+        return _signed_in(client_of_cookie(request.cookies.get(COOKIE)) or new_client())
+
+    async def _new_session(self, _request: Request) -> Response:
+        return _signed_in(new_client())
+
+
+def _signed_in(client: Client) -> Response:
+    answer = JSONResponse(client.to_json())
+    # Strict: no other site can make the browser ask for a token with it.
+    answer.set_cookie(
+        COOKIE, client.to_cookie(), max_age=int(SIGNED_IN_FOR.total_seconds()), httponly=True, samesite="strict"
+    )
+    return answer
+
+
+class _WithSecurityHeaders:
+    """Adds the headers that every answer has."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                given = {name.lower() for name, _ in message["headers"]}
+                message["headers"] = [
+                    *message["headers"],
+                    *(
+                        (name.encode(), value.encode())
+                        for name, value in SECURITY_HEADERS.items()
+                        if name.lower().encode() not in given
+                    ),
+                ]
+            await send(message)
+
+        await self._app(scope, receive, with_headers if scope["type"] == "http" else send)

@@ -1,0 +1,55 @@
+/** Razorpay Checkout as one promise per opening. */
+
+import { PaymentProblem } from "./payments.js";
+
+const loading = new Map();
+
+/**
+ * Loads the script once; after a failure the next call tries again.
+ *
+ * @param {string} url Razorpay's own is https://checkout.razorpay.com/v1/checkout.js. Never a copy: it changes.
+ * @returns {Promise<void>}
+ */
+export function loadCheckout(url) {
+  if (!loading.has(url)) {
+    const loaded = new Promise((resolve, reject) => {
+      const script = document.createElement("script");
+      script.src = url;
+      script.addEventListener("load", () => resolve());
+      script.addEventListener("error", () => {
+        script.remove();
+        loading.delete(url);
+        reject(new PaymentProblem({ code: "checkout_unavailable" }));
+      });
+      document.head.append(script);
+    });
+    loading.set(url, loaded);
+  }
+  return loading.get(url);
+}
+
+/**
+ * Opens Checkout for an order and waits until the customer has paid or closed it.
+ *
+ * Attempts that fail in between stay in Checkout, which lets the customer try again on the same order; the last one's
+ * reason comes with the dismissal.
+ *
+ * @param {object} options Razorpay's, without handler and modal.ondismiss.
+ * @param {(error: {code: string, description: string, reason: string}) => void} [onFailure] Told of each failed attempt.
+ * @returns {Promise<{paid: object} | {paid: null, failure: object | null}>} `paid` is what `verify` takes, untouched.
+ */
+export function openCheckout(options, onFailure = () => {}) {
+  return new Promise((resolve) => {
+    let failure = null;
+    const checkout = new window.Razorpay({
+      ...options,
+      handler: (paid) => resolve({ paid }),
+      modal: { ...options.modal, ondismiss: () => resolve({ paid: null, failure }) },
+    });
+    checkout.on("payment.failed", ({ error }) => {
+      failure = error;
+      onFailure(error);
+    });
+    checkout.open();
+  });
+}

@@ -1,0 +1,53 @@
+/**
+ * What to tell the customer for each `code` of the payment service, and what they can do.
+ *
+ * `next` is one of: "pay" (offer the button again), "sign-in", "wait" (look at the payment again by itself) and "stop"
+ * (nothing the customer can do; a person or a programmer must).
+ */
+const MESSAGES = {
+  // --- the customer's turn
+  already_paid: { text: "This proposal has been paid already. You were not charged again.", next: "stop" },
+  payment_in_progress: {
+    text: "A payment of another amount is under way for this proposal. Wait until it has settled, then try again.",
+    next: "pay",
+  },
+  payment_refunded: { text: "This payment was refunded in full.", next: "stop" },
+  unauthenticated: { text: "You were signed out. Sign in again to go on; nothing is lost.", next: "sign-in" },
+  forbidden: { text: "Only the client who owns this job can pay for it.", next: "stop" },
+  order_not_found: { text: "We do not know this order. You were not charged by us.", next: "stop" },
+
+  // --- passes by itself; it has been tried more than once when this is shown
+  too_many_requests: { text: "Very many people are paying right now. Try again in a moment.", next: "pay" },
+  gateway_unavailable: { text: "Razorpay cannot be reached right now. You were not charged. Try again.", next: "pay" },
+  temporarily_unavailable: { text: "Payments are briefly unavailable. It is safe to try again.", next: "pay" },
+  internal_error: { text: "Something went wrong on our side. It is safe to try again.", next: "pay" },
+  // (these two are this page's own codes, for what never reached the service)
+  unreachable: { text: "There was no answer. Check your connection; it is safe to try again.", next: "pay" },
+
+  checkout_unavailable: {
+    text: "Razorpay's payment window could not be loaded. Check your connection or content blocker, then try again.",
+    next: "pay",
+  },
+
+  // --- after Checkout: the webhook still has the last word
+  invalid_signature: { text: "We could not check this payment here. We are asking Razorpay.", next: "wait" },
+
+  // --- somebody has to mend something
+  gateway_refused: { text: "Razorpay did not accept the order. You were not charged; we have been told.", next: "stop" },
+  invalid_request: { text: "This proposal cannot be paid as it is. Please contact support.", next: "stop" },
+  malformed_request: { text: "This page sent something wrong. Please contact support.", next: "stop" },
+  unsupported_media_type: { text: "This page sent something wrong. Please contact support.", next: "stop" },
+  too_large: { text: "This page sent something wrong. Please contact support.", next: "stop" },
+  method_not_allowed: { text: "This page is out of date. Reload it and try again.", next: "stop" },
+  not_found: { text: "This page is out of date. Reload it and try again.", next: "stop" },
+};
+
+/**
+ * @param {{code: string, requestId?: string}} problem A PaymentProblem.
+ * @returns {{text: string, next: "pay" | "sign-in" | "wait" | "stop", reference?: string}} `reference` is for support.
+ */
+export function messageFor(problem) {
+  // A code that is newer than this page: the kind of answer still says whether trying again can help.
+  const message = MESSAGES[problem.code] ?? MESSAGES[problem.status >= 500 ? "internal_error" : "invalid_request"];
+  return { ...message, reference: problem.requestId };
+}

@@ -1,0 +1,11 @@
+/**
+ * An amount as a person reads it.
+ *
+ * @param {number} minor Integer minor units of the currency (paise for INR), as every answer of the service has them.
+ * @param {string} currency ISO 4217.
+ * @returns {string} Such as "₹2,500.00".
+ */
+export function inWords(minor, currency) {
+  const format = new Intl.NumberFormat("en-IN", { style: "currency", currency });
+  return format.format(minor / 10 ** format.resolvedOptions().maximumFractionDigits);
+}

@@ -1,0 +1,145 @@
+/**
+ * The payment service, as a browser calls it.
+ *
+ * All three calls may be repeated: an open order is handed out again, verifying twice gives the same answer. So what
+ * fails for a reason that passes is tried again here, and whatever is left comes as a PaymentProblem whose `code` says
+ * what to do.
+ */
+
+// Longer than the service takes in the worst case (create-order: 20 s), shorter than API Gateway waits (29 s).
+const TIMEOUT_MS = 25_000;
+const MOST_TRIES = 3;
+const FIRST_WAIT_S = 1;
+const LONGEST_WAIT_S = 10;
+const PASSES_BY_ITSELF = new Set([
+  "too_many_requests",
+  "gateway_unavailable",
+  "temporarily_unavailable",
+  "internal_error",
+  "unreachable",
+]);
+
+/** What the service answered instead of what was asked for; `unreachable` where it gave no usable answer at all. */
+export class PaymentProblem extends Error {
+  /** @param {{code: string, status?: number, detail?: string, request_id?: string, retryAfterS?: number}} problem */
+  constructor({ code, status, detail, request_id, errors, retryAfterS }) {
+    super(detail ?? code);
+    this.name = "PaymentProblem";
+    this.code = code;
+    this.status = status;
+    this.requestId = request_id;
+    this.errors = errors ?? [];
+    this.retryAfterS = retryAfterS;
+  }
+}
+
+export class Payments {
+  #api;
+  #token;
+  #note;
+
+  /**
+   * @param {object} given
+   * @param {string} given.api Scheme and host of the service, without a path.
+   * @param {(options?: {fresh: boolean}) => Promise<string>} given.token The user's access token; `fresh` asks for a new
+   *   one, because the last one was refused.
+   * @param {(call: {method: string, path: string, result: string}) => void} [given.note] Told of every answer.
+   */
+  constructor({ api, token, note = () => {} }) {
+    this.#api = api;
+    this.#token = token;
+    this.#note = note;
+  }
+
+  /**
+   * An order to pay in Checkout; the open one, if there is one for the same purchase.
+   *
+   * @param {{job_id: number, application_id: number, client_id: number, freelancer_id: number, amount: string}} offer
+   *   `amount` in major units (rupees), as a decimal string: a float would lose paise.
+   * @returns {Promise<{order_id: string, amount: number, currency: string, status: string, payment_id: number,
+   *   key_id: string}>} `amount` in minor units (paise).
+   */
+  createOrder(offer) {
+    return this.#call("POST", "create-order/", offer);
+  }
+
+  /**
+   * Fast feedback: shows the service what Checkout handed over.
+   *
+   * @param {{razorpay_order_id: string, razorpay_payment_id: string, razorpay_signature: string}} checkout Untouched.
+   */
+  verify(checkout) {
+    return this.#call("POST", "verify/", checkout);
+  }
+
+  /**
+   * The payment as the service knows it: the only thing that says whether it is paid.
+   *
+   * @param {string} orderId
+   * @returns {Promise<{status: string, confirmed: boolean, amount: number, amount_refunded: number, currency: string}>}
+   */
+  get(orderId) {
+    return this.#call("GET", `${encodeURIComponent(orderId)}/`);
+  }
+
+  async #call(method, path, body) {
+    let refreshed = false;
+    for (let tries = 1; ; tries += 1) {
+      try {
+        return await this.#once(method, path, body, { fresh: refreshed });
+      } catch (problem) {
+        if (!(problem instanceof PaymentProblem)) {
+          throw problem;
+        }
+        if (problem.code === "unauthenticated" && !refreshed) {
+          refreshed = true; // access tokens live for minutes: one expired while the page was open
+        } else if (PASSES_BY_ITSELF.has(problem.code) && tries < MOST_TRIES) {
+          await seconds(problem.retryAfterS ?? FIRST_WAIT_S * 2 ** (tries - 1));
+        } else {
+          throw problem;
+        }
+      }
+    }
+  }
+
+  async #once(method, path, body, { fresh }) {
+    const token = await this.#token({ fresh });
+    let answer;
+    let document;
+    try {
+      answer = await fetch(`${this.#api}/api/payments/${path}`, {
+        method,
+        headers: {
+          Authorization: `Bearer ${token}`,
+          ...(body === undefined ? {} : { "Content-Type": "application/json" }),
+        },
+        body: body === undefined ? undefined : JSON.stringify(body),
+        signal: AbortSignal.timeout(TIMEOUT_MS),
+      });
+      document = await answer.json();
+    } catch {
+      // No answer, or one that is not the service's: a proxy's page, a connection cut off half-way.
+      this.#note({ method, path, result: "no answer" });
+      throw new PaymentProblem({ code: "unreachable", detail: "The payment service gave no answer." });
+    }
+    this.#note({ method, path, result: answer.ok ? String(answer.status) : `${answer.status} ${document.code}` });
+    if (answer.ok) {
+      return document;
+    }
+    throw new PaymentProblem({
+      code: "unreachable", // an error without a code is not the service's own
+      ...document,
+      retryAfterS: waitOf(answer),
+    });
+  }
+}
+
+function waitOf(answer) {
+  const wait = Number(answer.headers.get("Retry-After"));
+  return wait > 0 ? Math.min(wait, LONGEST_WAIT_S) : undefined;
+}
+
+/** @param {number} count */
+export function seconds(count) {
+  return new Promise((resolve) => setTimeout(resolve, count * 1000));
+}

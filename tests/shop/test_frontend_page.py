@@ -1,0 +1,54 @@
+"""docs/frontend.md is about the code that the shop runs, and about every code that the service answers with."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+PROJECT = Path(__file__).parents[2]
+STATIC = PROJECT / "sandbox/shop/static"
+DOCUMENT = (PROJECT / "docs/frontend.md").read_text(encoding="utf-8")
+OWN_CODES = {"unreachable", "checkout_unavailable"}
+"""The page's own, for what never reached the service."""
+
+BLOCKS = re.findall(r"```js\n(.*?)```", DOCUMENT, flags=re.DOTALL)
+TABLE_CODES = re.findall(r"^\| `([a-z_]+)`(?: \(the page's own\))? \| ", DOCUMENT, flags=re.MULTILINE)
+
+
+def codes_of_the_service() -> set[str]:
+    described: dict[str, Any] = yaml.safe_load((PROJECT / "docs/openapi.yaml").read_text())
+    return set(described["components"]["schemas"]["Problem"]["properties"]["code"]["enum"])
+
+
+def test_it_shows_code() -> None:
+    assert len(BLOCKS) >= 4
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.strip().splitlines()[0])
+def test_its_code_is_the_shops_own(block: str) -> None:
+    assert any(block in file.read_text(encoding="utf-8") for file in STATIC.glob("*.js"))
+
+
+def test_it_says_what_to_do_for_every_code() -> None:
+    codes = [code for code in TABLE_CODES if code not in {"created", "failed", "authorized", "paid", "refunded"}]
+    assert sorted(codes) == sorted(codes_of_the_service() | OWN_CODES)
+
+
+def test_the_shop_has_words_for_every_code() -> None:
+    messages = (STATIC / "messages.js").read_text(encoding="utf-8")
+    named = re.findall(r"^  ([a-z_]+): \{", messages, flags=re.MULTILINE)
+    assert sorted(named) == sorted(codes_of_the_service() | OWN_CODES)
+
+
+def test_its_links_lead_somewhere() -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", DOCUMENT):
+        assert (PROJECT / "docs" / target).exists(), target
+
+
+def test_no_module_of_the_pages_writes_markup_or_runs_text() -> None:
+    for file in [*STATIC.glob("*.js"), *(PROJECT / "sandbox/live/static").glob("*.js")]:
+        code = file.read_text(encoding="utf-8")
+        for dangerous in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function"):
+            assert dangerous not in code, f"{file.name} uses {dangerous}"
