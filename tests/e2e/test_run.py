@@ -78,6 +78,10 @@ def all_end(pids: dict[str, int]) -> bool:
 def test_it_serves_until_it_is_told_to_stop_and_leaves_nothing_behind(run: Run, number: signal.Signals) -> None:
     endpoints = run.endpoints()
     assert requests.get(endpoints["api"] + "/nothing/", timeout=5).status_code == 404
+    for page in ("/", "/live/"):
+        assert requests.get(endpoints["shop"] + page, timeout=5).headers["Content-Type"] == "text/html; charset=utf-8"
+    watcher = requests.get(endpoints["shop"] + "/live/stream", stream=True, timeout=5)
+    assert watcher.ok
 
     run.process.send_signal(number)
 
@@ -85,6 +89,7 @@ def test_it_serves_until_it_is_told_to_stop_and_leaves_nothing_behind(run: Run, 
     assert all_end(endpoints["pids"])
     assert not run.endpoints_file.exists()
     assert "create-order" in run.output.read_text()
+    assert endpoints["shop"] in run.output.read_text()
 
 
 def test_a_second_start_says_that_one_runs_already_and_does_not_disturb_it(run: Run) -> None:
@@ -98,7 +103,9 @@ def test_a_second_start_says_that_one_runs_already_and_does_not_disturb_it(run: 
     assert run.endpoints_file.exists()
 
 
-@pytest.mark.parametrize(("part", "called"), [("emulator", "The emulator"), ("gateway", "The stand-in for Razorpay")])
+@pytest.mark.parametrize(
+    ("part", "called"), [("emulator", "The emulator"), ("gateway", "The stand-in for Razorpay"), ("shop", "The shop")]
+)
 def test_a_part_that_dies_is_named_with_its_last_words_and_the_rest_ends(run: Run, part: str, called: str) -> None:
     endpoints = run.endpoints()
 
@@ -148,11 +155,17 @@ def test_with_test_keys_it_uses_the_real_test_mode_and_starts_no_stand_in(tmp_pa
     try:
         endpoints = run.endpoints()
         counter = payment_id_counter(endpoints)
+        shop = requests.get(endpoints["shop"], timeout=5)
+        config = requests.get(endpoints["shop"] + "/config.json", timeout=5).json()
+        live = requests.get(endpoints["shop"] + "/live/", timeout=5)
     finally:
         run.process.terminate()
 
     assert run.end() == 0
     assert endpoints["razorpay"] == "https://api.razorpay.com"
+    assert config["checkout_script"] == "https://checkout.razorpay.com/v1/checkout.js"
+    assert "script-src 'self' https://checkout.razorpay.com" in shop.headers["Content-Security-Policy"]
+    assert live.ok
     # An account that outlives the table must not see a receipt twice.
     assert counter > 20_000_000
     assert "gateway" not in endpoints["pids"]
