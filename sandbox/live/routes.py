@@ -26,17 +26,9 @@ RECONNECT_MS: Final = 1000
 """How long a browser waits before it connects again."""
 PING_SECONDS: Final = 15
 """How often an idle stream says that it is alive."""
-POLICY: Final = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "connect-src 'self'",
-        "img-src 'self' data:",
-        "base-uri 'none'",
-        "form-action 'none'",
-        "frame-ancestors 'none'",
-    )
+POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
 
@@ -44,8 +36,8 @@ def routes(endpoints: Mapping[str, Any]) -> list[Route | Mount]:
     """What to mount under `/live` for a running service.
 
     Args:
-        endpoints: as in `endpoints.json`. Without the stand-in for Razorpay (`stand_in` false) there is less to see, and
-            no scenario can be played.
+        endpoints: as in `endpoints.json`. Without the stand-in for Razorpay (`stand_in` false) there is less to see,
+            and no scenario can be played.
     """
     razorpay = str(endpoints["razorpay"])
     stand_in = bool(endpoints.get("stand_in", urlsplit(razorpay).hostname == "127.0.0.1"))

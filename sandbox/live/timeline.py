@@ -148,10 +148,10 @@ def timeline(sources: Sources) -> list[dict[str, Any]]:
     deliveries = _deliveries(sources)
     attempts = _attempts(sources)
     refunds = _refunds(sources, attempts)
-    changes = _changes(sources, deliveries)
+    changes = _changes(sources, [*attempts, *refunds], deliveries)
     reviews = _reviews(sources, changes)
     events = _events(sources, changes)
-    inboxes = _inboxes(sources, events)
+    inboxes = _inboxes(sources, events, changes, deliveries)
     # In this order every cause is placed before what it causes.
     entries = [*attempts, *refunds, *deliveries, *changes, *reviews, *events, *inboxes]
     for entry in entries:
@@ -249,7 +249,7 @@ def _refunds(sources: Sources, attempts: Sequence[_Entry]) -> list[_Entry]:
                 kind="refund",
                 at=min(at) if at else float(since or _first_mention(sources.record, refund_id)),
                 exact=bool(at),
-                title=f"Refund of {money(int(refund['amount']), currency)} {status}",
+                title=f"{money(int(refund['amount']), currency)} {status}",
                 mood={"processed": "good", "failed": "bad"}.get(status, "wait"),  # type: ignore[arg-type]
                 detail=refund_id,
                 causes=[entry for entry in attempts if entry.key == f"attempt {refund.get('payment_id')}"],
@@ -260,7 +260,7 @@ def _refunds(sources: Sources, attempts: Sequence[_Entry]) -> list[_Entry]:
 
 def _deliveries(sources: Sources) -> list[_Entry]:
     entries = []
-    for event in sources.deliveries:
+    for place, event in enumerate(sources.deliveries):
         name, identity = str(event["event"]), str(event["event_id"])
         for number, attempt in enumerate(event["attempts"]):
             outcome, status = str(attempt["outcome"]), attempt["status"]
@@ -273,9 +273,10 @@ def _deliveries(sources: Sources) -> list[_Entry]:
                     kind="delivery",
                     at=float(attempt["at"]),
                     exact=True,
-                    title=f"Webhook {name} {words}",
+                    title=f"{name} {words}",
                     mood="good" if outcome == "ok" else "wait" if outcome == "ignored" else "bad",
                     detail=_joined(again, taken, f"event {identity}"),
+                    follows=place,
                 )
             )
         if event["state"] in _WAITING and (not event["attempts"] or event["state"] != "pending"):
@@ -286,7 +287,7 @@ def _deliveries(sources: Sources) -> list[_Entry]:
                     kind="delivery",
                     at=float(event["created_at"]),
                     exact=True,
-                    title=f"Webhook {name} {words}",
+                    title=f"{name} {words}",
                     mood=mood,
                     detail=f"event {identity}",
                 )
@@ -299,7 +300,7 @@ def _deliveries(sources: Sources) -> list[_Entry]:
                     kind="delivery",
                     at=float(last),
                     exact=True,
-                    title=f"Webhook {name} given up",
+                    title=f"{name} given up",
                     mood="bad",
                     detail=f"event {identity}",
                 )
@@ -310,20 +311,25 @@ def _deliveries(sources: Sources) -> list[_Entry]:
 # --- what the service made of it ------------------------------------------------------------------------------------
 
 
-def _changes(sources: Sources, deliveries: Sequence[_Entry]) -> list[_Entry]:
-    """The record's changes, each behind the delivery that may have caused it and behind the change before it."""
+def _changes(sources: Sources, subjects: Sequence[_Entry], deliveries: Sequence[_Entry]) -> list[_Entry]:
+    """The record's changes: behind what they are about, the delivery that may have told of it, the change before."""
     record = sources.record
     history = record["history"]
     by_key = {delivery.key: delivery for delivery in deliveries}
+    about = {entry.key.partition(" ")[2]: entry for entry in subjects}
     entries: list[_Entry] = []
     before: str | None = None
+    confirmed = False
     for number, change in enumerate(history):
         what, status, at = str(change["what"]), str(change["status"]), _seconds(change["at"])
         version = int(record["version"]) - (len(history) - 1 - number)
-        facts = [(match["fact"], match["subject"]) for match in _FACT.finditer(what)]
+        facts = _facts(what)
         signed = [subject for fact, subject in facts if fact == "signed"]
         kind: Kind = "order" if what == "created" else "verify" if signed else "status"
         became = "" if status == before else f"the payment is {status}"
+        if not confirmed and status in {"paid", "refunded"} and any(fact == "captured" for fact, _ in facts):
+            confirmed = True
+            became = f"{became or 'the payment is'}{' and' if became else ''} confirmed"
         entry = _Entry(
             key=f"change {version}",
             kind=kind,
@@ -335,7 +341,11 @@ def _changes(sources: Sources, deliveries: Sequence[_Entry]) -> list[_Entry]:
         )
         if kind == "verify":
             entry.mood = "good"
-        entry.causes = [*_delivered(sources, facts, at, by_key), *entries[-1:]]
+        entry.causes = [
+            *(about[subject] for _, subject in facts if subject in about),
+            *_delivered(sources, facts, at, by_key),
+            *entries[-1:],
+        ]
         before = status
         entries.append(entry)
     return entries
@@ -349,14 +359,15 @@ def _delivered(
     Whatever its answer: a webhook that stored its facts and could not publish its events is answered 503.
     """
     under_way = [
-        by_key[f"delivery {event['event_id']} {number}"]
+        by_key[key]
         for event in sources.deliveries
         if any(
             event["event"] in _GIVES.get(fact, ()) and subject in {event["payment_id"], event["refund_id"]}
             for fact, subject in facts
         )
         for number, attempt in enumerate(event["attempts"])
-        if attempt["outcome"] not in {"lost", "unreachable"}
+        if (key := f"delivery {event['event_id']} {number}") in by_key
+        and attempt["outcome"] not in {"lost", "unreachable"}
         and attempt["at"] < at + 1
         and attempt["at"] + attempt["duration_ms"] / 1000 >= at
     ]
@@ -364,14 +375,13 @@ def _delivered(
 
 
 def _told(what: str, facts: Sequence[tuple[str, str]]) -> str:
-    if what == "created":
-        return "Order created"
-    if not facts:
-        return what[:1].upper() + what[1:]
-    words = ["signature verified" if fact == "signed" else _FACT_WORDS[fact] for fact, _ in facts]
-    if words == ["signature verified"]:
-        return "Verified: the customer came back with a valid signature"
-    return f"Recorded: {', '.join(words)}"
+    words = ", ".join("signature is valid" if fact == "signed" else _FACT_WORDS[fact] for fact, _ in facts) or what
+    return words[:1].upper() + words[1:]
+
+
+def _facts(what: str) -> list[tuple[str, str]]:
+    """The facts that an entry of the history tells of, and the payment or refund each is about."""
+    return [(match["fact"], match["subject"]) for match in _FACT.finditer(what)]
 
 
 def _reviews(sources: Sources, changes: Sequence[_Entry]) -> list[_Entry]:
@@ -403,9 +413,9 @@ def _events(sources: Sources, changes: Sequence[_Entry]) -> list[_Entry]:
             key=key,
             kind="event",
             at=change.at,
-            title=f"Event {event_type} published",
+            title=f"{event_type} recorded",
             mood="good",
-            detail=_joined(f"recorded with version {change.key.removeprefix('change ')}", "nobody here listens"),
+            detail=_joined(f"version {change.key.removeprefix('change ')}", "published", "nobody here listens"),
             causes=[change],
         )
         for key, event_type, change in _unheard(sources, changes)
@@ -418,9 +428,9 @@ def _events(sources: Sources, changes: Sequence[_Entry]) -> list[_Entry]:
                 key=f"event {identity}",
                 kind="event",
                 at=noted_at(note) if change is None else change.at,
-                title=f"Event {note['detail_type']} published",
+                title=f"{note['detail_type']} recorded",
                 mood="good",
-                detail=_joined(f"recorded with version {version}", identity),
+                detail=_joined(f"version {version}", "published", identity),
                 causes=[] if change is None else [change],
             )
     for identity, event in sources.record["pending"].items():
@@ -430,9 +440,9 @@ def _events(sources: Sources, changes: Sequence[_Entry]) -> list[_Entry]:
             key=key,
             kind="event",
             at=_seconds(event["at"]),
-            title=f"Event {event['type']} waits to be published",
+            title=f"{event['type']} recorded",
             mood="wait",
-            detail=_joined(f"recorded with version {version}", str(identity)),
+            detail=_joined(f"version {version}", "waits to be published", str(identity)),
             causes=[by_version[version]] if version in by_version else [],
         )
     return list(entries.values())
@@ -471,17 +481,30 @@ def _pending_key(identity: str, event: Mapping[str, Any]) -> str:
     return _unheard_key(event["type"], event.get("refund") or event.get("payment"), event.get("review", ""))
 
 
-def _inboxes(sources: Sources, events: Sequence[_Entry]) -> list[_Entry]:
+def _inboxes(
+    sources: Sources, events: Sequence[_Entry], changes: Sequence[_Entry], deliveries: Sequence[_Entry]
+) -> list[_Entry]:
+    """What the subscribers noted: behind the event, and behind the delivery that was answered when it was published."""
     published = {event.key: event for event in events}
+    by_key = {delivery.key: delivery for delivery in deliveries if delivery.mood == "good"}
+    # What reconcile has learned and published is not the doing of a webhook that comes in the same second.
+    facts = {
+        int(change.key.removeprefix("change ")): _facts(_what(sources.record, change))
+        for change in changes
+        if any(cause.kind == "delivery" for cause in change.causes)
+    }
     return [
         _Entry(
             key=f"inbox {subscriber} {note['event_id']}",
             kind="inbox",
             at=noted_at(note),
-            title=f"{subscriber.capitalize()} service noted {note['detail_type']}",
+            title=f"{subscriber.capitalize()} noted {note['detail_type']}",
             mood="good",
             detail=f"version {int(note['version'])}",
-            causes=[published[f"event {note['event_id']}"]],
+            causes=[
+                published[f"event {note['event_id']}"],
+                *_delivered(sources, facts.get(int(note["version"]), []), noted_at(note), by_key),
+            ],
         )
         for subscriber in SUBSCRIBERS
         for note in sources.notes.get(subscriber, ())

@@ -1,0 +1,97 @@
+/** The live view: listens to the server and shows what it tells, part by part. */
+
+import { element, keep, mark, say } from "./dom.js";
+import { showInboxes } from "./inboxes.js";
+import { open, showPayments } from "./payments.js";
+import { makeButtons, play, showScenario } from "./scenarios.js";
+import { listen } from "./stream.js";
+
+const CONNECTION = {
+  live: { words: "Live", tone: "ok" },
+  lost: { words: "Connection lost, trying again …", tone: "bad" },
+};
+const ORDER = /^#(order_[A-Za-z0-9]+)$/;
+
+const at = (id) => document.getElementById(id);
+const where = { buttons: at("scenarios"), panel: at("play"), verdict: at("verdict") };
+
+/** Everything the server has told, by the part's name. */
+let parts = {};
+/** Orders whose timeline is open from the beginning: the first that is seen, the chosen one, those that are played. */
+const opened = new Set();
+
+listen(
+  "/live/stream",
+  (told, whole) => {
+    parts = whole ? told : { ...parts, ...told };
+    show();
+  },
+  (state) => {
+    const { words, tone } = CONNECTION[state];
+    say(at("connection"), words);
+    mark(at("connection"), "data-tone", tone);
+  },
+);
+window.addEventListener("hashchange", show);
+await prepareButtons();
+
+function show() {
+  const order = chosen();
+  const ids = parts.payments ?? [];
+  if (opened.size === 0 && ids.length > 0) {
+    opened.add(ids[0]);
+  }
+  openOnce(order);
+  openOnce(parts.scenario?.order_id ?? null);
+  const shown = order === null ? ids : ids.filter((id) => id === order);
+  showPayments(at("payments"), shown.map((id) => parts[`payment/${id}`]), opened);
+  showNothing(order, shown);
+  at("filter").hidden = order === null;
+  say(at("filter").firstElementChild, order === null ? "" : `Only ${order}.`);
+  showInboxes(at("inboxes"), {
+    job: parts["inbox/job"],
+    application: parts["inbox/application"],
+    notification: parts["inbox/notification"],
+  });
+  showScenario(where, parts.scenario ?? null);
+  const away = parts.away ?? [];
+  at("away").hidden = away.length === 0;
+  keep(at("away"), away, (words) => words, (words) => element("li", {}, words), () => {});
+}
+
+/** The order that the address names, such as the shop's link to its payment; null for all. */
+function chosen() {
+  return ORDER.exec(location.hash)?.[1] ?? null;
+}
+
+/** Opens an order's timeline the first time it is asked for; after that it is whoever looks who opens and closes it. */
+function openOnce(order) {
+  if (order !== null && !opened.has(order)) {
+    opened.add(order);
+    open(at("payments"), order);
+  }
+}
+
+function showNothing(order, shown) {
+  const known = parts.payments !== undefined;
+  at("nothing").hidden = shown.length > 0;
+  const none =
+    order === null
+      ? "No payment yet. Accept a proposal in the shop, or play a scenario."
+      : `${order} is not among the newest payments.`;
+  say(at("nothing"), known ? none : "Looking …");
+}
+
+async function prepareButtons() {
+  const { scenarios } = await (await fetch("/live/scenarios")).json();
+  at("no-scenarios").hidden = scenarios.length > 0;
+  makeButtons(where.buttons, scenarios, async (name) => {
+    if (parts.scenario?.state === "playing") {
+      say(where.verdict, `“${parts.scenario.title}” is being played; wait until it has ended.`);
+      return;
+    }
+    say(where.verdict, "");
+    say(where.verdict, await play(name));
+  });
+  show();
+}

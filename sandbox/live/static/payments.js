@@ -1,0 +1,113 @@
+/** Payments as cards, each with its timeline. */
+
+import { element, keep, mark, part, say } from "./dom.js";
+import { draw, icon } from "./icons.js";
+import { counted, money, statusOf, time } from "./words.js";
+
+const KINDS = {
+  order: "Order",
+  attempt: "Customer",
+  verify: "Verify",
+  delivery: "Webhook",
+  status: "Record",
+  event: "Event",
+  inbox: "Inbox",
+  refund: "Refund",
+  review: "Review",
+};
+
+/**
+ * Shows payments, the newest first. What somebody has opened stays open, and what has focus keeps it.
+ *
+ * @param {HTMLElement} where
+ * @param {object[]} payments as the board has them
+ * @param {Set<string>} opened orders whose timeline is opened when their card appears
+ */
+export function showPayments(where, payments, opened) {
+  keep(
+    where,
+    payments,
+    (payment) => payment.order_id,
+    (payment) => card(opened.has(payment.order_id)),
+    update,
+  );
+}
+
+/**
+ * Opens the timeline of an order that is shown already.
+ *
+ * @param {HTMLElement} where
+ * @param {string} orderId
+ */
+export function open(where, orderId) {
+  const details = where.querySelector(`[data-key="${CSS.escape(orderId)}"] details`);
+  if (details !== null) {
+    details.open = true;
+  }
+}
+
+function card(isOpen) {
+  const label = element("p", { class: "label" }, icon("plain"), element("span", { "data-part": "status" }));
+  const details = element(
+    "details",
+    isOpen ? { open: "" } : {},
+    element("summary", {}, element("span", { "data-part": "summary" })),
+    element("ol", { class: "timeline", "data-part": "timeline" }),
+  );
+  return element(
+    "article",
+    { class: "card payment new" },
+    element("header", {}, element("h3", { "data-part": "amount" }), element("code", { "data-part": "order" }), label),
+    element("p", { class: "facts", "data-part": "facts" }),
+    details,
+  );
+}
+
+function update(shown, payment) {
+  const { words, tone, icon: name } = statusOf(payment);
+  const label = shown.querySelector(".label");
+  mark(label, "data-tone", tone);
+  draw(label.querySelector("svg"), name);
+  say(part(shown, "status"), words);
+  say(part(shown, "amount"), payment.amount === null ? "Unknown amount" : money(payment.amount, payment.currency));
+  say(part(shown, "order"), payment.order_id);
+  say(part(shown, "facts"), facts(payment).join(" · "));
+  const last = payment.timeline.at(-1);
+  say(
+    part(shown, "summary"),
+    `Timeline: ${counted(payment.timeline.length, "entry", "entries")}${last ? `, last “${last.title}”` : ""}`,
+  );
+  keep(part(shown, "timeline"), payment.timeline, (entry) => entry.key, line, updateLine);
+}
+
+function facts(payment) {
+  return [
+    payment.payment_id === null ? null : `payment ${payment.payment_id}`,
+    `created ${time(payment.created_at, false)}`,
+    `version ${payment.version}`,
+    payment.amount_refunded > 0 ? `${money(payment.amount_refunded, payment.currency)} paid back` : null,
+    payment.pending > 0 ? `${counted(payment.pending, "event")} waiting to be published` : null,
+    ...payment.reviews.map((reason) => `to be looked at: ${reason.replaceAll("_", " ")}`),
+  ].filter((fact) => fact !== null);
+}
+
+function line(entry) {
+  return element(
+    "li",
+    { class: "new" },
+    element("time"),
+    icon(entry.mood),
+    element("span", { class: "kind" }, KINDS[entry.kind] ?? entry.kind),
+    element("span", { class: "what" }, element("span", { class: "title" }), element("span", { class: "detail" })),
+  );
+}
+
+function updateLine(shown, entry) {
+  mark(shown, "data-mood", entry.mood);
+  draw(shown.querySelector("svg"), entry.mood);
+  const moment = shown.querySelector("time");
+  mark(moment, "datetime", new Date(entry.at * 1000).toISOString());
+  say(moment, time(entry.at, entry.exact));
+  say(shown.querySelector(".title"), entry.title);
+  say(shown.querySelector(".detail"), entry.detail);
+}

@@ -1,0 +1,59 @@
+/** Amounts and times for people. */
+
+const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+
+/**
+ * @param {number} amount in minor units, of a currency with two decimals
+ * @param {string} currency
+ * @returns {string}
+ */
+export function money(amount, currency) {
+  return new Intl.NumberFormat("en-IN", { style: "currency", currency }).format(amount / 100);
+}
+
+/**
+ * The wall clock's time, with milliseconds where they are known.
+ *
+ * @param {number} at Unix seconds
+ * @param {boolean} exact
+ * @returns {string}
+ */
+export function time(at, exact) {
+  const moment = new Date(at * 1000);
+  return exact ? `${clock.format(moment)}.${String(moment.getMilliseconds()).padStart(3, "0")}` : clock.format(moment);
+}
+
+/**
+ * @param {number} count
+ * @param {string} one
+ * @param {string} [many]
+ * @returns {string}
+ */
+export function counted(count, one, many = `${one}s`) {
+  return `${count} ${count === 1 ? one : many}`;
+}
+
+/**
+ * What a payment's status is, in words, and how it looks.
+ *
+ * @param {{status: string, confirmed: boolean}} payment
+ * @returns {{words: string, tone: string, icon: string}}
+ */
+export function statusOf(payment) {
+  switch (payment.status) {
+    case "paid":
+      return payment.confirmed
+        ? { words: "Paid, confirmed", tone: "ok", icon: "good" }
+        : { words: "Paid, not confirmed yet", tone: "busy", icon: "wait" };
+    case "failed":
+      return { words: "Failed", tone: "bad", icon: "bad" };
+    case "refunded":
+      return { words: "Refunded", tone: "neutral", icon: "good" };
+    case "authorized":
+      return { words: "Authorised", tone: "busy", icon: "wait" };
+    case "created":
+      return { words: "Created", tone: "neutral", icon: "plain" };
+    default:
+      return { words: "Unknown order", tone: "warn", icon: "look" };
+  }
+}
