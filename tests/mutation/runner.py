@@ -91,7 +91,9 @@ class Coverage:
         if not self.is_called(mutant):
             paths = self.importers[mutant.path]
             users = {test for (path, _), tests in self.tests.items() if path in paths for test in tests}
-            return users or set(self.seconds)  # of a module without functions, any test may be a user
+            # A test that calls no function of the service may still look at its words and tables.
+            callers = {test for tests in self.tests.values() for test in tests}
+            return users | (set(self.seconds) - callers)
         executed = [line for line in mutant.lines if (mutant.path, line) in self.tests]
         # Some statements leave no line of their own in the byte code; then whatever calls the function may tell.
         lines = executed or self.lines[mutant.path][mutant.where]
