@@ -53,9 +53,10 @@ browser: .venv/.ready ## Find or install the Chromium that the tests of the page
 install: .venv/.ready .venvs/sam/.ready .venvs/cloud/.ready .venvs/runtime/.ready ## Make the four environments
 
 .PHONY: lock
-lock: $(PYTHON313_FILE) ## Renew uv.lock and the layer's hash-locked requirements
+lock: $(PYTHON313_FILE) ## Renew uv.lock and the layers' hash-locked requirements
 	$(UV) lock --upgrade --python "$$(cat $(PYTHON313_FILE))"
 	$(UV) export --quiet --frozen --only-group layer --no-emit-project --no-header --format requirements-txt -o shared/requirements.txt
+	$(UV) export --quiet --frozen --only-group cryptography --no-emit-project --no-header --format requirements-txt -o layers/cryptography/requirements.txt
 
 # --- checks and tests -----------------------------------------------------------------------------------------------
 
