@@ -12,8 +12,9 @@
   const ORIGIN = new URL(document.currentScript.src).origin;
   const FRAME = `${ORIGIN}/v1/checkout/frame`;
   const METHODS = ["card", "upi", "netbanking"];
-  /** A frame that has said nothing for this long will not: the stand-in is gone, or the page's policy forbids frames. */
+  /** A frame that has said nothing for this long will not; one that has loaded would have spoken while it did. */
   const PATIENCE_MS = 15000;
+  const PATIENCE_ONCE_LOADED_MS = 1000;
 
   /** The one checkout that is open; a customer can look at no more. */
   let current = null;
@@ -99,7 +100,7 @@
 
       dress(this.#dialog, {
         position: "fixed", inset: "0", width: "100%", height: "100%", maxWidth: "none", maxHeight: "none",
-        margin: "0", padding: "0", border: "0", background: "transparent", overflow: "hidden",
+        margin: "0", padding: "0", border: "0", background: "transparent", overflow: "hidden", outline: "none",
       });
       this.#dialog.setAttribute("aria-label", "Razorpay Checkout (test mode)");
       // The frame is dark or light as the person wishes; an iframe of another scheme would be painted opaque.
@@ -107,15 +108,19 @@
       this.#frame.title = "Razorpay Checkout: stand-in for test mode";
       // The frame answers this origin and no other. An embedder that lies about itself only makes itself deaf.
       this.#frame.src = `${FRAME}#${encodeURIComponent(window.location.origin)}`;
+      // Also when the browser shows its own page of an error instead: the stand-in is gone, or a policy forbids frames.
+      this.#frame.addEventListener("load", () => this.#giveUpIn(PATIENCE_ONCE_LOADED_MS));
       this.#dialog.append(this.#frame);
 
       this.#scrolling = lockScrolling();
       document.body.append(this.#dialog);
-      // A modal dialog: what is behind it takes neither focus nor clicks, and is hidden from screen readers.
+      // Modal: what is behind the dialog takes neither focus nor clicks, and is hidden from screen readers. The focus
+      // waits on the dialog until the frame can take it, so that Escape works even if it never does.
+      this.#dialog.tabIndex = -1;
       this.#dialog.showModal();
-      this.#frame.focus();
+      this.#dialog.focus();
 
-      this.#timers.push(window.setTimeout(() => this.#giveUp(), PATIENCE_MS));
+      this.#giveUpIn(PATIENCE_MS);
       if (this.#options.timeout !== null) {
         // It ends this checkout, not the order, which stays payable. The docs do not say whether ondismiss is called;
         // a page that waits has to hear that nothing will come.
@@ -132,6 +137,7 @@
       switch (type) {
         case "ready":
           this.#ready = true;
+          this.#frame.focus();
           this.#tell({ type: "open", options: this.#options.frame });
           break;
         case "paid":
@@ -208,8 +214,12 @@
       }
     }
 
+    #giveUpIn(milliseconds) {
+      this.#timers.push(window.setTimeout(() => this.#giveUp(), milliseconds));
+    }
+
     #giveUp() {
-      if (!this.#ready) {
+      if (!this.#ready && this.#open) {
         console.error(
           `Razorpay stand-in: ${FRAME} did not answer. Is the stand-in running, and does this page's ` +
             `Content-Security-Policy have "frame-src ${ORIGIN}"?`,

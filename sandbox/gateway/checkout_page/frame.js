@@ -12,7 +12,7 @@ import * as validity from "./validity.js";
 
 /** Who embeds this frame says so in the address. A lie gains nothing: the browser hands a message to its addressee only. */
 const MERCHANT = decodeURIComponent(window.location.hash.slice(1));
-const SCREENS = ["loading", "methods", "otp", "bank", "processing", "failed", "refused", "confirm"];
+const SCREENS = ["loading", "methods", "otp", "bank-page", "processing", "failed", "refused", "confirm"];
 const REFUSED_TITLES = {
   order_already_paid: "This order is already paid",
   duplicate_request: "Another payment is under way",
@@ -165,7 +165,8 @@ function accepts(problems) {
     told.textContent = problem;
     told.hidden = problem === "";
     if (problem !== "") {
-      first ??= field ?? at("banks").querySelector("input");
+      // The banks are a group of buttons, and led to at its first.
+      first ??= field ?? at(`${id}s`).querySelector("input");
     }
     field?.setAttribute("aria-invalid", String(problem !== ""));
   }
@@ -226,8 +227,8 @@ at("pay-form").addEventListener("submit", (event) => {
       break;
     default:
       press.bank = chosenBank().value;
-      at("bank-title").textContent = `${chosenBank().dataset.name}: mock bank page`;
-      show("bank");
+      at("bank-page-title").textContent = `${chosenBank().dataset.name}: mock bank page`;
+      show("bank-page");
   }
 });
 

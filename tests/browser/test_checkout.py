@@ -1,0 +1,867 @@
+"""The stand-in's Checkout in a real browser, opened by a merchant's page of another origin with a policy of its own."""
+
+import json
+import re
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Final, Self
+from urllib.parse import parse_qsl
+
+import pytest
+from playwright.sync_api import Frame, FrameLocator, Locator, Page, Route, expect
+
+from sandbox.gateway.server import Settings
+from tests.browser.conftest import Problems
+from tests.gateway.gateway import Gateway
+from tests.gateway.receiver import wait_until
+
+PAGE: Final = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Shop</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<script src="{gateway}/v1/checkout.js"></script><script src="/shop.js" defer></script></head>
+<body><main><h1>Shop</h1><p>Two cushions.</p><button type="button" id="pay">Buy</button></main></body></html>"""
+
+# A merchant's page as small as it gets; what it heard is there for the tests to look at.
+SCRIPT: Final = """
+const shop = { paid: [], failed: [], dismissed: 0, log: [] };
+shop.make = (options) => {
+  const checkout = new Razorpay({
+    handler: (response) => { shop.log.push("paid"); shop.paid.push(response); },
+    ...options,
+    modal: { ...options.modal, ondismiss: () => { shop.log.push("dismissed"); shop.dismissed += 1; } },
+  });
+  checkout.on("payment.failed", (response) => { shop.log.push("failed"); shop.failed.push(response); });
+  return checkout;
+};
+shop.offer = (options) => {
+  shop.checkout = shop.make(options);
+  document.getElementById("pay").onclick = () => shop.checkout.open();
+};
+window.shop = shop;
+"""
+AXE_IN_A_FRAME: Final = ["Failed to execute 'postMessage' on 'DOMWindow'"]
+"""axe asks the window above whether it runs there too, and that one is of another origin."""
+CONTACT: Final = {"name": "Asha Rao", "email": "asha@example.com", "contact": "+919000090000"}
+
+
+class Merchant:
+    """Serves the page and its callback URL from a free port, and keeps what was posted to it."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self.gateway = gateway
+        self.posted: list[tuple[str, dict[str, str]]] = []
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self.elsewhere = f"http://localhost:{self._server.server_port}"
+        """The same server under another name: another origin."""
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def policy(self) -> str:
+        return (
+            f"default-src 'none'; script-src 'self' {self.gateway.url}; frame-src {self.gateway.url} {self.elsewhere}; "
+            "form-action 'self'; base-uri 'none'"
+        )
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        merchant = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                match self.path.partition("?")[0]:
+                    case "/shop.js":
+                        self._answer("text/javascript", SCRIPT)
+                    case "/" | "/intruder":
+                        self._answer("text/html", PAGE.format(gateway=merchant.gateway.url))
+                    case _:
+                        self._answer("text/plain", "")
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+                merchant.posted.append((self.path, dict(parse_qsl(body, strict_parsing=True))))
+                self._answer("text/html", "<!doctype html><html lang=en><title>Thanks</title><h1>Thank you</h1>")
+
+            def _answer(self, content_type: str, text: str) -> None:
+                self.send_response(200)
+                self.send_header("Content-Type", f"{content_type}; charset=utf-8")
+                self.send_header("Content-Security-Policy", merchant.policy())
+                self.end_headers()
+                self.wfile.write(text.encode())
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        return Handler
+
+
+@pytest.fixture(scope="module")
+def gateway() -> Iterator[Gateway]:
+    with Gateway(Settings()) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def running_merchant(gateway: Gateway) -> Iterator[Merchant]:
+    with Merchant(gateway) as serving:
+        yield serving
+
+
+@pytest.fixture
+def merchant(running_merchant: Merchant) -> Merchant:
+    running_merchant.posted.clear()
+    return running_merchant
+
+
+class Shop:
+    """The merchant's page in the browser, and the checkout that it opens."""
+
+    def __init__(self, page: Page, merchant: Merchant) -> None:
+        self.page = page
+        self.merchant = merchant
+        self.gateway = merchant.gateway
+        self.order_id: str = self.gateway.order()["id"]
+        # Spares each test the time in which the sheet comes up.
+        page.emulate_media(reduced_motion="reduce")
+        page.goto(merchant.url)
+
+    def options(self, **changed: Any) -> dict[str, Any]:
+        basic = {"key": self.gateway.settings.key_id, "order_id": self.order_id, "name": "Asha Interiors"}
+        return {**basic, "description": "Two cushions", "prefill": CONTACT, **changed}
+
+    def open(self, **changed: Any) -> "Shop":
+        self.page.evaluate("options => shop.offer(options)", self.options(**changed))
+        self.buy.click()
+        expect(self.frame.get_by_role("heading", level=1)).to_be_visible()
+        return self
+
+    @property
+    def buy(self) -> Locator:
+        return self.page.get_by_role("button", name="Buy")
+
+    @property
+    def dialog(self) -> Locator:
+        return self.page.get_by_role("dialog", name="Razorpay Checkout")
+
+    @property
+    def frame(self) -> FrameLocator:
+        return self.page.frame_locator('iframe[title^="Razorpay Checkout"]')
+
+    @property
+    def document(self) -> Frame:
+        """The frame by itself, for what looks at a whole document."""
+        found = self.page.frame(url=re.compile("/v1/checkout/frame"))
+        assert found is not None
+        return found
+
+    def button(self, name: str) -> Locator:
+        return self.frame.get_by_role("button", name=name)
+
+    def title(self, text: str) -> Locator:
+        return self.frame.get_by_role("heading", name=text, exact=True)
+
+    @property
+    def pay(self) -> Locator:
+        return self.button("Pay ₹500.00")
+
+    @property
+    def password(self) -> Locator:
+        return self.frame.get_by_role("textbox", name="One-time password")
+
+    def by_card(self, otp: str | None = "1234") -> None:
+        self.frame.get_by_role("tab", name="Card").click()
+        self.button("Visa …1007").click()
+        self.pay.click()
+        if otp is not None:
+            self.password.fill(otp)
+            self.button("Submit").click()
+
+    def by_upi(self, vpa: str = "success@razorpay") -> None:
+        self.frame.get_by_role("tab", name="UPI").click()
+        self.button(vpa).click()
+        self.pay.click()
+
+    def at_the_bank(self, answer: str | None = "Success") -> None:
+        self.frame.get_by_role("tab", name="Netbanking").click()
+        self.frame.get_by_label("HDFC Bank").check()
+        self.pay.click()
+        if answer is not None:
+            self.button(answer).click()
+
+    def heard(self, name: str) -> Any:
+        return self.page.evaluate("name => shop[name]", name)
+
+    def wait_closed(self) -> None:
+        self.dialog.wait_for(state="detached")
+
+    def payments(self) -> list[dict[str, Any]]:
+        items: list[dict[str, Any]] = self.gateway.sdk.order.payments(self.order_id)["items"]
+        return items
+
+
+@pytest.fixture
+def shop(page: Page, merchant: Merchant) -> Shop:
+    return Shop(page, merchant)
+
+
+# --- paying ---
+
+
+@pytest.mark.parametrize("way", [Shop.by_card, Shop.by_upi, Shop.at_the_bank])
+def test_a_payment_closes_checkout_and_hands_the_page_three_fields_that_verify(
+    shop: Shop, way: Callable[[Shop], None]
+) -> None:
+    way(shop.open())
+    shop.wait_closed()
+    [response] = shop.heard("paid")
+    assert sorted(response) == ["razorpay_order_id", "razorpay_payment_id", "razorpay_signature"]
+    assert response["razorpay_order_id"] == shop.order_id
+    assert shop.gateway.sdk.utility.verify_payment_signature(response) is True
+    assert shop.heard("log") == ["paid"]
+    expect(shop.buy).to_be_focused()
+
+
+def test_the_customer_sees_who_asks_for_how_much_and_that_no_money_moves(shop: Shop) -> None:
+    shop.open(amount=1, currency="USD")
+    expect(shop.title("Asha Interiors")).to_be_visible()
+    for text in ("Two cushions", "No money moves", "₹500.00"):
+        expect(shop.frame.locator("main").get_by_text(text).first).to_be_visible()
+
+
+def test_what_the_customer_and_the_page_say_reaches_the_payment(shop: Shop) -> None:
+    shop.open(notes={"proposal": "7", "count": 2})
+    shop.frame.get_by_label("Phone number").fill("98765 43210")
+    shop.by_card()
+    shop.wait_closed()
+    [payment] = shop.payments()
+    expected = {"contact": "+919876543210", "email": "asha@example.com", "description": "Two cushions"}
+    assert {**expected, "notes": {"proposal": "7", "count": "2"}}.items() <= payment.items()
+    assert (payment["card"]["last4"], payment["card"]["name"]) == ("1007", "Asha Rao")
+
+
+def test_two_clicks_on_a_button_are_one_payment(shop: Shop) -> None:
+    shop.open()
+    shop.by_card(otp=None)
+    shop.password.fill("1234")
+    shop.button("Submit").dblclick()
+    shop.wait_closed()
+    assert [payment["status"] for payment in shop.payments()] == ["captured"]
+
+
+@pytest.mark.parametrize(
+    ("fail", "reason"),
+    [
+        (lambda shop: shop.by_card(otp="123"), "incorrect_otp"),
+        (lambda shop: shop.by_upi("failure@razorpay"), "payment_failed"),
+        (lambda shop: shop.at_the_bank("Failure"), "payment_failed"),
+    ],
+)
+def test_a_failure_is_told_and_the_same_order_can_be_paid_after_it(
+    shop: Shop, fail: Callable[[Shop], None], reason: str
+) -> None:
+    fail(shop.open())
+    expect(shop.title("The payment failed")).to_be_focused()
+    expect(shop.frame.get_by_text(reason, exact=True)).to_be_visible()
+    [response] = shop.heard("failed")
+    assert list(response) == ["error"]
+    assert sorted(response["error"]) == ["code", "description", "metadata", "reason", "source", "step"]
+    [failed] = shop.payments()
+    assert response["error"]["metadata"] == {"order_id": shop.order_id, "payment_id": failed["id"]}
+    assert response["error"]["reason"] == reason
+    shop.button("Try again").click()
+    shop.by_upi()
+    shop.wait_closed()
+    assert shop.heard("log") == ["failed", "paid"]
+    assert sorted(payment["status"] for payment in shop.payments()) == ["captured", "failed"]
+
+
+@pytest.mark.parametrize("method", ["card", "upi", "netbanking"])
+def test_a_bank_can_answer_too_late_and_the_payment_is_authorised_by_itself(shop: Shop, method: str) -> None:
+    shop.open()
+    match method:
+        case "card":
+            shop.by_card(otp=None)
+            shop.button("The bank answers too late").click()
+        case "upi":
+            shop.frame.get_by_role("tab", name="UPI").click()
+            shop.frame.get_by_label("The bank answers too late").check()
+            shop.by_upi()
+        case _:
+            shop.at_the_bank("The bank answers too late")
+    expect(shop.frame.get_by_text("In about 5 seconds")).to_be_visible()
+    [payment] = shop.payments()
+    assert (payment["status"], shop.heard("failed")[0]["error"]["reason"]) == ("failed", "payment_timed_out")
+    if method == "netbanking":
+        # The others have the same way from here on, and five seconds of it each.
+        wait_until(lambda: shop.payments()[0]["status"] == "captured", 15, "the bank's late answer")
+        assert shop.payments()[0]["id"] == payment["id"]
+        assert shop.heard("log") == ["failed"]
+
+
+def test_an_order_that_is_paid_says_so_and_hands_nothing_over(shop: Shop) -> None:
+    shop.gateway.pay(shop.order_id)
+    shop.open()
+    expect(shop.title("This order is already paid")).to_be_focused()
+    expect(shop.frame.get_by_text("order_already_paid")).to_be_visible()
+    shop.button("Back to the merchant").click()
+    shop.wait_closed()
+    assert shop.heard("log") == ["dismissed"]
+
+
+def test_an_order_that_is_paid_while_one_looks_at_it_is_not_paid_twice(shop: Shop) -> None:
+    shop.open()
+    shop.by_card(otp=None)
+    shop.gateway.pay(shop.order_id)
+    shop.password.fill("1234")
+    shop.button("Submit").click()
+    expect(shop.title("This order is already paid")).to_be_visible()
+    assert len(shop.payments()) == 1
+    assert shop.heard("log") == []
+
+
+def test_an_authorised_payment_holds_the_order(shop: Shop) -> None:
+    shop.order_id = shop.gateway.order(payment={"capture": "manual"})["id"]
+    shop.gateway.pay(shop.order_id)
+    shop.open()
+    shop.by_upi()
+    expect(shop.title("Another payment is under way")).to_be_visible()
+    assert shop.heard("log") == []
+
+
+# --- leaving ---
+
+
+def close_by_button(shop: Shop) -> None:
+    shop.button("Close checkout").click()
+
+
+def close_by_escape(shop: Shop) -> None:
+    expect(shop.title("Pay")).to_be_focused()
+    shop.page.keyboard.press("Escape")
+
+
+def click_beside(shop: Shop) -> None:
+    shop.page.mouse.click(20, 20)
+
+
+@pytest.mark.parametrize(
+    ("leave", "modal"),
+    [
+        (close_by_button, {}),
+        (close_by_button, {"escape": False}),
+        (close_by_escape, {}),
+        (click_beside, {"backdropclose": True}),
+    ],
+)
+def test_leaving_is_told_once_and_gives_the_page_back(
+    shop: Shop, leave: Callable[[Shop], None], modal: dict[str, bool]
+) -> None:
+    shop.open(modal=modal)
+    assert shop.page.evaluate("document.documentElement.style.overflow") == "hidden"
+    expect(shop.pay).to_be_visible()
+    leave(shop)
+    shop.wait_closed()
+    expect(shop.buy).to_be_focused()
+    assert shop.heard("log") == ["dismissed"]
+    assert shop.page.evaluate("document.documentElement.getAttribute('style')") in {None, ""}
+
+
+@pytest.mark.parametrize(("leave", "modal"), [(close_by_escape, {"escape": False}), (click_beside, {})])
+def test_checkout_stays_where_the_page_wants_it_to(
+    shop: Shop, leave: Callable[[Shop], None], modal: dict[str, bool]
+) -> None:
+    shop.open(modal=modal)
+    expect(shop.pay).to_be_visible()
+    leave(shop)
+    # Had it told the page anything, that would have arrived before this payment does.
+    shop.by_upi()
+    shop.wait_closed()
+    assert shop.heard("log") == ["paid"]
+
+
+@pytest.mark.parametrize("leave", [close_by_button, close_by_escape])
+def test_leaving_is_asked_about_where_the_page_wants_it(shop: Shop, leave: Callable[[Shop], None]) -> None:
+    shop.open(modal={"confirm_close": True})
+    leave(shop)
+    expect(shop.title("Leave without paying?")).to_be_focused()
+    shop.button("Continue the payment").click()
+    leave(shop)
+    shop.page.keyboard.press("Escape")
+    expect(shop.pay).to_be_visible()
+    assert shop.heard("log") == []
+    leave(shop)
+    shop.button("Yes, leave").click()
+    shop.wait_closed()
+    assert shop.heard("log") == ["dismissed"]
+
+
+def test_without_retry_a_failure_closes_checkout_and_tells_both(shop: Shop) -> None:
+    shop.open(retry={"enabled": False})
+    shop.by_upi("failure@razorpay")
+    shop.wait_closed()
+    assert shop.heard("log") == ["failed", "dismissed"]
+
+
+def test_a_timeout_closes_checkout_and_leaves_the_order_payable(shop: Shop) -> None:
+    shop.open(timeout=1)
+    shop.wait_closed()
+    assert shop.heard("log") == ["dismissed"]
+    shop.open(timeout=600)
+    shop.by_upi()
+    shop.wait_closed()
+    assert shop.heard("log") == ["dismissed", "paid"]
+
+
+def test_the_page_can_close_checkout_and_open_it_again(shop: Shop) -> None:
+    shop.open()
+    shop.page.evaluate("shop.checkout.close()")
+    shop.wait_closed()
+    assert shop.heard("log") == []
+    shop.buy.click()
+    close_by_button(shop)
+    shop.buy.click()
+    shop.by_upi()
+    shop.wait_closed()
+    assert shop.heard("log") == ["dismissed", "paid"]
+
+
+# --- a callback URL ---
+
+
+def test_with_a_callback_url_the_three_fields_are_posted_there(shop: Shop) -> None:
+    shop.open(callback_url="/callback?cart=7&from=shop")
+    shop.by_card()
+    expect(shop.page.get_by_role("heading", name="Thank you")).to_be_visible()
+    [(path, fields)] = shop.merchant.posted
+    assert path == "/callback?cart=7&from=shop"
+    assert sorted(fields) == ["razorpay_order_id", "razorpay_payment_id", "razorpay_signature"]
+    assert shop.gateway.sdk.utility.verify_payment_signature(fields) is True
+
+
+def test_with_a_callback_url_and_redirect_a_failure_is_posted_there_too(shop: Shop) -> None:
+    shop.open(callback_url=f"{shop.merchant.url}/callback?cart=7", redirect=True)
+    shop.by_card(otp="12")
+    expect(shop.page.get_by_role("heading", name="Thank you")).to_be_visible()
+    [(path, fields)] = shop.merchant.posted
+    assert path == "/callback?cart=7"
+    [failed] = shop.payments()
+    assert json.loads(fields.pop("error[metadata]")) == {"order_id": shop.order_id, "payment_id": failed["id"]}
+    assert fields == {
+        "error[code]": failed["error_code"],
+        "error[description]": failed["error_description"],
+        "error[source]": failed["error_source"],
+        "error[step]": failed["error_step"],
+        "error[reason]": "incorrect_otp",
+    }
+
+
+def test_with_a_callback_url_alone_a_failure_stays_in_checkout(shop: Shop) -> None:
+    shop.open(callback_url="/callback")
+    shop.by_upi("failure@razorpay")
+    expect(shop.button("Try again")).to_be_visible()
+    assert (shop.heard("log"), shop.merchant.posted) == (["failed"], [])
+
+
+# --- options ---
+
+
+def test_what_is_known_of_the_customer_is_filled_in_and_can_be_changed(shop: Shop) -> None:
+    shop.open(prefill={**CONTACT, "contact": "9000090000", "method": "netbanking"})
+    expect(shop.frame.get_by_label("Phone number")).to_have_value("+919000090000")
+    expect(shop.frame.get_by_label("E-mail")).to_have_value("asha@example.com")
+    expect(shop.frame.get_by_role("tab", name="Netbanking")).to_have_attribute("aria-selected", "true")
+    expect(shop.frame.get_by_label("Phone number")).to_be_editable()
+    shop.frame.get_by_role("tab", name="Card").click()
+    expect(shop.frame.get_by_label("Name on the card")).to_have_value("Asha Rao")
+
+
+def test_a_method_is_chosen_beforehand_only_for_a_known_customer(shop: Shop) -> None:
+    shop.open(prefill={"email": "asha@example.com", "method": "upi"})
+    expect(shop.frame.get_by_role("tab", name="Card")).to_have_attribute("aria-selected", "true")
+
+
+def test_what_is_read_only_cannot_be_changed_unless_it_is_missing(shop: Shop) -> None:
+    everything = {"contact": True, "email": True, "name": True}
+    shop.open(readonly=everything, prefill={**CONTACT, "email": ""})
+    expect(shop.frame.get_by_label("Phone number")).not_to_be_editable()
+    expect(shop.frame.get_by_label("Name on the card")).not_to_be_editable()
+    expect(shop.frame.get_by_label("E-mail")).to_be_editable()
+    shop.by_card()
+    shop.wait_closed()
+    assert shop.payments()[0]["contact"] == CONTACT["contact"]
+
+
+def test_the_merchants_colour_is_used_with_text_that_reads_on_it(
+    shop: Shop, axe: Callable[[Frame], None], page_problems: Problems
+) -> None:
+    page_problems.expected = AXE_IN_A_FRAME
+    for color, ink in (("#F37254", "rgb(0, 0, 0)"), ("#0b3d2e", "rgb(255, 255, 255)")):
+        shop.open(theme={"color": color})
+        expect(shop.pay).to_have_css("color", ink)
+        axe(shop.document)
+        close_by_button(shop)
+        shop.wait_closed()
+
+
+@pytest.mark.parametrize(
+    ("changed", "complaint"),
+    [
+        ({"key": None}, 'the option "key" is missing'),
+        ({"order_id": ""}, 'the option "order_id" is missing'),
+        ({"timeout": 0}, 'the option "timeout" must be'),
+        ({"callback_url": "javascript:alert(1)"}, 'the option "callback_url" must begin with'),
+    ],
+)
+def test_options_that_cannot_work_are_refused_with_the_reason(
+    shop: Shop, changed: dict[str, Any], complaint: str
+) -> None:
+    told = shop.page.evaluate(
+        "options => { try { shop.make(options); } catch (error) { return error.message; } }", shop.options(**changed)
+    )
+    assert complaint in told
+
+
+def test_options_that_it_does_not_know_are_ignored(shop: Shop) -> None:
+    shop.open(config={"display": {"language": "en"}}, remember_customer=True, retry={"max_count": 4}, notes=[])
+    shop.by_upi()
+    shop.wait_closed()
+    assert shop.heard("log") == ["paid"]
+
+
+# --- a page that asks for trouble ---
+
+
+def test_there_is_one_checkout_at_a_time(shop: Shop) -> None:
+    shop.open()
+    told = shop.page.evaluate(
+        """options => {
+             shop.checkout.open();
+             shop.make(options).close();
+             try { shop.make(options).open(); } catch (error) { return error.message; }
+           }""",
+        shop.options(),
+    )
+    assert "another checkout is open" in told
+    expect(shop.dialog).to_have_count(1)
+    shop.by_upi()
+    shop.wait_closed()
+    assert shop.heard("log") == ["paid"]
+
+
+def test_a_callback_that_throws_is_reported_and_breaks_nothing_else(shop: Shop, page_problems: Problems) -> None:
+    page_problems.expected = ["exception: the shop's mistake"]
+    shop.page.evaluate(
+        """options => {
+             const mistake = () => { throw new Error("the shop's mistake"); };
+             shop.checkout = new Razorpay({ ...options, handler: mistake });
+             shop.checkout.on("payment.failed", mistake);
+             shop.checkout.on("payment.failed", () => shop.log.push("heard by the next"));
+             document.getElementById("pay").onclick = () => shop.checkout.open();
+           }""",
+        shop.options(),
+    )
+    shop.buy.click()
+    shop.by_upi("failure@razorpay")
+    shop.button("Try again").click()
+    shop.by_upi()
+    shop.wait_closed()
+    expect(shop.buy).to_be_focused()
+    assert shop.heard("log") == ["heard by the next"]
+    assert [problem for problem in page_problems.seen if "mistake" in problem] == page_problems.expected * 2
+
+
+def test_a_wrong_key_is_told_in_the_frame(shop: Shop, page_problems: Problems) -> None:
+    page_problems.expected = ["answer: 401"]
+    shop.open(key="rzp_test_another")
+    expect(shop.title("This order cannot be paid")).to_be_visible()
+    expect(shop.frame.get_by_text("The api key provided is invalid")).to_be_visible()
+    close_by_button(shop)
+    shop.wait_closed()
+
+
+def test_an_unknown_order_is_told_in_the_frame(shop: Shop, page_problems: Problems) -> None:
+    page_problems.expected = ["answer: 400"]
+    shop.open(order_id="order_00000000000000")
+    expect(shop.frame.get_by_text("The id provided does not exist")).to_be_visible()
+
+
+def test_a_frame_that_cannot_be_loaded_does_not_hold_the_customer(shop: Shop, page_problems: Problems) -> None:
+    page_problems.expected = ["did not answer. Is the stand-in running"]
+    shop.page.route("**/v1/checkout/frame", lambda route: route.abort())
+    shop.page.evaluate("options => shop.offer(options)", shop.options())
+    shop.buy.click()
+    shop.wait_closed()
+    assert shop.heard("log") == ["dismissed"]
+
+
+def test_escape_works_before_the_frame_has_come(shop: Shop) -> None:
+    hold(shop.page, "**/v1/checkout/frame")
+    shop.page.evaluate("options => shop.offer(options)", shop.options())
+    shop.buy.click()
+    expect(shop.dialog).to_be_visible()
+    shop.page.keyboard.press("Escape")
+    shop.wait_closed()
+    assert shop.heard("log") == ["dismissed"]
+
+
+# --- messages ---
+
+FORGED: Final = [
+    {
+        "type": "paid",
+        "response": dict.fromkeys(("razorpay_payment_id", "razorpay_order_id", "razorpay_signature"), "x"),
+    },
+    {"type": "failed", "error": {"code": "forged", "metadata": {}}},
+    {"type": "dismissed"},
+]
+
+
+def add_frame(shop: Shop, url: str) -> Frame:
+    with shop.page.expect_event("framenavigated", lambda frame: frame.url.startswith(url.partition("#")[0])) as found:
+        shop.page.evaluate(
+            "url => { const frame = document.createElement('iframe'); frame.src = url; document.body.append(frame); }",
+            url,
+        )
+    navigated: Frame = found.value
+    return navigated
+
+
+def test_nobody_but_the_frame_can_tell_the_page_of_a_payment(shop: Shop) -> None:
+    foreign = add_frame(shop, f"{shop.merchant.elsewhere}/intruder")
+    # Of the stand-in's origin, and yet not the frame that this checkout has opened.
+    twin = add_frame(shop, f"{shop.gateway.url}/v1/checkout.js")
+    shop.open()
+    expect(shop.pay).to_be_visible()
+    for message in FORGED:
+        for teller in (foreign, twin):
+            teller.evaluate("message => window.parent.postMessage(message, '*')", message)
+        shop.page.evaluate("message => window.postMessage(message, '*')", message)
+    shop.by_upi()
+    shop.wait_closed()
+    assert shop.heard("log") == ["paid"]
+    assert shop.gateway.sdk.utility.verify_payment_signature(shop.heard("paid")[0]) is True
+
+
+def test_a_frame_that_has_moved_to_another_origin_is_believed_no_more(shop: Shop) -> None:
+    shop.open()
+    with shop.page.expect_event("framenavigated", lambda frame: frame.url.endswith("/intruder")) as found:
+        shop.page.evaluate(
+            "url => { document.querySelector('dialog iframe').src = url; }", f"{shop.merchant.elsewhere}/intruder"
+        )
+    for message in FORGED:
+        found.value.evaluate("message => window.parent.postMessage(message, '*')", message)
+    # Whatever had been believed would have closed it, and been heard before this.
+    assert shop.page.evaluate("new Promise((done) => setTimeout(() => done(shop.log)))") == []
+    expect(shop.dialog).to_be_visible()
+
+
+def test_nobody_but_the_page_can_tell_the_frame_what_to_do(shop: Shop) -> None:
+    foreign = add_frame(shop, f"{shop.merchant.elsewhere}/intruder")
+    shop.open()
+    expect(shop.pay).to_be_visible()
+    foreign.evaluate(
+        """options => {
+             for (const frame of [...Array(parent.length).keys()].map((at) => parent[at])) {
+               frame.postMessage({ type: "open", options }, "*");
+               frame.postMessage({ type: "escape" }, "*");
+             }
+           }""",
+        {"name": "Somebody else"},
+    )
+    expect(shop.title("Asha Interiors")).to_be_visible()
+    shop.by_upi()
+    shop.wait_closed()
+    assert shop.heard("log") == ["paid"]
+
+
+def test_a_page_that_says_it_is_another_is_told_nothing(shop: Shop, page_problems: Problems) -> None:
+    page_problems.expected = ["does not match the recipient window's origin"]
+    lied_to = add_frame(shop, f"{shop.gateway.url}/v1/checkout/frame#{shop.merchant.elsewhere}")
+    lied_to.wait_for_load_state()
+    lied_to.page.evaluate(
+        "options => window.frames[0].postMessage({ type: 'open', options }, '*')", {"name": "Somebody else"}
+    )
+    expect(lied_to.get_by_role("main")).to_be_hidden()
+
+
+def test_the_frame_by_itself_says_where_it_belongs(page: Page, merchant: Merchant) -> None:
+    page.goto(f"{merchant.gateway.url}/v1/checkout/frame")
+    expect(page.get_by_text("This page belongs into a merchant's page")).to_be_visible()
+
+
+# --- everybody ---
+
+
+def tab_to(page: Page, wanted: Locator) -> None:
+    for _ in range(40):
+        if wanted.evaluate("element => element === document.activeElement"):
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"the Tab key does not come to {wanted}")
+
+
+def test_a_keyboard_is_enough(shop: Shop) -> None:
+    page, frame = shop.page, shop.frame
+    page.evaluate("options => shop.offer(options)", shop.options())
+    tab_to(page, shop.buy)
+    page.keyboard.press("Enter")
+    expect(shop.title("Pay")).to_be_focused()
+    tab_to(page, frame.get_by_role("tab", name="Card"))
+    page.keyboard.press("End")
+    expect(frame.get_by_role("tab", name="Netbanking")).to_be_focused()
+    page.keyboard.press("ArrowRight")
+    expect(frame.get_by_role("tab", name="Card")).to_be_focused()
+    page.keyboard.press("ArrowRight")
+    expect(frame.get_by_role("tab", name="UPI")).to_have_attribute("aria-selected", "true")
+    tab_to(page, frame.get_by_label("UPI ID"))
+    page.keyboard.type("failure@razorpay")
+    page.keyboard.press("Enter")
+    expect(shop.title("The payment failed")).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(shop.button("Try again")).to_be_focused()
+    page.keyboard.press("Enter")
+    tab_to(page, frame.get_by_role("tab", name="UPI"))
+    page.keyboard.press("ArrowLeft")
+    tab_to(page, shop.button("RuPay …1005"))
+    page.keyboard.press("Space")
+    tab_to(page, shop.pay)
+    page.keyboard.press("Enter")
+    expect(shop.password).to_be_focused()
+    page.keyboard.type("123456")
+    page.keyboard.press("Enter")
+    shop.wait_closed()
+    expect(shop.buy).to_be_focused()
+    assert shop.heard("log") == ["failed", "paid"]
+
+
+def test_the_focus_stays_in_checkout(shop: Shop) -> None:
+    shop.open()
+    expect(shop.title("Pay")).to_be_focused()
+    for key in ("Tab", "Shift+Tab"):
+        places = []
+        for _ in range(45):
+            shop.page.keyboard.press(key)
+            places.append(shop.document.evaluate("document.activeElement.id || document.activeElement.textContent"))
+        assert shop.page.evaluate("document.activeElement.tagName") == "IFRAME"
+        assert places.count("close") > 1, "it goes round"
+        assert "" not in places
+
+
+def test_what_is_wrong_is_said_beside_the_field_and_announced(shop: Shop) -> None:
+    shop.open(prefill={"contact": "12"})
+    frame = shop.frame
+    frame.get_by_label("Card number").fill("4111 1111 1111 1112")
+    frame.get_by_label("Expiry").fill("0120")
+    shop.pay.click()
+    expect(frame.get_by_label("Phone number")).to_be_focused()
+    expect(frame.get_by_role("status")).to_have_text("5 fields need attention.")
+    for label, problem in {
+        "Phone number": "A phone number has 8 to 15 digits",
+        "Card number": "This is no card number",
+        "Expiry": "This card has expired",
+        "CVV": "Enter the 3 digits",
+        "Name on the card": "Enter the name",
+    }.items():
+        expect(frame.get_by_label(label)).to_have_attribute("aria-invalid", "true")
+        expect(frame.get_by_label(label)).to_have_accessible_description(re.compile(problem))
+    frame.get_by_role("tab", name="Netbanking").click()
+    frame.get_by_label("Phone number").fill("9876543210")
+    shop.pay.click()
+    expect(frame.get_by_text("Choose a bank.")).to_be_visible()
+    expect(frame.get_by_label("HDFC Bank")).to_be_focused()
+    frame.get_by_role("tab", name="UPI").click()
+    frame.get_by_label("UPI ID").fill("nobody")
+    shop.pay.click()
+    expect(frame.get_by_label("UPI ID")).to_have_accessible_description("Enter a UPI ID such as success@razorpay.")
+    shop.by_card(otp="12345678901")
+    expect(shop.password).to_have_accessible_description(re.compile("Enter 1 to 10 digits"))
+    assert shop.payments() == []
+
+
+def hold(page: Page, urls: str) -> Callable[[], None]:
+    """Keep requests from leaving until the returned function lets them go."""
+    held: list[Route] = []
+
+    def keep(route: Route) -> None:
+        held.append(route)
+
+    def let_go() -> None:
+        for route in held:
+            route.continue_()
+        page.unroute(urls)
+
+    page.route(urls, keep)
+    return let_go
+
+
+def walk(shop: Shop, look: Callable[[str], None]) -> None:
+    """Look at every screen of the frame."""
+    let_go = hold(shop.page, "**/v1/checkout/orders/**")
+    shop.open(modal={"confirm_close": True, "animation": False})
+    expect(shop.title("Loading the order…")).to_be_visible()
+    look("loading")
+    let_go()
+    for tab in ("Card", "UPI", "Netbanking"):
+        shop.frame.get_by_role("tab", name=tab).click()
+        shop.pay.click()
+        expect(shop.frame.get_by_role("status")).to_contain_text("attention")
+        look(f"{tab} with problems")
+    shop.by_card(otp=None)
+    look("one-time password")
+    shop.button("Back").click()
+    shop.at_the_bank(answer=None)
+    look("bank")
+    let_go = hold(shop.page, "**/v1/checkout/payments")
+    shop.button("The bank answers too late").click()
+    expect(shop.title("Paying…")).to_be_visible()
+    look("processing")
+    let_go()
+    expect(shop.button("Try again")).to_be_visible()
+    look("failed")
+    close_by_button(shop)
+    look("confirm")
+    shop.button("Yes, leave").click()
+    shop.wait_closed()
+    shop.order_id = shop.gateway.order()["id"]
+    shop.gateway.pay(shop.order_id)
+    shop.open(modal={"animation": False})
+    expect(shop.title("This order is already paid")).to_be_visible()
+    look("refused")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_screen_is_accessible(
+    shop: Shop, axe: Callable[[Page | Frame], None], scheme: Any, page_problems: Problems
+) -> None:
+    page_problems.expected = AXE_IN_A_FRAME
+    shop.page.emulate_media(color_scheme=scheme)
+    walk(shop, lambda _screen: axe(shop.document))
+    axe(shop.page)
+
+
+@pytest.mark.parametrize("height", [640, 480])
+def test_every_screen_fits_a_narrow_window(shop: Shop, height: int) -> None:
+    shop.page.set_viewport_size({"width": 320, "height": height})
+    widths: dict[str, list[str]] = {}
+
+    def look(screen: str) -> None:
+        widths[screen] = shop.document.evaluate(
+            """() => [...document.querySelectorAll("*")]
+                 .filter((element) => element.checkVisibility() && !element.closest(".for-readers"))
+                 .filter((element) => element.getBoundingClientRect().right > 320.5
+                   || element.scrollWidth > element.clientWidth + 1 && getComputedStyle(element).overflowX !== "visible"
+                   && element.tagName !== "INPUT")
+                 .map((element) => element.outerHTML.slice(0, 80))"""
+        )
+
+    walk(shop, look)
+    assert {screen: elements for screen, elements in widths.items() if elements} == {}
+    assert len(widths) == 10
