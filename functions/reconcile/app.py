@@ -92,8 +92,8 @@ class _Run:
             self._log.alert("a record could not be reconciled; it stays due")
 
 
-def _shards(event: Mapping[str, Any], now: int) -> list[str]:
-    named = event.get("shards")
+def _shards(event: object, now: int) -> list[str]:
+    named = event.get("shards") if isinstance(event, Mapping) else None
     everything = [str(number) for number in range(SHARDS)]
     if isinstance(named, list) and named:
         return [shard for shard in everything if shard in named]

@@ -143,7 +143,45 @@ def test_success_is_plain_json(ordered: Service) -> None:
         assert ordered.replay(name).headers["Content-Type"] == "application/json"
 
 
-@pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded", "application/xml", "json"])
+@pytest.mark.parametrize("event", [None, [], "x", 5, True], ids=repr)
+@pytest.mark.parametrize("function", ["create_order", "verify", "webhook"])
+def test_an_event_that_is_no_event_is_answered_too(service: Service, function: str, event: Any) -> None:
+    assert service.invoke(event, function).code == "not_found"
+
+
+@pytest.mark.parametrize("name", ["Authorization", "X-Razorpay-Signature"])
+def test_a_header_that_comes_in_two_spellings_with_two_values_counts_as_missing(ordered: Service, name: str) -> None:
+    event = committed("verify" if name == "Authorization" else "webhook-payment-captured")
+    code = "unauthenticated" if name == "Authorization" else "invalid_signature"
+    good = event["headers"][name]
+    for headers in ({name.lower(): "x", name: good}, {name: good, name.upper(): "x"}):
+        disputed = {**event, "headers": {**event["headers"], **headers}}
+        refused_before_any_call(ordered, disputed, 401 if name == "Authorization" else 400, code)
+    same = {**event, "headers": {**event["headers"], name.lower(): good}}
+    assert ordered.invoke(same).status == 200
+
+
+def test_a_log_line_says_of_the_address_only_what_the_routes_say(service: Service) -> None:
+    event = {"path": "/gaurav.kumar@example.com", "httpMethod": "hunter2", "requestContext": {"requestId": "a b"}}
+    body = service.invoke(event, "verify").body
+    assert body["request_id"] == ""
+    (line,) = service.log()
+    assert (line["method"], line["route"], line["request_id"]) == ("(unknown)", "(unknown)", "")
+
+
+@pytest.mark.parametrize(
+    "media_type",
+    [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "application/xml",
+        "json",
+        "application/json; charset=utf-16",
+        "application/json;charset='latin-1'",
+        'application/json; x=1; charset = "utf-7"',
+        "application/json, text/plain",
+    ],
+)
 def test_another_media_type_is_415(service: Service, media_type: str) -> None:
     for route in (CREATE_ORDER, VERIFY):
         event = events.from_frontend(route, events.OFFER)
@@ -151,7 +189,9 @@ def test_another_media_type_is_415(service: Service, media_type: str) -> None:
         refused_before_any_call(service, event, 415, "unsupported_media_type")
 
 
-@pytest.mark.parametrize("media_type", ["application/json", "Application/JSON; charset=utf-8", None])
+@pytest.mark.parametrize(
+    "media_type", ["application/json", "Application/JSON; charset=utf-8", 'application/json;charset="UTF8"', None]
+)
 def test_json_by_any_spelling_is_taken(ordered: Service, media_type: str | None) -> None:
     event = committed("verify")
     del event["headers"]["Content-Type"]

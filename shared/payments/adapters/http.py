@@ -5,6 +5,7 @@ Errors are RFC 9457 problem documents in our own words: no stack, no ARN, no tab
 
 import base64
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -90,34 +91,58 @@ class Request:
         """Refuses a body that is announced as something else.
 
         Raises:
-            UnsupportedMediaType: the type is given and is not JSON.
+            UnsupportedMediaType: the type is given and is not JSON, or JSON in another encoding than UTF-8.
         """
-        media_type = (self.header("content-type") or "application/json").partition(";")[0].strip().lower()
-        if media_type != "application/json":
+        media_type, _, parameters = (self.header("content-type") or "application/json").lower().partition(";")
+        charset = _CHARSET.search(parameters)
+        # JSON has one encoding (RFC 8259, section 8.1): whoever announces another one reads other words than we do.
+        if media_type.strip() != "application/json" or (charset is not None and charset[1] not in _UTF_8):
             raise errors.UnsupportedMediaType("The body must be application/json.")
 
     @classmethod
     def from_event(cls, event: Mapping[str, Any]) -> "Request":
         """The request in an event; its body is not decoded yet. What has not the expected type is taken as absent."""
-        path = str(event.get("resource") or event.get("path") or "")
-        body = event.get("body")
+        event = _mapping(event)
+        path = _text(event.get("resource")) or _text(event.get("path"))
         return cls(
-            method=str(event.get("httpMethod", "")).upper(),
+            method=_text(event.get("httpMethod")).upper(),
             resource=path.rstrip("/"),
-            request_id=str(_mapping(event.get("requestContext")).get("requestId", "")),
-            path_parameters={name: str(value) for name, value in _mapping(event.get("pathParameters")).items()},
-            _headers={
-                str(name).lower(): str(value)
-                for name, value in _mapping(event.get("headers")).items()
-                if value is not None
-            },
-            _body=body if isinstance(body, str) else "",
+            request_id=_request_id(event.get("requestContext")),
+            path_parameters={name: _text(value) for name, value in _mapping(event.get("pathParameters")).items()},
+            _headers=_headers(event.get("headers")),
+            _body=_text(event.get("body")),
             _is_base64=event.get("isBase64Encoded") is True,
         )
 
 
+_UTF_8 = frozenset({"utf-8", "utf8"})
+_CHARSET = re.compile(r"""\bcharset\s*=\s*["']?([^"'\s;]*)""")
+# API Gateway's own, of hexadecimal digits and hyphens; it goes into logs and answers.
+_REQUEST_ID = re.compile(r"\A[A-Za-z0-9_-]{1,64}\Z")
+
+
 def _mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _request_id(context: object) -> str:
+    request_id = _text(_mapping(context).get("requestId"))
+    return request_id if _REQUEST_ID.match(request_id) else ""
+
+
+def _headers(given: object) -> dict[str, str]:
+    """Headers by their names in lower case. One that came twice, in two spellings, has no value that all would read."""
+    headers: dict[str, str] = {}
+    disputed = set()
+    for name, value in _mapping(given).items():
+        key = str(name).lower()
+        if isinstance(value, str) and headers.setdefault(key, value) != value:
+            disputed.add(key)
+    return {name: value for name, value in headers.items() if name not in disputed}
 
 
 # --- errors to answers ----------------------------------------------------------------------------------------------

@@ -42,7 +42,7 @@ def lambda_boundary(service: str, routes: Mapping[tuple[str, str], Endpoint]) ->
     def lambda_handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
         request = Request.from_event(event)
         log = RequestLog(service)
-        log.note(request_id=request.request_id, method=request.method, route=request.resource)
+        log.note(request_id=request.request_id, **_address(request, routes))
         response = _answer(request, log, routes)
         log.note(http_status=response.status)
         if response.status >= _SERVER_ERROR:
@@ -76,6 +76,13 @@ def scheduled_boundary(service: str, job: ScheduledJob) -> LambdaHandler:
         return report
 
     return lambda_handler
+
+
+def _address(request: Request, routes: Mapping[tuple[str, str], Endpoint]) -> dict[str, str]:
+    """What a log may say of where the request went: the words of the routes themselves, never the caller's."""
+    known = {word for route in routes for word in route}
+    said = {"method": request.method, "route": request.resource}
+    return {name: word if word in known else "(unknown)" for name, word in said.items()}
 
 
 def _answer(request: Request, log: RequestLog, routes: Mapping[tuple[str, str], Endpoint]) -> Response:
