@@ -138,6 +138,13 @@ def test_a_refusal_keeps_what_the_sdk_drops_and_drops_what_may_quote_the_request
     assert "asha" not in str(error)
 
 
+def test_a_number_of_somebodys_is_no_word_of_razorpays(razorpay: Razorpay, adapter: RazorpayGateway) -> None:
+    razorpay.script.append(refusal(400, "no", reason="card_4111111111111111", field="919876543210"))
+    with pytest.raises(GatewayRefused) as refused:
+        adapter.create_order(ORDER)
+    assert (refused.value.code, refused.value.reason, refused.value.field) == ("BAD_REQUEST_ERROR", None, None)
+
+
 @pytest.mark.parametrize("status", [400, 401, 403, 404])
 def test_wrong_keys_and_wrong_requests_are_for_a_person_not_for_time(
     razorpay: Razorpay, adapter: RazorpayGateway, status: int

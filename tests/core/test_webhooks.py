@@ -207,7 +207,10 @@ def test_a_key_that_occurs_twice_is_forgiven_as_in_razorpays_own_sample() -> Non
     assert read_delivery(b'{"entity":"event",' + raw(sample(NETBANKING))[1:]).facts
 
 
-@pytest.mark.parametrize("word", ["gaurav.kumar@example.com", "a b", "x" * 65, "", 5, None, ["card"], "naïve"])
+@pytest.mark.parametrize(
+    "word",
+    ["gaurav.kumar@example.com", "a b", "x" * 65, "", 5, None, ["card"], "naïve", "919876543210", "card_41111111"],
+)
 def test_a_method_or_code_that_is_no_plain_word_is_not_kept(word: object) -> None:
     body = changed(
         "webhook.payment.failed.card", payment__method=word, payment__error_code=word, payment__error_reason=word

@@ -36,7 +36,8 @@ _THROTTLED = 429
 _SERVER_ERROR = 500
 # Razorpay's second form of throttling: a 400 of code BAD_REQUEST_ERROR that only its text gives away.
 _THROTTLED_TEXT = "please try after sometime"
-_WORD = re.compile(r"\A[A-Za-z0-9_.]{1,64}\Z")
+# Its own words, such as BAD_REQUEST_ERROR; five digits in a row are somebody's number.
+_WORD = re.compile(r"\A(?![\w.]*[0-9]{5})[A-Za-z0-9_.]{1,64}\Z")
 
 
 class RazorpayGateway:
