@@ -53,7 +53,7 @@ class Player:
 
     Args:
         board: shows `scenario`: `{number, name, title, state, order_id, steps: [{who, what, state, seen}],
-            expectations: [{what, state, seen}], problem}`, or null before the first. `state` is `playing`, `met`,
+            expectations: [{what, state, seen}], problem}`, once there was one. `state` is `playing`, `met`,
             `not_met` or `failed`; that of a step `waiting`, `playing`, `done` or `failed`; that of an expectation
             `waiting`, `met` or `not_met`.
         stage: makes the stage of one scenario; its argument is set when the server stops.
@@ -64,7 +64,6 @@ class Player:
         self._stage = stage
         self._playing: asyncio.Task[None] | None = None
         self._number = 0
-        board.put({PART: None})
 
     def play(self, scenario: Scenario) -> int:
         """Begins to play; the number of this play.

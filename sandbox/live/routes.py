@@ -1,5 +1,6 @@
 """The page of the live view, its stream of server-sent events, and the buttons that play scenarios."""
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator, Mapping
 from http import HTTPStatus
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+import anyio
 from sse_starlette.event import ServerSentEvent
 from sse_starlette.sse import EventSourceResponse
 from starlette.requests import Request
@@ -26,6 +28,8 @@ RECONNECT_MS: Final = 1000
 """How long a browser waits before it connects again."""
 PING_SECONDS: Final = 15
 """How often an idle stream says that it is alive."""
+LAST_WORDS_SECONDS: Final = 0.5
+"""How long a stream may take to end by itself when the server stops."""
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -55,8 +59,13 @@ def view(board: Board, observer: Observer, player: Player | None) -> list[Route 
         return FileResponse(STATIC / "live.html", headers=headers)
 
     async def stream(request: Request) -> Response:
+        stopping = anyio.Event()
         return EventSourceResponse(
-            _told(board, observer, request.headers.get("last-event-id")), ping=PING_SECONDS, sep="\n"
+            _told(board, observer, request.headers.get("last-event-id"), stopping),
+            ping=PING_SECONDS,
+            sep="\n",
+            shutdown_event=stopping,
+            shutdown_grace_period=LAST_WORDS_SECONDS,
         )
 
     async def show_scenarios(_request: Request) -> Response:
@@ -91,11 +100,26 @@ def view(board: Board, observer: Observer, player: Player | None) -> list[Route 
     ]
 
 
-async def _told(board: Board, observer: Observer, last_id: str | None) -> AsyncGenerator[ServerSentEvent]:
+async def _told(
+    board: Board, observer: Observer, last_id: str | None, stopping: anyio.Event
+) -> AsyncGenerator[ServerSentEvent]:
+    """What one watcher is told, until they go or the server stops: then the answer ends as any other does."""
+    watching = board.watch(last_id)
+    end = asyncio.ensure_future(stopping.wait())
     with observer.watched():
-        async for news in board.watch(last_id):
-            data = json.dumps({"parts": news.parts}, separators=(",", ":"))
-            yield ServerSentEvent(data, event=news.kind, id=news.id, retry=RECONNECT_MS)
+        try:
+            while not end.done():
+                coming = asyncio.ensure_future(anext(watching))
+                try:
+                    await asyncio.wait({coming, end}, return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    coming.cancel()  # nothing happens if it has come
+                if not coming.cancelled() and coming.done():
+                    news = coming.result()
+                    data = json.dumps({"parts": news.parts}, separators=(",", ":"))
+                    yield ServerSentEvent(data, event=news.kind, id=news.id, retry=RECONNECT_MS)
+        finally:
+            end.cancel()
 
 
 def from_here(headers: Mapping[str, str]) -> bool:

@@ -199,8 +199,12 @@ def _attempts(sources: Sources) -> list[_Entry]:
     for payment_id, payment in told.items():
         words, mood = _ATTEMPT_STATES.get(str(payment.get("status")), (str(payment.get("status")), "plain"))
         method = payment.get("method")
-        reason = payment.get("error_reason")
-        at = [float(event["created_at"]) for event in sources.deliveries if event["payment_id"] == payment_id]
+        another_sum = _of_another_sum(sources.record, payment)
+        at = [
+            float(event["created_at"])
+            for event in sources.deliveries
+            if event["payment_id"] == payment_id and event["refund_id"] is None
+        ]
         since = payment.get("created_at")
         entries.append(
             _Entry(
@@ -210,8 +214,8 @@ def _attempts(sources: Sources) -> list[_Entry]:
                 at=min(at) if at else float(since or _first_mention(sources.record, payment_id)),
                 exact=bool(at),
                 title=f"Payment {f'by {_method(method)} ' if method else ''}{words}",
-                mood=mood,
-                detail=_joined(_of_another_sum(sources.record, payment), _reason(reason), payment_id),
+                mood="look" if another_sum and mood == "good" else mood,
+                detail=_joined(another_sum, _reason(payment.get("error_reason")), payment_id),
             )
         )
     return entries
@@ -326,7 +330,7 @@ def _changes(sources: Sources, subjects: Sequence[_Entry], deliveries: Sequence[
         facts = _facts(what)
         signed = [subject for fact, subject in facts if fact == "signed"]
         kind: Kind = "order" if what == "created" else "verify" if signed else "status"
-        became = "" if status == before else f"the payment is {status}"
+        became = "" if status == before or what == "created" else f"the payment is {status}"
         if not confirmed and status in {"paid", "refunded"} and any(fact == "captured" for fact, _ in facts):
             confirmed = True
             became = f"{became or 'the payment is'}{' and' if became else ''} confirmed"
@@ -501,12 +505,13 @@ def _inboxes(
             title=f"{subscriber.capitalize()} noted {note['detail_type']}",
             mood="good",
             detail=f"version {int(note['version'])}",
+            follows=place,
             causes=[
                 published[f"event {note['event_id']}"],
                 *_delivered(sources, facts.get(int(note["version"]), []), noted_at(note), by_key),
             ],
         )
-        for subscriber in SUBSCRIBERS
+        for place, subscriber in enumerate(SUBSCRIBERS)
         for note in sources.notes.get(subscriber, ())
     ]
 
