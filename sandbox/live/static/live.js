@@ -4,6 +4,7 @@ import { element, keep, mark, say } from "./dom.js";
 import { showInboxes } from "./inboxes.js";
 import { open, showPayments } from "./payments.js";
 import { makeButtons, play, showScenario } from "./scenarios.js";
+import { steadily } from "./steady.js";
 import { listen } from "./stream.js";
 
 const CONNECTION = {
@@ -24,7 +25,7 @@ listen(
   "/live/stream",
   (told, whole) => {
     parts = whole ? told : { ...parts, ...told };
-    show();
+    steadily(at("payments"), show);
   },
   (state) => {
     const { words, tone } = CONNECTION[state];
