@@ -1,12 +1,15 @@
 """Processes and ports of the sandbox."""
 
+import os
 import socket
+import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
 
+from sandbox.cloud.build import PROJECT
 from sandbox.cloud.ports import LOOPBACK, free_port
 from sandbox.cloud.processes import NotReadyError, ProcessDiedError, ServerProcess
 
@@ -61,6 +64,31 @@ def test_what_a_process_started_ends_with_it(tmp_path: Path) -> None:
         assert time.monotonic() < deadline
         time.sleep(0.02)
     process.stop()  # once more does no harm
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_program_that_is_attached_ends_cleanly_when_told_to_and_with_its_starter(tmp_path: Path, told: bool) -> None:
+    program = (
+        "import signal\n"
+        "signal.signal(signal.SIGTERM, lambda *_: print('asked to end', flush=True))\n"
+        "print('ready', flush=True)\n"
+        "signal.pause()\n"
+    )
+    (tmp_path / "program.py").write_text(program)
+    command = [sys.executable, "-m", "sandbox.cloud.attached", "program"]
+    path = os.pathsep.join((str(PROJECT), str(tmp_path)))
+    with subprocess.Popen(  # noqa: S603 - our own program
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={"PYTHONPATH": path}
+    ) as running:
+        assert running.stdin is not None
+        assert running.stdout is not None
+        assert running.stdout.readline() == b"ready\n"
+        if told:
+            running.terminate()
+        else:
+            running.stdin.close()
+
+        assert (running.stdout.read(), running.wait(10)) == (b"asked to end\n", 0)
 
 
 def test_the_preferred_port_is_taken_when_free_and_otherwise_the_next() -> None:
