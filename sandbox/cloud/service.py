@@ -111,6 +111,7 @@ class LocalService:
                     "RazorpayApiUrl": gateway.url or stand_in_url,
                     "Architecture": architecture(),
                     "DeletionProtection": "false",
+                    "GradualDeployment": "false",
                 }
                 outputs = cloud.deploy(template, STACK, parameters)
                 cloud.serve_api(STACK)

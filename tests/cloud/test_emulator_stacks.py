@@ -40,6 +40,70 @@ def test_the_stock_emulator_still_takes_the_name_for_a_reference_to_a_secret(sto
     assert not stock.outputs["Secret"].startswith("arn:")
 
 
+ALARM = """
+Resources:
+  Alarm:
+    Type: AWS::CloudWatch::Alarm
+    Properties:
+      Metrics:
+        - {Id: a, ReturnData: false, MetricStat: {Metric: {Namespace: N, MetricName: A}, Period: 60, Stat: Sum}}
+        - {Id: both, Expression: FILL(a, 0) + 1}
+      EvaluationPeriods: 1
+      Threshold: 1
+      ComparisonOperator: GreaterThanOrEqualToThreshold
+Outputs:
+  Alarm: {Value: !Ref Alarm}
+"""
+
+
+def test_an_alarm_on_an_expression_is_made(patched: Deployed, tmp_path: Path) -> None:
+    template = tmp_path / "template.yaml"
+    template.write_text(ALARM)
+
+    assert patched.cloud.deploy(template, "alarmed")["Alarm"]
+
+
+def test_the_stock_emulator_still_refuses_an_alarm_on_an_expression(stock: Deployed, tmp_path: Path) -> None:
+    template = tmp_path / "template.yaml"
+    template.write_text(ALARM)
+
+    with pytest.raises(DeploymentError, match="metric math"):
+        stock.cloud.deploy(template, "alarmed")
+
+
+GRADUAL = """
+Transform: AWS::Serverless-2016-10-31
+Parameters:
+  Gradual: {Type: String, Default: "true"}
+Resources:
+  Function:
+    Type: AWS::Serverless::Function
+    Properties:
+      Runtime: python3.13
+      Handler: app.handler
+      InlineCode: "def handler(event, context): pass"
+      AutoPublishAlias: live
+      DeploymentPreference: {Enabled: !Ref Gradual, Type: AllAtOnce}
+"""
+
+
+def test_a_parameter_decides_whether_a_deployment_needs_code_deploy(patched: Deployed, tmp_path: Path) -> None:
+    template = tmp_path / "template.yaml"
+    template.write_text(GRADUAL)
+
+    patched.cloud.deploy(template, "at-once", {"Gradual": "false"})
+    with pytest.raises(DeploymentError, match="AWS::CodeDeploy::Application"):
+        patched.cloud.deploy(template, "gradual")
+
+
+def test_the_stock_emulator_still_runs_the_transform_without_parameters(stock: Deployed, tmp_path: Path) -> None:
+    template = tmp_path / "template.yaml"
+    template.write_text(GRADUAL)
+
+    with pytest.raises(DeploymentError, match="AWS::CodeDeploy::Application"):
+        stock.cloud.deploy(template, "at-once", {"Gradual": "false"})
+
+
 def test_a_stack_is_updated_in_place_and_an_unchanged_one_is_left_alone(patched: Deployed, tmp_path: Path) -> None:
     template = tmp_path / "template.yaml"
     queue = "Resources:\n  Queue:\n    Type: AWS::SQS::Queue\n    Properties: {VisibilityTimeout: %d}\n"

@@ -3,6 +3,7 @@
 No body, header, token, signature, e-mail address, phone number or card is ever a field, so none can slip in.
 """
 
+import os
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
 NAMESPACE = "Payments"
-"""Of every metric."""
+"""Of every metric, unless the template sets one of its stage's own: stages that share an account share no alarm."""
 
 FIELDS = frozenset(
     {
@@ -47,6 +48,7 @@ FIELDS = frozenset(
         "failed",
         "left_over",
         "oldest_due_s",
+        "stale",
     }
 )
 """Every field a log line may have."""
@@ -103,7 +105,7 @@ class RequestLog:
     def count(self, metric: str, amount: int = 1, dimensions: Mapping[str, str] = _NO_DIMENSIONS) -> None:
         """Counts something as a CloudWatch metric (embedded metric format, no call)."""
         with single_metric(
-            namespace=NAMESPACE,
+            namespace=os.environ.get("POWERTOOLS_METRICS_NAMESPACE") or NAMESPACE,
             name=metric,
             unit=MetricUnit.Count,
             value=amount,

@@ -11,22 +11,26 @@ from sandbox.cloud.emulator.patches import (
     event_condition_keys,
     function_errors,
     gateway_responses,
+    metric_math_alarms,
     mock_integrations,
     put_events_validation,
     rule_delivery,
     secret_references,
+    transform_parameters,
 )
 
 PATCHES = (
     condition_joins,
     mock_integrations,
     gateway_responses,
+    metric_math_alarms,
     function_errors,
     put_events_validation,
     rule_delivery,
     secret_references,
     event_archives,
     event_condition_keys,
+    transform_parameters,
 )
 
 

@@ -1,0 +1,457 @@
+"""template.yaml: what keeps the service running, seen and recoverable."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.template.metrics import conditions_of, of_alarm, of_dashboard, text
+from tests.template.transform import PROJECT, Resources, transformed
+
+WEBHOOK_PATH = "/api/payments/webhook"
+RESERVED = {
+    "CreateOrderFunction": ("ReserveCreateOrder", "CreateOrderConcurrency"),
+    "VerifyFunction": ("ReserveVerify", "VerifyConcurrency"),
+    "WebhookFunction": ("ReserveWebhook", "WebhookConcurrency"),
+}
+FUNCTIONS = [*RESERVED, "ReconcileFunction"]
+# What no role, key or queue of the template may be without: the name of the service that is let in, or our account.
+ACCOUNT_ROOT = {"AWS": {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"}}
+
+
+@pytest.fixture(scope="session")
+def local() -> Resources:
+    """As the local cloud deploys it."""
+    return transformed(PROJECT / "template.yaml", "Stage=local", "CorsOrigin=*", "GradualDeployment=false")
+
+
+# --- The webhook apart ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("function", RESERVED)
+def test_each_function_of_the_api_has_instances_of_its_own(service: Any, function: str) -> None:
+    condition, parameter = RESERVED[function]
+    reserved = service.by_id[function]["Properties"]["ReservedConcurrentExecutions"]
+    assert reserved == {"Fn::If": [condition, {"Ref": parameter}, {"Ref": "AWS::NoValue"}]}
+
+
+def test_what_is_reserved_leaves_the_account_what_lambda_insists_on(written: dict[str, Any], service: Any) -> None:
+    parameters = [parameter for _, parameter in RESERVED.values()]
+    reserved = sum(written["Parameters"][parameter]["Default"] for parameter in parameters)
+    reserved += service.by_id["ReconcileFunction"]["Properties"]["ReservedConcurrentExecutions"]
+    assert reserved <= 1000 - 100  # the default quota of an account, less what must stay free
+
+
+def test_zero_reserves_nothing_instead_of_stopping_the_function(written: dict[str, Any]) -> None:
+    for condition, parameter in RESERVED.values():
+        assert written["Conditions"][condition] == {"Fn::Not": [{"Fn::Equals": [{"Ref": parameter}, 0]}]}
+        assert written["Parameters"][parameter]["MinValue"] == 0
+
+
+# --- Logs and traces --------------------------------------------------------------------------------------------------
+
+LOGGED = {
+    "$context.requestId",
+    "$context.requestTime",
+    "$context.identity.sourceIp",
+    "$context.httpMethod",
+    "$context.resourcePath",
+    "$context.status",
+    "$context.error.responseType",
+    "$context.waf.status",
+    "$context.responseLatency",
+    "$context.integration.latency",
+    "$context.responseLength",
+    "$context.xrayTraceId",
+}
+
+
+def test_the_access_log_is_json_and_has_the_listed_fields_and_no_other(service: Any) -> None:
+    line = service.the("AWS::ApiGateway::Stage")["AccessLogSetting"]["Format"]
+    assert "\n" not in line  # API Gateway takes one line
+    values = json.loads(line.replace("$context.status", '"$context.status"')).values()
+    assert set(values) == LOGGED
+
+
+def test_a_line_of_the_access_log_is_json_whatever_the_request_was(service: Any) -> None:
+    line = service.the("AWS::ApiGateway::Stage")["AccessLogSetting"]["Format"]
+    assert '"http_status":$context.status,' in line  # a number, for the filter that counts refusals
+    assert json.loads(re.sub(r"\$context\.status", "429", line))["http_status"] == 429
+
+
+def test_api_gateway_writes_no_bodies_and_no_headers(service: Any) -> None:
+    for settings in service.the("AWS::ApiGateway::Stage")["MethodSettings"]:
+        assert settings["LoggingLevel"] == "OFF"
+        assert settings["DataTraceEnabled"] is False
+
+
+def test_the_role_for_api_gateways_logs_is_an_option_since_it_belongs_to_the_account(
+    written: dict[str, Any], service: Any
+) -> None:
+    for name in ("ApiAccount", "ApiAccountLogRole"):
+        assert service.by_id[name]["Condition"] == "CreateApiAccountRole"
+        assert service.by_id[name]["DeletionPolicy"] == service.by_id[name]["UpdateReplacePolicy"] == "Retain"
+    assert written["Parameters"]["ApiAccountRole"]["Default"] == "existing"
+    # The stage writes to this group, and this group waits for the role.
+    (tag,) = service.by_id["ApiAccessLogGroup"]["Properties"]["Tags"]
+    assert tag["Value"] == {"Fn::If": ["CreateApiAccountRole", {"Ref": "ApiAccount"}, "existing"]}
+
+
+def test_everything_is_traced_without_the_sdk(service: Any) -> None:
+    for function in FUNCTIONS:
+        assert service.by_id[function]["Properties"]["TracingConfig"] == {"Mode": "Active"}
+    assert service.the("AWS::ApiGateway::Stage")["TracingEnabled"] is True
+    assert "aws-xray-sdk" not in (PROJECT / "shared/requirements.txt").read_text()
+
+
+# --- Roles ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_roles_that_are_no_functions_have_one_policy_of_aws_each(service: Any) -> None:
+    functions = {f["Role"]["Fn::GetAtt"][0] for f in service.of_type("AWS::Lambda::Function").values()}
+    others = {
+        name: role["ManagedPolicyArns"]
+        for name, role in service.of_type("AWS::IAM::Role").items()
+        if name not in functions
+    }
+    assert {name: str(policies).rpartition("/")[2].rstrip("'}]") for name, policies in others.items()} == {
+        "CodeDeployServiceRole": "AWSCodeDeployRoleForLambda",
+        "ApiAccountLogRole": "AmazonAPIGatewayPushToCloudWatchLogs",
+    }
+    assert all(len(policies) == 1 for policies in others.values())
+    assert not any("Policies" in service.by_id[name]["Properties"] for name in others)
+
+
+def test_no_policy_of_a_resource_lets_anybody_in_who_is_not_named(service: Any) -> None:
+    for name, statement in resource_statements(service):
+        assert statement["Effect"] == "Allow", name
+        assert statement["Principal"] not in ("*", {"AWS": "*"}), name
+        if "Service" in statement["Principal"]:
+            # Only on behalf of one resource, or of our account: never of another customer of AWS.
+            keys = {key for operator in statement["Condition"].values() for key in operator}
+            assert keys & {"aws:SourceArn", "aws:SourceAccount"}, name
+            assert "*" not in str(statement["Action"]), name
+
+
+def test_only_the_key_has_a_wildcard_which_means_itself_and_only_for_its_own_account(service: Any) -> None:
+    broad = [
+        (name, statement["Principal"])
+        for name, statement in resource_statements(service)
+        if "*" in str(statement["Action"])
+    ]
+    assert broad == [("AlarmKey", ACCOUNT_ROOT)]  # without it nobody could ever change the key again
+    for name, statement in resource_statements(service):
+        assert statement["Resource"] != "*" or name == "AlarmKey"
+
+
+def resource_statements(service: Any) -> list[tuple[str, Any]]:
+    found = []
+    for name, resource in service.by_id.items():
+        properties = resource.get("Properties", {})
+        for key in ("PolicyDocument", "KeyPolicy"):
+            found += [(name, statement) for statement in properties.get(key, {}).get("Statement", [])]
+        if resource["Type"] == "AWS::Events::EventBusPolicy":
+            found.append((name, properties["Statement"]))
+    return found
+
+
+# --- Web ACL ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def rules(service: Any) -> dict[str, Any]:
+    """The rules of the web ACL by name, the optional one included."""
+    acl = service.the("AWS::WAFv2::WebACL")
+    assert acl["DefaultAction"] == {"Allow": {}}
+    listed = [rule["Fn::If"][1] if "Fn::If" in rule else rule for rule in acl["Rules"]]
+    assert all(rule["Action"] == {"Block": {}} for rule in listed)
+    return {rule["Name"]: rule["Statement"] for rule in listed}
+
+
+def test_the_web_acl_is_an_option_and_stands_before_the_stage(written: dict[str, Any], service: Any) -> None:
+    assert written["Parameters"]["WebAcl"]["Default"] == "false"
+    for name in ("PaymentsWebAcl", "PaymentsWebAclAssociation"):
+        assert service.by_id[name]["Condition"] == "HasWebAcl"
+    association = service.the("AWS::WAFv2::WebACLAssociation")
+    assert association["WebACLArn"] == {"Fn::GetAtt": ["PaymentsWebAcl", "Arn"]}
+    assert "/restapis/${PaymentsApi}/stages/${PaymentsApiStage}" in association["ResourceArn"]["Fn::Sub"]
+
+
+def test_the_web_acl_keeps_no_samples_since_they_hold_the_tokens(service: Any) -> None:
+    assert json.dumps(service.the("AWS::WAFv2::WebACL")).count('"SampledRequestsEnabled": false') == 4
+    assert '"SampledRequestsEnabled": true' not in json.dumps(service.the("AWS::WAFv2::WebACL"))
+    assert not service.of_type("AWS::WAFv2::LoggingConfiguration")
+
+
+def test_one_address_is_limited_on_everything_but_the_webhook(rules: dict[str, Any]) -> None:
+    rate = rules["too-many-from-one-address"]["RateBasedStatement"]
+    assert (rate["AggregateKeyType"], rate["Limit"]) == ("IP", {"Ref": "WebAclRateLimit"})
+    spared = rate["ScopeDownStatement"]["NotStatement"]["Statement"]["RegexMatchStatement"]["RegexString"]
+    assert names_the_webhook(spared)
+
+
+def test_bodies_larger_than_any_of_ours_are_blocked(service: Any, rules: dict[str, Any]) -> None:
+    size = rules["large-bodies"]["SizeConstraintStatement"]
+    assert (size["ComparisonOperator"], size["Size"]) == ("GT", 64 * 1024)
+    assert size["FieldToMatch"] == {"Body": {"OversizeHandling": "MATCH"}}
+    inspected = service.the("AWS::WAFv2::WebACL")["AssociationConfig"]["RequestBody"]
+    assert inspected == {"API_GATEWAY": {"DefaultSizeInspectionLimit": "KB_64"}}
+
+
+def test_razorpays_addresses_are_an_option_for_the_webhook_alone(
+    written: dict[str, Any], service: Any, rules: dict[str, Any]
+) -> None:
+    assert written["Parameters"]["WebhookFromRazorpayOnly"]["Default"] == "false"
+    optional = service.the("AWS::WAFv2::WebACL")["Rules"][2]["Fn::If"]
+    assert (optional[0], optional[2]) == ("LimitsWebhookSenders", {"Ref": "AWS::NoValue"})
+    path, sender = rules["webhook-from-elsewhere"]["AndStatement"]["Statements"]
+    assert names_the_webhook(path["RegexMatchStatement"]["RegexString"])
+    assert sender == {
+        "NotStatement": {
+            "Statement": {"IPSetReferenceStatement": {"Arn": {"Fn::GetAtt": ["RazorpayAddresses", "Arn"]}}}
+        }
+    }
+    assert service.by_id["RazorpayAddresses"]["Condition"] == "LimitsWebhookSenders"
+    assert len(service.the("AWS::WAFv2::IPSet")["Addresses"]) == 11
+
+
+def test_no_option_turns_the_signature_off(written: dict[str, Any]) -> None:
+    for function in FUNCTIONS:
+        variables = written["Resources"][function]["Properties"].get("Environment", {}).get("Variables", {})
+        assert not {"WebAcl", "WebhookFromRazorpayOnly"} & set(re.findall(r"\w+", json.dumps(variables)))
+
+
+def names_the_webhook(regex: str) -> bool:
+    paths = [WEBHOOK_PATH, f"{WEBHOOK_PATH}/", f"/production{WEBHOOK_PATH}", f"/production{WEBHOOK_PATH}/"]
+    others = ["/api/payments/verify/", f"/production/verify{WEBHOOK_PATH}", f"{WEBHOOK_PATH}/verify", "/webhook"]
+    return all(re.search(regex, path) for path in paths) and not any(re.search(regex, path) for path in others)
+
+
+# --- Queues -----------------------------------------------------------------------------------------------------------
+
+
+def test_every_queue_is_encrypted_and_keeps_what_it_holds_for_as_long_as_sqs_can(service: Any) -> None:
+    queues = service.of_type("AWS::SQS::Queue")
+    assert set(queues) == {"ReconcileDeadLetters", "ReviewQueue", "ReviewDeadLetters"}
+    for queue in queues.values():
+        assert queue["SqsManagedSseEnabled"] is True
+        assert queue["MessageRetentionPeriod"] == 14 * 24 * 3600
+
+
+def test_each_dead_letter_queue_takes_from_one_side_and_can_give_back_to_it(service: Any) -> None:
+    queues = service.of_type("AWS::SQS::Queue")
+    assert queues["ReconcileDeadLetters"]["RedriveAllowPolicy"] == {"redrivePermission": "denyAll"}
+    redrive = queues["ReviewQueue"]["RedrivePolicy"]
+    assert redrive["deadLetterTargetArn"] == {"Fn::GetAtt": ["ReviewDeadLetters", "Arn"]}
+    allowed = queues["ReviewDeadLetters"]["RedriveAllowPolicy"]
+    assert allowed["redrivePermission"] == "byQueue"
+    (source,) = allowed["sourceQueueArns"]
+    assert text(source).endswith(text(queues["ReviewQueue"]["QueueName"]))
+
+
+def test_every_review_reaches_a_queue_for_persons(service: Any) -> None:
+    rule = service.by_id["ReviewRule"]["Properties"]
+    assert rule["EventPattern"] == {"source": ["payment-service"], "detail-type": ["payment.review"]}
+    assert rule["EventBusName"] == {"Ref": "PaymentsBus"}
+    assert rule["Targets"][0]["Arn"] == {"Fn::GetAtt": ["ReviewQueue", "Arn"]}
+
+
+# --- Deployment -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_new_version_takes_over_step_by_step_and_goes_back_when_its_alarm_goes_off(
+    service: Any, function: str
+) -> None:
+    group = service.by_id[f"{function}DeploymentGroup"]["Properties"]
+    assert group["AutoRollbackConfiguration"]["Enabled"] is True
+    assert "DEPLOYMENT_STOP_ON_ALARM" in group["AutoRollbackConfiguration"]["Events"]
+    alarm = function.replace("Function", "Broken")
+    assert group["AlarmConfiguration"] == {"Enabled": True, "Alarms": [{"Name": {"Ref": alarm}}]}
+    assert group["DeploymentConfigName"] == code_deploy_steps("Canary10Percent5Minutes")
+    alias = service.by_id[f"{function}Aliaslive"]
+    deployment = alias["UpdatePolicy"]["CodeDeployLambdaAliasUpdate"]
+    assert deployment["DeploymentGroupName"] == {"Ref": f"{function}DeploymentGroup"}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_the_alarm_that_takes_a_version_back_looks_at_the_alias_that_serves_it(service: Any, function: str) -> None:
+    metrics = of_alarm(service.by_id[function.replace("Function", "Broken")]["Properties"])
+    (errors,) = [metric for metric in metrics if metric.namespace == "AWS/Lambda"]
+    assert errors.name == "Errors"
+    assert dict(errors.dimensions) == {"FunctionName": f"${{{function}}}", "Resource": f"${{{function}}}:live"}
+
+
+@pytest.mark.parametrize(
+    "steps", ["Canary10Percent5Minutes", "Canary10Percent30Minutes", "Linear10PercentEvery1Minute"]
+)
+def test_the_steps_are_a_parameter(steps: str) -> None:
+    resources = transformed(PROJECT / "template.yaml", "Stage=staging", "CorsOrigin=*", f"DeploymentSteps={steps}")
+    group = resources.by_id["WebhookFunctionDeploymentGroup"]["Properties"]
+    assert group["DeploymentConfigName"] == code_deploy_steps(steps)
+
+
+def code_deploy_steps(name: str) -> Any:
+    return {"Fn::Sub": ["CodeDeployDefault.Lambda${ConfigName}", {"ConfigName": name}]}
+
+
+def test_a_stage_that_may_break_needs_no_code_deploy(local: Resources) -> None:
+    assert not [name for name, resource in local.by_id.items() if "CodeDeploy" in name + resource["Type"]]
+    assert "UpdatePolicy" not in local.by_id["WebhookFunctionAliaslive"]
+
+
+# --- Alarms -----------------------------------------------------------------------------------------------------------
+
+# What the issue of real money asks to be woken for, and what else the functions count.
+ALARMS = {
+    "ApiServerErrors": ("5XXError", "notBreaching"),
+    "WebhookSlow": ("Latency", "notBreaching"),
+    "ForgedWebhooks": ("SignatureFailures", "notBreaching"),
+    "ForgedCheckouts": ("SignatureFailures", "notBreaching"),
+    "OverdueRecords": ("OldestDueSeconds", "breaching"),
+    "ReviewsWaiting": ("ApproximateNumberOfMessagesVisible", "notBreaching"),
+    "DeadLetters": ("ApproximateNumberOfMessagesVisible", "notBreaching"),
+    "Throttled": ("Throttles", "notBreaching"),
+    "ReconcileFailures": ("ReconcileFailures", "notBreaching"),
+    "WebhooksMissing": ("Reconciled", "notBreaching"),
+    "UnusableEvents": ("UnusableEvents", "notBreaching"),
+    "GivenUp": ("GivenUp", "notBreaching"),
+    "DroppedAttempts": ("DroppedAttempts", "notBreaching"),
+    "CreateOrderBroken": ("ConfigurationErrors", "notBreaching"),
+    "VerifyBroken": ("ConfigurationErrors", "notBreaching"),
+    "WebhookBroken": ("ConfigurationErrors", "notBreaching"),
+    "ReconcileBroken": ("ConfigurationErrors", "notBreaching"),
+}
+TOPIC = [{"Fn::If": ["CreateAlarmTopic", {"Ref": "AlarmTopic"}, {"Ref": "AlarmTopicArn"}]}]
+
+
+def test_these_are_the_alarms(service: Any) -> None:
+    assert set(service.of_type("AWS::CloudWatch::Alarm")) == set(ALARMS)
+
+
+@pytest.mark.parametrize("name", ALARMS)
+def test_an_alarm_tells_somebody_both_ways_and_says_what_missing_data_means(service: Any, name: str) -> None:
+    metric, missing = ALARMS[name]
+    alarm = service.by_id[name]["Properties"]
+    assert metric in {of.name for of in of_alarm(alarm)}
+    assert alarm["AlarmActions"] == alarm["OKActions"] == TOPIC
+    assert alarm["TreatMissingData"] == missing
+    assert "docs/runbook.md" in alarm["AlarmDescription"]
+
+
+def test_each_choice_about_missing_data_has_its_reason_beside_it() -> None:
+    lines = (PROJECT / "template.yaml").read_text().splitlines()
+    chosen = [number for number, line in enumerate(lines) if "TreatMissingData:" in line]
+    assert len(chosen) == len(ALARMS)
+    assert all(lines[number - 1].lstrip().startswith("# ") for number in chosen)
+
+
+def test_the_limits_are_those_that_were_asked_for(service: Any) -> None:
+    slow = service.by_id["WebhookSlow"]["Properties"]
+    assert (slow["ExtendedStatistic"], slow["ComparisonOperator"], slow["Threshold"]) == (
+        "p99",
+        "GreaterThanThreshold",
+        3000,
+    )
+    (metric,) = of_alarm(slow)
+    assert dict(metric.dimensions)["Resource"] == WEBHOOK_PATH
+    overdue = service.by_id["OverdueRecords"]["Properties"]
+    assert (overdue["Statistic"], overdue["Threshold"]) == ("Maximum", 300)
+
+
+def test_the_metrics_of_the_webhook_by_itself_are_kept(service: Any) -> None:
+    (webhook,) = [
+        settings
+        for settings in service.the("AWS::ApiGateway::Stage")["MethodSettings"]
+        if settings["ResourcePath"] == "/~1api~1payments~1webhook"
+    ]
+    assert webhook["MetricsEnabled"] is True
+
+
+def test_every_function_and_the_table_is_watched_for_throttling_and_the_webhook_at_the_door_too(service: Any) -> None:
+    metrics = of_alarm(service.by_id["Throttled"]["Properties"])
+    throttled = {dict(m.dimensions)["FunctionName"] for m in metrics if m.name == "Throttles"}
+    assert throttled == {f"${{{function}}}" for function in FUNCTIONS}
+    assert {"ReadThrottleEvents", "WriteThrottleEvents", "ThrottledDeliveries"} <= {m.name for m in metrics}
+    at_the_door = service.by_id["ThrottledDeliveries"]["Properties"]
+    assert conditions_of(at_the_door["FilterPattern"]) == {"http_status": 429, "route": WEBHOOK_PATH}
+    assert at_the_door["LogGroupName"] == {"Ref": "ApiAccessLogGroup"}
+
+
+@pytest.mark.parametrize("name", [name for name in ALARMS if name != "WebhookSlow"])
+def test_an_expression_uses_every_metric_it_names(service: Any, name: str) -> None:
+    queries = service.by_id[name]["Properties"].get("Metrics", [])
+    results = [query for query in queries if query["ReturnData"]]
+    assert len(results) == bool(queries)
+    for result in results:
+        used = set(re.findall(r"FILL\((\w+), 0\)", result["Expression"]))
+        assert used == {query["Id"] for query in queries if query is not result}
+        assert len({query["MetricStat"]["Period"] for query in queries if query is not result}) == 1
+
+
+def test_the_topic_is_made_unless_one_is_given_and_encrypted_with_a_key_that_cloudwatch_may_use(service: Any) -> None:
+    for name in ("AlarmTopic", "AlarmTopicPolicy", "AlarmKey"):
+        assert service.by_id[name]["Condition"] == "CreateAlarmTopic"
+    assert service.by_id["AlarmEmailSubscription"]["Condition"] == "WritesToSomebody"
+    assert service.the("AWS::SNS::Topic")["KmsMasterKeyId"] == {"Ref": "AlarmKey"}
+    key = service.the("AWS::KMS::Key")
+    assert key["EnableKeyRotation"] is True
+    (cloudwatch,) = [s for s in key["KeyPolicy"]["Statement"] if "Service" in s["Principal"]]
+    assert cloudwatch["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
+    assert cloudwatch["Action"] == ["kms:Decrypt", "kms:GenerateDataKey"]
+
+
+# --- Dashboard --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def dashboard(service: Any) -> str:
+    body: str = service.the("AWS::CloudWatch::Dashboard")["DashboardBody"]["Fn::Sub"]
+    return body
+
+
+def test_the_dashboard_begins_with_the_state_of_every_alarm(service: Any, dashboard: str) -> None:
+    first = json.loads(dashboard)["widgets"][0]
+    assert (first["type"], first["x"], first["y"], first["width"]) == ("alarm", 0, 0, 24)
+    shown = {arn.rpartition(":")[2] for arn in first["properties"]["alarms"]}
+    assert shown == {text(alarm["AlarmName"]) for alarm in service.of_type("AWS::CloudWatch::Alarm").values()}
+
+
+def test_the_dashboard_fits_one_screen_and_shows_metrics_that_exist(service: Any, dashboard: str) -> None:
+    widgets = json.loads(dashboard)["widgets"]
+    assert len(widgets) <= 5
+    assert max(widget["y"] + widget["height"] for widget in widgets) <= 16
+    watched = {m for alarm in service.of_type("AWS::CloudWatch::Alarm").values() for m in of_alarm(alarm)}
+    shown = set(of_dashboard(dashboard))
+    assert len(shown) >= 10
+    # Traffic is only shown; nobody is woken for it.
+    assert {metric for metric in shown - watched if metric.name != "Invocations"} == set()
+
+
+def test_the_dashboard_names_nothing_that_the_template_does_not_have(written: dict[str, Any], dashboard: str) -> None:
+    names = {name.partition(".")[0] for name in re.findall(r"\$\{([\w:.]+)\}", dashboard)}
+    assert {name for name in names if not name.startswith("AWS::")} <= {*written["Resources"], *written["Parameters"]}
+
+
+# --- Local ------------------------------------------------------------------------------------------------------------
+
+
+def test_what_only_aws_has_is_conditional_and_off_on_a_local_stage(written: dict[str, Any], local: Resources) -> None:
+    refused = ("AWS::CodeDeploy::", "AWS::WAFv2::WebACLAssociation", "AWS::WAFv2::IPSet", "AWS::Events::EventBusPolicy")
+    conditions = {resource["Condition"] for resource in local.by_id.values() if resource["Type"].startswith(refused)}
+    assert conditions == {"HasWebAcl", "LimitsWebhookSenders", "HasSubscriberAccounts"}
+    assert written["Parameters"]["SubscriberAccounts"]["Default"] == ""
+
+
+def test_each_stage_is_configured_with_parameters_that_exist(written: dict[str, Any]) -> None:
+    import tomllib  # noqa: PLC0415 - of no use elsewhere here
+
+    configured = tomllib.loads(Path(PROJECT / "samconfig.toml").read_text())
+    for stage in ("local", "staging", "production"):
+        overrides = configured[stage]["deploy"]["parameters"]["parameter_overrides"]
+        named = {override.partition("=")[0] for override in overrides}
+        assert named <= set(written["Parameters"])
+        assert f"Stage={stage}" in overrides
+        assert ("GradualDeployment=false" in overrides) == (stage == "local")
