@@ -69,10 +69,13 @@ def test_what_a_process_started_ends_with_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize("told", [True, False])
 def test_a_program_that_is_attached_ends_cleanly_when_told_to_and_with_its_starter(tmp_path: Path, told: bool) -> None:
     program = (
-        "import signal\n"
-        "signal.signal(signal.SIGTERM, lambda *_: print('asked to end', flush=True))\n"
-        "print('ready', flush=True)\n"
-        "signal.pause()\n"
+        "import os, signal, sys\n"
+        "def end(*_):\n"
+        "    os.write(1, b'asked to end\\n')\n"
+        "    sys.exit()\n"
+        "signal.signal(signal.SIGTERM, end)\n"
+        "os.write(1, b'ready\\n')\n"
+        "while True: signal.pause()\n"
     )
     (tmp_path / "program.py").write_text(program)
     command = [sys.executable, "-m", "sandbox.cloud.attached", "program"]
