@@ -1,0 +1,172 @@
+"""Every metric of ours that an alarm or the dashboard looks at is one that the functions really send, and no other."""
+
+import json
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from payments.core import transitions
+from sandbox import events
+from sandbox.cloud.packages import read_template
+from tests.handlers import cloud as faults
+from tests.handlers.razorpay import Reply
+from tests.handlers.service import ENVIRONMENT, ROOT, Service, forget_loggers, handler
+from tests.template.metrics import Metric, conditions_of, filtered, of_alarm, of_dashboard, sent, text
+
+OURS = "Payments/${Stage}"
+SCHEDULED = SimpleNamespace(get_remaining_time_in_millis=lambda: 50_000)
+TEMPLATE = read_template(ROOT / "template.yaml")
+RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
+NAMESPACE = text(TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]["POWERTOOLS_METRICS_NAMESPACE"])
+FILTERS = {name: item["Properties"] for name, item in RESOURCES.items() if item["Type"] == "AWS::Logs::MetricFilter"}
+# Said, and of no interest to anybody by night: what Razorpay tells about other products, and what reconcile did.
+ONLY_COUNTED = {"IgnoredEvents", "Reconciled"}
+
+
+def reconcile(service: Service) -> None:
+    service.clock.now += 16 * 60
+    forget_loggers()
+    handler("reconcile")({}, SCHEDULED)
+
+
+def forged_webhook(service: Service, _: pytest.MonkeyPatch) -> None:
+    service.replay("webhook-forged")
+
+
+def forged_checkout(service: Service, _: pytest.MonkeyPatch) -> None:
+    service.replay("verify-wrong-signature")
+
+
+def unusable_event(service: Service, _: pytest.MonkeyPatch) -> None:
+    service.replay("webhook-unusable")
+
+
+def ignored_event(service: Service, _: pytest.MonkeyPatch) -> None:
+    service.replay("webhook-ignored")
+
+
+def given_up(service: Service, _: pytest.MonkeyPatch) -> None:
+    service.clock.now += 13 * 60 * 60
+    service.cloud.fail_always("GetItem", faults.times_out)
+    service.deliver(events.webhook_body("payment.captured"))
+
+
+def dropped_attempt(service: Service, patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(transitions, "MAX_ATTEMPTS", 0)
+    service.deliver(events.webhook_body("payment.failed"))
+
+
+def broken_table(service: Service, _: pytest.MonkeyPatch) -> None:
+    service.cloud.fail_always("GetItem", faults.denies)
+    service.create_order()
+    service.verify()
+    service.deliver(events.webhook_body("payment.captured"))
+
+
+def settled_without_a_webhook(service: Service, _: pytest.MonkeyPatch) -> None:
+    payment = json.loads(events.webhook_body("payment.captured"))["payload"]["payment"]["entity"]
+    listed = {"entity": "collection", "count": 1, "items": [payment]}
+    service.razorpay.script.append(Reply(body=json.dumps(listed).encode()))
+    reconcile(service)
+
+
+def unsettled(service: Service, _: pytest.MonkeyPatch) -> None:
+    service.razorpay.script.append(Reply(500))
+    reconcile(service)
+
+
+def without_settings(service: Service, patch: pytest.MonkeyPatch) -> None:
+    for name in ENVIRONMENT:
+        patch.delenv(name)
+    for name in ("create-order", "verify", "webhook-payment-captured"):
+        assert service.replay(name).status == 500
+    with pytest.raises(Exception, match="ConfigurationError"):
+        reconcile(service)
+
+
+SCENES: list[Callable[[Service, pytest.MonkeyPatch], None]] = [
+    forged_webhook,
+    forged_checkout,
+    unusable_event,
+    ignored_event,
+    given_up,
+    dropped_attempt,
+    broken_table,
+    settled_without_a_webhook,
+    unsettled,
+    without_settings,
+]
+
+
+@pytest.fixture(params=SCENES, ids=lambda scene: scene.__name__)
+def lines(
+    request: pytest.FixtureRequest,
+    ordered: Service,
+    monkeypatch: pytest.MonkeyPatch,
+    emitted: set[Metric],
+    logged: list[Any],
+) -> list[dict[str, Any]]:
+    """What the functions write in one scene; gathered over all of them."""
+    namespace = NAMESPACE.replace("${Stage}", "local")
+    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", namespace)
+    request.param(ordered, monkeypatch)
+    written = [json.loads(line) for line in ordered.output().splitlines() if line.startswith("{")]
+    for line in written:
+        if "_aws" in line:
+            assert {group["Namespace"] for group in line["_aws"]["CloudWatchMetrics"]} == {namespace}
+            emitted |= set(sent(line, NAMESPACE))
+        else:
+            logged.append(line)
+    return written
+
+
+@pytest.fixture(scope="module")
+def emitted() -> set[Metric]:
+    return set()
+
+
+@pytest.fixture(scope="module")
+def logged() -> list[Any]:
+    return []
+
+
+def test_each_scene_is_counted_or_logged(lines: list[dict[str, Any]]) -> None:
+    assert lines
+
+
+def test_the_stages_own_namespace_is_the_one_that_the_alarms_look_at() -> None:
+    assert NAMESPACE == OURS
+
+
+def made_from(logged: list[Any]) -> set[Metric]:
+    """What the metric filters make of the functions' log lines."""
+    made = set()
+    for metric_filter in FILTERS.values():
+        conditions = conditions_of(metric_filter["FilterPattern"])
+        for line in logged:
+            if all(line.get(field) == value for field, value in conditions.items()):
+                for namespace, name, fields in filtered(metric_filter):
+                    dimensions = frozenset((key, line[field]) for key, field in fields.items())
+                    made.add(Metric(namespace, name, dimensions))
+    return made
+
+
+def watched() -> set[Metric]:
+    alarms = [item["Properties"] for item in RESOURCES.values() if item["Type"] == "AWS::CloudWatch::Alarm"]
+    metrics = {metric for alarm in alarms for metric in of_alarm(alarm)}
+    metrics |= set(of_dashboard(RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]))
+    return {metric for metric in metrics if not metric.namespace.startswith("AWS/")}
+
+
+def test_what_is_watched_is_what_is_sent(emitted: set[Metric], logged: list[Any]) -> None:
+    # Counted from the access log, which API Gateway writes: tests/template looks at the two beside each other.
+    at_the_door = {Metric(OURS, "ThrottledDeliveries", frozenset())}
+    assert emitted, "the scenes above did not run: run this file as a whole"
+    assert watched() - at_the_door - emitted - made_from(logged) == set()
+
+
+def test_what_is_sent_is_watched(emitted: set[Metric], logged: list[Any]) -> None:
+    unwatched = (emitted | made_from(logged)) - watched()
+    assert {metric.name for metric in unwatched} <= ONLY_COUNTED
