@@ -68,7 +68,8 @@ class Merchant:
 
     def policy(self) -> str:
         return (
-            f"default-src 'none'; script-src 'self' {self.gateway.url}; frame-src {self.gateway.url} {self.elsewhere}; "
+            f"default-src 'none'; script-src 'self' {self.gateway.url}; "
+            f"frame-src 'self' {self.gateway.url} {self.elsewhere}; "
             "form-action 'self'; base-uri 'none'"
         )
 
@@ -308,7 +309,8 @@ def test_a_bank_can_answer_too_late_and_the_payment_is_authorised_by_itself(shop
 
 def test_an_order_that_is_paid_says_so_and_hands_nothing_over(shop: Shop) -> None:
     shop.gateway.pay(shop.order_id)
-    shop.open()
+    # Nothing is left that one could regret leaving.
+    shop.open(modal={"confirm_close": True})
     expect(shop.title("This order is already paid")).to_be_focused()
     expect(shop.frame.get_by_text("order_already_paid")).to_be_visible()
     shop.button("Back to the merchant").click()
@@ -411,12 +413,15 @@ def test_without_retry_a_failure_closes_checkout_and_tells_both(shop: Shop) -> N
 
 
 def test_a_timeout_closes_checkout_and_leaves_the_order_payable(shop: Shop) -> None:
-    shop.open(timeout=1)
+    shop.page.clock.install()
+    shop.open(timeout=600)
+    shop.page.clock.fast_forward("10:00")
     shop.wait_closed()
     assert shop.heard("log") == ["dismissed"]
     shop.open(timeout=600)
     shop.by_upi()
     shop.wait_closed()
+    shop.page.clock.fast_forward("10:00")
     assert shop.heard("log") == ["dismissed", "paid"]
 
 
@@ -497,6 +502,16 @@ def test_what_is_read_only_cannot_be_changed_unless_it_is_missing(shop: Shop) ->
     shop.by_card()
     shop.wait_closed()
     assert shop.payments()[0]["contact"] == CONTACT["contact"]
+
+
+def test_the_merchants_image_is_shown_if_it_is_of_this_machine(shop: Shop) -> None:
+    pixel = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
+    for image, shown in ((pixel, True), ("https://shop.example/logo.png", False)):
+        shop.open(image=image)
+        expect(shop.pay).to_be_visible()
+        expect(shop.frame.locator("#logo")).to_be_visible(visible=shown)
+        close_by_button(shop)
+        shop.wait_closed()
 
 
 def test_the_merchants_colour_is_used_with_text_that_reads_on_it(
@@ -664,18 +679,20 @@ def test_a_frame_that_has_moved_to_another_origin_is_believed_no_more(shop: Shop
 
 
 def test_nobody_but_the_page_can_tell_the_frame_what_to_do(shop: Shop) -> None:
-    foreign = add_frame(shop, f"{shop.merchant.elsewhere}/intruder")
+    # Another origin, and a frame of the page's own.
+    tellers = [add_frame(shop, f"{host}/intruder") for host in (shop.merchant.elsewhere, shop.merchant.url)]
     shop.open()
     expect(shop.pay).to_be_visible()
-    foreign.evaluate(
-        """options => {
-             for (const frame of [...Array(parent.length).keys()].map((at) => parent[at])) {
-               frame.postMessage({ type: "open", options }, "*");
-               frame.postMessage({ type: "escape" }, "*");
-             }
-           }""",
-        {"name": "Somebody else"},
-    )
+    for teller in tellers:
+        teller.evaluate(
+            """options => {
+                 for (const frame of [...Array(parent.length).keys()].map((at) => parent[at])) {
+                   frame.postMessage({ type: "open", options }, "*");
+                   frame.postMessage({ type: "escape" }, "*");
+                 }
+               }""",
+            {"name": "Somebody else"},
+        )
     expect(shop.title("Asha Interiors")).to_be_visible()
     shop.by_upi()
     shop.wait_closed()
@@ -694,7 +711,7 @@ def test_a_page_that_says_it_is_another_is_told_nothing(shop: Shop, page_problem
 
 def test_the_frame_by_itself_says_where_it_belongs(page: Page, merchant: Merchant) -> None:
     page.goto(f"{merchant.gateway.url}/v1/checkout/frame")
-    expect(page.get_by_text("This page belongs into a merchant's page")).to_be_visible()
+    expect(page.get_by_text("This page belongs in a merchant's page")).to_be_visible()
 
 
 # --- everybody ---

@@ -8,13 +8,16 @@
 (() => {
   "use strict";
 
-  // A classic script knows where it came from only while it runs for the first time.
+  // Only a classic script knows where it came from, and only while it runs for the first time.
+  if (document.currentScript === null) {
+    throw new Error('Razorpay stand-in: load checkout.js with <script src="…">, not as a module.');
+  }
   const ORIGIN = new URL(document.currentScript.src).origin;
   const FRAME = `${ORIGIN}/v1/checkout/frame`;
   const METHODS = ["card", "upi", "netbanking"];
   /** A frame that has said nothing for this long will not; one that has loaded would have spoken while it did. */
   const PATIENCE_MS = 15000;
-  const PATIENCE_ONCE_LOADED_MS = 1000;
+  const PATIENCE_ONCE_LOADED_MS = 2000;
 
   /** The one checkout that is open; a customer can look at no more. */
   let current = null;
@@ -75,10 +78,8 @@
     #emit;
     #dialog = document.createElement("dialog");
     #frame = document.createElement("iframe");
-    #opener = document.activeElement;
     #ready = false;
     #open = true;
-    #timers = [];
     #listening = new AbortController();
     #scrolling;
 
@@ -124,7 +125,7 @@
       if (this.#options.timeout !== null) {
         // It ends this checkout, not the order, which stays payable. The docs do not say whether ondismiss is called;
         // a page that waits has to hear that nothing will come.
-        this.#timers.push(window.setTimeout(() => this.#dismiss(), this.#options.timeout * 1000));
+        window.setTimeout(() => this.#dismiss(), this.#options.timeout * 1000);
       }
     }
 
@@ -137,6 +138,7 @@
       switch (type) {
         case "ready":
           this.#ready = true;
+          // The frame can take the focus now, and puts it where it belongs.
           this.#frame.focus();
           this.#tell({ type: "open", options: this.#options.frame });
           break;
@@ -215,7 +217,7 @@
     }
 
     #giveUpIn(milliseconds) {
-      this.#timers.push(window.setTimeout(() => this.#giveUp(), milliseconds));
+      window.setTimeout(() => this.#giveUp(), milliseconds);
     }
 
     #giveUp() {
@@ -236,13 +238,10 @@
       this.#open = false;
       current = null;
       this.#listening.abort();
-      this.#timers.forEach((timer) => window.clearTimeout(timer));
+      // Closing gives the focus back to what had it, as every dialog does.
       this.#dialog.close();
       this.#dialog.remove();
       this.#scrolling.restore();
-      if (this.#opener instanceof HTMLElement && this.#opener.isConnected) {
-        this.#opener.focus();
-      }
     }
   }
 

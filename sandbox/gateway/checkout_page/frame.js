@@ -331,23 +331,8 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") {
     event.preventDefault();
     escape();
-  } else if (event.key === "Tab") {
-    keepFocus(event);
   }
 });
-
-/** The Tab key goes round within the sheet. */
-function keepFocus(event) {
-  const stops = [...at("sheet").querySelectorAll("button, input, select, [tabindex='0']")].filter(
-    (element) => element.tabIndex >= 0 && !element.disabled && element.checkVisibility(),
-  );
-  const edge = event.shiftKey ? stops[0] : stops.at(-1);
-  const isOnEdge = document.activeElement === edge || !at("sheet").contains(document.activeElement);
-  if (isOnEdge) {
-    event.preventDefault();
-    (event.shiftKey ? stops.at(-1) : stops[0])?.focus();
-  }
-}
 
 // --- what the form offers ---
 
