@@ -90,5 +90,5 @@ def test_whatever_waits_ends_with_the_server(local_service: LocalService) -> Non
 def test_an_unexpected_answer_is_told_with_what_it_said(stage: Stage) -> None:
     stage.create_order()
 
-    with pytest.raises(StageError, match="answered 400, not 200: .*payment_failed"):
+    with pytest.raises(StageError, match=r"answered 400, not 200: .*incorrect_otp"):
         stage.pay(outcome="failure").expect(200)
