@@ -20,8 +20,8 @@ _MAX_BODY_BYTES = 8 * 1024
 def create_order(request: Request, log: RequestLog) -> Response:
     """Places the order, or hands out the open one."""
     raw = request.read_body(_MAX_BODY_BYTES)
-    service = dependencies()
-    user_id = service.tokens.user_id(request.header("authorization"))
+    service = dependencies(log)
+    user_id = service.callers.user_id(request.header("authorization"))
     log.note(user_id=user_id)
     request.require_json()
     offer = CreateOrderBody.read(raw).to_offer(service.currencies)
@@ -37,7 +37,7 @@ def create_order(request: Request, log: RequestLog) -> Response:
         "currency": order.currency,
         "status": record.status.value,
         "payment_id": order.payment_id,
-        "key_id": service.key_id,
+        "key_id": service.gateway.key_id,
     }
     return Response(201 if placed.created else 200, body)
 

@@ -31,7 +31,7 @@ _GATEWAY_FAILURES = 3
 
 def reconcile(event: Mapping[str, Any], remaining_ms: Callable[[], int], log: RequestLog) -> dict[str, Any]:
     """Repairs what is due, record by record; one record's failure never stops the others."""
-    run = _Run(dependencies(), log)
+    run = _Run(dependencies(log), log)
     started = aws.now()
     shards = _shards(event, started)
     left_over = False

@@ -9,7 +9,6 @@ from payments.adapters.log import RequestLog
 from payments.core.errors import InvalidSignature, OrderNotFound, PaymentRefunded
 from payments.core.handoff import record_facts
 from payments.core.model import ORDER_ID, Record, Signed, Status
-from payments.core.signature import checkout_signature_is_valid
 from payments.core.transitions import amount_refunded, standing_payment
 from payments.core.wire import VerifyBody
 from payments.wiring import aws
@@ -22,8 +21,8 @@ _MAX_BODY_BYTES = 8 * 1024
 def verify(request: Request, log: RequestLog) -> Response:
     """Records that the customer came back from a successful checkout; again and again, with the same answer."""
     raw = request.read_body(_MAX_BODY_BYTES)
-    service = dependencies()
-    user_id = service.tokens.user_id(request.header("authorization"))
+    service = dependencies(log)
+    user_id = service.callers.user_id(request.header("authorization"))
     log.note(user_id=user_id)
     request.require_json()
     body = VerifyBody.read(raw)
@@ -32,11 +31,8 @@ def verify(request: Request, log: RequestLog) -> Response:
     def admit(record: Record) -> None:
         if record.order is None or record.order.client_id != user_id:
             raise OrderNotFound("somebody else's")
-        if not checkout_signature_is_valid(
-            order_id=record.order_id,
-            payment_id=body.razorpay_payment_id,
-            signature=body.razorpay_signature,
-            key_secret=service.key_secret,
+        if not service.is_signed(
+            order_id=record.order_id, payment_id=body.razorpay_payment_id, signature=body.razorpay_signature
         ):
             log.count("SignatureFailures")
             raise InvalidSignature("checkout")
@@ -52,8 +48,8 @@ def verify(request: Request, log: RequestLog) -> Response:
 
 def show(request: Request, log: RequestLog) -> Response:
     """The payment's public fields, for its client and its freelancer."""
-    service = dependencies()
-    user_id = service.tokens.user_id(request.header("authorization"))
+    service = dependencies(log)
+    user_id = service.callers.user_id(request.header("authorization"))
     log.note(user_id=user_id)
     order_id = request.path_parameters.get("order_id", "")
     if not ORDER_ID.match(order_id):

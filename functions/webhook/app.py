@@ -11,7 +11,6 @@ from payments.adapters.http import Request, Response
 from payments.adapters.log import RequestLog
 from payments.core.errors import InvalidSignature, MalformedRequest
 from payments.core.handoff import deliver, record_facts
-from payments.core.signature import webhook_signature_is_valid
 from payments.core.webhooks import UnusableEvent, read_delivery
 from payments.wiring import aws
 from payments.wiring.boundary import lambda_boundary
@@ -31,8 +30,8 @@ def receive(request: Request, log: RequestLog) -> Response:
         body = request.read_body(_MAX_BODY_BYTES)
     except MalformedRequest as error:
         raise InvalidSignature("not even bytes") from error
-    service = dependencies()
-    if not webhook_signature_is_valid(body, request.header("x-razorpay-signature"), service.secrets):
+    service = dependencies(log)
+    if not service.is_signed(body, request.header("x-razorpay-signature")):
         log.count("SignatureFailures")
         raise InvalidSignature("webhook")
     # Outside the signature, so it is worth a log line and nothing else.

@@ -1,12 +1,24 @@
 """Settings: everything that is wrong is named at once, and no value is shown."""
 
 import json
+import random
+import string
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import jwt
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-from payments.adapters.config import create_order_settings, read_values, verify_settings, webhook_settings
+from payments.adapters import config
+from payments.adapters.config import (
+    create_order_settings,
+    read_previous,
+    read_values,
+    verify_settings,
+    webhook_settings,
+)
 from payments.core.errors import ConfigurationError
 from sandbox import development
 
@@ -41,8 +53,8 @@ def test_good_settings_are_taken_and_their_secrets_never_shown(function: str) ->
     ("function", "needed"),
     [
         ("create_order", {"PAYMENTS_TABLE", "STAGE", "RAZORPAY_KEY_ID", "RAZORPAY_KEY_SECRET", "JWT_SECRET"}),
-        ("verify", {"PAYMENTS_TABLE", "RAZORPAY_KEY_SECRET", "JWT_SECRET"}),
-        ("webhook", {"PAYMENTS_TABLE", "EVENT_BUS", "RAZORPAY_WEBHOOK_SECRET"}),
+        ("verify", {"PAYMENTS_TABLE", "STAGE", "RAZORPAY_KEY_SECRET", "JWT_SECRET"}),
+        ("webhook", {"PAYMENTS_TABLE", "EVENT_BUS", "STAGE", "RAZORPAY_WEBHOOK_SECRET"}),
     ],
 )
 @pytest.mark.parametrize("value", [None, "", "   "])
@@ -63,7 +75,6 @@ def test_one_message_names_every_missing_setting(function: str, needed: set[str]
         ("RAZORPAY_KEY_ID", "not-a-key-id", "create_order"),
         ("CURRENCIES", "INR,XXX", "create_order"),
         ("STAGE", "a-stage-of-over-sixteen", "create_order"),
-        ("JWT_ALGORITHM", "none", "verify"),
     ],
 )
 def test_a_setting_that_cannot_be_right_is_named_and_not_shown(name: str, value: str, function: str) -> None:
@@ -73,10 +84,279 @@ def test_a_setting_that_cannot_be_right_is_named_and_not_shown(name: str, value:
     assert value not in str(wrong.value)
 
 
+PRODUCTION = GOOD | {
+    "STAGE": "production",
+    "RAZORPAY_KEY_ID": "rzp_live_Zq81Lm20Xc53Vb",
+    "RAZORPAY_KEY_SECRET": "mX7pQ2rT9vWb4Kc8",
+    "RAZORPAY_WEBHOOK_SECRET": "hN3sLd6yRf1ZgJ5u",
+    "JWT_SECRET": "0o2C7a9Bk4WqTz6Yx1Vn8Mi3Ue5Rs0Pd",
+}
+
+
 def test_a_test_key_does_not_start_in_production() -> None:
     with pytest.raises(ConfigurationError, match="test key"):
-        create_order_settings(GOOD | {"STAGE": "production"})
-    create_order_settings(GOOD | {"STAGE": "production", "RAZORPAY_KEY_ID": "rzp_live_LocalSandbox01"})
+        create_order_settings(PRODUCTION | {"RAZORPAY_KEY_ID": "rzp_test_Zq81Lm20Xc53Vb"})
+    create_order_settings(PRODUCTION)
+
+
+def test_keys_are_sent_to_nobody_but_razorpay_in_production() -> None:
+    elsewhere = {"RAZORPAY_API_URL": "https://razorpay.example.com"}
+    with pytest.raises(ConfigurationError, match="RAZORPAY_API_URL is not Razorpay's"):
+        create_order_settings(PRODUCTION | elsewhere)
+    assert create_order_settings(GOOD | elsewhere).api_url == elsewhere["RAZORPAY_API_URL"]
+
+
+@pytest.mark.parametrize("stage", ["staging", "production", "local2"])
+def test_the_documented_secrets_start_nothing_but_the_local_stage(stage: str) -> None:
+    for function, named in {
+        "create_order": {"RAZORPAY_KEY_ID", "RAZORPAY_KEY_SECRET", "JWT_SECRET"},
+        "verify": {"RAZORPAY_KEY_SECRET", "JWT_SECRET"},
+        "webhook": {"RAZORPAY_WEBHOOK_SECRET"},
+    }.items():
+        with pytest.raises(ConfigurationError) as wrong:
+            LOADERS[function](GOOD | {"STAGE": stage})
+        assert {problem.partition(" ")[0] for problem in wrong.value.problems} == named
+        LOADERS[function](GOOD)
+
+
+def test_every_documented_secret_is_known_as_one() -> None:
+    documented = {name: value for name, value in vars(development).items() if name.endswith(("SECRET", "PREVIOUS"))}
+    assert len(documented) == 4
+    assert all(value.startswith("local-development-") for value in documented.values())
+    assert development.RAZORPAY_KEY_ID.startswith("rzp_test_LocalSandbox")
+
+
+@pytest.mark.parametrize(
+    "filling",
+    [
+        "changeme-changeme",
+        "CHANGE_ME_PLEASE_1",
+        "replace-me-before-use",
+        "<the secret of the webhook>".replace(" ", "-"),
+        "${RAZORPAY_SECRET}",
+        "{{resolve:secretsmanager}}",
+        "your-webhook-secret",
+        "your_secret_here",
+        "placeholder-value",
+        "xxxxxxxxxxxxxxxx",
+        "abababababababab",
+        "test-secret-for-now",
+        "Password-of-ours",
+        "123456789012",
+    ],
+)
+def test_a_filling_of_a_template_is_no_secret(filling: str) -> None:
+    with pytest.raises(ConfigurationError, match="RAZORPAY_KEY_SECRET is a placeholder") as wrong:
+        verify_settings(GOOD | {"RAZORPAY_KEY_SECRET": filling})
+    assert filling not in str(wrong.value)
+
+
+def test_a_secret_drawn_at_random_is_no_filling() -> None:
+    drawn = random.Random(7)  # noqa: S311 - to be drawn again, no secret
+    alphabets = string.hexdigits[:16], string.ascii_letters + string.digits, string.ascii_letters + "+/=-_"
+    for number in range(3000):
+        secret = "".join(drawn.choices(alphabets[number % 3], k=12 + number % 40))
+        verify_settings(GOOD | {"RAZORPAY_KEY_SECRET": secret})
+
+
+@pytest.mark.parametrize(
+    "secret", [" hN3sLd6yRf1ZgJ5u", "hN3sLd6yRf1ZgJ5u\n", "hN3sLd6y Rf1ZgJ5u", "hN3sLd6y\u00a0Rf1ZgJ5"]
+)
+def test_a_secret_has_no_white_space(secret: str) -> None:
+    with pytest.raises(ConfigurationError, match="RAZORPAY_WEBHOOK_SECRET has white space"):
+        webhook_settings(GOOD | {"RAZORPAY_WEBHOOK_SECRET": secret})
+    webhook_settings(GOOD | {"RAZORPAY_WEBHOOK_SECRET": "".join(secret.split())})
+
+
+@pytest.mark.parametrize("function", LOADERS)
+def test_no_secret_is_used_for_two_things(function: str) -> None:
+    same = {"RAZORPAY_KEY_SECRET": GOOD["RAZORPAY_WEBHOOK_SECRET"]}
+    with pytest.raises(ConfigurationError, match="RAZORPAY_KEY_SECRET and RAZORPAY_WEBHOOK_SECRET are the same"):
+        LOADERS[function](GOOD | same)
+    with pytest.raises(ConfigurationError, match="RAZORPAY_KEY_SECRET and JWT_SECRET are the same"):
+        LOADERS[function](GOOD | {"RAZORPAY_KEY_SECRET": GOOD["JWT_SECRET"]})
+
+
+def test_one_message_names_problems_of_every_kind() -> None:
+    bad = {
+        "PAYMENTS_TABLE": "",
+        "STAGE": "production",
+        "RAZORPAY_KEY_SECRET": "short",
+        "JWT_ALGORITHM": "HS256",
+        "JWT_SECRET": "changeme-changeme-changeme-changeme",
+        "JWT_JWKS_URL": "https://id.example.com/jwks.json",
+        "CURRENCIES": "XXX",
+    }
+    with pytest.raises(ConfigurationError) as wrong:
+        create_order_settings(GOOD | bad)
+    assert [problem.partition(" ")[0] for problem in wrong.value.problems] == [
+        "PAYMENTS_TABLE",
+        "RAZORPAY_KEY_ID",
+        "RAZORPAY_KEY_SECRET",
+        "CURRENCIES",
+        "JWT_JWKS_URL",
+        "JWT_SECRET",
+    ]
+
+
+# --- the version of a secret before its rotation ---
+
+
+def test_the_secret_before_a_rotation_counts_as_well() -> None:
+    before = {"RAZORPAY_WEBHOOK_SECRET": "hN3sLd6yRf1ZgJ5u", "RAZORPAY_KEY_SECRET": "mX7pQ2rT9vWb4Kc8"}
+    assert webhook_settings(GOOD, before).webhook_secrets == (GOOD["RAZORPAY_WEBHOOK_SECRET"], "hN3sLd6yRf1ZgJ5u")
+    assert verify_settings(GOOD, before).key_secrets == (GOOD["RAZORPAY_KEY_SECRET"], "mX7pQ2rT9vWb4Kc8")
+
+
+@pytest.mark.parametrize("before", ["", "   ", "k3y", "changeme-changeme", "with white space", development.JWT_SECRET])
+def test_a_first_filling_never_verifies_anything(before: str) -> None:
+    # Against an empty secret anybody can sign.
+    values = PRODUCTION | {"RAZORPAY_KEY_ID": "rzp_live_Zq81Lm20Xc53Vb"}
+    settings = webhook_settings(values, {"RAZORPAY_WEBHOOK_SECRET": before})
+    assert settings.webhook_secrets == (PRODUCTION["RAZORPAY_WEBHOOK_SECRET"],)
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ('{"RAZORPAY_WEBHOOK_SECRET": "hN3sLd6yRf1ZgJ5u"}', {"RAZORPAY_WEBHOOK_SECRET": "hN3sLd6yRf1ZgJ5u"}),
+        ('{"RAZORPAY_WEBHOOK_SECRET": 5, "other": "text"}', {"other": "text"}),
+        ("not JSON", {}),
+        ("[]", {}),
+        ("", {}),
+    ],
+)
+def test_what_a_secret_was_before_stops_nothing_whatever_it_was(text: str, read: dict[str, str]) -> None:
+    assert read_previous([text]) == read
+
+
+# --- the keys of tokens ---
+
+URL = "https://id.example.com/.well-known/jwks.json"
+
+
+@pytest.fixture(scope="module")
+def pems() -> dict[str, str]:
+    """Public keys, and a private one, in PEM form."""
+
+    def pem(key: Any) -> str:
+        text: bytes = key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+        return text.decode()
+
+    weak, strong = (rsa.generate_private_key(public_exponent=65537, key_size=bits) for bits in (1024, 2048))
+    private = strong.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return {
+        "RS256": pem(strong.public_key()),
+        "RSA of 1024 bits": pem(weak.public_key()),
+        "ES256": pem(ec.generate_private_key(ec.SECP256R1()).public_key()),
+        "P-384": pem(ec.generate_private_key(ec.SECP384R1()).public_key()),
+        "Ed25519": pem(ed25519.Ed25519PrivateKey.generate().public_key()),
+        "private": private.decode(),
+    }
+
+
+@pytest.mark.parametrize("algorithm", ["RS256", "ES256"])
+def test_a_public_key_or_an_address_of_keys_is_what_the_other_algorithms_need(
+    algorithm: str, pems: dict[str, str]
+) -> None:
+    chosen = {**GOOD, "JWT_ALGORITHM": algorithm}
+    rules = verify_settings(chosen | {"JWT_PUBLIC_KEY": pems[algorithm]}).token_rules
+    assert (rules.algorithm, rules.key, rules.key_set_url) == (algorithm, pems[algorithm].strip(), None)
+    on_one_line = pems[algorithm].replace("\n", "\\n")
+    assert verify_settings(chosen | {"JWT_PUBLIC_KEY": on_one_line}).token_rules == rules
+    rules = verify_settings(chosen | {"JWT_JWKS_URL": URL}).token_rules
+    assert (rules.algorithm, rules.key, rules.key_set_url) == (algorithm, None, URL)
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "key", "problem"),
+    [
+        ("RS256", "RSA of 1024 bits", "is not an RSA key of 2048"),
+        ("RS256", "ES256", "is not an RSA key of 2048"),
+        ("ES256", "RS256", "is not a key on the curve P-256"),
+        ("ES256", "P-384", "is not a key on the curve P-256"),
+        ("ES256", "Ed25519", "is not a key on the curve P-256"),
+        ("RS256", "private", "holds a private key"),
+    ],
+)
+def test_a_key_of_another_kind_is_named_and_not_shown(
+    algorithm: str, key: str, problem: str, pems: dict[str, str]
+) -> None:
+    with pytest.raises(ConfigurationError, match=f"JWT_PUBLIC_KEY {problem}") as wrong:
+        verify_settings(GOOD | {"JWT_ALGORITHM": algorithm, "JWT_PUBLIC_KEY": pems[key]})
+    assert pems[key].splitlines()[1] not in str(wrong.value)
+
+
+@pytest.mark.parametrize("text", ["not PEM", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----"])
+def test_what_is_no_key_at_all_is_refused(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="JWT_PUBLIC_KEY is not a public key in PEM form"):
+        verify_settings(GOOD | {"JWT_ALGORITHM": "RS256", "JWT_PUBLIC_KEY": text})
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"JWT_ALGORITHM": "RS256"}, "JWT_PUBLIC_KEY or JWT_JWKS_URL is not set, and RS256 needs one"),
+        ({"JWT_ALGORITHM": "ES256"}, "JWT_PUBLIC_KEY or JWT_JWKS_URL is not set, and ES256 needs one"),
+        ({"JWT_JWKS_URL": URL}, "JWT_JWKS_URL is for RS256 and ES256, and JWT_ALGORITHM is HS256"),
+        ({"JWT_ALGORITHM": "RS256", "JWT_JWKS_URL": URL, "JWT_PUBLIC_KEY": "x"}, "are both set"),
+        ({"JWT_ALGORITHM": "none"}, "JWT_ALGORITHM must be one of"),
+        ({"JWT_ALGORITHM": "hs256"}, "JWT_ALGORITHM must be one of"),
+        ({"JWT_ALGORITHM": "HS512"}, "JWT_ALGORITHM must be one of"),
+    ],
+)
+def test_settings_that_contradict_each_other_start_nothing(changes: dict[str, str], problem: str) -> None:
+    with pytest.raises(ConfigurationError, match=problem):
+        verify_settings(GOOD | changes)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://id.example.com/jwks.json",
+        "http://127.0.0.1.example.com/jwks.json",
+        "http://127.0.0.1@id.example.com/jwks.json",
+        "https://user:pass@id.example.com/jwks.json",
+        "https://",
+        "https://id.example.com:port/jwks.json",
+        "https://[id.example.com/jwks.json",
+        "https://id.example.com/jwks.json#keys",
+        "https://id.example.com/jwks json",
+        "file:///etc/passwd",
+        "ftp://id.example.com/jwks.json",
+        "id.example.com/jwks.json",
+    ],
+)
+def test_keys_come_over_https_or_from_this_machine(url: str) -> None:
+    chosen = {**GOOD, "JWT_ALGORITHM": "RS256"}
+    with pytest.raises(ConfigurationError, match="JWT_JWKS_URL must begin with https://"):
+        verify_settings(chosen | {"JWT_JWKS_URL": url})
+    for safe in (URL, "http://127.0.0.1:8000/jwks.json", "http://localhost/jwks.json", "http://[::1]:8000/jwks.json"):
+        verify_settings(chosen | {"JWT_JWKS_URL": safe})
+
+
+def test_without_the_layer_the_other_algorithms_do_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config, "find_spec", lambda _: None)
+    with pytest.raises(ConfigurationError, match="JWT_ALGORITHM RS256 needs the layer with cryptography"):
+        verify_settings(GOOD | {"JWT_ALGORITHM": "RS256", "JWT_JWKS_URL": URL})
+    verify_settings(GOOD)
+
+
+@pytest.mark.parametrize("form", ["PEM", "DER in base64", "JWK", "SSH"])
+@pytest.mark.parametrize("algorithm", ["RS256", "ES256"])
+def test_a_public_key_is_no_secret(form: str, algorithm: str, pems: dict[str, str]) -> None:
+    # Everybody knows it, so everybody could make tokens with it.
+    key: Any = serialization.load_pem_public_key(pems[algorithm].encode())
+    texts = {
+        "PEM": pems[algorithm],
+        "DER in base64": "".join(pems[algorithm].splitlines()[1:-1]),
+        "JWK": jwt.algorithms.get_default_algorithms()[algorithm].to_jwk(key),
+        "SSH": key.public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH).decode(),
+    }
+    with pytest.raises(ConfigurationError, match="JWT_SECRET is a key of RS256 or ES256"):
+        verify_settings(GOOD | {"JWT_SECRET": texts[form]})
 
 
 def test_a_secrets_settings_go_over_plain_variables() -> None:

@@ -35,7 +35,7 @@ def test_clocks_may_differ_by_half_a_minute(expires_in: float, *, valid: bool) -
 
 def test_the_algorithm_is_ours_to_choose() -> None:
     token = jwt.encode({"user_id": 42, "exp": time.time() + 60}, development.JWT_SECRET * 2, algorithm="HS512")
-    with pytest.raises(Unauthenticated, match="InvalidAlgorithmError"):
+    with pytest.raises(Unauthenticated, match="not the algorithm"):
         Tokens(RULES).user_id(f"Bearer {token}")
 
 

@@ -86,20 +86,20 @@ class BusClient:
 
 
 class SecretsClient:
-    """Secrets Manager: secrets by id, each a JSON object of settings."""
+    """Secrets Manager: secrets by id, each a JSON object of settings, of which no version before is kept."""
 
     def __init__(self, secrets: Mapping[str, Mapping[str, str]], outside: Outside, patience_s: float) -> None:
         self._secrets = secrets
         self._outside = outside
         self._client = _aws("secretsmanager", patience_s)
 
-    def get_secret_value(self, *, SecretId: str) -> dict[str, Any]:  # noqa: N803 - boto3's own
-        return self._outside.call(
-            self._client,
-            "GetSecretValue",
-            lambda: {"SecretString": json.dumps(self._secrets[SecretId])},
-            reads=True,
-        )
+    def get_secret_value(self, *, SecretId: str, VersionStage: str = "AWSCURRENT") -> dict[str, Any]:  # noqa: N803 - boto3's own
+        def answer() -> dict[str, Any]:
+            if VersionStage != "AWSCURRENT":
+                raise ClientError({"Error": {"Code": "ResourceNotFoundException"}}, "GetSecretValue")
+            return {"SecretString": json.dumps(self._secrets[SecretId])}
+
+        return self._outside.call(self._client, "GetSecretValue", answer, reads=True)
 
 
 @dataclass(frozen=True, slots=True)

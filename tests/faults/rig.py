@@ -26,10 +26,9 @@ from typing import IO, Any, Final, cast
 from unittest.mock import patch
 
 import requests
-from aws_lambda_powertools.utilities.parameters import SecretsProvider
 
-from payments.adapters.config import read_values
 from payments.adapters.http import PROBLEMS
+from payments.adapters.secrets import Secrets
 from payments.core.model import Record, Signed
 from payments.core.webhooks import read_delivery
 from payments.wiring import aws, create_order
@@ -122,7 +121,7 @@ class Instance:
     """What one instance of a function keeps between requests; a dead one is never used again."""
 
     payment_ids: dict[str, create_order.PaymentIds] = field(default_factory=dict)
-    secrets: SecretsProvider | None = None
+    secrets: Secrets | None = None
 
 
 class World:
@@ -434,9 +433,9 @@ def installed() -> Iterator[Callable[[World], World]]:
     _forget_loggers(propagate=False)
     with (
         patch.object(aws, "now", lambda: _current.now),
-        patch.object(aws, "setting_values", _setting_values),
+        patch.object(aws, "_environment", _environment),
         patch.object(aws, "_client", _make_client),
-        patch.object(aws, "_secrets_provider", _secrets_provider),
+        patch.object(aws, "_secrets", _secrets),
         patch.object(create_order, "_payment_ids", _payment_ids),
         patch.object(requests.Session, "get_adapter", get_adapter),
         patch.object(identifiers, "bare", lambda: next(_current.ids)),
@@ -473,11 +472,11 @@ def _on(instance: Instance, function: str) -> Iterator[None]:
 
 
 # The wiring's own, without its cache: every instance has one.
-_make_secrets_provider: Final = cast("Callable[[], SecretsProvider]", aws._secrets_provider.__wrapped__)  # noqa: SLF001
+_make_secrets: Final = cast("Callable[[], Secrets]", aws._secrets.__wrapped__)  # noqa: SLF001
 
 
-def _setting_values() -> dict[str, str]:
-    return read_values(_ENVIRONMENT | {"SECRET_IDS": _SECRETS_OF[_here.function]}, aws._read_secret)  # noqa: SLF001 - the real one
+def _environment() -> dict[str, str]:
+    return _ENVIRONMENT | {"SECRET_IDS": _SECRETS_OF[_here.function]}
 
 
 def _make_client(service: str, *, attempts: int, connect_timeout: float, read_timeout: float) -> Any:  # noqa: ARG001 - as the wiring has it
@@ -493,10 +492,10 @@ def _make_client(service: str, *, attempts: int, connect_timeout: float, read_ti
     raise AssertionError(f"there is no {service} here")
 
 
-def _secrets_provider() -> SecretsProvider:
+def _secrets() -> Secrets:
     instance: Instance = _here.instance
     if instance.secrets is None:
-        instance.secrets = _make_secrets_provider()
+        instance.secrets = _make_secrets()
     return instance.secrets
 
 

@@ -2,7 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from payments.wiring import aws, create_order
+from payments.wiring import aws, callers, create_order
 from payments.wiring.gateway import gateway
 from sandbox.events import ORDERED_AT
 from tests.handlers.cloud import Cloud, running_cloud
@@ -64,5 +64,5 @@ def ordered(service: Service) -> Service:
 
 def start_afresh() -> None:
     """Forgets what a function instance keeps between requests; clients may stay, making one reads botocore's models."""
-    for kept in (aws._secrets_provider, gateway, create_order._payment_ids):  # noqa: SLF001 - there is no other way to end an instance
+    for kept in (aws._secrets, gateway, callers._key_set, create_order._payment_ids):  # noqa: SLF001 - there is no other way to end an instance
         kept.cache_clear()

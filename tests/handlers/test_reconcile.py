@@ -91,7 +91,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     spec.loader.exec_module(app)
     world = World(app)
     service = SimpleNamespace(table=world.table, gateway=world.razorpay, bus=world.bus, stage="local")
-    monkeypatch.setattr(app, "dependencies", lambda: service)
+    monkeypatch.setattr(app, "dependencies", lambda _log: service)
     monkeypatch.setattr(app.aws, "now", lambda: world.now)
     return world
 
@@ -205,7 +205,7 @@ def test_a_schedule_may_name_its_shards(world: World) -> None:
 def test_a_run_without_settings_fails_as_a_whole_so_that_it_is_set_aside(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def unconfigured() -> None:
+    def unconfigured(_log: object) -> None:
         raise ConfigurationError(["RAZORPAY_KEY_ID is not set"])
 
     monkeypatch.setattr(world.app, "dependencies", unconfigured)

@@ -6,6 +6,7 @@ from typing import Any
 import boto3
 import pytest
 
+from payments.adapters.log import RequestLog
 from payments.core.signature import webhook_signature
 from payments.wiring import aws
 from sandbox import development, events
@@ -16,8 +17,8 @@ from tests.handlers.service import ENVIRONMENT, SECRETS, Service
 EVENT = {"create_order": "create-order", "verify": "verify", "webhook": "webhook-payment-captured"}
 NEEDED = {
     "create_order": {"PAYMENTS_TABLE", "STAGE", "RAZORPAY_KEY_ID", "RAZORPAY_KEY_SECRET", "JWT_SECRET"},
-    "verify": {"PAYMENTS_TABLE", "RAZORPAY_KEY_SECRET", "JWT_SECRET"},
-    "webhook": {"PAYMENTS_TABLE", "EVENT_BUS", "RAZORPAY_WEBHOOK_SECRET"},
+    "verify": {"PAYMENTS_TABLE", "STAGE", "RAZORPAY_KEY_SECRET", "JWT_SECRET"},
+    "webhook": {"PAYMENTS_TABLE", "EVENT_BUS", "STAGE", "RAZORPAY_WEBHOOK_SECRET"},
 }
 
 
@@ -149,12 +150,12 @@ def test_a_secret_that_may_not_be_read_is_a_500(service: Service, secrets: Any) 
 
 def test_nothing_is_made_or_read_on_import(service: Service) -> None:
     assert service.outside_calls() == []
-    assert aws._secrets_provider.cache_info().currsize == 0  # noqa: SLF001 - nothing else shows it
+    assert aws._secrets.cache_info().currsize == 0  # noqa: SLF001 - nothing else shows it
 
 
 def test_dependencies_never_show_a_secret(service: Service) -> None:  # noqa: ARG001 - its environment
     from payments.wiring import create_order, verify, webhook  # noqa: PLC0415 - beside their use
 
     for module in (create_order, verify, webhook):
-        shown = repr(module.dependencies())
+        shown = repr(module.dependencies(RequestLog("test")))
         assert not [secret for secret in SECRETS if secret in shown], module.__name__

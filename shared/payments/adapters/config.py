@@ -5,8 +5,14 @@ whose keys are setting names. The plain variables are for `sam local`, `.env` an
 """
 
 import json
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib.util import find_spec
+from itertools import combinations
+from types import MappingProxyType
+from urllib.parse import urlsplit
 
 from payments.core.errors import ConfigurationError
 from payments.core.identity import TokenRules
@@ -20,6 +26,41 @@ _MIN_HS256_KEY_BYTES = 32
 _MIN_SECRET_CHARS = 12
 _MAX_STAGE_CHARS = 16
 _PRODUCTION = "production"
+_LOCAL = "local"
+
+# What secrets have in common that nobody drew at random: the fillings of templates and tutorials. Long enough that a
+# random secret of any length has none of them by chance. Compared without case, spaces, dashes and underscores.
+_PLACEHOLDERS = (
+    "changeme",
+    "changethis",
+    "replaceme",
+    "replacethis",
+    "placeholder",
+    "yoursecret",
+    "yourwebhook",
+    "yourkey",
+    "yourrazorpay",
+    "yourjwt",
+    "djangoinsecure",  # how the SECRET_KEY begins that startproject puts into settings.py
+    "examplesecret",
+    "testsecret",
+    "notasecret",
+    "password",
+    "12345678",
+    "abcdefgh",
+)
+# "xxxxxxxxxxxx" and the like. Twelve random hexadecimal digits have fewer than four different ones once in ten million.
+_MIN_DIFFERENT_CHARS = 4
+# The secrets of sandbox/development.py are in a public repository: whoever can read knows them.
+_DEVELOPMENT_SECRET = "local-development-"  # noqa: S105 - how all of them begin
+_DEVELOPMENT_KEY_ID = "rzp_test_LocalSandbox"
+
+_ALGORITHMS = ("HS256", "RS256", "ES256")
+_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+_MIN_RSA_BITS, _MAX_RSA_BITS = 2048, 8192
+# A public key is known to everybody, so a token that is "signed" with it by HS256 could be made by anybody: the oldest
+# of the confusions of algorithms. PEM, SSH, and DER in base64 (a sequence that begins with an algorithm).
+_KEY_TEXT = re.compile(r"-----? ?BEGIN |\A(ssh-|ecdsa-)|\A(MII|MFkw|MHYw|MIGb)[A-Za-z0-9+/=\s]{90,}\Z")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +81,8 @@ class VerifySettings:
     """What verify needs."""
 
     table: str
-    key_secret: str = field(repr=False)
+    key_secrets: tuple[str, ...] = field(repr=False)
+    """The current one and, if it was just rotated, the previous one."""
     token_rules: TokenRules
 
 
@@ -51,7 +93,7 @@ class WebhookSettings:
     table: str
     event_bus: str
     webhook_secrets: tuple[str, ...] = field(repr=False)
-    """The current one and, while rotating, the previous one."""
+    """The current one and, while rotating, the previous ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +108,9 @@ class ReconcileSettings:
     api_url: str
 
 
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
 def read_values(environment: Mapping[str, str], read_secret: Callable[[str], str]) -> dict[str, str]:
     """Every setting by name, secrets over plain variables.
 
@@ -77,7 +122,7 @@ def read_values(environment: Mapping[str, str], read_secret: Callable[[str], str
         ConfigurationError: a secret is not a JSON object of texts.
     """
     values = dict(environment)
-    for secret_id in filter(None, (part.strip() for part in environment.get("SECRET_IDS", "").split(","))):
+    for secret_id in secret_ids(environment):
         try:
             content = json.loads(read_secret(secret_id))
         except ValueError:
@@ -90,15 +135,33 @@ def read_values(environment: Mapping[str, str], read_secret: Callable[[str], str
     return values
 
 
+def secret_ids(environment: Mapping[str, str]) -> list[str]:
+    """The ids or ARNs of the secrets that hold settings."""
+    return [part.strip() for part in environment.get("SECRET_IDS", "").split(",") if part.strip()]
+
+
+def read_previous(texts: Iterable[str]) -> dict[str, str]:
+    """Settings by name from secrets as they were before their rotation. What is no such text says nothing any more."""
+    values: dict[str, str] = {}
+    for text in texts:
+        try:
+            content = json.loads(text)
+        except ValueError:
+            continue
+        if isinstance(content, dict):
+            values |= {name: value for name, value in content.items() if isinstance(value, str)}
+    return values
+
+
 def create_order_settings(values: Mapping[str, str]) -> CreateOrderSettings:
     """The settings of create_order; ConfigurationError names everything that is wrong with them."""
     reader = _Reader(values)
     settings = CreateOrderSettings(
         table=reader.required("PAYMENTS_TABLE"),
-        stage=reader.stage(),
+        stage=reader.stage,
         key_id=reader.key_id(),
         key_secret=reader.secret("RAZORPAY_KEY_SECRET"),
-        api_url=values.get("RAZORPAY_API_URL") or RAZORPAY_API_URL,
+        api_url=reader.api_url(),
         currencies=reader.currencies(),
         token_rules=reader.token_rules(),
     )
@@ -106,24 +169,38 @@ def create_order_settings(values: Mapping[str, str]) -> CreateOrderSettings:
     return settings
 
 
-def verify_settings(values: Mapping[str, str]) -> VerifySettings:
-    """The settings of verify; ConfigurationError names everything that is wrong with them."""
+def verify_settings(values: Mapping[str, str], previous: Mapping[str, str] = _NOTHING) -> VerifySettings:
+    """The settings of verify; ConfigurationError names everything that is wrong with them.
+
+    Args:
+        values: settings by name.
+        previous: what of them was in secrets before the last rotation.
+    """
     reader = _Reader(values)
     settings = VerifySettings(
         table=reader.required("PAYMENTS_TABLE"),
-        key_secret=reader.secret("RAZORPAY_KEY_SECRET"),
+        key_secrets=(
+            reader.secret("RAZORPAY_KEY_SECRET"),
+            *reader.secrets_before("RAZORPAY_KEY_SECRET", previous),
+        ),
         token_rules=reader.token_rules(),
     )
     reader.finish()
     return settings
 
 
-def webhook_settings(values: Mapping[str, str]) -> WebhookSettings:
-    """The settings of webhook; ConfigurationError names everything that is wrong with them."""
+def webhook_settings(values: Mapping[str, str], previous: Mapping[str, str] = _NOTHING) -> WebhookSettings:
+    """The settings of webhook; ConfigurationError names everything that is wrong with them.
+
+    Args:
+        values: settings by name.
+        previous: what of them was in the secret before the last rotation.
+    """
     reader = _Reader(values)
     secrets = [reader.secret("RAZORPAY_WEBHOOK_SECRET")]
     if values.get("RAZORPAY_WEBHOOK_SECRET_PREVIOUS"):
         secrets.append(reader.secret("RAZORPAY_WEBHOOK_SECRET_PREVIOUS"))
+    secrets.extend(reader.secrets_before("RAZORPAY_WEBHOOK_SECRET", previous))
     settings = WebhookSettings(
         table=reader.required("PAYMENTS_TABLE"),
         event_bus=reader.required("EVENT_BUS"),
@@ -139,10 +216,10 @@ def reconcile_settings(values: Mapping[str, str]) -> ReconcileSettings:
     settings = ReconcileSettings(
         table=reader.required("PAYMENTS_TABLE"),
         event_bus=reader.required("EVENT_BUS"),
-        stage=reader.stage(),
+        stage=reader.stage,
         key_id=reader.key_id(),
         key_secret=reader.secret("RAZORPAY_KEY_SECRET"),
-        api_url=values.get("RAZORPAY_API_URL") or RAZORPAY_API_URL,
+        api_url=reader.api_url(),
     )
     reader.finish()
     return settings
@@ -154,6 +231,8 @@ class _Reader:
     def __init__(self, values: Mapping[str, str]) -> None:
         self._values = values
         self._problems: list[str] = []
+        self.stage = self._read_stage()
+        self._check_that_secrets_differ()
 
     def required(self, name: str) -> str:
         value = self._values.get(name, "").strip()
@@ -162,12 +241,22 @@ class _Reader:
         return value
 
     def secret(self, name: str, *, min_chars: int = _MIN_SECRET_CHARS) -> str:
-        value = self.required(name)
-        if value and len(value.encode()) < min_chars:
-            self._problems.append(f"{name} is too short (at least {min_chars} bytes)")
+        value = self._values.get(name, "")
+        if not value.strip():
+            self._problems.append(f"{name} is not set")
+            return ""
+        problem = _secret_problem(value, self.stage, min_chars)
+        if problem is not None:
+            self._problems.append(f"{name} {problem}")
         return value
 
-    def stage(self) -> str:
+    def secrets_before(self, name: str, previous: Mapping[str, str]) -> list[str]:
+        """What a secret was before its rotation, where that is fit to be one: a first filling often is not."""
+        value = previous.get(name, "")
+        is_fit = value.strip() and _secret_problem(value, self.stage, _MIN_SECRET_CHARS) is None
+        return [value] if is_fit and value != self._values.get(name) else []
+
+    def _read_stage(self) -> str:
         stage = self.required("STAGE")
         if len(stage) > _MAX_STAGE_CHARS:
             # The receipt is made of stage and payment id, and Razorpay takes 40 characters.
@@ -178,9 +267,18 @@ class _Reader:
         key_id = self.required("RAZORPAY_KEY_ID")
         if key_id and not key_id.startswith(("rzp_test_", "rzp_live_")):
             self._problems.append("RAZORPAY_KEY_ID is not a key id of Razorpay (rzp_test_… or rzp_live_…)")
-        if key_id.startswith("rzp_test_") and self._values.get("STAGE") == _PRODUCTION:
+        elif key_id.startswith("rzp_test_") and self.stage == _PRODUCTION:
             self._problems.append("RAZORPAY_KEY_ID is a test key, and this is production")
+        elif key_id.startswith(_DEVELOPMENT_KEY_ID) and self.stage != _LOCAL:
+            self._problems.append("RAZORPAY_KEY_ID is the documented one of the sandbox")
         return key_id
+
+    def api_url(self) -> str:
+        url = self._values.get("RAZORPAY_API_URL") or RAZORPAY_API_URL
+        if url != RAZORPAY_API_URL and self.stage == _PRODUCTION:
+            # It is sent the keys.
+            self._problems.append("RAZORPAY_API_URL is not Razorpay's, and this is production")
+        return url
 
     def currencies(self) -> frozenset[str]:
         listed = [code.strip() for code in (self._values.get("CURRENCIES") or "INR").split(",")]
@@ -191,19 +289,116 @@ class _Reader:
 
     def token_rules(self) -> TokenRules:
         algorithm = self._values.get("JWT_ALGORITHM") or "HS256"
-        if algorithm != "HS256":
-            self._problems.append("JWT_ALGORITHM must be HS256")
+        key, key_set_url = None, None
+        if algorithm == "HS256":
+            key = self._shared_token_key()
+        elif algorithm in _ALGORITHMS:
+            key, key_set_url = self._public_token_key(algorithm)
+        else:
+            self._problems.append(f"JWT_ALGORITHM must be one of {', '.join(_ALGORITHMS)}")
         return TokenRules(
             algorithm=algorithm,
-            key=self.secret("JWT_SECRET", min_chars=_MIN_HS256_KEY_BYTES),
+            key=key,
+            key_set_url=key_set_url,
             user_claim=self._values.get("JWT_USER_CLAIM") or "user_id",
             issuer=self._values.get("JWT_ISSUER") or None,
             audience=self._values.get("JWT_AUDIENCE") or None,
         )
 
+    def _shared_token_key(self) -> str:
+        if self._values.get("JWT_JWKS_URL"):
+            self._problems.append("JWT_JWKS_URL is for RS256 and ES256, and JWT_ALGORITHM is HS256")
+        key = self._values.get("JWT_SECRET", "")
+        if _KEY_TEXT.search(key) or _is_json_object(key):
+            self._problems.append("JWT_SECRET is a key of RS256 or ES256, which is no secret to HS256")
+            return key
+        return self.secret("JWT_SECRET", min_chars=_MIN_HS256_KEY_BYTES)
+
+    def _public_token_key(self, algorithm: str) -> tuple[str | None, str | None]:
+        # A .env file has no line breaks within a value.
+        pem = self._values.get("JWT_PUBLIC_KEY", "").replace("\\n", "\n").strip()
+        url = self._values.get("JWT_JWKS_URL", "").strip()
+        if pem and url:
+            self._problems.append("JWT_PUBLIC_KEY and JWT_JWKS_URL are both set, and only one can count")
+        elif not pem and not url:
+            self._problems.append(f"JWT_PUBLIC_KEY or JWT_JWKS_URL is not set, and {algorithm} needs one of them")
+        if find_spec("cryptography") is None:
+            self._problems.append(f"JWT_ALGORITHM {algorithm} needs the layer with cryptography")
+        elif pem and (problem := _public_key_problem(algorithm, pem)) is not None:
+            self._problems.append(f"JWT_PUBLIC_KEY {problem}")
+        if url and not _is_safe_url(url):
+            self._problems.append("JWT_JWKS_URL must begin with https:// (http:// only on this machine itself)")
+        return pem or None, url or None
+
+    def _check_that_secrets_differ(self) -> None:
+        """Each has one use: whoever learns one, from whatever holds it, must not have the other as well."""
+        names = ("RAZORPAY_KEY_SECRET", "RAZORPAY_WEBHOOK_SECRET", "JWT_SECRET")
+        given = [(name, self._values.get(name, "").strip()) for name in names]
+        for (name, value), (other, its) in combinations([pair for pair in given if pair[1]], 2):
+            if value == its:
+                self._problems.append(f"{name} and {other} are the same")
+
     def finish(self) -> None:
         if self._problems:
             raise ConfigurationError(self._problems)
+
+
+def _secret_problem(value: str, stage: str, min_chars: int) -> str | None:
+    """What is wrong with a secret, in words that follow its name; None: nothing that can be seen."""
+    if any(char.isspace() for char in value):
+        # It would be part of the key, and whoever copied it into the other end's form has lost it there.
+        return "has white space in it"
+    if len(value.encode()) < min_chars:
+        return f"is too short (at least {min_chars} bytes)"
+    if value.startswith(_DEVELOPMENT_SECRET):
+        return None if stage == _LOCAL else "is the documented one of the sandbox"
+    plain = re.sub(r"[-_.]", "", value.lower())
+    if value[0] in "<{$" or len(set(value)) < _MIN_DIFFERENT_CHARS or any(word in plain for word in _PLACEHOLDERS):
+        return "is a placeholder"
+    return None
+
+
+# Reading PEM takes as long as checking a signature.
+@lru_cache(maxsize=2)
+def _public_key_problem(algorithm: str, pem: str) -> str | None:
+    """What is wrong with a public key for this algorithm, in words that follow its name."""
+    # Of a package that HS256 does without.
+    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey  # noqa: PLC0415
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key  # noqa: PLC0415
+
+    if "PRIVATE KEY" in pem:
+        return "holds a private key, which belongs to the identity service alone"
+    try:
+        key = load_pem_public_key(pem.encode())
+    except (ValueError, UnsupportedAlgorithm):
+        return "is not a public key in PEM form (BEGIN PUBLIC KEY)"
+    if algorithm == "RS256":
+        if not isinstance(key, RSAPublicKey) or not _MIN_RSA_BITS <= key.key_size <= _MAX_RSA_BITS:
+            return f"is not an RSA key of {_MIN_RSA_BITS} to {_MAX_RSA_BITS} bits, and JWT_ALGORITHM is RS256"
+    elif not isinstance(key, EllipticCurvePublicKey) or not isinstance(key.curve, SECP256R1):
+        return "is not a key on the curve P-256, and JWT_ALGORITHM is ES256"
+    return None
+
+
+def _is_json_object(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _is_safe_url(url: str) -> bool:
+    """An address nobody on the way can answer for: https, or this machine."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port  # both are parsed on access
+    except ValueError:
+        return False
+    if not host or parts.username is not None or parts.fragment or any(char.isspace() for char in url):
+        return False
+    return parts.scheme == "https" or (parts.scheme == "http" and host in _LOOPBACK)
 
 
 def _short(secret_id: str) -> str:

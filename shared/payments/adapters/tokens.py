@@ -1,24 +1,49 @@
-"""Who is calling: the JWT in `Authorization`, as the platform's identity service issues it."""
+"""Who is calling: the JWT in `Authorization`, as the platform's identity service issues it.
 
+PyJWT checks the signature and the times. What it is lenient about, and RFC 8725 ("JSON Web Token Best Current
+Practices") is not, is checked here: one spelling per token, no key twice, types of claims, what kind of token it is.
+"""
+
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 import jwt
 
-from payments.core.errors import Unauthenticated
+from payments.core.errors import MalformedRequest, Unauthenticated, UnknownSigner
 from payments.core.identity import TokenRules
 from payments.core.model import MAX_ID
+from payments.core.wire import read_json
 
 # Clocks of well-kept servers differ by less; a longer leeway only lengthens a stolen token's life.
 _LEEWAY_S = 30
+# API Gateway takes 10 KiB of headers altogether. A Cognito or Auth0 token has about 1 KiB.
 _MAX_TOKEN_CHARS = 8192
+_MAX_KID_CHARS = 256
 _SCHEME = "bearer "
+_SEGMENT = re.compile(r"\A[A-Za-z0-9_-]+\Z")
+_SEGMENTS = 3
+# RFC 9068 gives access tokens a type of their own; everybody else says JWT or nothing. A logout token or a security
+# event is signed with the same keys and opens no door.
+_TYPES = {"jwt", "at+jwt", "application/at+jwt"}
+_TIMES = ("exp", "nbf", "iat")
 
 
 class Tokens:
     """Reads callers' tokens."""
 
-    def __init__(self, rules: TokenRules) -> None:
+    def __init__(self, rules: TokenRules, published_key: Callable[[str], Any] | None = None) -> None:
+        """The check under these rules.
+
+        Args:
+            rules: the configuration.
+            published_key: where the rules name a key set: its key of a `kid`, or UnknownSigner or KeysUnavailable.
+        """
         self._rules = rules
+        self._published_key = published_key
 
     def user_id(self, authorization: str | None) -> int:
         """The platform's id of the caller.
@@ -28,39 +53,129 @@ class Tokens:
 
         Raises:
             Unauthenticated: for whatever reason; the reason is for the log alone.
+            KeysUnavailable: the key that the token names cannot be had right now.
         """
-        if authorization is None or authorization[: len(_SCHEME)].lower() != _SCHEME:
-            raise Unauthenticated("no bearer token")
-        token = authorization[len(_SCHEME) :].strip()
-        if len(token) > _MAX_TOKEN_CHARS:
-            raise Unauthenticated("token too long")
+        token = _bearer(authorization)
+        header, payload = _parts(token)
+        self._check_header(header)
+        self._check_signature_and_times(token, self._key(header))
+        # PyJWT has read the claims, too, but a name that occurs twice goes unnoticed there.
+        return self._user_id(_object(payload))
+
+    def _check_header(self, header: Mapping[str, Any]) -> None:
+        if header.get("alg") != self._rules.algorithm:
+            raise Unauthenticated("not the algorithm that is configured")
+        if "crit" in header:
+            # It lists what a reader must understand, and we understand no extension.
+            raise Unauthenticated("a critical extension")
+        kind = header.get("typ", "JWT")
+        if not isinstance(kind, str) or kind.lower() not in _TYPES:
+            raise Unauthenticated("another kind of token")
+
+    def _key(self, header: Mapping[str, Any]) -> Any:  # noqa: ANN401 - PyJWT takes texts and key objects
+        if self._published_key is None:
+            key = self._rules.key or ""
+            return key if self._rules.algorithm == "HS256" else _public_key(key)
+        kid = header.get("kid")
+        if not isinstance(kid, str) or not 0 < len(kid) <= _MAX_KID_CHARS:
+            raise Unauthenticated("no key id")
+        return self._published_key(kid)
+
+    def _check_signature_and_times(self, token: str, key: Any) -> None:  # noqa: ANN401 - as above
         rules = self._rules
         try:
-            claims = jwt.decode(
+            jwt.decode(
                 token,
-                rules.key,
+                key,
                 algorithms=[rules.algorithm],
                 issuer=rules.issuer,
-                audience=rules.audience,
                 leeway=_LEEWAY_S,
                 options={
                     "require": ["exp", rules.user_claim],
-                    "verify_aud": rules.audience is not None,
                     "verify_iss": rules.issuer is not None,
+                    # Cognito has it under another name: see _check_audience.
+                    "verify_aud": False,
                     # PyJWT insists on a text here; where the claim names the user, either type will do.
                     "verify_sub": False,
                 },
             )
+        except jwt.InvalidSignatureError:
+            raise UnknownSigner("InvalidSignatureError") from None
         except (jwt.InvalidTokenError, ValueError) as error:
             # The type says what was wrong with it; the message may quote the token.
             raise Unauthenticated(type(error).__name__) from None
-        # djangorestframework-simplejwt marks its tokens; a refresh token opens no door but its own.
-        if claims.get("token_type", "access") != "access":
+
+    def _user_id(self, claims: Mapping[str, Any]) -> int:
+        for name in _TIMES:
+            # PyJWT takes "1", true and 1 for the same.
+            if not isinstance(claims.get(name, 0), int | Decimal) or isinstance(claims.get(name), bool):
+                raise Unauthenticated("a time that is not a number")
+        # djangorestframework-simplejwt and Cognito mark their tokens; a refresh or id token opens no door but its own.
+        if claims.get("token_type", "access") != "access" or claims.get("token_use", "access") != "access":
             raise Unauthenticated("not an access token")
-        return _user_id(claims[rules.user_claim])
+        self._check_audience(claims)
+        return _id(claims[self._rules.user_claim])
+
+    def _check_audience(self, claims: Mapping[str, Any]) -> None:
+        audience = self._rules.audience
+        if audience is None:
+            return
+        named = claims.get("aud")
+        if "aud" not in claims and claims.get("token_use") == "access":
+            # Cognito's access tokens have the app client in its place ("Verifying JSON web tokens").
+            named = claims.get("client_id")
+        listed = named if isinstance(named, list) else [named]
+        if not all(isinstance(one, str) for one in listed) or audience not in listed:
+            raise Unauthenticated("for another audience")
 
 
-def _user_id(claim: Any) -> int:  # noqa: ANN401 - any JSON value
+def _bearer(authorization: str | None) -> str:
+    if authorization is None or authorization[: len(_SCHEME)].lower() != _SCHEME:
+        raise Unauthenticated("no bearer token")
+    token = authorization[len(_SCHEME) :].strip(" ")
+    if len(token) > _MAX_TOKEN_CHARS:
+        raise Unauthenticated("token too long")
+    return token
+
+
+def _parts(token: str) -> tuple[dict[str, Any], bytes]:
+    """The header as a document and the payload's bytes, from a token that can be written in one way only."""
+    segments = token.split(".")
+    if len(segments) != _SEGMENTS:
+        raise Unauthenticated("not three segments")
+    header, payload, _ = (_decoded(segment) for segment in segments)
+    return _object(header), payload
+
+
+def _decoded(segment: str) -> bytes:
+    """Strict base64url (RFC 7515, section 2): no padding, nothing outside of the alphabet, no bits to spare."""
+    if not _SEGMENT.match(segment) or len(segment) % 4 == 1:
+        raise Unauthenticated("not base64url")
+    raw = urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
+    if urlsafe_b64encode(raw).rstrip(b"=") != segment.encode():
+        raise Unauthenticated("not base64url")
+    return raw
+
+
+def _object(raw: bytes) -> dict[str, Any]:
+    try:
+        document = read_json(raw)
+    except MalformedRequest:
+        raise Unauthenticated("not strict JSON") from None
+    if not isinstance(document, dict):
+        raise Unauthenticated("not an object")
+    return document
+
+
+# Reading PEM takes as long as checking a signature.
+@lru_cache(maxsize=2)
+def _public_key(pem: str) -> Any:  # noqa: ANN401 - of a package that HS256 does without
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key  # noqa: PLC0415 - as above
+
+    return load_pem_public_key(pem.encode())
+
+
+def _id(claim: Any) -> int:  # noqa: ANN401 - any JSON value
     """An integer or its plain decimal string, as djangorestframework-simplejwt issues either."""
     if isinstance(claim, str) and claim.isascii() and claim.isdigit() and not claim.startswith("0"):
         claim = int(claim) if len(claim) <= len(str(MAX_ID)) else 0

@@ -9,6 +9,7 @@ PaymentServiceError
 │   ├── RouteNotFound
 │   ├── MethodNotAllowed            carries the allowed methods
 │   ├── Unauthenticated             no valid token
+│   │   └── UnknownSigner               well formed, and signed by nobody whose key we have
 │   ├── Forbidden                   somebody else's payment to start
 │   ├── InvalidSignature            checkout or webhook signature missing, malformed or wrong
 │   ├── OrderNotFound               unknown, or somebody else's: never told apart
@@ -19,6 +20,7 @@ PaymentServiceError
 │   ├── TableUnavailable
 │   ├── BusUnavailable
 │   ├── SecretsUnavailable          the settings cannot be read right now
+│   ├── KeysUnavailable             the identity service's keys cannot be read right now
 │   ├── EventsUndelivered           some events are stored but not yet on the bus
 │   ├── ContentionError             the record kept changing under us
 │   └── GatewayUnavailable          unreachable, failing, or an answer we cannot use
@@ -88,6 +90,10 @@ class Unauthenticated(RequestError):
     """There is no token, or none that we can accept. Why is for the log, never for the caller."""
 
 
+class UnknownSigner(Unauthenticated):
+    """The token is well formed, and no key of ours fits its signature: forged, or a key was changed."""
+
+
 class Forbidden(RequestError):
     """The caller is known but may not do this."""
 
@@ -126,6 +132,10 @@ class BusUnavailable(TemporaryError):
 
 class SecretsUnavailable(TemporaryError):
     """Secrets Manager did not answer in time, or answered that it cannot now."""
+
+
+class KeysUnavailable(TemporaryError):
+    """The identity service did not say in time which keys it signs with, or what it said cannot be used."""
 
 
 class EventsUndelivered(TemporaryError):

@@ -5,18 +5,20 @@ Nothing is made on import, so that a SnapStart snapshot holds no connection, and
 
 import os
 import time
+from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError, HTTPClientError
-from botocore.exceptions import ConnectionError as Unreachable
 
 from payments.adapters.bus import Bus
-from payments.adapters.config import read_values
+from payments.adapters.config import read_previous, read_values, secret_ids
+from payments.adapters.log import RequestLog
 from payments.adapters.table import PaymentsTable
-from payments.core.errors import SecretsUnavailable
+
+if TYPE_CHECKING:
+    from payments.adapters.secrets import Secrets
 
 # All three services answer within tens of milliseconds; botocore's defaults are a minute each. With these, a second try
 # and up to a second between the two (botocore's pause, longest in the versions of Lambda's own runtime), a webhook is
@@ -24,11 +26,6 @@ from payments.core.errors import SecretsUnavailable
 _TABLE_TIMEOUTS = {"connect_timeout": 0.5, "read_timeout": 1.0}
 _BUS_TIMEOUTS = {"connect_timeout": 0.5, "read_timeout": 1.0}
 _SECRETS_TIMEOUTS = {"connect_timeout": 0.5, "read_timeout": 1.0}
-
-_SERVER_ERROR = 500
-
-# A rotated secret is taken up within a minute; the webhook's previous one stays valid far longer than that.
-_SECRET_MAX_AGE_S = 60
 
 
 def now() -> int:
@@ -53,38 +50,53 @@ def bus(name: str) -> Bus:
     return Bus(_client("events", attempts=2, **_BUS_TIMEOUTS), name)
 
 
-def setting_values() -> dict[str, str]:
+def setting_values(log: RequestLog) -> dict[str, str]:
     """Every setting by name, from the environment and the secrets it names; secrets are cached for a minute."""
-    return read_values(dict(os.environ), _read_secret)
+    return read_values(_environment(), lambda secret_id: _secrets().current(secret_id, _notice(log)))
 
 
-def _read_secret(secret_id: str) -> str:
-    from aws_lambda_powertools.utilities.parameters import GetParameterError  # noqa: PLC0415 - as _secrets_provider
+def renewed_values(log: RequestLog, *, previous: bool = False) -> dict[str, str]:
+    """As `setting_values`, with the secrets as they are at this moment, or were less than a minute ago.
 
-    try:
-        return str(_secrets_provider().get(secret_id, max_age=_SECRET_MAX_AGE_S))
-    except GetParameterError as error:
-        # Powertools keeps the reason only as what it was handling. A cold start that met a slow answer may simply be
-        # tried again; no permission, or no such secret, is for a person.
-        if _passes(error.__context__):
-            raise SecretsUnavailable(type(error.__context__).__name__) from error
-        raise
+    Args:
+        log: of the request that no known secret fits.
+        previous: reads what `previous_values` gives, too.
+    """
+    named = secret_ids(_environment())
+    if named:
+        _secrets().renew(named, _notice(log), previous=previous)
+    return setting_values(log)
 
 
-def _passes(error: BaseException | None) -> bool:
-    """Whether waiting cures it."""
-    if isinstance(error, ClientError):
-        code = error.response.get("Error", {}).get("Code", "")
-        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        return status >= _SERVER_ERROR or code == "ThrottlingException"
-    return isinstance(error, HTTPClientError | Unreachable)  # two families in botocore, for reading and connecting
+def previous_values() -> dict[str, str]:
+    """What was in the secrets before they were last rotated, as far as `renewed_values` has just read it."""
+    texts = [_secrets().previous(secret_id) for secret_id in secret_ids(_environment())]
+    return read_previous(text for text in texts if text is not None)
+
+
+def _environment() -> Mapping[str, str]:
+    return os.environ
+
+
+def _notice(log: RequestLog) -> Callable[[str], None]:
+    """Secrets Manager did not answer, and what is known from before is used: it goes well for an hour."""
+
+    def notice(why: str) -> None:
+        log.note(stale=f"secrets: {why}")
+        log.count("StaleSecrets")
+
+    return notice
 
 
 @cache
-def _secrets_provider() -> Any:  # noqa: ANN401 - Powertools' provider, loaded only where secrets are used
-    from aws_lambda_powertools.utilities.parameters import SecretsProvider  # noqa: PLC0415 - not for plain variables
+def _secrets() -> "Secrets":
+    from payments.adapters.secrets import Secrets  # noqa: PLC0415 - Powertools' parameters: not for plain variables
 
-    return SecretsProvider(boto3_client=_client("secretsmanager", attempts=2, **_SECRETS_TIMEOUTS))
+    return Secrets(
+        _client("secretsmanager", attempts=2, **_SECRETS_TIMEOUTS),
+        _client("secretsmanager", attempts=1, **_SECRETS_TIMEOUTS),
+        lambda: now(),  # noqa: PLW0108 - looked up at each call, as everywhere
+    )
 
 
 @cache

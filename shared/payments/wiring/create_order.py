@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from functools import cache
 from threading import Lock
 
-from payments.adapters.config import create_order_settings
-from payments.adapters.gateway import RazorpayGateway
+from payments.adapters.config import CreateOrderSettings, create_order_settings
+from payments.adapters.log import RequestLog
 from payments.adapters.table import PaymentsTable
-from payments.adapters.tokens import Tokens
 from payments.core.model import Order
 from payments.wiring import aws
-from payments.wiring.gateway import gateway
+from payments.wiring.callers import Callers
+from payments.wiring.gateway import RotatingGateway
 
 # One atomic ADD serves ten orders; what an instance does not use up is lost, and gaps are fine.
 _ID_BLOCK = 10
@@ -40,11 +40,10 @@ class Dependencies:
     """Settings and adapters of one request; clients and ids are shared by all requests of an instance."""
 
     table: PaymentsTable
-    gateway: RazorpayGateway
-    tokens: Tokens
+    gateway: RotatingGateway
+    callers: Callers
     payment_ids: PaymentIds
     currencies: frozenset[str]
-    key_id: str
     stage: str
 
     def number(self, offer: Order) -> Order:
@@ -53,22 +52,23 @@ class Dependencies:
         return offer.numbered(payment_id, receipt=f"{self.stage}-{payment_id}")
 
 
-def dependencies() -> Dependencies:
+def dependencies(log: RequestLog) -> Dependencies:
     """Reads the settings and puts everything together.
 
     Raises:
         ConfigurationError: names every setting that is missing or unusable.
     """
-    settings = create_order_settings(aws.setting_values())
+    settings = create_order_settings(aws.setting_values(log))
+
+    def renewed() -> CreateOrderSettings:
+        return create_order_settings(aws.renewed_values(log))
+
     return Dependencies(
         table=aws.table(settings.table, attempts=2),
-        gateway=gateway(
-            key_id=settings.key_id, key_secret=settings.key_secret, api_url=settings.api_url, stage=settings.stage
-        ),
-        tokens=Tokens(settings.token_rules),
+        gateway=RotatingGateway(settings, renewed),
+        callers=Callers(settings, renewed, log),
         payment_ids=_payment_ids(settings.table),
         currencies=settings.currencies,
-        key_id=settings.key_id,
         stage=settings.stage,
     )
 

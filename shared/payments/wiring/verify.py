@@ -1,11 +1,14 @@
 """What verify works with. It has no bus: it records events and leaves publishing to the webhook."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from payments.adapters.config import verify_settings
+from payments.adapters.config import VerifySettings, verify_settings
+from payments.adapters.log import RequestLog
 from payments.adapters.table import PaymentsTable
-from payments.adapters.tokens import Tokens
+from payments.core.signature import checkout_signature_is_valid
 from payments.wiring import aws
+from payments.wiring.callers import Callers
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,19 +16,42 @@ class Dependencies:
     """Settings and adapters of one request; clients are shared by all requests of an instance."""
 
     table: PaymentsTable
-    tokens: Tokens
-    key_secret: str = field(repr=False)
+    callers: Callers
+    key_secrets: tuple[str, ...] = field(repr=False)
+    renewed_key_secrets: Callable[[], tuple[str, ...]]
+
+    def is_signed(self, *, order_id: str, payment_id: str, signature: str) -> bool:
+        """Whether Razorpay signed this payment for this order: under a key we know, or else one put in place just now.
+
+        The key before the last rotation counts as well: a checkout that was opened under it may end after it.
+        """
+
+        def fits(key_secrets: Iterable[str]) -> bool:
+            return any(
+                checkout_signature_is_valid(
+                    order_id=order_id, payment_id=payment_id, signature=signature, key_secret=key_secret
+                )
+                for key_secret in key_secrets
+            )
+
+        return fits(self.key_secrets) or fits(self.renewed_key_secrets())
 
 
-def dependencies() -> Dependencies:
+def dependencies(log: RequestLog) -> Dependencies:
     """Reads the settings and puts everything together.
 
     Raises:
         ConfigurationError: names every setting that is missing or unusable.
     """
-    settings = verify_settings(aws.setting_values())
+    settings = verify_settings(aws.setting_values(log), aws.previous_values())
+
+    def renewed() -> VerifySettings:
+        values = aws.renewed_values(log, previous=True)
+        return verify_settings(values, aws.previous_values())
+
     return Dependencies(
         table=aws.table(settings.table, attempts=2),
-        tokens=Tokens(settings.token_rules),
-        key_secret=settings.key_secret,
+        callers=Callers(settings, renewed, log),
+        key_secrets=settings.key_secrets,
+        renewed_key_secrets=lambda: renewed().key_secrets,
     )

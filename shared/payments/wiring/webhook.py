@@ -1,10 +1,13 @@
 """What webhook works with: the table, the bus and the webhook secrets, and no API key."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from payments.adapters.bus import Bus
 from payments.adapters.config import webhook_settings
+from payments.adapters.log import RequestLog
 from payments.adapters.table import PaymentsTable
+from payments.core.signature import webhook_signature_is_valid
 from payments.wiring import aws
 
 
@@ -15,18 +18,31 @@ class Dependencies:
     table: PaymentsTable
     bus: Bus
     secrets: tuple[str, ...] = field(repr=False)
+    renewed_secrets: Callable[[], tuple[str, ...]]
+
+    def is_signed(self, body: bytes, signature: str | None) -> bool:
+        """Whether Razorpay signed these bytes: with a secret we know, or else one that was put in place just now."""
+        return webhook_signature_is_valid(body, signature, self.secrets) or webhook_signature_is_valid(
+            body, signature, self.renewed_secrets()
+        )
 
 
-def dependencies() -> Dependencies:
+def dependencies(log: RequestLog) -> Dependencies:
     """Reads the settings and puts everything together.
 
     Raises:
         ConfigurationError: names every setting that is missing or unusable.
     """
-    settings = webhook_settings(aws.setting_values())
+    settings = webhook_settings(aws.setting_values(log), aws.previous_values())
+
+    def renewed_secrets() -> tuple[str, ...]:
+        values = aws.renewed_values(log, previous=True)
+        return webhook_settings(values, aws.previous_values()).webhook_secrets
+
     return Dependencies(
         # One try a call: the core tries the whole step again, and Razorpay the whole delivery.
         table=aws.table(settings.table, attempts=1),
         bus=aws.bus(settings.event_bus),
         secrets=settings.webhook_secrets,
+        renewed_secrets=renewed_secrets,
     )

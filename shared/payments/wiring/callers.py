@@ -1,0 +1,70 @@
+"""Who calls: the check of tokens, under the keys as they are."""
+
+from collections.abc import Callable
+from functools import cache
+from typing import TYPE_CHECKING, Protocol
+
+from payments.adapters.log import RequestLog
+from payments.adapters.tokens import Tokens
+from payments.core.errors import UnknownSigner
+from payments.core.identity import TokenRules
+from payments.wiring import aws
+
+if TYPE_CHECKING:
+    from payments.adapters.jwks import KeySet
+
+
+class TokenSettings(Protocol):
+    """The settings of a function that takes tokens."""
+
+    @property
+    def token_rules(self) -> TokenRules: ...  # noqa: D102 - as in the settings
+
+
+class Callers:
+    """Reads callers' tokens; when no known key signed one, the keys are read anew, at most once a minute."""
+
+    def __init__(self, settings: TokenSettings, renewed_settings: Callable[[], TokenSettings], log: RequestLog) -> None:
+        """The check under these settings.
+
+        Args:
+            settings: known so far.
+            renewed_settings: reads them anew, if that was not done a moment ago.
+            log: of the request.
+        """
+        self._rules = settings.token_rules
+        self._renewed_settings = renewed_settings
+        self._log = log
+
+    def user_id(self, authorization: str | None) -> int:
+        """The platform's id of the caller; see `Tokens.user_id`."""
+        try:
+            return self._tokens(self._rules).user_id(authorization)
+        except UnknownSigner:
+            if self._rules.key_set_url is not None:
+                raise  # a published key set looks after itself
+            rules = self._renewed_settings().token_rules
+            if rules == self._rules:
+                raise
+        return self._tokens(rules).user_id(authorization)
+
+    def _tokens(self, rules: TokenRules) -> Tokens:
+        if rules.key_set_url is None:
+            return Tokens(rules)
+        keys = _key_set(rules.key_set_url, rules.algorithm)
+        return Tokens(rules, lambda kid: keys.key(kid, self._notice))
+
+    def _notice(self, why: str) -> None:
+        self._log.note(stale=f"key set: {why}")
+        self._log.count("KeySetFailures")
+
+
+@cache
+def _key_set(url: str, algorithm: str) -> "KeySet":
+    # Loads `cryptography`, which HS256 does without.
+    from payments.adapters.jwks import KeySet, fetch_key_set  # noqa: PLC0415
+
+    def fetch() -> bytes:
+        return fetch_key_set(url)
+
+    return KeySet(fetch, algorithm, lambda: aws.now())  # noqa: PLW0108 - looked up at each call, as everywhere
