@@ -50,7 +50,7 @@ browser: .venv/.ready ## Find or install the Chromium that the tests of the page
 		{ sandbox/bootstrap/chromium > $(CHROMIUM_FILE).new && mv $(CHROMIUM_FILE).new $(CHROMIUM_FILE); }
 
 .PHONY: install
-install: .venv/.ready .venvs/sam/.ready .venvs/cloud/.ready .venvs/runtime/.ready ## Make the four environments
+install: .venv/.ready .venvs/sam/.ready .venvs/cloud/.ready .venvs/runtime/.ready .venvs/audit/.ready .venvs/aws/.ready ## Make the six environments
 
 .PHONY: lock
 lock: $(PYTHON313_FILE) ## Renew uv.lock and the layers' hash-locked requirements
@@ -86,6 +86,15 @@ validate: .venvs/sam/.ready ## Lint the templates as SAM and CloudFormation woul
 	@$(SAM_RUN) validate --lint --template-file template.yaml --region ap-south-1
 	@$(SAM_RUN) validate --lint --template-file sandbox/subscribers.yaml --region ap-south-1
 
+.PHONY: audit
+audit: .venv/.ready .venvs/audit/.ready ## Look for advisories against the dependencies, and for weaknesses in the template
+	@$(PY) -m sandbox.audit.advisories $(UV)
+	@.venvs/audit/bin/checkov --config-file .checkov.yaml
+
+.PHONY: sbom
+sbom: .venv/.ready .venvs/audit/.ready ## List what others wrote (CycloneDX), in .build/sbom
+	@$(PY) -m sandbox.audit.sbom $(UV)
+
 # --- the service on this machine ------------------------------------------------------------------------------------
 
 .PHONY: run
@@ -105,7 +114,7 @@ screenshots: install browser ## Take the pictures in the README anew
 	@$(PY) -m sandbox.screenshots
 
 .PHONY: test
-test: install browser check validate build ## Everything CI runs: checks, templates, build, every test
+test: install browser check validate audit build ## Everything CI runs: checks, templates, build, every test
 	$(PY) -m pytest
 
 # `make faults CAMPAIGN="--only schedules --share 0.1 --seed 7"` runs a part of it.
