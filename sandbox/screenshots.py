@@ -58,9 +58,10 @@ def _take(browser: Browser, shop: str) -> None:
     checkout.get_by_role("button", name=re.compile("^Pay ")).click()
     expect(first.locator("[data-part=label]")).to_have_text("Paid")
     _photograph(page, "shop")
+    page.set_viewport_size({"width": 1200, "height": 1500})
     page.goto(f"{shop}/live/")
     page.get_by_role("button", name=SCENARIO).click()
-    expect(page.get_by_text("as expected").first).to_be_visible()
+    expect(page.get_by_role("status").filter(has_text=f"{SCENARIO}: all")).to_be_visible()
     _photograph(page, "live")
 
 
