@@ -48,9 +48,9 @@ def build(template: Path = PROJECT / "template.yaml", build_dir: Path = BUILD_DI
 
 
 def inputs_of(template: Path) -> list[Path]:
-    """The files a build depends on: the template, the functions, the layer, and the version of sam."""
+    """The files a build depends on: the template, the functions, the layers, and the version of sam."""
     project = template.parent
-    folders = [project / "functions", project / "shared"]
+    folders = [project / "functions", project / "shared", project / "layers"]
     files = [
         path for folder in folders for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts
     ]

@@ -1,6 +1,7 @@
 """template.yaml: what the emulator cannot enforce, and what a later edit could lose without a test noticing."""
 
 import json
+import re
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -23,16 +24,18 @@ def secret(condition: str, resource: str, parameter: str) -> Any:
 API_KEYS = secret("CreateApiKeysSecret", "ApiKeysSecret", "RazorpayApiSecretArn")
 WEBHOOK = secret("CreateWebhookSecret", "WebhookSecret", "WebhookSecretArn")
 JWT = secret("CreateJwtSecret", "JwtSecret", "JwtSecretArn")
+# With a published key set there is no secret to read.
+JWT_IF_USED = {"Fn::If": ["UsesJwtSecret", JWT, {"Ref": "AWS::NoValue"}]}
 
 # Per function: which actions on what, and nothing else.
 GRANTED: dict[str, list[tuple[set[str], list[Any]]]] = {
     "CreateOrderFunction": [
         ({"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"}, [TABLE]),
-        ({"secretsmanager:GetSecretValue"}, [API_KEYS, JWT]),
+        ({"secretsmanager:GetSecretValue"}, [API_KEYS, JWT_IF_USED]),
     ],
     "VerifyFunction": [
         ({"dynamodb:GetItem", "dynamodb:UpdateItem"}, [TABLE]),
-        ({"secretsmanager:GetSecretValue"}, [API_KEYS, JWT]),
+        ({"secretsmanager:GetSecretValue"}, [API_KEYS, JWT_IF_USED]),
     ],
     "WebhookFunction": [
         ({"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"}, [TABLE]),
@@ -41,7 +44,7 @@ GRANTED: dict[str, list[tuple[set[str], list[Any]]]] = {
     ],
     "ReconcileFunction": [
         ({"sqs:SendMessage"}, [{"Fn::GetAtt": ["ReconcileDeadLetters", "Arn"]}]),
-        ({"dynamodb:GetItem", "dynamodb:UpdateItem"}, [TABLE]),
+        ({"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"}, [TABLE]),
         ({"dynamodb:Query"}, [{"Fn::Sub": "${PaymentsTable.Arn}/index/attention"}]),
         ({"events:PutEvents"}, [BUS]),
         ({"secretsmanager:GetSecretValue"}, [API_KEYS]),
@@ -190,7 +193,13 @@ def test_only_events_of_the_payment_service_may_be_published(service: Any) -> No
 def test_a_function_is_told_of_the_secrets_it_may_read(service: Any, function: str) -> None:
     told = service.by_id[function]["Properties"]["Environment"]["Variables"]["SECRET_IDS"]
     (read,) = [s for s in statements(service, function) if s["Action"] == "secretsmanager:GetSecretValue"]
-    assert (told["Fn::Join"][1] if "Fn::Join" in told else [told]) == as_list(read["Resource"])
+    if told.get("Fn::If", [None])[0] == "UsesJwtSecret":
+        _, both, one = told["Fn::If"]
+        assert both == {"Fn::Join": [",", [API_KEYS, JWT]]}
+        assert one == API_KEYS
+        assert read["Resource"] == [API_KEYS, JWT_IF_USED]
+    else:
+        assert [told] == as_list(read["Resource"])
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -201,17 +210,141 @@ def test_a_function_gives_up_before_the_promised_answer_is_due(service: Any, fun
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_a_function_runs_python_3_13_with_the_layer_on_the_chosen_processor(service: Any, function: str) -> None:
     properties = service.by_id[function]["Properties"]
-    (layer,) = service.of_type("AWS::Lambda::LayerVersion")
     assert properties["Runtime"] == "python3.13"
     assert properties["Handler"] == "app.lambda_handler"
     assert properties["Architectures"] == [{"Ref": "Architecture"}]
-    assert properties["Layers"] == [{"Ref": layer}]
+    assert properties["Layers"][0] == {"Ref": layer_of(service, "SharedLayer")}
 
 
-def test_the_layer_is_built_for_the_processor_of_the_functions(written: dict[str, Any]) -> None:
-    layer = written["Resources"]["SharedLayer"]
-    assert layer["Metadata"] == {"BuildMethod": "python3.13", "BuildArchitecture": {"Ref": "Architecture"}}
+def test_only_functions_that_take_tokens_bring_cryptography_and_only_where_it_is_used(
+    written: dict[str, Any], service: Any
+) -> None:
+    layer = layer_of(service, "CryptographyLayer")
+    assert service.by_id[layer]["Condition"] == "UsesCryptography"
+    assert written["Conditions"]["UsesCryptography"] == {
+        "Fn::Not": [{"Fn::Equals": [{"Ref": "JwtAlgorithm"}, "HS256"]}]
+    }
+    attached = {"Fn::If": ["UsesCryptography", {"Ref": layer}, {"Ref": "AWS::NoValue"}]}
+    for function in FUNCTIONS:
+        takes_tokens = function in {"CreateOrderFunction", "VerifyFunction"}
+        assert service.by_id[function]["Properties"]["Layers"][1:] == ([attached] if takes_tokens else [])
+
+
+@pytest.mark.parametrize("layer", ["SharedLayer", "CryptographyLayer"])
+def test_a_layer_is_built_for_the_processor_of_the_functions(written: dict[str, Any], layer: str) -> None:
+    metadata = written["Resources"][layer]["Metadata"]
+    assert metadata == {"BuildMethod": "python3.13", "BuildArchitecture": {"Ref": "Architecture"}}
     assert written["Parameters"]["Architecture"]["Default"] == "arm64"
+
+
+def layer_of(service: Any, prefix: str) -> str:
+    """The logical id of a layer, which SAM ends in a hash."""
+    (layer,) = [name for name in service.of_type("AWS::Lambda::LayerVersion") if name.startswith(prefix)]
+    assert isinstance(layer, str)
+    return layer
+
+
+# --- Tokens -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_algorithms_are_those_the_functions_know(written: dict[str, Any]) -> None:
+    parameter = written["Parameters"]["JwtAlgorithm"]
+    assert (parameter["AllowedValues"], parameter["Default"]) == (["HS256", "RS256", "ES256"], "HS256")
+
+
+@pytest.mark.parametrize(
+    ("url", "allowed"),
+    [
+        ("", True),
+        ("https://cognito-idp.ap-south-1.amazonaws.com/ap-south-1_AbCdEfGhI/.well-known/jwks.json", True),
+        ("http://127.0.0.1:8000/jwks.json", True),
+        ("http://id.example.com/jwks.json", False),
+        ("http://127.0.0.1.example.com/jwks.json", False),
+        ("https://user@id.example.com/jwks.json", False),
+        ("file:///etc/passwd", False),
+    ],
+)
+def test_keys_are_published_over_https(written: dict[str, Any], url: str, *, allowed: bool) -> None:
+    assert bool(re.search(written["Parameters"]["JwtJwksUrl"]["AllowedPattern"], url)) is allowed
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "url", "arn", "allowed"),
+    [
+        ("HS256", "", "", True),
+        ("HS256", "", "arn", True),
+        ("RS256", "", "arn", True),
+        ("ES256", "https://id.example.com/jwks.json", "", True),
+        ("HS256", "https://id.example.com/jwks.json", "", False),
+        ("RS256", "https://id.example.com/jwks.json", "arn", False),
+    ],
+)
+def test_parameters_that_contradict_each_other_stop_the_deployment(
+    written: dict[str, Any], algorithm: str, url: str, arn: str, *, allowed: bool
+) -> None:
+    parameters = {"JwtAlgorithm": algorithm, "JwtJwksUrl": url, "JwtSecretArn": arn}
+    assertions = written["Rules"]["TokenKeys"]["Assertions"]
+    assert all(assertion["AssertDescription"] for assertion in assertions)
+    assert all(holds(assertion["Assert"], parameters) for assertion in assertions) is allowed
+
+
+def holds(condition: Any, parameters: dict[str, str]) -> bool:
+    """What CloudFormation makes of a condition of these four functions."""
+    ((function, arguments),) = condition.items()
+    match function:
+        case "Fn::Or":
+            return any(holds(argument, parameters) for argument in arguments)
+        case "Fn::Not":
+            return not holds(arguments[0], parameters)
+        case "Fn::Equals":
+            left, right = (parameters[part["Ref"]] if isinstance(part, dict) else part for part in arguments)
+            return bool(left == right)
+    raise AssertionError(function)
+
+
+def test_a_cognito_user_pool_fits_into_the_description_of_a_version(written: dict[str, Any], service: Any) -> None:
+    # Over 256 characters the deployment fails and rolls back.
+    issuer = "https://cognito-idp.ap-southeast-1.amazonaws.com/ap-southeast-1_AbCdEfGhI"
+    given = {
+        "CorsOrigin": "https://app.staging.example.com",
+        "JwtAlgorithm": "RS256",
+        "JwtIssuer": issuer,
+        "JwtJwksUrl": f"{issuer}/.well-known/jwks.json",
+        "JwtAudience": "1h57kf5cpq17m0eml12EXAMPLE",
+        "JwtUserClaim": "custom:user_id",
+        "SnapStart": "PublishedVersions",
+        "RazorpayApiSecretArn": "arn:aws:secretsmanager:ap-southeast-1:123456789012:secret:payments/razorpay-AbCdEf",
+    }
+    parameters = {name: str(parameter.get("Default", "")) for name, parameter in written["Parameters"].items()} | given
+    for version in service.of_type("AWS::Lambda::Version").values():
+        assert 0 < len(text_of(version["Description"], parameters)) <= 256
+
+
+def text_of(node: Any, parameters: dict[str, str]) -> str:
+    """The text that CloudFormation makes of references to parameters, joined, split and selected."""
+    if not isinstance(node, dict):
+        return str(node)
+    ((function, arguments),) = node.items()
+    match function:
+        case "Ref":
+            return parameters[arguments]
+        case "Fn::Sub":
+            for name, value in parameters.items():
+                arguments = arguments.replace(f"${{{name}}}", value)
+            return str(arguments)
+        case "Fn::Join":
+            separator, parts = arguments
+            return str(separator).join(texts_of(parts, parameters))
+        case "Fn::Select":
+            return texts_of(arguments[1], parameters)[int(arguments[0])]
+    raise AssertionError(function)
+
+
+def texts_of(node: Any, parameters: dict[str, str]) -> list[str]:
+    if isinstance(node, dict):
+        separator, text = node["Fn::Split"]
+        return text_of(text, parameters).split(separator)
+    return [text_of(part, parameters) for part in node]
 
 
 # --- Publishing -------------------------------------------------------------------------------------------------------
