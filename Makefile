@@ -50,7 +50,7 @@ browser: .venv/.ready ## Find or install the Chromium that the tests of the page
 		{ sandbox/bootstrap/chromium > $(CHROMIUM_FILE).new && mv $(CHROMIUM_FILE).new $(CHROMIUM_FILE); }
 
 .PHONY: install
-install: .venv/.ready .venvs/sam/.ready .venvs/cloud/.ready .venvs/runtime/.ready .venvs/audit/.ready .venvs/aws/.ready ## Make the six environments
+install: .venv/.ready .venvs/sam/.ready .venvs/cloud/.ready .venvs/runtime/.ready ## Make the four environments that running needs
 
 .PHONY: lock
 lock: $(PYTHON313_FILE) ## Renew uv.lock and the layers' hash-locked requirements
@@ -114,7 +114,7 @@ screenshots: install browser ## Take the pictures in the README anew
 	@$(PY) -m sandbox.screenshots
 
 .PHONY: test
-test: install browser check validate audit build ## Everything CI runs: checks, templates, build, every test
+test: install browser .venvs/aws/.ready check validate audit build ## Everything CI runs: checks, templates, build, every test
 	$(PY) -m pytest
 
 # `make faults CAMPAIGN="--only schedules --share 0.1 --seed 7"` runs a part of it.
