@@ -170,3 +170,24 @@ def test_the_notes_could_rebuild_the_record(razorpay: Razorpay, adapter: Razorpa
     }
     assert asked.document["receipt"] == "local-7"
     assert asked.document["payment"] == {"capture": "automatic"}
+
+
+def test_orders_of_a_period_are_listed_a_hundred_a_page(razorpay: Razorpay, adapter: RazorpayGateway) -> None:
+    order = razorpay.order(Asked("POST", "/v1/orders", {}, b'{"amount": 49950, "currency": "INR"}'))
+    razorpay.script.append(Reply(body=b'{"entity": "collection", "count": 1, "items": [' + order + b"]}"))
+
+    (listed,) = adapter.orders_created(1_772_357_400, 1_772_361_000, 200)
+
+    assert (listed.amount, listed.currency, listed.notes) == (49950, "INR", [])
+    (asked,) = razorpay.asked
+    assert asked.method == "GET"
+    assert asked.path == "/v1/orders?from=1772357400&to=1772361000&count=100&skip=200"
+
+
+@pytest.mark.parametrize("answer", [b'{"items": [{"id": "order_DESlLckIVRkHWj"}]}', b'{"items": {}}', b"{}", b"[]"])
+def test_a_list_of_orders_in_another_shape_is_no_list(
+    razorpay: Razorpay, adapter: RazorpayGateway, answer: bytes
+) -> None:
+    razorpay.script.append(Reply(body=answer))
+    with pytest.raises(GatewayUnavailable, match=r"shape|not a list|not an object"):
+        adapter.orders_created(0, 1, 0)

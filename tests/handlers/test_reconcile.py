@@ -12,9 +12,11 @@ import pytest
 from payments.adapters.table import Due
 from payments.core.attention import shard
 from payments.core.errors import ConfigurationError, GatewayThrottled, GatewayUnavailable
+from payments.core.listing import MARKER, ListedOrder
 from payments.core.model import Captured, Fact, Order
 from payments.core.transitions import open_record
 from tests.fakes import FakeBus, FakeTable
+from tests.handlers.service import forget_loggers
 
 CREATED = 1_772_357_400
 NOW = CREATED + 16 * 60
@@ -39,6 +41,12 @@ class Razorpay:
     def __init__(self) -> None:
         self.trouble: Callable[[str], Exception | None] = lambda _: None
         self.asked: list[str] = []
+        self.listed: list[ListedOrder] = []
+        self.pages: list[tuple[int, int, int]] = []
+
+    def orders_created(self, start: int, end: int, skip: int) -> list[ListedOrder]:
+        self.pages.append((start, end, skip))
+        return self.listed[skip : skip + 100]
 
     def facts_of_order(self, order_id: str) -> Sequence[Fact]:
         self.asked.append(order_id)
@@ -73,6 +81,7 @@ class World:
         return order_ids
 
     def run(self, **schedule: Any) -> dict[str, Any]:
+        forget_loggers()
         context = SimpleNamespace(get_remaining_time_in_millis=self.remaining_ms)
         report: dict[str, Any] = self.app.lambda_handler(schedule, context)
         return report
@@ -212,3 +221,134 @@ def test_a_run_without_settings_fails_as_a_whole_so_that_it_is_set_aside(
 
     with pytest.raises(Exception, match=r"\AConfigurationError\Z"):
         world.run()
+
+
+# --- by hand, after a restore ---
+
+
+def listed(number: int, *, ours: bool = True) -> ListedOrder:
+    notes = {
+        "service": MARKER if ours else "another",
+        "stage": "local",
+        "payment_id": str(number + 1),
+        "job_id": "11",
+        "application_id": str(number + 1),
+        "client_id": "42",
+        "freelancer_id": "77",
+    }
+    return ListedOrder(id=f"order_{number:014d}", amount=49950, currency="INR", notes=notes, created_at=CREATED)
+
+
+PERIOD = {"from": CREATED - 60, "to": NOW}
+
+
+def test_all_orders_of_a_period_are_gone_through_page_by_page(world: World) -> None:
+    world.razorpay.listed = [listed(number, ours=number % 2 == 0) for number in range(250)]
+
+    report = world.run(rebuild=PERIOD)
+
+    assert report == {
+        "looked_at": 250,
+        "failed": 0,
+        "left_over": False,
+        "outcomes": {"rebuilt": 125, "foreign": 125},
+        "next": None,
+    }
+    assert world.paid() == {order.id for order in world.razorpay.listed[::2]}
+    assert world.razorpay.pages == [(CREATED - 60, NOW, skip) for skip in (0, 100, 200)]
+    assert world.run(rebuild=PERIOD)["outcomes"] == {"unchanged": 125, "foreign": 125}
+
+
+@pytest.mark.parametrize("count", [0, 100])
+def test_a_period_ends_with_its_first_page_that_is_not_full(world: World, count: int) -> None:
+    world.razorpay.listed = [listed(number) for number in range(count)]
+    report = world.run(rebuild=PERIOD)
+    assert (report["looked_at"], report["next"]) == (count, None)
+
+
+def test_what_there_is_no_time_for_is_named_and_can_be_gone_on_with(world: World) -> None:
+    world.razorpay.listed = [listed(number) for number in range(120)]
+    world.remaining_ms = lambda: 55_000 - 500 * len(world.razorpay.asked)
+
+    report = world.run(rebuild=PERIOD)
+    assert (report["looked_at"], report["left_over"]) == (71, True)
+    assert report["next"] == {"rebuild": {**PERIOD, "skip": 71}}
+
+    world.remaining_ms = lambda: 55_000
+    report = world.run(**report["next"])
+    assert (report["looked_at"], report["left_over"], report["next"]) == (49, False, None)
+    assert world.paid() == {order.id for order in world.razorpay.listed}
+
+
+def test_one_run_looks_at_five_hundred_orders_at_most(world: World) -> None:
+    world.razorpay.listed = [listed(number) for number in range(510)]
+    report = world.run(rebuild=PERIOD)
+    assert report["next"] == {"rebuild": {**PERIOD, "skip": 500}}
+    assert world.run(**report["next"])["looked_at"] == 10
+
+
+@pytest.mark.parametrize(
+    ("error", "asked"), [(GatewayThrottled("429"), 1), (GatewayUnavailable("Razorpay answered 503."), 3)]
+)
+def test_a_razorpay_that_does_not_answer_ends_the_run_which_goes_on_where_it_did(
+    world: World, error: Exception, asked: int
+) -> None:
+    world.razorpay.listed = [listed(number) for number in range(20)]
+    world.razorpay.trouble = lambda order_id: error if order_id >= "order_00000000000010" else None
+
+    report = world.run(rebuild=PERIOD)
+    assert (len(world.razorpay.asked), report["failed"]) == (10 + asked, asked)
+    assert report["next"]["rebuild"]["skip"] <= 10
+
+    world.razorpay.trouble = lambda _: None
+    assert world.run(**report["next"])["next"] is None
+    assert world.paid() == {order.id for order in world.razorpay.listed}
+
+
+def test_one_order_that_cannot_be_recovered_is_told_and_does_not_stop_the_others(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.razorpay.listed = [listed(number) for number in range(5)]
+    world.razorpay.trouble = lambda order_id: RuntimeError("asha@example.com") if order_id.endswith("3") else None
+
+    report = world.run(rebuild=PERIOD)
+
+    assert (report["looked_at"], report["failed"], report["next"]) == (5, 1, None)
+    said = capsys.readouterr().out
+    assert "an order could not be recovered; go through its period again" in said
+    assert "order_00000000000003" in said
+    assert "asha" not in said
+
+
+def test_a_rebuild_does_not_count_as_reconciling_so_that_no_alarm_goes_off_for_it(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.razorpay.listed = [listed(0)]
+    world.run(rebuild=PERIOD)
+    assert "_aws" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {},
+        None,
+        [],
+        "2026-01-01",
+        {"from": 1},
+        {"from": 2, "to": 1},
+        {"from": -1, "to": 1},
+        {"from": "1", "to": "2"},
+        {"from": True, "to": 2},
+        {"from": 1.0, "to": 2},
+        {"from": 1, "to": 2, "skip": -1},
+        {"from": 1, "to": 2, "until": 3},
+    ],
+)
+def test_a_period_that_is_none_is_refused_before_anybody_is_asked(
+    world: World, capsys: pytest.CaptureFixture[str], asked: object
+) -> None:
+    with pytest.raises(Exception, match=r"\AValueError\Z"):
+        world.run(rebuild=asked)
+    assert world.razorpay.pages == []
+    assert "epoch seconds" in capsys.readouterr().out

@@ -21,13 +21,24 @@ import razorpay
 import requests
 
 from payments.core.errors import GatewayRefused, GatewayThrottled, GatewayUnavailable
-from payments.core.listing import MARKER, ListedOrder, facts_of, read_order, read_payments, read_refunds
+from payments.core.listing import (
+    MARKER,
+    ListedOrder,
+    facts_of,
+    read_order,
+    read_orders,
+    read_payments,
+    read_refunds,
+)
 from payments.core.model import ORDER_ID, Fact, Order
 
 # Connecting takes milliseconds; an order is made in a few hundred. Together with the table's calls this stays below
 # the 20 seconds that create-order may take.
 CONNECT_TIMEOUT_S = 3.0
 READ_TIMEOUT_S = 8.0
+
+MOST_LISTED = 100
+"""Orders on one page; Razorpay gives no more ("Fetch all orders")."""
 
 _OK = 200
 _REDIRECT = 300
@@ -93,6 +104,22 @@ class RazorpayGateway:
             GatewayUnavailable: as for `create_order`.
         """
         return read_order(self._call(self._client.order.fetch, _checked(order_id)), order_id)
+
+    def orders_created(self, start: int, end: int, skip: int) -> list[ListedOrder]:
+        """Up to `MOST_LISTED` orders of the account, ours and others', the newest first; fewer are the last.
+
+        The list follows by minutes what `order` says at once, so a period that has just ended may lack some.
+
+        Args:
+            start: the period's first second, epoch seconds.
+            end: its last one.
+            skip: how many of the newest to leave out, for the next page.
+
+        Raises:
+            GatewayRefused, GatewayUnavailable: as for `order`.
+        """
+        query = {"from": start, "to": end, "count": MOST_LISTED, "skip": skip}
+        return read_orders(_items(self._call(self._client.order.all, query)))
 
     def facts_of_order(self, order_id: str) -> list[Fact]:
         """What every payment of the order, and every refund of those, says now.

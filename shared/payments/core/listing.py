@@ -110,7 +110,7 @@ class _Notes(BaseModel):
 
 
 class ListedOrder(BaseModel):
-    """An order in `GET /v1/orders/{id}`."""
+    """An order in `GET /v1/orders/{id}`, and in the list of `GET /v1/orders`."""
 
     id: str
     amount: Annotated[int, Field(strict=True, ge=1)]
@@ -133,6 +133,18 @@ def read_order(item: Mapping[str, Any], order_id: str) -> ListedOrder:
     if order.id != order_id:
         raise GatewayUnavailable("Razorpay answered with another order.")
     return order
+
+
+def read_orders(items: Sequence[Mapping[str, Any]]) -> list[ListedOrder]:
+    """Orders as Razorpay lists them.
+
+    Raises:
+        GatewayUnavailable: the list is not what Razorpay documents.
+    """
+    try:
+        return [ListedOrder.model_validate(item) for item in items]
+    except ValidationError:
+        raise GatewayUnavailable("Razorpay's list of orders has an unexpected shape.") from None
 
 
 def rebuild(listed: ListedOrder, stage: str) -> Order | None:

@@ -1,4 +1,4 @@
-"""Repairing one record: publish what is pending, settle what is open, find out what is unknown.
+"""Repairing one record: publish what is pending, settle what is open, find out what is unknown, recover what is lost.
 
 Every step goes through the same decision and the same hand-off as a webhook's, so a record that a webhook is working on
 at the same moment comes out the same.
@@ -14,9 +14,9 @@ from payments.core import attention
 from payments.core.errors import ContentionError, GatewayRefused, StorageConflict
 from payments.core.handoff import MAX_ROUNDS, EventBus, deliver
 from payments.core.listing import ListedOrder, rebuild
-from payments.core.model import Fact, Record, Status
+from payments.core.model import Fact, Order, Record, Status
 from payments.core.ordering import OrderStore
-from payments.core.transitions import adopt, settle
+from payments.core.transitions import adopt, settle, unknown_record
 
 _NO_SUCH_ORDER = 400
 
@@ -131,3 +131,71 @@ def _rebuild(table: OrderStore, gateway: SettlingGateway, record: Record, stage:
     with suppress(StorageConflict):
         table.point(order.client_id, order.application_id, record.order_id, seen=None)
     return adopted
+
+
+def recover_order(  # noqa: PLR0913 - as `reconcile_record`
+    table: OrderStore, gateway: SettlingGateway, bus: EventBus, listed: ListedOrder, *, stage: str, now: int
+) -> Outcome:
+    """Brings the record of an order that Razorpay lists up to what Razorpay knows: one that is missing too, or settled.
+
+    For a table that was restored to an earlier moment. Doing it again changes nothing.
+
+    Args:
+        table: where records are kept.
+        gateway: Razorpay.
+        bus: where events go.
+        listed: as Razorpay lists it.
+        stage: ours, to tell our orders from those of another stage.
+        now: epoch seconds.
+
+    Returns:
+        FOREIGN for an order that is not ours; REBUILT where there was no record, or none with an order; SETTLED where
+        Razorpay told something new; else UNCHANGED.
+
+    Raises:
+        TemporaryError: some of it may be done; doing it again is safe.
+    """
+    order = rebuild(listed, stage)
+    if order is None:
+        return Outcome.FOREIGN
+    for _ in range(MAX_ROUNDS):
+        with suppress(StorageConflict):
+            return _recover(table, gateway, bus, listed, order, now=now)
+    raise ContentionError(f"The record changed {MAX_ROUNDS} times while it was recovered.")
+
+
+def _recover(  # noqa: PLR0913 - as above
+    table: OrderStore, gateway: SettlingGateway, bus: EventBus, listed: ListedOrder, order: Order, *, now: int
+) -> Outcome:
+    stored = table.read(listed.id)
+    if stored is None:
+        record = adopt(unknown_record(listed.id, now), order, listed.created_at, now).record
+        table.insert(record)
+    elif stored.status is Status.UNKNOWN:
+        record = adopt(stored, order, listed.created_at, now).record
+        table.save(stored, record)
+    else:
+        record = stored
+    decision = settle(record, gateway.facts_of_order(record.order_id), now)
+    if decision.changed:
+        table.save(record, decision.record)
+    deliver(table, bus, decision.record)
+    _point_if_better(table, decision.record)
+    if record is not stored:
+        return Outcome.REBUILT
+    return Outcome.SETTLED if decision.record.version != record.version else Outcome.UNCHANGED
+
+
+def _point_if_better(table: OrderStore, record: Record) -> None:
+    """Makes create-order hand the order out if its application has none, or has been paid by it."""
+    order = record.agreed()
+    pointer = table.current_order(order.client_id, order.application_id)
+    if pointer == record.order_id:
+        return
+    if pointer is not None:
+        # Which of several unpaid orders the customer was given nobody can tell, so the one that is there stays. But who
+        # has paid is not asked to pay again.
+        current = table.read(pointer)
+        if record.status is not Status.PAID or (current is not None and current.status is Status.PAID):
+            return
+    table.point(order.client_id, order.application_id, record.order_id, seen=pointer)

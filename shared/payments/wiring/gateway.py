@@ -57,6 +57,10 @@ class RotatingGateway:
         """See `RazorpayGateway.order`."""
         return self._ask(lambda gateway: gateway.order(order_id))
 
+    def orders_created(self, start: int, end: int, skip: int) -> list[ListedOrder]:
+        """See `RazorpayGateway.orders_created`."""
+        return self._ask(lambda gateway: gateway.orders_created(start, end, skip))
+
     def facts_of_order(self, order_id: str) -> list[Fact]:
         """See `RazorpayGateway.facts_of_order`."""
         return self._ask(lambda gateway: gateway.facts_of_order(order_id))
