@@ -100,4 +100,4 @@ def test_a_refused_event_that_passes_for_published_is_found(monkeypatch: pytest.
 
     monkeypatch.setattr(Bus, "publish", believe)
     with pytest.raises(AssertionError, match="I9: neither on the bus nor pending"):
-        stories(60, 3)
+        stories(60, 1)
