@@ -1,0 +1,83 @@
+"""What an attack is: a genuine request, and the changed forms of it that must be refused."""
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from sandbox import development, events
+from sandbox.gateway import signatures
+
+type Event = dict[str, Any]
+
+OTHER_ORDER_ID: Final = "order_00000000000002"
+"""The client's second order, which the genuine requests beside the attacks are about."""
+STRANGERS_ORDER_ID: Final = "order_00000000000003"
+"""The order of another client."""
+OTHER_PAYMENT_ID: Final = "pay_DESlfW9H8K9uqN"
+KEY_SECRET: Final = development.RAZORPAY_KEY_SECRET
+WEBHOOK_SECRET: Final = development.RAZORPAY_WEBHOOK_SECRET
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """Attacks of one kind on one endpoint.
+
+    Attributes:
+        name: what the cases are called after.
+        attacks: the requests by what is wrong with each.
+        statuses: the answers that they may get.
+        genuine: the request that they are changes of; accepted, and on a new service it leaves its mark.
+        control: the like of it about another order where it writes, sent beside every attack and accepted each time.
+        reaches_table: whether only the record can tell that it is an attack; elsewhere nothing outside may be asked.
+        settings: how tokens are checked, by the names of the settings.
+    """
+
+    name: str
+    attacks: Mapping[str, Event]
+    statuses: frozenset[int]
+    genuine: Event
+    control: Event
+    reaches_table: bool = False
+    settings: Mapping[str, str] = field(default_factory=lambda: {"JWT_SECRET": development.JWT_SECRET})
+
+
+def with_headers(event: Event, **headers: object) -> Event:
+    """The request with these headers in place of those of the same name; `_` stands for `-`, and None removes one."""
+    names = {name.replace("_", "-").lower(): value for name, value in headers.items()}
+    kept = {name: value for name, value in event["headers"].items() if name.lower() not in names}
+    return {**event, "headers": {**kept, **{name: value for name, value in names.items() if value is not None}}}
+
+
+def with_body(event: Event, body: bytes | str) -> Event:
+    """The request with another body; bytes go as API Gateway hands binary over."""
+    if isinstance(body, bytes):
+        return {**event, "body": base64.b64encode(body).decode(), "isBase64Encoded": True}
+    return {**event, "body": body, "isBase64Encoded": False}
+
+
+def with_json(event: Event, document: object) -> Event:
+    return with_body(event, json.dumps(document))
+
+
+def checkout(order_id: str, payment_id: str, signature: str | None = None) -> dict[str, Any]:
+    """What Checkout hands over, with the genuine signature unless there is another."""
+    genuine = signatures.of_checkout(KEY_SECRET, order_id, payment_id)
+    return {
+        "razorpay_order_id": order_id,
+        "razorpay_payment_id": payment_id,
+        "razorpay_signature": genuine if signature is None else signature,
+    }
+
+
+def about_the_other_order(body: bytes) -> bytes:
+    """A webhook's body about the client's second order."""
+    return body.replace(events.ORDER_ID.encode(), OTHER_ORDER_ID.encode()).replace(
+        events.PAYMENT_ID.encode(), OTHER_PAYMENT_ID.encode()
+    )
+
+
+def unlike(character: str, bit: int) -> str:
+    """The character with one bit changed, kept within what a URL or a header may hold."""
+    return chr(ord(character) ^ (1 << bit))

@@ -1,0 +1,125 @@
+"""The service under attack: the real handlers on the memory of `tests/faults`, every call outside counted."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from itertools import chain, count
+from typing import Any, Final
+from unittest.mock import patch
+
+from payments.adapters import jwks
+from payments.wiring import callers
+from sandbox import development, events
+from tests.attacks.family import OTHER_ORDER_ID, STRANGERS_ORDER_ID, Event, Family
+from tests.attacks.public_keys import KEY_SET_URL, key_set
+from tests.faults.dynamodb import plain
+from tests.faults.rig import JWT, World, installed
+from tests.faults.rig import WEBHOOK as WEBHOOK_SECRETS
+from tests.handlers.service import CREATE_ORDER, GET, VERIFY, WEBHOOK, Answer
+
+_FUNCTIONS: Final = {CREATE_ORDER: "create_order", VERIFY: "verify", GET: "verify", WEBHOOK: "webhook"}
+_READS: Final = frozenset({"dynamodb GetItem", "dynamodb Query"})
+
+
+class Target:
+    """The functions, and what they did since `forget`."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self._seen = 0
+
+    def send(self, event: Event, *, like: Event | None = None) -> Answer:
+        """What the function makes of a request.
+
+        Args:
+            event: the request, whatever its shape.
+            like: the one whose function gets it, where its own route is none of ours.
+        """
+        function = _FUNCTIONS.get(event["resource"]) or _FUNCTIONS[(like or event)["resource"]]
+        returned = self.world.invoke(function, event)
+        return Answer(returned["statusCode"], returned["headers"], returned["body"])
+
+    def order(self, application_id: int, *, client_id: int = events.CLIENT) -> str:
+        """A new order's id."""
+        offer = {**events.OFFER, "client_id": client_id, "application_id": application_id}
+        answer = self.send(events.from_frontend(CREATE_ORDER, offer, user_id=client_id))
+        assert answer.status == 201, answer.text
+        order_id: str = answer.body["order_id"]
+        return order_id
+
+    def adopt(self, settings: Mapping[str, str]) -> None:
+        """Checks tokens by these settings from now on."""
+        if self.world.secrets[JWT] != settings:
+            self.world.secrets[JWT] = dict(settings)
+            self.world.forget_instances()
+
+    def calls(self) -> list[str]:
+        """Everything that was asked of the table, the bus and Razorpay since `forget`; its own secrets aside."""
+        calls = [call.operation for call in self.world.outside.calls[self._seen :]]
+        return [call for call in calls if not call.startswith("secretsmanager ")]
+
+    def changes(self) -> list[str]:
+        """Those that could change something."""
+        return [call for call in self.calls() if call not in _READS]
+
+    def forget(self) -> None:
+        self._seen = len(self.world.outside.calls)
+
+    def item(self, order_id: str) -> dict[str, Any]:
+        """An order's record, as plain values."""
+        return plain(self.world.table.items[f"order#{order_id}"])
+
+    def sent(self) -> list[tuple[str, dict[str, Any]]]:
+        """Detail type and detail of every event on the bus."""
+        return [(kind, json.loads(detail)) for kind, detail in self.world.bus.accepted]
+
+    def state(self) -> str:
+        """Every item of the table and every event on the bus, to compare."""
+        return json.dumps([self.world.table.items, self.world.bus.accepted], sort_keys=True)
+
+
+def accepted(target: Target, family: Family, attack: Event) -> list[str]:
+    """What an attack achieved: nothing, where it was refused as it must be."""
+    target.adopt(family.settings)
+    target.forget()
+    before = target.state()
+    answer = target.send(attack, like=family.genuine)
+    achieved = []
+    if answer.status not in family.statuses:
+        achieved.append(f"answered {answer.status}: {answer.text}")
+    if answer.headers["Content-Type"] != "application/problem+json":
+        achieved.append("not answered with a problem")
+    calls = target.changes() if family.reaches_table else target.calls()
+    if calls:
+        achieved.append(f"calls: {', '.join(calls)}")
+    if target.state() != before:
+        achieved.append("a record or the bus changed")
+    return achieved
+
+
+@contextmanager
+def running_target() -> Iterator[Target]:
+    """A target of its own: with the story's order, the client's second one, and a stranger's; none of them paid."""
+    fetched: list[str] = []
+
+    def fetch(url: str) -> bytes:
+        fetched.append(url)
+        return key_set()
+
+    callers._key_set.cache_clear()  # noqa: SLF001 - as a new function instance finds it
+    with installed() as install, patch.object(jwks, "fetch_key_set", fetch):
+        world = install(World())
+        world.now = events.ORDERED_AT + 120
+        # The ids that Razorpay's stand-in gives: first the story's, then those of `family`.
+        world.ids = (text for text in chain([events.ORDER_ID[6:]], (f"{number:014d}" for number in count(2))))
+        world.secrets[WEBHOOK_SECRETS]["RAZORPAY_WEBHOOK_SECRET_PREVIOUS"] = (
+            development.RAZORPAY_WEBHOOK_SECRET_PREVIOUS
+        )
+        target = Target(world)
+        assert target.order(12) == events.ORDER_ID
+        assert target.order(13) == OTHER_ORDER_ID
+        assert target.order(12, client_id=events.SOMEBODY_ELSE) == STRANGERS_ORDER_ID
+        target.forget()
+        yield target
+        # No header of a token may send us anywhere.
+        assert set(fetched) <= {KEY_SET_URL}

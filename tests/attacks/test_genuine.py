@@ -1,0 +1,16 @@
+"""The positive controls: what each family of attacks is a change of is accepted, and does what it says."""
+
+import pytest
+
+from tests.attacks.family import Family
+from tests.attacks.target import Target
+from tests.attacks.test_attacks import FAMILIES, named
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=named)
+def test_the_genuine_request_of_a_family_does_what_it_says(fresh_target: Target, family: Family) -> None:
+    fresh_target.adopt(family.settings)
+    before = fresh_target.state()
+    assert fresh_target.send(family.genuine).status == 200
+    only_reads = family.genuine["httpMethod"] == "GET" or "create-order" in family.genuine["resource"]
+    assert (fresh_target.state() == before) is only_reads
