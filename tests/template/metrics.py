@@ -26,6 +26,8 @@ def text(value: Any) -> str:
             return f"${{{'.'.join(argument)}}}"
         case "Fn::Sub":
             return str(argument)
+        case "Fn::If":  # what is usual is the last
+            return text(argument[2])
     raise ValueError(f"{function} is not a name")
 
 

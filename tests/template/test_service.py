@@ -12,7 +12,15 @@ from payments.adapters.http import PROBLEMS
 from payments.core.events import SOURCE
 from tests.template.transform import PROJECT, parameters_in, transformed
 
-TABLE = {"Fn::GetAtt": ["PaymentsTable", "Arn"]}
+RESTORED_TABLE = "arn:${AWS::Partition}:dynamodb:${AWS::Region}:${AWS::AccountId}:table/${RestoredTable}"
+TABLE = {"Fn::If": ["UsesRestoredTable", {"Fn::Sub": RESTORED_TABLE}, {"Fn::GetAtt": ["PaymentsTable", "Arn"]}]}
+INDEX = {
+    "Fn::If": [
+        "UsesRestoredTable",
+        {"Fn::Sub": f"{RESTORED_TABLE}/index/attention"},
+        {"Fn::Sub": "${PaymentsTable.Arn}/index/attention"},
+    ]
+}
 BUS = {"Fn::GetAtt": ["PaymentsBus", "Arn"]}
 
 
@@ -45,7 +53,7 @@ GRANTED: dict[str, list[tuple[set[str], list[Any]]]] = {
     "ReconcileFunction": [
         ({"sqs:SendMessage"}, [{"Fn::GetAtt": ["ReconcileDeadLetters", "Arn"]}]),
         ({"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"}, [TABLE]),
-        ({"dynamodb:Query"}, [{"Fn::Sub": "${PaymentsTable.Arn}/index/attention"}]),
+        ({"dynamodb:Query"}, [INDEX]),
         ({"events:PutEvents"}, [BUS]),
         ({"secretsmanager:GetSecretValue"}, [API_KEYS]),
     ],
@@ -312,6 +320,7 @@ def test_a_cognito_user_pool_fits_into_the_description_of_a_version(written: dic
         "JwtJwksUrl": f"{issuer}/.well-known/jwks.json",
         "JwtAudience": "1h57kf5cpq17m0eml12EXAMPLE",
         "JwtUserClaim": "custom:user_id",
+        "RestoredTable": "payments-r20260301",
         "SnapStart": "PublishedVersions",
         "RazorpayApiSecretArn": "arn:aws:secretsmanager:ap-southeast-1:123456789012:secret:payments/razorpay-AbCdEf",
     }
