@@ -27,3 +27,9 @@ def artefact() -> Path:
 def layer(artefact: Path) -> Path:
     """What Lambda mounts at /opt."""
     return artefact / "SharedLayer"
+
+
+@pytest.fixture(scope="session")
+def cryptography_layer(artefact: Path) -> Path:
+    """What it mounts there, too, where tokens are signed with RS256 or ES256."""
+    return artefact / "CryptographyLayer"

@@ -7,12 +7,26 @@ from pathlib import Path
 
 import pytest
 
+from sandbox import development
+from tests.signers import claims, signer
+
 # The first build of a fresh checkout downloads the layer's packages.
 pytestmark = pytest.mark.timeout(300)
 
 PROJECT = Path(__file__).parents[2]
 RUNTIME = PROJECT / ".venvs/runtime"
 FUNCTIONS = ["CreateOrderFunction", "ReconcileFunction", "VerifyFunction", "WebhookFunction"]
+
+# Checks a token with a key in PEM form, after the handler was imported.
+CHECK_TOKEN = """
+import json, sys
+sys.path[:0] = sys.argv[2:]
+import app
+from payments.adapters.config import verify_settings
+from payments.adapters.tokens import Tokens
+given = json.loads(sys.argv[1])
+print(Tokens(verify_settings(given["settings"]).token_rules).user_id("Bearer " + given["token"]))
+"""
 
 # /var/task precedes /opt/python, and both precede what the runtime brings.
 IMPORT_HANDLER = """
@@ -42,20 +56,25 @@ def imported(artefact: Path, layer: Path) -> dict[str, Imported]:
 
 
 def import_handler(function: Path, layer: Path) -> Imported:
-    """Imports `app` in an interpreter that has no environment variable, no user site and no current folder."""
-    done = subprocess.run(  # noqa: S603 - fixed command
-        [RUNTIME / "bin/python", "-I", "-B", "-W", "error", "-c", IMPORT_HANDLER, function, layer],
-        cwd=function,
+    """What `app` loads."""
+    done = run(IMPORT_HANDLER, function, layer)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    files = {name: Path(file) for name, file in report["files"].items() if file}
+    return Imported(report["handler"], Path(report["standard"]), files)
+
+
+def run(program: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Runs it in an interpreter that has no environment variable, no user site and no current folder."""
+    return subprocess.run(  # noqa: S603 - fixed command
+        [RUNTIME / "bin/python", "-I", "-B", "-W", "error", "-c", program, *arguments],
+        cwd=PROJECT / ".aws-sam",
         env={},
         capture_output=True,
         text=True,
         check=False,
         timeout=60,
     )
-    assert done.returncode == 0, done.stderr
-    report = json.loads(done.stdout)
-    files = {name: Path(file) for name, file in report["files"].items() if file}
-    return Imported(report["handler"], Path(report["standard"]), files)
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -106,3 +125,38 @@ def test_the_functions_that_take_tokens_load_one_without_cryptography(imported: 
     for function in ("CreateOrderFunction", "VerifyFunction"):
         assert "jwt" in imported[function].files
         assert "cryptography" not in imported[function].files
+
+
+def test_with_hs256_nothing_is_loaded_that_fetches_keys(imported: dict[str, Imported]) -> None:
+    for function in FUNCTIONS:
+        assert "payments.adapters.jwks" not in imported[function].files
+
+
+@pytest.mark.parametrize("algorithm", ["RS256", "ES256"])
+@pytest.mark.parametrize("function", ["CreateOrderFunction", "VerifyFunction"])
+def test_with_the_layer_of_cryptography_tokens_of_public_keys_are_checked(
+    artefact: Path, layer: Path, cryptography_layer: Path, function: str, algorithm: str
+) -> None:
+    known = signer(algorithm)
+    settings = {
+        "STAGE": "local",
+        "PAYMENTS_TABLE": "payments",
+        "RAZORPAY_KEY_SECRET": development.RAZORPAY_KEY_SECRET,
+        "JWT_ALGORITHM": algorithm,
+        "JWT_PUBLIC_KEY": known.pem,
+    }
+    given = json.dumps({"settings": settings, "token": known.token(claims())})
+    done = run(CHECK_TOKEN, given, artefact / function, layer / "python", cryptography_layer / "python")
+    assert (done.stdout, done.stderr) == ("42\n", "")
+    without = run(CHECK_TOKEN, given, artefact / function, layer / "python")
+    assert f"JWT_ALGORITHM {algorithm} needs the layer with cryptography" in without.stderr
+
+
+def test_what_fetches_keys_finds_all_it_needs_in_the_layers(layer: Path, cryptography_layer: Path) -> None:
+    done = run(
+        "import sys; sys.path[:0] = sys.argv[1:]; import payments.adapters.jwks, urllib3; print(urllib3.__file__)",
+        layer / "python",
+        cryptography_layer / "python",
+    )
+    assert done.returncode == 0, done.stderr
+    assert Path(done.stdout.strip()).is_relative_to(layer)
