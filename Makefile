@@ -5,8 +5,6 @@
 SHELL := /bin/sh
 # A terminal's own settings must not reach the builds: SAM, boto3 and uv would all read them.
 unexport AWS_PROFILE AWS_DEFAULT_PROFILE VIRTUAL_ENV PYTHONPATH
-# The layer's byte code is part of the artefact, whatever this shell prefers.
-unexport PYTHONDONTWRITEBYTECODE
 
 UV := $(shell command -v uv 2>/dev/null || echo .venvs/uv/bin/uv)
 PYTHON313_FILE := .venvs/python313
@@ -73,13 +71,14 @@ check: .venv/.ready ## Lint, types and import rules
 # processor by `sam build --config-env <stage>`.
 ARCHITECTURE ?= $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
 
-# SAM looks for python3.13 on PATH to build the layer, and leaves a temporary folder behind for each artefact.
+# The layers and functions are built by layers/builder on the python3.13 of PATH; SAM leaves a temporary folder behind for
+# each artefact. Not with SAM's cache, which would not notice a change of the builder; it has one of its own.
 SAM_RUN = mkdir -p .build && tmp=$$(mktemp -d "$(CURDIR)/.build/sam.XXXXXX") && trap 'rm -rf "$$tmp"' EXIT && \
 	PATH="$(CURDIR)/.venvs/sam/bin:$$PATH" TMPDIR="$$tmp" SAM_CLI_TELEMETRY=0 $(SAM)
 
 .PHONY: build
 build: .venvs/sam/.ready ## Build the functions and the layer into .aws-sam/build
-	@$(SAM_RUN) build --cached --parallel --parameter-overrides Architecture=$(ARCHITECTURE)
+	@$(SAM_RUN) build --parallel --parameter-overrides Architecture=$(ARCHITECTURE)
 
 .PHONY: validate
 validate: .venvs/sam/.ready ## Lint the templates as SAM and CloudFormation would read them

@@ -48,7 +48,7 @@ def build(template: Path = PROJECT / "template.yaml", build_dir: Path = BUILD_DI
 
 
 def inputs_of(template: Path) -> list[Path]:
-    """The files a build depends on: the template, the functions, the layers, and the version of sam."""
+    """The files a build depends on: the template, the functions, the layers with their builder, and sam's version."""
     project = template.parent
     folders = [project / "functions", project / "shared", project / "layers"]
     files = [
@@ -71,7 +71,7 @@ def _sam_build(template: Path, build_dir: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="sam-", dir=build_dir) as scratch:
         environment = {name: value for name, value in os.environ.items() if not name.startswith(NOT_PASSED_ON)}
         environment |= {
-            # sam looks for the runtime's Python on the path, and its own environment has it.
+            # layers/builder runs on the path's python3.13, and sam's own environment has one.
             "PATH": f"{SAM.parent}{os.pathsep}{os.environ['PATH']}",
             "TMPDIR": scratch,
             "SAM_CLI_TELEMETRY": "0",
@@ -83,7 +83,6 @@ def _sam_build(template: Path, build_dir: Path) -> None:
                 "build",
                 *("--template-file", str(template)),
                 *("--build-dir", str(build_dir / "out")),
-                *("--cached", "--cache-dir", str(build_dir / "cache")),
                 "--parallel",
                 *("--parameter-overrides", f"ParameterKey=Architecture,ParameterValue={architecture()}"),
             ],
