@@ -1,11 +1,16 @@
+import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
 
+import boto3
 import pytest
 
 from payments.wiring import aws, callers, create_order
 from payments.wiring.gateway import gateway
+from sandbox import development
 from sandbox.events import ORDERED_AT
-from tests.handlers.cloud import Cloud, running_cloud
+from tests.handlers.cloud import REGION, Cloud, running_cloud
 from tests.handlers.razorpay import Razorpay
 from tests.handlers.service import ENVIRONMENT, Clock, Service
 
@@ -60,6 +65,35 @@ def ordered(service: Service) -> Service:
     assert service.create_order().status == 201
     service.forget()
     return service
+
+
+@pytest.fixture
+def secrets(service: Service, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Secrets Manager with the three secrets as the template has them, in place of the plain variables."""
+    client = boto3.client("secretsmanager", region_name=REGION)
+    groups = {
+        "api": {name: ENVIRONMENT[name] for name in ("RAZORPAY_KEY_ID", "RAZORPAY_KEY_SECRET")},
+        "jwt": {"JWT_SECRET": development.JWT_SECRET},
+        "webhook": {"RAZORPAY_WEBHOOK_SECRET": development.RAZORPAY_WEBHOOK_SECRET},
+    }
+    for name, content in groups.items():
+        client.create_secret(Name=name, SecretString=json.dumps(content))
+        for setting in content:
+            monkeypatch.delenv(setting)
+    monkeypatch.delenv("RAZORPAY_WEBHOOK_SECRET_PREVIOUS")
+    monkeypatch.setenv("SECRET_IDS", "api, jwt,webhook")
+
+    class TheSamePresent:
+        """`datetime`, as Powertools' cache asks it."""
+
+        @staticmethod
+        def now() -> datetime:
+            return datetime.fromtimestamp(clock.now, UTC)
+
+    monkeypatch.setattr("aws_lambda_powertools.utilities.parameters.base.datetime", TheSamePresent)
+    start_afresh()
+    service.forget()
+    return client
 
 
 def start_afresh() -> None:

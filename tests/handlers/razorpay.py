@@ -12,6 +12,8 @@ from typing import Any, Self
 from sandbox import development
 from sandbox.events import ORDER_ID
 
+_KEYS = f"{development.RAZORPAY_KEY_ID}:{development.RAZORPAY_KEY_SECRET}"
+
 
 @dataclass(frozen=True)
 class Reply:
@@ -54,6 +56,7 @@ class Razorpay:
     def __init__(self) -> None:
         self.asked: list[Asked] = []
         self.script: deque[Reply] = deque()
+        self.keys = _KEYS
         self._made = 0
         self._lock = threading.Lock()
         self._stopping = threading.Event()
@@ -78,6 +81,7 @@ class Razorpay:
     def reset(self) -> None:
         self.asked.clear()
         self.script.clear()
+        self.keys = _KEYS
         self._made = 0
 
     def order(self, asked: Asked, **changes: Any) -> bytes:
@@ -108,7 +112,7 @@ class Razorpay:
             scripted = self.script.popleft() if self.script else None
         if scripted is not None:
             return scripted
-        if asked.keys != f"{development.RAZORPAY_KEY_ID}:{development.RAZORPAY_KEY_SECRET}":
+        if asked.keys != self.keys:
             return refusal(401, "Authentication failed")
         return Reply(body=self.order(asked))
 

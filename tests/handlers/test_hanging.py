@@ -2,15 +2,17 @@
 
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from runpy import run_path
+from typing import Any
 
 import pytest
 
 from payments.adapters import gateway
 from payments.wiring import aws, reconcile
-from tests.handlers.service import ROOT, Service
+from tests.handlers.service import ROOT, Service, committed
 from tests.handlers.template import resources
+from tests.signers import claims, signer
 
 
 @pytest.fixture
@@ -50,6 +52,90 @@ def test_an_answer_comes_in_time_whatever_hangs(  # noqa: PLR0913 - fixtures and
     took = time.monotonic() - started
     assert (answer.status, answer.code) == (503, "temporarily_unavailable")
     assert took < within
+
+
+@pytest.fixture
+def hanging_secrets(
+    ordered: Service,  # noqa: ARG001 - first
+    secrets: Any,  # noqa: ARG001 - as above
+    black_hole: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Callable[[], None]]:
+    """Call it, and Secrets Manager hangs from then on; what was read before is known."""
+    monkeypatch.setenv("SECRET_IDS", "webhook")
+    monkeypatch.setattr("botocore.endpoint.time", time)
+
+    def hang() -> None:
+        known = aws._secrets()  # noqa: SLF001 - there is no other way to what an instance knows
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", black_hole)
+        aws._client.cache_clear()  # noqa: SLF001 - as above
+        for stage, attempts in (("AWSCURRENT", 2), ("AWSPREVIOUS", 1)):
+            client = aws._client("secretsmanager", attempts=attempts, **aws._SECRETS_TIMEOUTS)  # noqa: SLF001 - as above
+            known._providers[stage].client = client  # type: ignore[index]  # noqa: SLF001 - as above
+
+    yield hang
+    aws._client.cache_clear()  # noqa: SLF001 - as above
+
+
+def took(service: Service, event: dict[str, Any]) -> tuple[int, float]:
+    """The status and the seconds until it was there."""
+    started = time.monotonic()
+    status = service.invoke(event).status
+    return status, time.monotonic() - started
+
+
+def test_a_webhook_is_answered_in_time_when_secrets_manager_hangs_at_its_start(
+    ordered: Service, hanging_secrets: Callable[[], None]
+) -> None:
+    hanging_secrets()
+    status, seconds = took(ordered, committed("webhook-payment-captured"))
+    assert status == 503
+    assert seconds < 4
+
+
+def test_a_webhook_is_taken_in_time_when_secrets_manager_hangs_later(
+    ordered: Service, hanging_secrets: Callable[[], None]
+) -> None:
+    assert ordered.replay("webhook-payment-authorized").status == 200
+    hanging_secrets()
+    ordered.clock.now += 61
+    status, seconds = took(ordered, committed("webhook-payment-captured"))
+    assert status == 200
+    assert seconds < 4
+
+
+def test_a_forged_webhook_is_refused_in_time_when_secrets_manager_hangs(
+    ordered: Service, hanging_secrets: Callable[[], None]
+) -> None:
+    # The worst there is: its secret's minute is over, and no known secret fits.
+    assert ordered.replay("webhook-payment-authorized").status == 200
+    hanging_secrets()
+    ordered.clock.now += 61
+    status, seconds = took(ordered, committed("webhook-forged"))
+    assert status == 400
+    assert seconds < 4
+    # Within the minute it is read anew for the forgery alone.
+    ordered.clock.now += 61
+    status, seconds = took(ordered, committed("webhook-forged"))
+    assert status == 400
+    assert seconds < 4
+
+
+def test_verify_is_answered_in_time_when_the_identity_service_hangs(
+    ordered: Service, black_hole: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JWT_ALGORITHM", "RS256")
+    monkeypatch.setenv("JWT_JWKS_URL", f"{black_hole}/jwks.json")
+    event = committed("get")
+    event["headers"]["authorization"] = f"Bearer {signer('RS256').token(claims())}"
+    started = time.monotonic()
+    answer = ordered.invoke(event)
+    assert (answer.status, answer.code) == (503, "temporarily_unavailable")
+    assert answer.headers["Retry-After"]
+    assert time.monotonic() - started < 9
+    # Until it is asked again, nobody waits for it.
+    assert took(ordered, event)[0] == 503
+    assert ordered.outside_calls() == []
 
 
 def test_razorpay_and_the_tables_calls_together_fit_into_create_orders_time() -> None:

@@ -3,14 +3,13 @@
 import json
 from typing import Any
 
-import boto3
 import pytest
 
 from payments.adapters.log import RequestLog
 from payments.core.signature import webhook_signature
 from payments.wiring import aws
 from sandbox import development, events
-from tests.handlers.cloud import REGION, Fault, denies, fails, is_unreachable, throttles, times_out
+from tests.handlers.cloud import Fault, denies, fails, is_unreachable, throttles, times_out
 from tests.handlers.conftest import start_afresh
 from tests.handlers.service import ENVIRONMENT, SECRETS, Service
 
@@ -61,26 +60,6 @@ def test_a_test_key_in_production_stops_create_order(service: Service, monkeypat
 
 
 # --- secrets ---
-
-
-@pytest.fixture
-def secrets(service: Service, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The three secrets as the template has them, in place of the plain variables."""
-    client = boto3.client("secretsmanager", region_name=REGION)
-    groups = {
-        "api": {name: ENVIRONMENT[name] for name in ("RAZORPAY_KEY_ID", "RAZORPAY_KEY_SECRET")},
-        "jwt": {"JWT_SECRET": development.JWT_SECRET},
-        "webhook": {"RAZORPAY_WEBHOOK_SECRET": development.RAZORPAY_WEBHOOK_SECRET},
-    }
-    for name, content in groups.items():
-        client.create_secret(Name=name, SecretString=json.dumps(content))
-        for setting in content:
-            monkeypatch.delenv(setting)
-    monkeypatch.delenv("RAZORPAY_WEBHOOK_SECRET_PREVIOUS")
-    monkeypatch.setenv("SECRET_IDS", "api, jwt,webhook")
-    start_afresh()
-    service.forget()
-    return client
 
 
 def test_secrets_are_read_once_a_minute(service: Service, secrets: Any) -> None:  # noqa: ARG001 - they must be there
