@@ -37,9 +37,9 @@ _NOT_RECONCILED = "a record could not be reconciled; it stays due"
 _NOT_RECOVERED = "an order could not be recovered; go through its period again"
 
 
-def reconcile(event: Mapping[str, Any], remaining_ms: Callable[[], int], log: RequestLog) -> dict[str, Any]:
+def reconcile(event: object, remaining_ms: Callable[[], int], log: RequestLog) -> dict[str, Any]:
     """Repairs what is due, record by record; one record's failure never stops the others."""
-    if "rebuild" in event:
+    if isinstance(event, Mapping) and "rebuild" in event:
         return recover(event["rebuild"], remaining_ms, log)
     run = _Run(dependencies(log), log)
     started = aws.now()

@@ -20,8 +20,8 @@ from payments.core.errors import (
 )
 
 type Endpoint = Callable[[Request, RequestLog], Response]
-type ScheduledJob = Callable[[Mapping[str, Any], Callable[[], int], RequestLog], dict[str, Any]]
-"""Gets the schedule's input, how many milliseconds are left, and the log; returns a report of counts."""
+type ScheduledJob = Callable[[object, Callable[[], int], RequestLog], dict[str, Any]]
+"""Gets the schedule's input, which may be anything, the milliseconds that are left, and the log; returns counts."""
 type LambdaHandler = Callable[[Mapping[str, Any], Any], dict[str, Any]]
 
 _SERVER_ERROR = 500
