@@ -104,8 +104,6 @@ def _give_modes(folder: Path) -> None:
 def main(what: str, architecture: str, artefact: str) -> int:
     """See the top; returns the process's exit status."""
     try:
-        if architecture not in wheels.ARCHITECTURES:
-            raise wheels.WheelError(f"{architecture} is no processor of Lambda's; {', '.join(wheels.ARCHITECTURES)} are.")
         if what == "layer":
             build_layer(Path(artefact), architecture)
         elif what == "cryptography":

@@ -3,6 +3,7 @@
 Usage: python -I ask.py <folder with botocore> <service> ...
 """
 
+import contextlib
 import itertools
 import json
 import sys
@@ -12,7 +13,6 @@ python, *services = sys.argv[1:]
 sys.path.insert(0, python)
 
 import botocore.session  # noqa: E402 - it is where the argument says
-from botocore.awsrequest import AWSResponse  # noqa: E402
 from botocore.config import Config  # noqa: E402
 from botocore.exceptions import BotoCoreError  # noqa: E402
 
@@ -20,6 +20,11 @@ from botocore.exceptions import BotoCoreError  # noqa: E402
 UNLISTED = ("ap-south-99", "us-gov-north-9", "cn-east-9")
 
 session = botocore.session.Session()
+session.set_credentials("none", "none")
+
+
+class _NotSentError(BaseException):
+    """Ends a request where it would leave the process; botocore handles every Exception."""
 
 
 def regions(service: str) -> list[str]:
@@ -33,21 +38,17 @@ def answer(service: str, region: str, *, fips: bool, dualstack: bool) -> dict[st
     """Where one request goes, and what its client does about failures."""
     config = Config(use_fips_endpoint=fips, use_dualstack_endpoint=dualstack, retries={"mode": "standard"})
     try:
-        client = session.create_client(
-            service, region_name=region, aws_access_key_id="none", aws_secret_access_key="none", config=config
-        )
+        client: Any = session.create_client(service, region_name=region, config=config)
         sent: list[Any] = []
 
-        def instead_of_sending(request: Any, **_: object) -> AWSResponse:  # noqa: ANN401 - botocore's request
+        def instead_of_sending(request: Any, **_: object) -> None:  # noqa: ANN401 - botocore's request
             sent.append(request)
-            raise KeyboardInterrupt
+            raise _NotSentError
 
         client.meta.events.register_first("before-send", instead_of_sending)
         operation = next(name for name in sorted(client.meta.method_to_api_mapping) if is_bare(client, name))
-        try:
+        with contextlib.suppress(_NotSentError):
             getattr(client, operation)()
-        except KeyboardInterrupt:
-            pass
     except BotoCoreError as error:
         return {"refused": type(error).__name__}
     request = sent[0]

@@ -1,7 +1,7 @@
 """Byte code beside every source, so that no cold start compiles: the folder is read-only on Lambda.
 
-As a program, `python -I -S -B bytecode.py <folder> <where Lambda has it>`, it does that for one folder. A process of its
-own, since what marshal shares between objects depends on what else is alive: so the same sources give the same bytes.
+As a program, `python -I -S -B bytecode.py <folder> <where Lambda has it>`, it does that for one folder: what marshal
+shares between objects depends on what else is alive, so a process of its own gives the same sources the same bytes.
 """
 
 import importlib.util

@@ -5,6 +5,7 @@ import importlib.util
 import re
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import zipfile
 from pathlib import Path, PurePosixPath
@@ -32,6 +33,8 @@ def fetch(requirements: Path, architecture: str, folder: Path) -> list[Path]:
         architecture: Lambda's name of the processor, `arm64` or `x86_64`.
         folder: keeps them for the next build; anything in it that is not locked is refused.
     """
+    if architecture not in ARCHITECTURES:
+        raise WheelError(f"{architecture} is no processor of Lambda's; {' and '.join(ARCHITECTURES)} are.")
     if not folder.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
@@ -71,11 +74,14 @@ def _pip() -> list[str]:
     if importlib.util.find_spec("pip") is not None:
         return [sys.executable, "-m", "pip"]
     ensurepip = importlib.util.find_spec("ensurepip")
-    carried = Path(ensurepip.origin).parent / "_bundled" if ensurepip and ensurepip.origin else Path()
-    wheels = sorted(carried.glob("pip-*.whl"))
+    # Debian keeps them elsewhere.
+    folders = [Path(sysconfig.get_config_var("WHEEL_PKG_DIR") or "/usr/share/python-wheels")]
+    if ensurepip is not None and ensurepip.origin is not None:
+        folders.insert(0, Path(ensurepip.origin).parent / "_bundled")
+    wheels = [wheel for folder in folders for wheel in sorted(folder.glob("pip-*.whl"))]
     if not wheels:
-        raise WheelError(f"{sys.executable} has no pip; install it (Debian: apt install python3-pip), then build again.")
-    return [sys.executable, f"{wheels[-1]}/pip"]
+        raise WheelError(f"{sys.executable} has no pip (Debian: apt install python3-pip); install it and build again.")
+    return [sys.executable, f"{wheels[0]}/pip"]
 
 
 def _check(requirements: Path, wheels: list[Path]) -> None:
