@@ -121,6 +121,11 @@ test: install browser .venvs/aws/.ready check validate audit build ## Everything
 faults: install build ## Every campaign under faults, whole (about an hour and a half): docs/evidence/faults.md
 	PYTHONPATH=shared $(PY) -m tests.faults $(CAMPAIGN)
 
+# `make fuzz CAMPAIGN="--only api --share 0.1 --seed 7"` runs a part of it.
+.PHONY: fuzz
+fuzz: install build ## Anything at all, sent to the handlers and to the running API: docs/evidence/fuzz.md
+	PYTHONPATH=shared $(PY) -m tests.fuzz $(CAMPAIGN)
+
 # Not part of `test`: it takes the better part of an hour.
 .PHONY: mutation
 mutation: .venvs/mutation/.ready ## Make small mistakes in the core, and see whether the tests notice
