@@ -54,9 +54,13 @@ def segment(raw: bytes) -> str:
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
-@cache
 def signer(algorithm: str, number: int = 1) -> Signer:
     """The identity service's signer, or with another number somebody else's."""
+    return _signer(algorithm, number)
+
+
+@cache
+def _signer(algorithm: str, number: int) -> Signer:
     if algorithm == "HS256":
         return Signer(
             algorithm, development.JWT_SECRET if number == 1 else f"another-secret-{number}-of-more-than-32-bytes"
