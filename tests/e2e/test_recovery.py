@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -213,8 +214,8 @@ def test_a_subscriber_that_lost_its_events_gets_them_from_the_archive_and_the_ot
     events.start_replay(
         ReplayName="lost-inbox",
         EventSourceArn=archive["ArchiveArn"],
-        EventStartTime=disaster.began,
-        EventEndTime=int(time.time()) + 60,
+        EventStartTime=datetime.fromtimestamp(disaster.began, UTC),
+        EventEndTime=datetime.now(UTC) + timedelta(minutes=1),
         Destination={"Arn": bus},
     )
 

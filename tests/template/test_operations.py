@@ -319,6 +319,8 @@ ALARMS = {
     "UnusableEvents": ("UnusableEvents", "notBreaching"),
     "GivenUp": ("GivenUp", "notBreaching"),
     "DroppedAttempts": ("DroppedAttempts", "notBreaching"),
+    "KeySetFailures": ("KeySetFailures", "notBreaching"),
+    "StaleSecrets": ("StaleSecrets", "notBreaching"),
     "CreateOrderBroken": ("ConfigurationErrors", "notBreaching"),
     "VerifyBroken": ("ConfigurationErrors", "notBreaching"),
     "WebhookBroken": ("ConfigurationErrors", "notBreaching"),

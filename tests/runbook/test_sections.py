@@ -1,0 +1,74 @@
+"""docs/runbook.md and the alarms, in step."""
+
+import re
+from typing import Any
+
+import pytest
+
+from sandbox.cloud.packages import read_template
+from tests.runbook.book import PROJECT, RUNBOOK, Section, anchor, blocks, sections
+from tests.template.metrics import text
+
+RESOURCES: dict[str, Any] = read_template(PROJECT / "template.yaml")["Resources"]
+ALARMS = {
+    text(item["Properties"]["AlarmName"]).removeprefix("payments-${Stage}-")
+    for item in RESOURCES.values()
+    if item["Type"] == "AWS::CloudWatch::Alarm"
+}
+
+
+def of_alarms() -> list[Section]:
+    """The sections under "Alarms"."""
+    all_of_them = sections()
+    start = next(number for number, section in enumerate(all_of_them) if section.title == "Alarms")
+    found = []
+    for section in all_of_them[start + 1 :]:
+        if section.level <= 2:
+            break
+        found.append(section)
+    return found
+
+
+def test_every_alarm_has_a_section_of_its_name_and_no_section_is_without_an_alarm() -> None:
+    titles = [section.title for section in of_alarms()]
+    assert len(titles) == len(set(titles))
+    assert set(titles) == ALARMS
+
+
+@pytest.mark.parametrize("section", of_alarms(), ids=lambda section: section.title)
+def test_a_section_says_what_the_alarm_means_where_to_look_and_what_to_do(section: Section) -> None:
+    for part in ("**Means.** ", "**Look.** ", "**Do.** "):
+        assert section.text.count(part) == 1, part
+    assert section.text.index("**Means.**") < section.text.index("**Look.**") < section.text.index("**Do.**")
+
+
+@pytest.mark.parametrize("section", of_alarms(), ids=lambda section: section.title)
+def test_a_section_has_a_command(section: Section) -> None:
+    assert any(block.section == section.title and "aws " in block.script for block in blocks()) or (
+        # What to do there is another section's business, which has commands.
+        "](#" in section.text
+    )
+
+
+def test_every_link_inside_leads_somewhere() -> None:
+    anchors = {anchor(section.title) for section in sections()}
+    links = re.findall(r"\]\(#([^)]+)\)", RUNBOOK.read_text())
+    assert links
+    assert set(links) <= anchors
+
+
+@pytest.mark.parametrize("topic", ["Restoring the table", "Replaying events", "A disabled webhook", "Rotating secrets"])
+def test_what_must_be_in_it_is_in_it(topic: str) -> None:
+    assert topic in {section.title for section in sections()}
+
+
+def test_the_restore_turns_on_everything_that_the_template_gives_its_own_table() -> None:
+    table = RESOURCES["PaymentsTable"]["Properties"]
+    script = "".join(block.script for block in blocks() if block.section == "Restoring the table")
+    assert table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"]
+    assert "PointInTimeRecoveryEnabled=true" in script
+    assert f"AttributeName={table['TimeToLiveSpecification']['AttributeName']}" in script
+    assert "--deletion-protection-enabled" in script
+    # Orders are let in again with as many instances as the template reserves by default.
+    default = read_template(PROJECT / "template.yaml")["Parameters"]["CreateOrderConcurrency"]["Default"]
+    assert f"--reserved-concurrent-executions {default}" in script
