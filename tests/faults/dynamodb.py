@@ -83,20 +83,23 @@ class MemoryDynamo:
             self._store(pk, item)
             return item
 
-    def due(self, shard: str, now: int, limit: int, after: str | None) -> dict[str, Any]:
-        """Query on the sparse index: keys only, by time."""
+    def due(self, shard: str, now: int, limit: int, after: tuple[int, str] | None) -> dict[str, Any]:
+        """Query on the sparse index: keys only, by time; from behind a place, whether or not something is still there."""
         entries = sorted(
             (int(item["attention_at"]["N"]), pk)
             for pk, item in self.items.items()
             if item.get("attention_shard") == {"S": shard} and "attention_at" in item
         )
-        found = [(at, pk) for at, pk in entries if at <= now]
-        if after is not None:
-            found = found[[pk for _, pk in found].index(after) + 1 :] if after in {pk for _, pk in found} else []
+        found = [entry for entry in entries if entry[0] <= now and (after is None or entry > after)]
         page = found[:limit]
         answer: dict[str, Any] = {"Items": [{"pk": {"S": pk}, "attention_at": {"N": str(at)}} for at, pk in page]}
         if len(found) > limit:
-            answer["LastEvaluatedKey"] = {"pk": {"S": page[-1][1]}}
+            at, pk = page[-1]
+            answer["LastEvaluatedKey"] = {
+                "pk": {"S": pk},
+                "attention_shard": {"S": shard},
+                "attention_at": {"N": str(at)},
+            }
         return answer
 
     def _demand(self, pk: str, condition: str | None, names: Mapping[str, str], values: Item) -> None:
@@ -175,7 +178,8 @@ class DynamoClient:
             "attention_shard = :shard AND attention_at <= :now",
         ), "this stand-in for DynamoDB knows only reconcile's query"
         shard, now = ExpressionAttributeValues[":shard"]["S"], int(ExpressionAttributeValues[":now"]["N"])
-        after = ExclusiveStartKey["pk"]["S"] if ExclusiveStartKey else None
+        start = ExclusiveStartKey
+        after = (int(start["attention_at"]["N"]), start["pk"]["S"]) if start else None
         return self._outside.call(self._client, "Query", lambda: self._table.due(shard, now, Limit, after), reads=True)
 
 
