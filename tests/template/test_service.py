@@ -105,6 +105,9 @@ def test_there_is_one_stage_and_every_method_is_throttled_the_webhook_apart(serv
     limits = {(s["ResourcePath"], s["HttpMethod"]): s["ThrottlingRateLimit"] for s in stage["MethodSettings"]}
     assert limits == {
         ("/*", "*"): {"Ref": "ApiRateLimit"},
+        ("/~1api~1payments~1create-order", "POST"): {"Ref": "ApiRateLimit"},
+        ("/~1api~1payments~1verify", "POST"): {"Ref": "ApiRateLimit"},
+        ("/~1api~1payments~1{order_id}", "GET"): {"Ref": "ApiRateLimit"},
         ("/~1api~1payments~1webhook", "POST"): {"Ref": "WebhookRateLimit"},
     }
 
