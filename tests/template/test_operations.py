@@ -2,7 +2,7 @@
 
 import json
 import re
-from pathlib import Path
+import tomllib
 from typing import Any
 
 import pytest
@@ -46,7 +46,7 @@ def test_what_is_reserved_leaves_the_account_what_lambda_insists_on(written: dic
 
 def test_zero_reserves_nothing_instead_of_stopping_the_function(written: dict[str, Any]) -> None:
     for condition, parameter in RESERVED.values():
-        assert written["Conditions"][condition] == {"Fn::Not": [{"Fn::Equals": [{"Ref": parameter}, 0]}]}
+        assert written["Conditions"][condition] == {"Fn::Not": [{"Fn::Equals": [{"Ref": parameter}, "0"]}]}
         assert written["Parameters"][parameter]["MinValue"] == 0
 
 
@@ -447,13 +447,21 @@ def test_what_only_aws_has_is_conditional_and_off_on_a_local_stage(written: dict
     assert written["Parameters"]["SubscriberAccounts"]["Default"] == ""
 
 
-def test_each_stage_is_configured_with_parameters_that_exist(written: dict[str, Any]) -> None:
-    import tomllib  # noqa: PLC0415 - of no use elsewhere here
+@pytest.mark.parametrize("stage", ["local", "staging", "production"])
+def test_each_stage_is_configured_with_values_that_the_template_takes(written: dict[str, Any], stage: str) -> None:
+    configured = tomllib.loads((PROJECT / "samconfig.toml").read_text())
+    overrides = dict(
+        override.split("=", 1) for override in configured[stage]["deploy"]["parameters"]["parameter_overrides"]
+    )
+    for name, value in overrides.items():
+        parameter = written["Parameters"][name]
+        assert re.search(parameter.get("AllowedPattern", ""), value), name
+        assert value in [str(allowed) for allowed in parameter.get("AllowedValues", [value])], name
+    assert overrides["Stage"] == stage
+    assert (overrides.get("GradualDeployment") == "false") == (stage == "local")
 
-    configured = tomllib.loads(Path(PROJECT / "samconfig.toml").read_text())
-    for stage in ("local", "staging", "production"):
-        overrides = configured[stage]["deploy"]["parameters"]["parameter_overrides"]
-        named = {override.partition("=")[0] for override in overrides}
-        assert named <= set(written["Parameters"])
-        assert f"Stage={stage}" in overrides
-        assert ("GradualDeployment=false" in overrides) == (stage == "local")
+
+def test_every_default_is_a_value_that_the_template_takes(written: dict[str, Any]) -> None:
+    for name, parameter in written["Parameters"].items():
+        if "Default" in parameter and "AllowedPattern" in parameter:
+            assert re.search(parameter["AllowedPattern"], parameter["Default"]), name
