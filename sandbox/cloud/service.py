@@ -5,7 +5,7 @@ import os
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -81,6 +81,7 @@ class LocalService:
         ports: ServicePorts | None = None,
         gateway: Gateway = STAND_IN,
         step: Step = nullcontext,
+        parameters: Mapping[str, str] | None = None,
     ) -> Self:
         """Build, start and deploy everything, and wait until it serves.
 
@@ -89,6 +90,7 @@ class LocalService:
             ports: where to listen; any free ports unless given.
             gateway: the stand-in, or a real test account.
             step: called with the title of each step; the step runs inside the context it returns.
+            parameters: of the template, over those that the local cloud needs.
 
         Raises:
             BuildError, DeploymentError, NotReadyError, ProcessDiedError: whatever went wrong; nothing is left running.
@@ -105,15 +107,16 @@ class LocalService:
                 cloud = Cloud.start(run_dir, ports=ports.cloud, unpacked=UNPACKED)
                 undo.callback(cloud.stop)
             with step(f"Deploy template.yaml as {STACK}"):
-                parameters = {
+                values = {
                     "Stage": development.STAGE,
                     "CorsOrigin": "*",
                     "RazorpayApiUrl": gateway.url or stand_in_url,
                     "Architecture": architecture(),
                     "DeletionProtection": "false",
                     "GradualDeployment": "false",
+                    **(parameters or {}),
                 }
-                outputs = cloud.deploy(template, STACK, parameters)
+                outputs = cloud.deploy(template, STACK, values)
                 cloud.serve_api(STACK)
             with step("Store the secrets"):
                 cloud.put_secret(outputs["ApiKeysSecretArn"], gateway.api_keys)
