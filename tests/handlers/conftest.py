@@ -1,6 +1,7 @@
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 import boto3
@@ -67,10 +68,16 @@ def ordered(service: Service) -> Service:
     return service
 
 
+@cache
+def secrets_manager() -> Any:
+    """A client of the test's own; making one takes longer than most tests."""
+    return boto3.client("secretsmanager", region_name=REGION)
+
+
 @pytest.fixture
 def secrets(service: Service, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Secrets Manager with the three secrets as the template has them, in place of the plain variables."""
-    client = boto3.client("secretsmanager", region_name=REGION)
+    client = secrets_manager()
     groups = {
         "api": {name: ENVIRONMENT[name] for name in ("RAZORPAY_KEY_ID", "RAZORPAY_KEY_SECRET")},
         "jwt": {"JWT_SECRET": development.JWT_SECRET},
