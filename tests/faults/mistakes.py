@@ -380,8 +380,8 @@ MISTAKES: Final = (
         "check no signature once Razorpay has spoken",
         "The webhook has proven the payment. Not the one that this caller claims.",
         "functions/verify/app.py",
-        "        if not checkout_signature_is_valid(",
-        "        if not record.attempts and not checkout_signature_is_valid(",
+        "        if not service.is_signed(",
+        "        if not record.attempts and not service.is_signed(",
         "tests/handlers/test_verify.py::test_a_bad_signature_does_not_undo_a_good_one",
     ),
     Mistake(
@@ -419,9 +419,9 @@ MISTAKES: Final = (
         "read a body before its signature is checked",
         "What cannot be used need not be verified. Then a stranger gets a 200, and an alarm.",
         "functions/webhook/app.py",
-        "    if not webhook_signature_is_valid(",
+        "    if not service.is_signed(",
         "    try:\n        read_delivery(body)\n    except UnusableEvent:\n"
-        '        return Response(200, {"status": "ok"})\n    if not webhook_signature_is_valid(',
+        '        return Response(200, {"status": "ok"})\n    if not service.is_signed(',
         "tests/handlers/test_webhook.py::test_a_body_is_not_even_read_before_its_signature_is_checked",
     ),
     Mistake(
