@@ -126,6 +126,16 @@ faults: install build ## Every campaign under faults, whole (about an hour and a
 fuzz: install build ## Anything at all, sent to the handlers and to the running API: docs/evidence/fuzz.md
 	PYTHONPATH=shared $(PY) -m tests.fuzz $(CAMPAIGN)
 
+# Not part of `test`, which times nothing. `make bench BENCH="--only start --rounds 5"` renews a part of it.
+.PHONY: bench
+bench: install ## Measure what was built, on a quiet machine (half an hour): docs/evidence/performance.md
+	@PYTHONPATH=shared $(PY) -m bench $(BENCH)
+
+.PHONY: bench-compare
+bench-compare: install ## Measure this tree and another revision side by side: make bench-compare REV=HEAD~5
+	@test -n "$(REV)" || { echo "Say which revision: make bench-compare REV=HEAD~5" >&2; exit 1; }
+	@PYTHONPATH=shared $(PY) -m bench.compare $(BENCH) -- $(REV)
+
 # Not part of `test`: it takes the better part of an hour.
 .PHONY: mutation
 mutation: .venvs/mutation/.ready ## Make small mistakes in the core, and see whether the tests notice

@@ -126,7 +126,9 @@ def answers(record: str, secrets: Mapping[str, str]) -> dict[str, str]:
         "pointer": "{}",
         "counter": json.dumps({"Attributes": {"last_taken": {"N": "10"}}}),
         "Query": json.dumps({"Items": [], "Count": 0, "ScannedCount": 0}),
-        "PutEvents": json.dumps({"FailedEntryCount": 0, "Entries": [{"EventId": "11710aed-b79e-4468-a20b-bb3c0c3b4860"}]}),
+        "PutEvents": json.dumps(
+            {"FailedEntryCount": 0, "Entries": [{"EventId": "11710aed-b79e-4468-a20b-bb3c0c3b4860"}]}
+        ),
         "GetSecretValue": json.dumps({"Name": "bench", "SecretString": json.dumps(dict(secrets))}),
         "order": json.dumps(order),
         "payments": json.dumps({"entity": "collection", "count": 0, "items": []}),
@@ -154,4 +156,3 @@ def _signed(event: dict[str, Any], subject: Subject, signer: Signer) -> dict[str
     bearer = f"Bearer {rs256_token(signer, events.CLIENT)}"
     headers = {name: bearer if name.lower() == "authorization" else value for name, value in event["headers"].items()}
     return {**event, "headers": headers, "multiValueHeaders": {name: [value] for name, value in headers.items()}}
-

@@ -92,7 +92,9 @@ def instructions_of_start(program: str, arguments: Sequence[str], environment: M
         return _instructions([str(PROGRAMS / program), f"{scratch}/report.json", *arguments], environment)
 
 
-def instructions_of_request(arguments: Sequence[str], environment: Mapping[str, str], *, few: int, many: int) -> int | None:
+def instructions_of_request(
+    arguments: Sequence[str], environment: Mapping[str, str], *, few: int, many: int
+) -> int | None:
     """Instructions of one warm request, or None where valgrind is missing.
 
     The difference of a run with many requests and one with few: what starting costs is in both.

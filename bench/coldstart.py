@@ -1,8 +1,8 @@
 """Starting each function, against the floor F and the hard floor, every case once a round.
 
-Three depths: `import` is what Lambda calls Init; `ready` also makes the clients of the table and the bus, as F makes its
-one, and is what the targets are about; `answer` is the whole first request of the deployed configuration, its secrets
-read, with the network stubbed.
+Three depths: `import` is what Lambda calls Init; `ready` also makes the clients of the table and the bus, as F makes
+its one, and is what the targets are about; `answer` is the whole first request of the deployed configuration, its
+secrets read, with the network stubbed.
 """
 
 import os

@@ -58,7 +58,11 @@ def _flows(meter: Meter) -> dict[str, Used]:
     world.reconcile()
     used["reconcile, nothing due"] = meter.read()
     world.now += 15 * 60
-    due = sum(1 for item in world.table.items.values() if int(item.get("attention_at", {"N": "0"})["N"]) in range(1, world.now + 1))
+    due = sum(
+        1
+        for item in world.table.items.values()
+        if int(item.get("attention_at", {"N": "0"})["N"]) in range(1, world.now + 1)
+    )
     world.reconcile()
     used[f"reconcile, {due} open orders"] = meter.read()
     return used

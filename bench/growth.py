@@ -7,6 +7,7 @@ the code.
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from types import FrameType
 from typing import Any, Final
 
@@ -56,7 +57,7 @@ def record_growth(counts: tuple[int, ...], progress: Progress) -> list[dict[str,
                 progress(have, counts[-1])
             event = _failure(meter, order_id)
             meter.read()
-            calls = function_calls(lambda event=event: world.invoke("webhook", event))
+            calls = function_calls(partial(world.invoke, "webhook", event))
             have += 1
             used = meter.read()
             rows.append(
@@ -88,8 +89,8 @@ def reconcile_growth(tables: tuple[int, ...], progress: Progress) -> list[dict[s
 def reconciled(size: int, due: int) -> dict[str, Any]:
     """What reconcile uses until nothing is due any more, in a table of this size.
 
-    Half of what is due are orders that nobody has paid, a quarter of an hour old; the other half are payments whose event
-    was never published.
+    Half of what is due are orders that nobody has paid, a quarter of an hour old; the other half are payments whose
+    event was never published.
 
     Args:
         size: records in the table.

@@ -1,8 +1,8 @@
 """The whole local cloud under load: API, functions, table, bus, and the stand-in for Razorpay, over the loopback.
 
-Each connection takes payments from their order to their confirmation, one request after the other: create-order, verify,
-the webhook's payment.captured, read. The emulator, every function's process and this client share one machine, so the
-figures compare revisions and numbers of connections with each other, and say nothing about Lambda.
+Each connection takes payments from their order to their confirmation, one request after the other: create-order,
+verify, the webhook's payment.captured, read. The emulator, every function's process and this client share one machine,
+so the figures compare revisions and numbers of connections with each other, and say nothing about Lambda.
 """
 
 import http.client

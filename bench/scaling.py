@@ -119,7 +119,9 @@ def cost_of_a_month(counts: Counted, prices: Prices | None = None) -> dict[str, 
     price = prices or Prices()
     runs = 60 * 24 * 30
     run = counts["reconcile, nothing due"]
-    alarms = sum(resource["Type"] == "AWS::CloudWatch::Alarm" for resource in read_template(TEMPLATE)["Resources"].values())
+    alarms = sum(
+        resource["Type"] == "AWS::CloudWatch::Alarm" for resource in read_template(TEMPLATE)["Resources"].values()
+    )
     # One instance, whose cached secrets are read again each minute, that is in every run.
     idle = (
         runs * (price.invocation + 0.1 * _MEMORY_GB * price.gb_second + price.secret_call)
@@ -218,7 +220,13 @@ def walls(counts: Counted) -> list[Wall]:
             "nothing: more of them would only wait too",
         ),
         Wall("Lambda concurrency, account and region", 1_000, busy, "instances", "a quota request"),
-        Wall("DynamoDB, a new on-demand table", 4_000, writes, "write units/s", "itself within minutes, or warm throughput"),
+        Wall(
+            "DynamoDB, a new on-demand table",
+            4_000,
+            writes,
+            "write units/s",
+            "itself within minutes, or warm throughput",
+        ),
         Wall("DynamoDB, an on-demand table's quota", 40_000, writes, "write units/s", "a quota request"),
         Wall(
             "DynamoDB, the counter of payment ids (one partition)",
@@ -265,7 +273,9 @@ def walls_table(counts: Counted) -> str:
     """Where each limit is met."""
     rates = (10, 100, 1_000, 10_000)
     lines = [
-        "| limit | value | met at payments/s | " + " | ".join(f"used at {rate:,}/s" for rate in rates) + " | raised by |",
+        "| limit | value | met at payments/s | "
+        + " | ".join(f"used at {rate:,}/s" for rate in rates)
+        + " | raised by |",
         "| --- | ---: | ---: |" + " ---: |" * len(rates) + " --- |",
     ]
     for wall in walls(counts):
@@ -279,8 +289,10 @@ def walls_table(counts: Counted) -> str:
 def simulation_table(outcomes: Sequence[Outcome]) -> str:
     """What became of the payments of each scenario."""
     lines = [
-        "| scenario | customers | turned away | captured | recorded | told | lost | told again | refused "
-        "| most waiting | capture to event: median, 99 %, most | caught up after |",
+        (
+            "| scenario | customers | turned away | captured | recorded | told | lost | told again | refused "
+            "| most waiting | capture to event: median, 99 %, most | caught up after |"
+        ),
         "| --- |" + " ---: |" * 11,
     ]
     for scenario, one in zip(simulation.SCENARIOS, outcomes, strict=True):
@@ -355,4 +367,3 @@ def main() -> int:
 
 if __name__ == "__main__":
     sys.exit(main())
-

@@ -177,7 +177,9 @@ class _Bucket:
 class Simulation:
     """One scenario, from its first customer until nothing waits any more."""
 
-    def __init__(self, scenario: Scenario, seed: int, *, limits: Limits | None = None, units: Units | None = None) -> None:
+    def __init__(
+        self, scenario: Scenario, seed: int, *, limits: Limits | None = None, units: Units | None = None
+    ) -> None:
         """Prepares it; the same seed gives the same outcome.
 
         Args:
@@ -309,9 +311,7 @@ class Simulation:
         if tries == len(LADDER_S):
             self._count["exhausted"] += 1
             return
-        self._at(
-            max(first + LADDER_S[tries], self._now), lambda: self._deliver(payment, event, first, tries + 1)
-        )
+        self._at(max(first + LADDER_S[tries], self._now), lambda: self._deliver(payment, event, first, tries + 1))
 
     def _accepts(self, payment: _Payment, event: str) -> bool:
         """The webhook function: the bucket, an instance, the table, the bus; 2xx only when all is done."""
@@ -391,26 +391,22 @@ class Simulation:
         """One record: publish, or ask Razorpay; False when it must stay due as it is."""
         before = payment.told_at
         if payment.pending:
-            told = self._tell(payment)
-            self._count["by reconcile"] += before is None and payment.told_at is not None
-            return told
-        if payment.confirmed:
-            return True
-        age = self._now - payment.created_at
-        if age < DUE_AGES_S[0]:
-            return True
-        if (self._scenario.gateway_stalls and self._in_trouble) or not self._gateway.take(self._now):
-            return False
-        if payment.captured_at is None:
+            done = self._tell(payment)
+        elif payment.confirmed or self._now - payment.created_at < DUE_AGES_S[0]:
+            done = True
+        elif (self._scenario.gateway_stalls and self._in_trouble) or not self._gateway.take(self._now):
+            done = False
+        elif payment.captured_at is None:
             payment.looked += 1
             if payment.looked < len(DUE_AGES_S):
                 self._look_at(payment, payment.created_at + DUE_AGES_S[payment.looked])
-            return True
-        if not self._record(payment, "captured"):
-            return False
-        self._tell(payment)
+            done = True
+        else:
+            done = self._record(payment, "captured")
+            if done:
+                self._tell(payment)
         self._count["by reconcile"] += before is None and payment.told_at is not None
-        return True
+        return done
 
     def _outcome(self, end: float) -> Outcome:
         captured = [payment for payment in self._payments if payment.captured_at is not None]
@@ -448,13 +444,11 @@ _GIVEN: Final = Limits()
 SCENARIOS: Final = (
     Scenario("good times", "A quarter of the front door's limit, nothing wrong."),
     Scenario("surge", "Ten times the customers that the front door lets in.", rate=50, surge=10, trouble_s=120),
-    Scenario("gateway stalls", "Razorpay's API hangs, at ten times the load.", surge=10, gateway_stalls=True, trouble_s=120),
     Scenario(
-        "bus throttled", "PutEvents takes a tenth of what is published.", during=replace(_GIVEN, bus_rate=2.5)
+        "gateway stalls", "Razorpay's API hangs, at ten times the load.", surge=10, gateway_stalls=True, trouble_s=120
     ),
-    Scenario(
-        "table throttled", "The table takes a tenth of what is written.", during=replace(_GIVEN, table_units=20)
-    ),
+    Scenario("bus throttled", "PutEvents takes a tenth of what is published.", during=replace(_GIVEN, bus_rate=2.5)),
+    Scenario("table throttled", "The table takes a tenth of what is written.", during=replace(_GIVEN, table_units=20)),
     Scenario(
         "webhooks blocked",
         "None of Razorpay's deliveries gets through for half an hour; then all that it sends again comes on top.",

@@ -98,9 +98,7 @@ class Signer:
     def public_pem(self) -> str:
         """What the functions check tokens with."""
         public = self.private.public_key()
-        return public.public_bytes(
-            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-        ).decode()
+        return public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
 
 
 def new_signer() -> Signer:
@@ -116,9 +114,7 @@ def subjects(built: Path, signer: Signer) -> list[Subject]:
         signer: who signs the RS256 tokens.
     """
     shared = built / SHARED_LAYER / "python"
-    found = [
-        Subject(name, name, built / folder, (shared,), {}, SECRETS[name]) for name, folder in FOLDERS.items()
-    ]
+    found = [Subject(name, name, built / folder, (shared,), {}, SECRETS[name]) for name, folder in FOLDERS.items()]
     cryptography = built / CRYPTOGRAPHY_LAYER / "python"
     if cryptography.is_dir():
         found.append(
@@ -154,7 +150,9 @@ def size_of(folder: Path) -> Size:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for file in files:
-            archive.writestr(zipfile.ZipInfo(file.relative_to(folder).as_posix()), file.read_bytes(), zipfile.ZIP_DEFLATED)
+            archive.writestr(
+                zipfile.ZipInfo(file.relative_to(folder).as_posix()), file.read_bytes(), zipfile.ZIP_DEFLATED
+            )
     endings = [file.suffix for file in files]
     return Size(
         len(files),

@@ -95,5 +95,3 @@ def _function(flow: Flow, network: str, url: str = "") -> tuple[list[str], dict[
 
 def _floor(flow: Flow, network: str, url: str) -> tuple[list[str], dict[str, str]]:
     return ["floor", str(flow.calls), str(flow.event), str(flow.canned), network, url], dict(BARE)
-
-

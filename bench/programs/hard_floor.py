@@ -5,12 +5,12 @@ serialised anew, reads each answer as JSON, and prints a line. Nothing is valida
 nobody can do who makes these calls.
 """
 
-import datetime
 import hashlib
 import hmac
 import json
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +62,7 @@ def _call(send: Send, url: str, target: str, document: dict[str, Any]) -> bytes:
 
 def _signed(service: str, target: str, body: bytes) -> dict[str, str]:
     """Signature Version 4 of a POST to `/`."""
-    now = datetime.datetime.now(datetime.UTC)
+    now = datetime.now(UTC)
     stamp, day = now.strftime("%Y%m%dT%H%M%SZ"), now.strftime("%Y%m%d")
     host = f"{service}.{_REGION}.amazonaws.com"
     digest = hashlib.sha256(body).hexdigest()
@@ -91,9 +91,8 @@ def _signed(service: str, target: str, body: bytes) -> dict[str, str]:
 def _stub(canned: Canned) -> Send:
     def send(method: str, url: str, headers: dict[str, str], body: bytes) -> bytes:
         target = headers.get("x-amz-target")
-        if target is None:
-            return canned.razorpay(method, url, body)[1]
-        return canned.aws(target, body)[1]
+        content: bytes = (canned.razorpay(method, url, body) if target is None else canned.aws(target, body))[1]
+        return content
 
     return send
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).parent))
 
-from stub import AMZ_JSON, JSON, Canned  # noqa: E402 - after the path
+from stub import AMZ_JSON, JSON, Canned
 
 canned = Canned(sys.argv[1])
 

@@ -63,9 +63,9 @@ def cut_off(canned: Canned, *, razorpay: bool) -> None:
             target.decode() if isinstance(target, bytes) else target, body.encode() if isinstance(body, str) else body
         )
         headers = {"content-type": AMZ_JSON, "content-length": str(len(content)), "x-amzn-requestid": "0" * 52}
-        return AWSResponse(request.url, status, headers, _Raw(content))
+        return AWSResponse(request.url, status, headers, _Raw(content))  # type: ignore[arg-type]  # what it reads
 
-    botocore.httpsession.URLLib3Session.send = send_aws  # type: ignore[method-assign]
+    botocore.httpsession.URLLib3Session.send = send_aws  # type: ignore[method-assign,assignment]
     if not razorpay:
         return
     import requests
@@ -77,7 +77,8 @@ def cut_off(canned: Canned, *, razorpay: bool) -> None:
             request.method, request.path_url, body.encode() if isinstance(body, str) else body
         )
         response = requests.Response()
-        response.status_code, response._content = status, content
+        response.status_code = status
+        response._content = content  # noqa: SLF001 - requests has no other way to make one
         response.headers["Content-Type"] = JSON
         response.request, response.url = request, request.url
         return response
