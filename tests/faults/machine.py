@@ -459,6 +459,17 @@ class Payments(RuleBasedStateMachine):
                 assert report is not None
                 assert report["failed"] == 0, report
 
+    @rule()
+    @_step
+    def rebuild(self) -> None:
+        """An operator has every order of Razorpay's gone through, as after a restore."""
+        played = len(self.world.outside.played)
+        with suppress(Died):
+            report = self.world.reconcile(rebuild={"from": 0, "to": self.world.now})
+            if len(self.world.outside.played) == played:
+                assert report is not None
+                assert (report["failed"], report["next"]) == (0, None), report
+
     def _is_warm(self) -> bool:
         return len(self.world.instances) > 1
 
@@ -720,8 +731,8 @@ def _report(tally: Tally) -> Report:
             f"Stories of up to {STEPS} steps, drawn by Hypothesis, on the real handlers and adapters: two clients, two "
             "applications, three amounts; payments of every kind and outcome, late, twice, of a wrong sum; refunds in "
             "part, in full, pending and failed; webhooks in any order, again, never, forged and unusable; foreign "
-            "orders; requests without a right or sense; days passing; secrets rotated; instances dying, calls failing, "
-            "hanging, repeated, services down. Every write, event and answer was checked as it happened, and in the "
+            "orders; requests without a right or sense; days passing; secrets rotated; rebuilds; instances "
+            "dying, calls failing, hanging, repeated, services down. Every write, event and answer was checked as it happened, and in the "
             "end everything was compared with Razorpay's books."
         ),
         figures={
