@@ -732,8 +732,8 @@ def _report(tally: Tally) -> Report:
             "applications, three amounts; payments of every kind and outcome, late, twice, of a wrong sum; refunds in "
             "part, in full, pending and failed; webhooks in any order, again, never, forged and unusable; foreign "
             "orders; requests without a right or sense; days passing; secrets rotated; rebuilds; instances "
-            "dying, calls failing, hanging, repeated, services down. Every write, event and answer was checked as it happened, and in the "
-            "end everything was compared with Razorpay's books."
+            "dying, calls failing, hanging, repeated, services down. Every write, event and answer was checked as it "
+            "happened, and in the end everything was compared with Razorpay's books."
         ),
         figures={
             "examples": tally.examples,
