@@ -85,8 +85,8 @@ _TITLES: Final = {
         "Starting",
         (
             "*import* is what Lambda calls Init. *ready* also makes the clients of the table and the bus, as F makes "
-            "its one: the targets are about this. *answer* is the whole first request as deployed, secrets read, with the "
-            "network stubbed."
+            "its one: the targets are about this. *answer* is the whole first request as deployed, secrets read, with "
+            "the network stubbed."
         ),
     ),
     "warm": (
