@@ -227,6 +227,13 @@ def walls(counts: Counted) -> list[Wall]:
             "write units/s",
             "itself within minutes, or warm throughput",
         ),
+        Wall(
+            "DynamoDB, a new on-demand table, reads",
+            12_000,
+            units(counts, "read_units"),
+            "read units/s",
+            "as its writes",
+        ),
         Wall("DynamoDB, an on-demand table's quota", 40_000, writes, "write units/s", "a quota request"),
         Wall(
             "DynamoDB, the counter of payment ids (one partition)",

@@ -1,0 +1,103 @@
+"""What a payment uses, as designed; the same figures that the pages are made of."""
+
+from typing import Any
+
+import pytest
+
+from bench import counted, growth, scaling
+from bench.targets import CALLS, GOOD_CASE, LOG_BYTES, WRITE_UNITS
+
+type Counts = dict[str, dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def counts() -> Counts:
+    return counted.measure()
+
+
+def test_each_request_makes_the_calls_that_it_needs_and_no_other(counts: Counts) -> None:
+    assert {name: counts[name]["calls"] for name in CALLS} == dict(CALLS)
+    assert counts["create-order, every tenth: ids"]["made"] == ["dynamodb UpdateItem"]
+    assert counts["webhook payment.captured"]["made"] == [
+        "dynamodb GetItem",
+        "dynamodb UpdateItem",
+        "events PutEvents",
+        "dynamodb UpdateItem",
+    ]
+
+
+def test_a_payment_takes_at_most_nine_write_units_and_one_put_events(counts: Counts) -> None:
+    assert sum(counts[name]["write_units"] for name in GOOD_CASE) <= WRITE_UNITS
+    assert sum(counts[name]["event_entries"] for name in GOOD_CASE) == 1
+
+
+def test_no_request_logs_more_than_five_hundred_bytes(counts: Counts) -> None:
+    for name, used in counts.items():
+        if not name.startswith("reconcile"):
+            assert used["log_bytes"] <= LOG_BYTES, name
+
+
+def test_what_is_known_already_writes_nothing(counts: Counts) -> None:
+    for name in ("create-order, again", "verify, again", "read", "webhook order.paid", "webhook, a duplicate"):
+        assert counts[name]["write_units"] == 0, name
+        assert counts[name]["event_entries"] == 0, name
+
+
+def test_reconcile_costs_what_is_due_whatever_the_size_of_the_table() -> None:
+    small, large = growth.reconciled(100, 10), growth.reconciled(3_000, 10)
+    assert {**small, "size": 0} == {**large, "size": 0}
+    more = growth.reconciled(3_000, 30)
+    queries = large["queries"]
+    assert more["calls"] - queries == 3 * (large["calls"] - queries)
+
+
+def test_the_record_of_a_hundred_attempts_is_no_dearer_than_its_size() -> None:
+    first, last = growth.record_growth((1, 12), lambda _done, _of: None)
+    assert first["calls"] == last["calls"]
+    assert last["item_bytes"] < 12 * first["item_bytes"]
+    assert last["function_calls"] < 12 * first["function_calls"]
+
+
+def test_function_calls_are_those_of_the_service_alone() -> None:
+    assert growth.function_calls(lambda: sorted([3, 1, 2], key=lambda value: -value)) == 0
+
+
+# --- docs/scaling.md ------------------------------------------------------------------------------------------------
+
+
+def test_the_pages_tables_are_those_of_the_counted_units(counts: Counts) -> None:
+    text = scaling.PAGE.read_text(encoding="utf-8")
+    assert scaling.between(text, "cost") == scaling.cost_table(counts)
+    assert scaling.between(text, "walls") == scaling.walls_table(counts)
+
+
+def test_a_table_is_put_between_its_markers_and_nothing_else_moves() -> None:
+    text = scaling.PAGE.read_text(encoding="utf-8")
+    changed = scaling.rewritten(text, {"cost": "a | b \\1"})
+    assert scaling.between(changed, "cost") == "a | b \\1"
+    assert scaling.rewritten(changed, {"cost": scaling.between(text, "cost")}) == text
+
+
+def test_a_page_without_the_markers_is_refused() -> None:
+    with pytest.raises(ValueError, match="no markers of cost"):
+        scaling.rewritten("nothing here", {"cost": ""})
+
+
+def test_a_millions_cost_is_the_sum_of_its_units(counts: Counts) -> None:
+    cost = scaling.cost_of_a_million(counts)
+    # Seven requests of 3.50 a million; one event of 1.00 a million.
+    assert cost["API Gateway, REST"][0] == pytest.approx(24.5)
+    assert cost["EventBridge"][0] == pytest.approx(1.0)
+    assert cost["DynamoDB, writes"][0] == pytest.approx(0.625 * scaling.units(counts, "write_units"))
+
+
+def test_each_wall_is_where_the_limit_is_used_up(counts: Counts) -> None:
+    walls = {wall.limit: wall for wall in scaling.walls(counts)}
+    assert walls["EventBridge PutEvents, ap-south-1"].payments_a_second == 600
+    assert [wall.payments_a_second for wall in scaling.walls(counts)] == sorted(
+        wall.payments_a_second for wall in walls.values()
+    )
+
+
+def test_the_access_log_is_measured_with_all_its_values_in_it() -> None:
+    assert 200 < scaling.access_log_bytes() < 600

@@ -1,0 +1,92 @@
+"""Overload costs time and turns people away, and never loses a payment; and the simulation would notice if one were."""
+
+from dataclasses import replace
+
+import pytest
+
+from bench import counted, scaling, simulation
+from bench.simulation import LADDER_S, SCENARIOS, Limits, Outcome, Scenario, Simulation
+from payments.core.attention import DUE_AGES_S
+from sandbox.cloud.packages import read_template
+
+
+def play(scenario: Scenario, seed: int, *, limits: Limits | None = None) -> Outcome:
+    return Simulation(scenario, seed, limits=limits).run()
+
+
+def short(scenario: Scenario) -> Scenario:
+    return replace(scenario, rate=scenario.rate / 5, quiet_s=20, trouble_s=60)
+
+
+def tight(scenario: Scenario) -> Scenario:
+    """As the short one, with limits that are a fifth too."""
+    during = scenario.during
+    if during is not None:
+        during = replace(during, bus_rate=during.bus_rate / 5, table_units=during.table_units / 5)
+    return replace(short(scenario), during=during)
+
+
+FIFTH = Limits(api_rate=20, webhook_rate=60, create_instances=40, verify_instances=20, webhook_instances=20)
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+def test_nothing_captured_is_lost_whatever_is_too_small(scenario: Scenario, seed: int) -> None:
+    outcome = play(tight(scenario), seed, limits=FIFTH)
+    assert outcome.captured > 0
+    assert outcome.captured == outcome.recorded == outcome.told
+    assert outcome.exhausted == 0
+    assert outcome.customers >= outcome.orders + outcome.turned_away
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS[1:], ids=lambda scenario: scenario.name)
+def test_the_trouble_is_felt(scenario: Scenario, seed: int) -> None:
+    # Else it would show nothing that all is well in the end.
+    good = play(tight(SCENARIOS[0]), seed, limits=FIFTH)
+    bad = play(tight(scenario), seed, limits=FIFTH)
+    assert (good.refused, good.turned_away) == (0, 0)
+    assert bad.refused > 0
+
+
+def test_the_same_seed_gives_the_same_outcome(seed: int) -> None:
+    scenario = tight(SCENARIOS[-1])
+    assert play(scenario, seed) == play(scenario, seed)
+    assert play(scenario, seed) != play(scenario, seed + 1)
+
+
+def test_without_reconcile_a_webhook_that_is_away_for_too_long_loses_payments() -> None:
+    # The simulation can see a loss: this is what reconcile is for.
+    away = Scenario("away", "", rate=0.002, webhooks_blocked=True, trouble_s=LADDER_S[-1] + 3600)
+    lost = play(away, 7, limits=Limits(reconcile_records=0))
+    assert lost.exhausted > 0
+    assert lost.told < lost.captured
+    kept = play(away, 7)
+    assert kept.captured == lost.captured == kept.recorded == kept.told
+    assert kept.by_reconcile > 0
+
+
+def test_the_front_door_keeps_a_surge_from_the_rest() -> None:
+    surge = play(tight(SCENARIOS[1]), 7, limits=FIFTH)
+    assert surge.turned_away > 0
+    assert surge.slowest_s < 60
+
+
+def test_its_limits_and_its_clock_are_those_of_the_service() -> None:
+    parameters = read_template(scaling.TEMPLATE)["Parameters"]
+    given = Limits()
+    assert given.api_rate == parameters["ApiRateLimit"]["Default"]
+    assert given.webhook_rate == parameters["WebhookRateLimit"]["Default"]
+    assert given.create_instances == parameters["CreateOrderConcurrency"]["Default"]
+    assert given.verify_instances == parameters["VerifyConcurrency"]["Default"]
+    assert given.webhook_instances == parameters["WebhookConcurrency"]["Default"]
+    assert simulation.DUE_AGES_S == DUE_AGES_S
+
+
+def test_its_steps_write_what_was_counted() -> None:
+    assert scaling.counted_units(counted.measure()) == simulation.Units()
+
+
+def test_the_page_has_the_outcomes_of_the_committed_seed() -> None:
+    outcomes = simulation.play(units=scaling.counted_units(counted.measure()))
+    text = scaling.PAGE.read_text(encoding="utf-8")
+    assert scaling.between(text, "simulation") == scaling.simulation_table(outcomes)
+    assert all(one.captured == one.recorded == one.told for one in outcomes)
