@@ -191,3 +191,13 @@ def test_a_list_of_orders_in_another_shape_is_no_list(
     razorpay.script.append(Reply(body=answer))
     with pytest.raises(GatewayUnavailable, match=r"shape|not a list|not an object"):
         adapter.orders_created(0, 1, 0)
+
+
+@pytest.mark.parametrize("body", [b"9" * 5000, b'{"a":' + b"9" * 5000 + b"}", b"[" * 100_000, b"\xff", b"{", b""])
+@pytest.mark.parametrize("status", [200, 400, 500])
+def test_an_answer_that_nobody_can_read_is_no_answer(
+    razorpay: Razorpay, adapter: RazorpayGateway, body: bytes, status: int
+) -> None:
+    razorpay.script.append(Reply(status, body))
+    with pytest.raises(GatewayRefused if status == 400 else GatewayUnavailable):
+        adapter.create_order(ORDER)

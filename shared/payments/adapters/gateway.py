@@ -141,8 +141,9 @@ class RazorpayGateway:
         try:
             with redirect_stdout(StringIO()):
                 answer = method(*arguments, timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S), allow_redirects=False)
-        except requests.exceptions.RequestException as error:
-            # Unreachable, timed out, or a body that is not JSON. The exception's text may hold the URL, nothing more.
+        except (requests.exceptions.RequestException, ValueError, RecursionError) as error:
+            # Unreachable, timed out, or a body that is not JSON or that nobody can read: a number of 5,000 digits,
+            # thousands of levels. The exception's text may hold the URL, nothing more.
             raise GatewayUnavailable(type(error).__name__) from error
         finally:
             # No connection outlives its call: a function that was frozen finds the kept one dead, and a POST must not
@@ -190,7 +191,7 @@ def _items(answer: dict[str, Any]) -> list[dict[str, Any]]:
 def _error_of(response: requests.Response) -> dict[str, Any]:
     try:
         error = response.json()["error"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return {}
     return error if isinstance(error, dict) else {}
 
