@@ -389,6 +389,14 @@ def test_every_wrong_field_is_named_at_once_in_our_own_words(service: Service) -
     ]
 
 
+def test_an_unknown_fields_name_is_shown_to_its_sender_and_never_logged(service: Service) -> None:
+    event = events.from_frontend(CREATE_ORDER, {**events.OFFER, "4111111111111111": 1})
+    body = refused_before_any_call(service, event, 400, "invalid_request")
+    assert body["errors"] == [{"field": "4111111111111111", "message": "is not a known field"}]
+    assert "4111111111111111" not in service.output()
+    assert service.log()[0]["why"] == "(another) is not a known field"
+
+
 def test_an_unknown_fields_name_is_shown_only_if_it_is_plain(service: Service) -> None:
     for name in ("<script>", "é", "a" * 65, "a b", ""):
         event = events.from_frontend(CREATE_ORDER, {**events.OFFER, name: 1})

@@ -99,6 +99,16 @@ def test_a_body_with_line_ends_and_spaces_is_taken_as_it_is(ordered: Service) ->
     assert ordered.cloud.item(events.ORDER_ID)["status"] == "paid"
 
 
+@pytest.mark.parametrize("identity", ["4111111111111111", "Rp71ZiqdEWusL", "Rp71ZiqdEWusL ", "gaurav"])
+def test_an_event_id_that_is_none_of_razorpays_is_not_logged(ordered: Service, identity: str) -> None:
+    event = committed("webhook-payment-captured")
+    event["headers"]["X-Razorpay-Event-Id"] = identity
+    assert ordered.invoke(event).body == OK
+    assert "event_id" not in ordered.log()[-1]
+    assert ordered.replay("webhook-payment-captured").body == OK
+    assert ordered.log()[-1]["event_id"] == "Rp71ZiqdEWusLa"
+
+
 def test_the_event_id_header_decides_nothing(ordered: Service) -> None:
     for identity in ("Rp71ZiqdEWusLa", None, "", "x" * 5000, "é", "<script>", "payment.captured"):
         event = committed("webhook-payment-captured")

@@ -48,17 +48,21 @@ class MalformedRequest(RequestError):
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """One thing wrong with one field, in our words: `field` is a path such as `amount`."""
+    """One thing wrong with one field, in our words: `field` is a path such as `amount`.
+
+    `ours` is false for a field that we do not have: its name is the caller's own and may be shown to nobody else.
+    """
 
     field: str
     message: str
+    ours: bool = True
 
 
 class InvalidRequest(RequestError):
     """The body is JSON but does not fit the contract; `errors` says where and why."""
 
     def __init__(self, errors: Sequence[FieldError]) -> None:
-        super().__init__("; ".join(f"{error.field} {error.message}" for error in errors))
+        super().__init__("; ".join(f"{error.field if error.ours else '(another)'} {error.message}" for error in errors))
         self.errors = tuple(errors)
 
 

@@ -188,4 +188,8 @@ _PLAIN_NAME = re.compile(r"\A[A-Za-z0-9_.-]{1,64}\Z")
 def _field_error(item: Mapping[str, Any]) -> FieldError:
     name = ".".join(str(part) for part in item["loc"])
     # A field's name may be the caller's own: it is shown only where it cannot carry anything else.
-    return FieldError(name if _PLAIN_NAME.match(name) else "(unprintable)", _MESSAGES.get(item["type"], "is not valid"))
+    return FieldError(
+        name if _PLAIN_NAME.match(name) else "(unprintable)",
+        _MESSAGES.get(item["type"], "is not valid"),
+        ours=item["type"] != "extra_forbidden",
+    )
