@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from itertools import chain, count
 from typing import Any, Final
 from unittest.mock import patch
@@ -15,7 +15,8 @@ from tests.attacks.public_keys import KEY_SET_URL, key_set
 from tests.faults.dynamodb import plain
 from tests.faults.rig import JWT, World, installed
 from tests.faults.rig import WEBHOOK as WEBHOOK_SECRETS
-from tests.handlers.service import CREATE_ORDER, GET, VERIFY, WEBHOOK, Answer
+from tests.handlers.service import CREATE_ORDER, GET, VERIFY, WEBHOOK, Answer, forget_loggers
+from tests.secrecy import watch
 
 _FUNCTIONS: Final = {CREATE_ORDER: "create_order", VERIFY: "verify", GET: "verify", WEBHOOK: "webhook"}
 _READS: Final = frozenset({"dynamodb GetItem", "dynamodb Query"})
@@ -26,6 +27,8 @@ class Target:
 
     def __init__(self, world: World) -> None:
         self.world = world
+        self.said = ""
+        """What the last call printed: its log lines and metrics."""
         self._seen = 0
 
     def send(self, event: Event, *, like: Event | None = None) -> Answer:
@@ -36,8 +39,21 @@ class Target:
             like: the one whose function gets it, where its own route is none of ours.
         """
         function = _FUNCTIONS.get(event["resource"]) or _FUNCTIONS[(like or event)["resource"]]
-        returned = self.world.invoke(function, event)
+        returned = self.call(function, event)
+        watch.keep_answer(returned)
         return Answer(returned["statusCode"], returned["headers"], returned["body"])
+
+    def call(self, function: str, event: Any) -> Any:
+        """What a function returns; all that it prints goes to the world's log, whatever test is running."""
+        forget_loggers()
+        with redirect_stdout(self.world.log), redirect_stderr(self.world.log):
+            try:
+                return self.world.invoke(function, event)
+            finally:
+                self.said = self.world.log.getvalue()
+                self.world.log.seek(0)
+                self.world.log.truncate()
+                watch.keep("the log", self.said)
 
     def order(self, application_id: int, *, client_id: int = events.CLIENT) -> str:
         """A new order's id."""

@@ -27,14 +27,14 @@ from tests.attacks.target import Target, running_target
 from tests.attacks.tokens import b64
 from tests.faults.campaigns import Budget, Progress, Report
 from tests.faults.elsewhere import _response
-from tests.faults.rig import SECRET
 from tests.fuzz.contract import undocumented
 from tests.handlers.service import CREATE_ORDER, EVENTS, GET, VERIFY, WEBHOOK, committed
+from tests.secrecy import watch
 
 type Draw = st.DataObject
 
 # Of a whole campaign, for each property.
-_EXAMPLES: Final = 3000
+_EXAMPLES: Final = 2000
 # Refusals that only the record can give; all others come before the first call.
 _OF_THE_RECORD: Final = frozenset(
     {"order_not_found", "already_paid", "payment_in_progress", "payment_refunded", "invalid_signature"}
@@ -273,7 +273,7 @@ def _any_token(draw: Draw, target: Target) -> str:
         token = f"{message.decode()}.{b64(signature)}"
     event = with_headers(events.reading(events.ORDER_ID), authorization=f"Bearer {token}")
     said = _judge(target, "verify", event)
-    assert len(token) < 20 or token not in target.world.log.getvalue(), "I16: a token in the log"
+    assert len(token) < 20 or token not in target.said, "I16: a token in the log"
     return said
 
 
@@ -373,7 +373,7 @@ def _judge(target: Target, function: str, event: Any, *, gateway_may_fail: bool 
     """Calls a function and looks at everything; the answer's status and code."""
     target.forget()
     agreed = _agreed(target)
-    answer = target.world.invoke(function, event)
+    answer = target.call(function, event)
     described = event if isinstance(event, dict) else {}
     method, resource, path = (_text(described.get(name)) for name in ("httpMethod", "resource", "path"))
     route = (resource or path).rstrip("/")
@@ -398,7 +398,7 @@ def _reconcile(target: Target, event: Any, *, may_refuse: bool = False) -> str:
     agreed = _agreed(target)
     target.forget()
     try:
-        report = target.world.invoke("reconcile", event)
+        report = target.call("reconcile", event)
     except RunFailed as failure:
         # Ours, before anything was asked; or Razorpay's, whose clock begins in 2000.
         if may_refuse and str(failure) in {"ValueError", "GatewayRefused"}:
@@ -419,12 +419,10 @@ def _agreed(target: Target) -> dict[str, list[object]]:
 
 
 def _look_for_secrets(target: Target, answer: str) -> None:
-    for where, text in (
-        ("the answer", answer),
-        ("the log", target.world.log.getvalue()),
-        ("the table or on the bus", target.state()),
-    ):
-        assert not any(word in text for word in SECRET), f"I16: a secret in {where}"
+    watch.keep("an answer", answer)
+    watch.keep("the table or on the bus", target.state())
+    leaks = watch.leaks()
+    assert not leaks, f"I16: {leaks}"
 
 
 # --- the campaign ---------------------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from moto import mock_aws
 from moto.core.botocore_stubber import BotocoreStubber, MockRawResponse
 
 from tests.handlers.template import table_schema
+from tests.secrecy import watch
 
 TABLE = "payments-test"
 BUS = "payments-test"
@@ -88,9 +89,13 @@ def refuses_entries(*indexes: int) -> Fault:
 
 def _entries(request: AWSPreparedRequest) -> list[dict[str, Any]]:
     """What a PutEvents wants sent."""
-    assert isinstance(request.body, bytes | str)
-    entries: list[dict[str, Any]] = json.loads(request.body)["Entries"]
+    entries: list[dict[str, Any]] = json.loads(_sent(request))["Entries"]
     return entries
+
+
+def _sent(request: AWSPreparedRequest) -> bytes | str:
+    assert isinstance(request.body, bytes | str)
+    return request.body
 
 
 @cache
@@ -166,6 +171,7 @@ class Cloud:
             for act in self._taken(self._before, operation):
                 act()
             self.requests.append(operation)
+            watch.keep_request(operation, _sent(request))
             entries = _entries(request) if operation == "PutEvents" else []
             self.sent += entries
             fault = next(iter(self._taken(self._faults, operation)), self._always.get(operation))

@@ -14,6 +14,9 @@ from sandbox.events import ORDERED_AT
 from tests.handlers.cloud import REGION, Cloud, running_cloud
 from tests.handlers.razorpay import Razorpay
 from tests.handlers.service import ENVIRONMENT, Clock, Service
+from tests.secrecy.watch import pytest_pyfunc_call
+
+__all__ = ["pytest_pyfunc_call"]
 
 # Two minutes after the order of `events/`, and a minute after its payment.
 NOW = ORDERED_AT + 120

@@ -14,6 +14,7 @@ import pytest
 from sandbox import development, events
 from tests.handlers.cloud import BUS, TABLE, Cloud
 from tests.handlers.razorpay import Razorpay
+from tests.secrecy import watch
 
 ROOT = Path(__file__).parents[2]
 EVENTS = {path.stem: path for path in sorted((ROOT / "events").glob("*.json"))}
@@ -83,6 +84,7 @@ def invoke(event: Mapping[str, Any], function: str | None = None) -> Answer:
     returned = handler(function or _FUNCTION_BY_ROUTE[event["resource"]])(event, None)
     assert set(returned) == {"statusCode", "headers", "body", "isBase64Encoded"}
     assert returned["isBase64Encoded"] is False
+    watch.keep_answer(returned)
     assert all(isinstance(value, str) for value in returned["headers"].values())
     return Answer(returned["statusCode"], returned["headers"], returned["body"])
 

@@ -1,0 +1,65 @@
+"""What the deployed functions printed and stored in this whole run, the end-to-end tests before this one included.
+
+The folders run in the order of their names, and one local cloud serves them all: its function log has every line that a
+function printed since it was started.
+"""
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from boto3.dynamodb.types import TypeDeserializer
+
+from sandbox import development
+from sandbox.cloud.service import STACK
+from tests.e2e.platform_client import Platform, eventually
+from tests.secrecy.words import found
+
+if TYPE_CHECKING:
+    from sandbox.cloud.service import LocalService
+
+
+@pytest.fixture
+def played(local_service: "LocalService") -> "LocalService":
+    """The service after one payment more, so that there is something to look through if this file runs alone."""
+    platform = Platform(local_service)
+    order_id = platform.create_order().json()["order_id"]
+    checkout = platform.pay(order_id).json()
+    assert platform.verify(checkout).status_code == 200
+    platform.call("POST", "verify/", json={**checkout, "razorpay_signature": "0" * 64})
+    eventually(lambda: platform.call("GET", f"{order_id}/"), lambda answer: answer.json()["confirmed"])
+    return local_service
+
+
+def test_no_secret_is_in_what_the_functions_printed(played: "LocalService") -> None:
+    # Each line begins with the name of its function.
+    printed = [line.partition(" ") for line in played.cloud.function_log.read_text(encoding="utf-8").splitlines()]
+    ours = [line for function, _, line in printed if function.startswith(f"{STACK}-")]
+    documents = [json.loads(line) for line in ours if line.startswith("{")]
+    assert {document.get("service") for document in documents} >= {"create_order", "verify", "webhook"}
+    assert any("_aws" in document for document in documents), "no metric was printed"
+    leaks = {leak: number for number, line in enumerate(ours) for leak in found(line)}
+    # A run of reconcile that failed is raised to Lambda, by type alone, and the runtime prints where: see RunFailed.
+    leaks.pop("a stack trace", None)
+    assert leaks == {}, "what, and in which line of theirs"
+
+
+def test_no_secret_is_in_the_table(played: "LocalService") -> None:
+    items: list[dict[str, Any]] = []
+    for page in played.cloud.client("dynamodb").get_paginator("scan").paginate(TableName=played.endpoints["table"]):
+        items += page["Items"]
+    assert items
+    plain = TypeDeserializer().deserialize
+    leaks = {what for item in items for what in found(json.dumps({k: plain(v) for k, v in item.items()}, default=str))}
+    assert leaks == set()
+
+
+def test_what_is_looked_for_was_there_to_leak(played: "LocalService") -> None:
+    """The functions hold the very secrets that are looked for."""
+    client = played.cloud.client("secretsmanager")
+    held = [
+        json.loads(client.get_secret_value(SecretId=played.outputs[name])["SecretString"])
+        for name in ("ApiKeysSecretArn", "WebhookSecretArn", "JwtSecretArn")
+    ]
+    values = {value for secret in held for value in secret.values()}
+    assert {development.RAZORPAY_KEY_SECRET, development.RAZORPAY_WEBHOOK_SECRET, development.JWT_SECRET} <= values
