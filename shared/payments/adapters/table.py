@@ -7,7 +7,6 @@ condition is always answered by reading again, never taken as news of what is st
 from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as Unreachable
 
@@ -29,9 +28,6 @@ _SERVER_ERROR = 500
 _THROTTLED = frozenset(
     {"ProvisionedThroughputExceededException", "RequestLimitExceeded", "Throttling", "ThrottlingException"}
 )
-
-_serialize = TypeSerializer().serialize
-_deserialize = TypeDeserializer().deserialize
 
 
 class Due(NamedTuple):
@@ -170,7 +166,7 @@ class PaymentsTable:
         except (ClientError, BotoCoreError) as error:
             _translate(error)
         item = answer.get("Item")
-        return None if item is None else {name: _deserialize(value) for name, value in item.items()}
+        return None if item is None else {name: _plain(value) for name, value in item.items()}
 
     def _update(self, key: str, update: "_Update", seen_version: int) -> None:
         update.names["#version"] = "version"
@@ -249,7 +245,45 @@ def _pointer_key(client_id: int, application_id: int) -> str:
 
 
 def _attributes(item: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _serialize(value) for name, value in item.items()}
+    return {name: _typed(value) for name, value in item.items()}
+
+
+# The types that our items have. boto3 has the same for all types, and is not loaded for it (see wiring/aws.py).
+
+
+def _typed(value: object) -> dict[str, Any]:
+    """A plain value with DynamoDB's type."""
+    match value:
+        case bool():
+            return {"BOOL": value}
+        case str():
+            return {"S": value}
+        case int():
+            return {"N": str(value)}
+        case None:
+            return {"NULL": True}
+        case dict():
+            return {"M": _attributes(value)}
+        case list():
+            return {"L": [_typed(item) for item in value]}
+    raise TypeError(f"no item of ours holds a {type(value).__name__}")
+
+
+def _plain(typed: Mapping[str, Any]) -> Any:  # noqa: ANN401 - any of the types above
+    """The plain value; numbers are integers."""
+    ((kind, value),) = typed.items()
+    match kind:
+        case "N":
+            return int(value)
+        case "NULL":
+            return None
+        case "M":
+            return {name: _plain(item) for name, item in value.items()}
+        case "L":
+            return [_plain(item) for item in value]
+        case "S" | "BOOL":
+            return value
+    raise TypeError(f"no item of ours holds a {kind}")
 
 
 def to_item(record: Record) -> dict[str, Any]:
