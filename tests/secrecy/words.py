@@ -28,6 +28,20 @@ _FORMS: Final = {
 }
 
 
+def _spellings(word: str) -> Iterable[str]:
+    """As it is, and within one or two layers of JSON."""
+    for _ in range(3):
+        yield word
+        word = json.dumps(word)[1:-1]  # noqa: PLW2901 - the same word, one layer further in
+
+
+def _any_of(words: Iterable[str]) -> re.Pattern[str]:
+    return re.compile("|".join(re.escape(spelt) for word in words for spelt in _spellings(word)))
+
+
+_ANY_WORD: Final = _any_of(_WORDS)
+
+
 def found(text: str, *more: str) -> list[str]:
     """What of that is in a text, by name and never by its value.
 
@@ -35,18 +49,10 @@ def found(text: str, *more: str) -> list[str]:
         text: whatever left the service.
         more: words of this test's own.
     """
-    # As it is, and with escapes read: a log line is JSON, and may hold JSON.
-    forms = {text, text.replace("\\/", "/"), text.encode("ascii", "backslashreplace").decode()}
-    words = [
-        word for word in (*_WORDS, *more) if word and any(spelt in form for form in forms for spelt in _spellings(word))
-    ]
-    return [
-        *(f"the word {_WORDS.index(word)}" if word in _WORDS else "a word of the test" for word in words),
-        *(name for name, form in _FORMS.items() if any(form.search(one) for one in forms)),
-    ]
-
-
-def _spellings(word: str) -> Iterable[str]:
-    for _ in range(3):
-        yield word
-        word = json.dumps(word)[1:-1]
+    said = (
+        [f"the word {number}" for number, word in enumerate(_WORDS) if _any_of([word]).search(text)]
+        if (_ANY_WORD.search(text))
+        else []
+    )
+    said += ["a word of the test" for word in more if _any_of([word]).search(text)]
+    return said + [name for name, form in _FORMS.items() if form.search(text)]
