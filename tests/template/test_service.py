@@ -2,6 +2,7 @@
 
 import json
 import re
+import tomllib
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,11 @@ INDEX = {
     ]
 }
 BUS = {"Fn::GetAtt": ["PaymentsBus", "Arn"]}
+BUILT_FOR_THE_PROCESSOR = {
+    "BuildMethod": "makefile",
+    "ContextPath": {"Fn::Sub": "layers/${Architecture}"},
+    "WorkingDirectory": ".",
+}
 
 
 def secret(condition: str, resource: str, parameter: str) -> Any:
@@ -244,11 +250,28 @@ def test_only_functions_that_take_tokens_bring_cryptography_and_only_where_it_is
 @pytest.mark.parametrize("layer", ["SharedLayer", "CryptographyLayer"])
 def test_a_layer_is_built_for_the_processor_of_the_functions(written: dict[str, Any], layer: str) -> None:
     metadata = written["Resources"][layer]["Metadata"]
-    assert metadata["BuildArchitecture"] == {"Ref": "Architecture"}
-    # The Makefile there says which processor's wheels are taken.
-    assert metadata["BuildMethod"] == "makefile"
-    assert metadata["ContextPath"] == {"Fn::Sub": "layers/${Architecture}"}
+    assert metadata == {**BUILT_FOR_THE_PROCESSOR, "BuildArchitecture": {"Ref": "Architecture"}}
     assert written["Parameters"]["Architecture"]["Default"] == "arm64"
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_is_built_like_the_layers(written: dict[str, Any], function: str) -> None:
+    assert written["Resources"][function]["Metadata"] == BUILT_FOR_THE_PROCESSOR
+
+
+@pytest.mark.parametrize("resource", ["SharedLayer", "CryptographyLayer", *FUNCTIONS])
+def test_every_processor_has_a_makefile_that_builds_the_resource(written: dict[str, Any], resource: str) -> None:
+    for architecture in written["Parameters"]["Architecture"]["AllowedValues"]:
+        makefile = PROJECT / "layers" / architecture / "Makefile"
+        assert makefile.read_text() == f"ARCHITECTURE := {architecture}\ninclude layers/rules.mk\n"
+    assert f"\nbuild-{resource}:\n" in (PROJECT / "layers/rules.mk").read_text()
+
+
+def test_no_stage_is_built_with_sams_cache_which_misses_changes_of_the_builder() -> None:
+    stages = tomllib.loads((PROJECT / "samconfig.toml").read_text())
+    builds = {name: stage["build"]["parameters"] for name, stage in stages.items() if isinstance(stage, dict)}
+    assert {"staging", "production"} <= builds.keys()
+    assert not [name for name, parameters in builds.items() if parameters["cached"]]
 
 
 def layer_of(service: Any, prefix: str) -> str:
