@@ -32,7 +32,7 @@ def _spellings(word: str) -> Iterable[str]:
     """As it is, and within one or two layers of JSON."""
     for _ in range(3):
         yield word
-        word = json.dumps(word)[1:-1]  # noqa: PLW2901 - the same word, one layer further in
+        word = json.dumps(word)[1:-1]
 
 
 def _any_of(words: Iterable[str]) -> re.Pattern[str]:
@@ -49,10 +49,8 @@ def found(text: str, *more: str) -> list[str]:
         text: whatever left the service.
         more: words of this test's own.
     """
-    said = (
-        [f"the word {number}" for number, word in enumerate(_WORDS) if _any_of([word]).search(text)]
-        if (_ANY_WORD.search(text))
-        else []
-    )
+    said = []
+    if _ANY_WORD.search(text):
+        said = [f"the word {number}" for number, word in enumerate(_WORDS) if _any_of([word]).search(text)]
     said += ["a word of the test" for word in more if _any_of([word]).search(text)]
     return said + [name for name, form in _FORMS.items() if form.search(text)]
