@@ -278,6 +278,15 @@ def test_while_it_is_away_it_is_asked_twice_a_minute_whatever_comes_in(service: 
     assert service.cloud.requests.count(FETCH) <= tries * (300 // adapter.PAUSE_S + 1)
 
 
+def test_a_forgery_while_it_is_away_waits_for_one_answer_and_not_for_two(service: Service) -> None:
+    assert deliver(service, captured(1), OLD) == 200
+    service.cloud.fail_always(FETCH, times_out)
+    service.forget()
+    assert deliver(service, captured(2), "a-forgers-secret") == 400
+    # The client's two tries for the current version, and none for the one before.
+    assert service.outside_calls() == [FETCH, FETCH]
+
+
 def test_an_outage_after_a_rotation_leaves_both_secrets_good(service: Service, secrets: Any) -> None:
     put_webhook_secret(secrets, NEW)
     assert deliver(service, captured(1), OLD) == 200
