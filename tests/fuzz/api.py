@@ -104,16 +104,11 @@ def run(budget: Budget, progress: Progress, *, api: str, scratch: Path) -> Repor
         figures={
             "operations": found["operations"]["tested"],
             "requests made up and judged": found["test_cases"]["generated"],
-            "… of these accepted by the service": _sum(found, "accepted"),
             "server errors": _failures(found, _SERVER_ERROR),
             "answers that the description does not have": len(found["failures"]),
             "schemathesis": found["schemathesis_version"],
         },
     )
-
-
-def _sum(found: dict[str, Any], kind: str) -> int:
-    return sum(phase[kind] for operation in found["valid_rates"].values() for phase in operation.values())
 
 
 def _failures(found: dict[str, Any], check: str) -> int:
