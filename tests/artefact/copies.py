@@ -1,0 +1,82 @@
+"""Two copies of one started function, as SnapStart makes them: what each of them hands out, and what both began with.
+
+Usage, by the runtime's interpreter:
+
+    copies.py <folder of the function> <layer> <bench/programs> <canned answers> <event> <counter's file>
+
+The process starts create_order without a secret and is then copied by forking, as a snapshot is resumed. Each copy gets
+the secrets from standard input and serves a dozen requests, with one counter of payment ids between them.
+"""
+
+import fcntl
+import gc
+import json
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+folder, layer, programs, canned, event_file, counter = sys.argv[1:]
+sys.path[:0] = [folder, layer]
+sys.path.append(programs)
+COPIES, REQUESTS = 2, 12
+
+import app  # type: ignore[import-not-found] # noqa: E402 - where the arguments say; this is what Lambda calls Init
+
+from payments.wiring import aws, create_order, gateway  # noqa: E402 - as above
+
+KEPT = {
+    "session": aws._session,  # noqa: SLF001 - nothing else shows what an instance keeps
+    "clients": aws._client,  # noqa: SLF001 - as above
+    "secrets": aws._secrets,  # noqa: SLF001 - as above
+    "ids": create_order._payment_ids,  # noqa: SLF001 - as above
+    "gateway": gateway.gateway,
+}
+started = {
+    "kept": {name: kept.cache_info().currsize for name, kept in KEPT.items()},
+    "sockets": sum(isinstance(thing, socket.socket) for thing in gc.get_objects()),
+}
+
+
+def take(count: int) -> int:
+    """What DynamoDB's atomic ADD would answer, for both copies."""
+    with Path(counter).open("r+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        last = int(file.read() or "0") + count
+        file.seek(0)
+        file.write(str(last))
+    return last
+
+
+def serve() -> list[int]:
+    """The payment ids of a dozen orders."""
+    from warm import Context, cut_off_from  # noqa: PLC0415 - the copies' own
+
+    answers = cut_off_from(canned, "create_order")
+    plain = answers.aws
+
+    def aws_call(target: str, body: bytes) -> Any:
+        if b"counter#" not in body:
+            return plain(target, body)
+        count = int(json.loads(body)["ExpressionAttributeValues"][":count"]["N"])
+        return 200, json.dumps({"Attributes": {"last_taken": {"N": str(take(count))}}}).encode()
+
+    answers.aws = aws_call
+    event = json.loads(Path(event_file).read_text(encoding="utf-8"))
+    bodies = [json.loads(app.lambda_handler(event, Context())["body"]) for _ in range(REQUESTS)]
+    return [body["payment_id"] for body in bodies]
+
+
+secrets = json.loads(sys.stdin.read())
+reports = []
+for _ in range(COPIES):
+    reading, writing = os.pipe()
+    if os.fork() == 0:
+        os.environ |= secrets
+        os.write(writing, json.dumps(serve()).encode())
+        os._exit(0)
+    os.close(writing)
+    reports.append(os.fdopen(reading))
+taken = [json.loads(report.read()) for report in reports]
+sys.stderr.write(json.dumps({"started": started, "taken": taken}))

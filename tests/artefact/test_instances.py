@@ -1,0 +1,171 @@
+"""A built function as an instance: what it has loaded once it is warm, and what copies of it share."""
+
+import ast
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bench import canned
+from bench.subjects import BARE, PROGRAMS, RUNTIME, Signer, Subject, new_signer, subjects
+
+# The first build of a fresh checkout downloads the layer's packages.
+pytestmark = pytest.mark.timeout(300)
+
+PROJECT = Path(__file__).parents[2]
+COPIES = Path(__file__).with_name("copies.py")
+
+SERVE_TWICE = """
+import sys
+sys.path.append(sys.argv[1])
+from warm import function
+serve = function(sys.argv[2:])
+serve()
+sys.stderr.write("loaded: " + " ".join(sys.modules))
+"""
+CASES = ["create_order", "reconcile", "verify", "verify (RS256)", "webhook"]
+ASK_RAZORPAY = {"create_order", "reconcile"}
+# Each costs more than what it would be used for: see docs/decisions/0004-dependencies.md.
+NOWHERE = (
+    "aws_xray_sdk",
+    "aws_lambda_powertools.utilities.parser",
+    "aws_lambda_powertools.utilities.idempotency",
+    "aws_lambda_powertools.utilities.validation",
+    "aws_lambda_powertools.event_handler",
+)
+
+
+@pytest.fixture(scope="module")
+def signer() -> Signer:
+    return new_signer()
+
+
+@pytest.fixture(scope="module")
+def by_case(artefact: Path, signer: Signer) -> dict[str, Subject]:
+    found = {subject.case: subject for subject in subjects(artefact, signer)}
+    assert sorted(found) == CASES
+    return found
+
+
+@pytest.fixture(scope="module")
+def record(by_case: dict[str, Subject], signer: Signer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The record that create_order writes."""
+    folder = tmp_path_factory.mktemp("record")
+    (flow,) = canned.flows(by_case["create_order"], signer, None, folder)
+    return canned.record_of(flow, folder)
+
+
+@pytest.fixture(scope="module")
+def loaded(
+    by_case: dict[str, Subject], signer: Signer, record: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], set[str]]:
+    """The modules that a function has loaded once it has served every kind of request twice, its secrets read."""
+    known: dict[str, set[str]] = {}
+
+    def modules(case: str) -> set[str]:
+        if case not in known:
+            subject = by_case[case]
+            known[case] = set()
+            for flow in canned.flows(subject, signer, record, tmp_path_factory.mktemp("flows")):
+                arguments = [str(PROGRAMS), *subject.arguments(), str(flow.canned), str(flow.event), "stub"]
+                done = subprocess.run(  # noqa: S603 - fixed command
+                    [RUNTIME, "-I", "-B", "-c", SERVE_TWICE, *arguments],
+                    env=subject.environment(in_secrets=True),
+                    capture_output=True,
+                    text=True,
+                    check=False,
+                    timeout=60,
+                )
+                assert done.returncode == 0, done.stderr
+                known[case] |= set(done.stderr.partition("loaded: ")[2].split())
+        return known[case]
+
+    return modules
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_only_functions_that_ask_razorpay_ever_load_its_sdk(loaded: Callable[[str], set[str]], case: str) -> None:
+    has_sdk = case in ASK_RAZORPAY
+    assert ("payments.adapters.gateway" in loaded(case)) is has_sdk
+    assert {package for package in ("razorpay", "requests") if package in loaded(case)} == (
+        {"razorpay", "requests"} if has_sdk else set()
+    )
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_cryptography_is_loaded_for_public_keys_alone(loaded: Callable[[str], set[str]], case: str) -> None:
+    assert ("cryptography" in loaded(case)) is (case == "verify (RS256)")
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("module", NOWHERE)
+def test_what_nobody_needs_nobody_loads(loaded: Callable[[str], set[str]], module: str, case: str) -> None:
+    assert "payments.wiring.boundary" in loaded(case)
+    assert module not in loaded(case)
+
+
+def test_two_copies_of_a_started_instance_never_hand_out_the_same_payment_id(
+    by_case: dict[str, Subject], signer: Signer, tmp_path: Path
+) -> None:
+    subject = by_case["create_order"]
+    (flow,) = canned.flows(subject, signer, None, tmp_path)
+    counter = tmp_path / "counter"
+    counter.touch()
+    environment = subject.environment(in_secrets=False)
+    secrets = {name: environment.pop(name) for name in subject.secrets}
+    layer = subject.layers[0]
+    done = subprocess.run(  # noqa: S603 - fixed command
+        [RUNTIME, "-P", "-s", "-B", COPIES, subject.folder, layer, PROGRAMS, flow.canned, flow.event, counter],
+        env=environment,
+        input=json.dumps(secrets),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stderr)
+    first, second = report["taken"]
+    assert len(first) == len(second) == 12
+    assert len({*first, *second}) == 24
+    # Nothing was there to be copied: no client, no connection, no secret, no block of ids.
+    assert report["started"] == {
+        "kept": dict.fromkeys(("session", "clients", "secrets", "ids", "gateway"), 0),
+        "sockets": 0,
+    }
+
+
+def test_nothing_of_ours_draws_from_a_state_that_a_snapshot_would_copy() -> None:
+    # Python's generator is seeded once a process; forking seeds it anew, and resuming a snapshot does not.
+    drawn = {"random", "secrets", "uuid"}
+    found = {
+        (source.relative_to(PROJECT).as_posix(), name)
+        for folder in ("shared/payments", "functions")
+        for source in (PROJECT / folder).rglob("*.py")
+        for node in ast.walk(ast.parse(source.read_text()))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in imported(node)
+        if name.partition(".")[0] in drawn
+    }
+    # A UUID made of names: the same each time, which is its point.
+    assert found == {("shared/payments/core/events.py", "uuid.uuid5"), ("shared/payments/core/events.py", "uuid.UUID")}
+
+
+def imported(node: ast.Import | ast.ImportFrom) -> list[str]:
+    """The full names of what a statement imports."""
+    prefix = f"{node.module}." if isinstance(node, ast.ImportFrom) and node.level == 0 else ""
+    return [f"{prefix}{alias.name}" for alias in node.names]
+
+
+def test_the_runtime_finds_the_layers_sdk_before_its_own(by_case: dict[str, Subject]) -> None:
+    subject = by_case["webhook"]
+    program = "import botocore, boto3, sys; print(botocore.__file__, boto3.__file__)"
+    # As Lambda and the local cloud tell the runtime where the layer is.
+    environment = dict(BARE) | {"PYTHONPATH": f"{subject.folder}:{subject.layers[0]}"}
+    done = subprocess.run(  # noqa: S603 - fixed command
+        [RUNTIME, "-s", "-B", "-c", program], env=environment, capture_output=True, text=True, check=True, timeout=60
+    )
+    for file in done.stdout.split():
+        assert Path(file).is_relative_to(subject.layers[0])
