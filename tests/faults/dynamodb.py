@@ -84,7 +84,7 @@ class MemoryDynamo:
             return item
 
     def due(self, shard: str, now: int, limit: int, after: tuple[int, str] | None) -> dict[str, Any]:
-        """Query on the sparse index: keys only, by time; from behind a place, whether or not something is still there."""
+        """Query on the sparse index: keys only, by time; from behind a place, whether or not something is there."""
         entries = sorted(
             (int(item["attention_at"]["N"]), pk)
             for pk, item in self.items.items()
