@@ -118,6 +118,8 @@ def _client(service: Any, *, attempts: int, connect_timeout: float, read_timeout
             retries={"total_max_attempts": attempts, "mode": "standard"},
             # botocore would describe the machine at length, and anew for each request: a sixth of what a request costs.
             user_agent=_USER_AGENT,
+            # Which the types check, and the tests with the real shapes: another tenth.
+            parameter_validation=False,
             # A connection on which nobody answers any more is found out by the kernel, not by a request.
             tcp_keepalive=True,
         ),
