@@ -325,6 +325,39 @@ def test_parameters_that_contradict_each_other_stop_the_deployment(
     assert all(holds(assertion["Assert"], parameters) for assertion in assertions) is allowed
 
 
+@pytest.mark.parametrize(
+    ("provisioned", "snap_start", "allowed"),
+    [
+        ("0", "None", True),
+        ("0", "PublishedVersions", True),
+        ("3", "None", True),
+        ("3", "PublishedVersions", False),
+    ],
+)
+def test_snap_start_and_provisioned_concurrency_together_stop_the_deployment(
+    written: dict[str, Any], provisioned: str, snap_start: str, *, allowed: bool
+) -> None:
+    (assertion,) = written["Rules"]["StartedBeforehand"]["Assertions"]
+    parameters = {"ProvisionedConcurrency": provisioned, "SnapStart": snap_start}
+    assert holds(assertion["Assert"], parameters) is allowed
+
+
+def test_functions_that_customers_wait_for_may_be_started_beforehand(written: dict[str, Any], service: Any) -> None:
+    kept = {
+        alias["Properties"]["FunctionName"]["Ref"]: alias["Properties"].get("ProvisionedConcurrencyConfig")
+        for alias in service.by_id.values()
+        if alias["Type"] == "AWS::Lambda::Alias"
+    }
+    started = {"ProvisionedConcurrentExecutions": {"Ref": "ProvisionedConcurrency"}}
+    if_asked = {"Fn::If": ["StartsBeforehand", started, {"Ref": "AWS::NoValue"}]}
+    waited_for = {"CreateOrderFunction", "VerifyFunction"}
+    assert kept == {function: if_asked if function in waited_for else None for function in FUNCTIONS}
+    assert written["Parameters"]["ProvisionedConcurrency"]["Default"] == 0
+    assert written["Conditions"]["StartsBeforehand"] == {
+        "Fn::Not": [{"Fn::Equals": [{"Ref": "ProvisionedConcurrency"}, "0"]}]
+    }
+
+
 def holds(condition: Any, parameters: dict[str, str]) -> bool:
     """What CloudFormation makes of a condition of these four functions."""
     ((function, arguments),) = condition.items()
