@@ -38,9 +38,21 @@ def test_nothing_is_built_twice_while_nothing_changed(template: Path, builds: li
     assert len(builds) == 1
 
 
-@pytest.mark.parametrize("name", ["functions/one/app.py", "shared/payments/model.py", "template.yaml", "shared/new.py"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "functions/one/app.py",
+        "shared/payments/model.py",
+        "shared/requirements.txt",
+        "template.yaml",
+        "shared/new.py",
+        "layers/builder/sdk.py",
+        "layers/arm64/Makefile",
+    ],
+)
 def test_a_changed_or_new_file_is_built(template: Path, builds: list[Path], tmp_path: Path, name: str) -> None:
     building.build(template, tmp_path / "build")
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / name).write_text("changed")
 
     building.build(template, tmp_path / "build")
