@@ -112,9 +112,12 @@ reconcile: .venv/.ready ## Run reconcile once, while `make run` runs
 screenshots: install browser ## Take the pictures in the README anew
 	@$(PY) -m sandbox.screenshots
 
+# Most tests wait for servers: on two processors three files at once are a good deal faster than two.
+TEST_PROCESSES ?= 3
+
 .PHONY: test
 test: install browser .venvs/aws/.ready check validate audit build ## Everything CI runs: checks, templates, build, every test
-	$(PY) -m pytest
+	$(PY) -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile
 
 # `make faults CAMPAIGN="--only schedules --share 0.1 --seed 7"` runs a part of it.
 .PHONY: faults

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from sandbox.cloud.service import LocalService
 
 SEED = int(os.environ.get("FAULTS_SEED") or random.SystemRandom().randrange(10**6))
+# The processes that share a run draw from the same seed.
+os.environ["FAULTS_SEED"] = str(SEED)
 
 
 def pytest_report_header() -> str:
