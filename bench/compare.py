@@ -1,7 +1,7 @@
 """`make bench-compare REV=…`: this tree and another revision side by side, measured in turns by the same bench.
 
-The other revision is checked out under .build/compare and built there by its own build; only what is deployed is
-compared (size, start, warm), so it does not matter whether that revision has a bench.
+The other revision is checked out under .build/compare, built there by its own build, and put away again; only what is
+deployed is compared (size, start, warm), so it does not matter whether that revision has a bench.
 """
 
 import argparse
@@ -10,7 +10,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -51,7 +52,8 @@ def main(arguments: Sequence[str]) -> int:
             return 1
         console.print(f"Building {options.revision} ({commit[:10]}) and this tree ({subjects.revision()})")
         here = _prepared(build().parent, Path(scratch) / "here")
-        there = _prepared(_built(commit), Path(scratch) / "there")
+        with checked_out(commit) as tree:
+            there = _prepared(_built(tree), Path(scratch) / "there")
         compare(there, here, effort, console)
     return 0
 
@@ -162,23 +164,34 @@ def _commit(revision: str) -> str:
     return done.stdout.strip()
 
 
-def _built(commit: str) -> Path:
-    """The revision's build, made by its own rules with this tree's tools; kept for the next time."""
-    tree = WORKTREES / commit[:10]
-    if not tree.exists():
-        WORKTREES.mkdir(parents=True, exist_ok=True)
-        git = ["git", "-C", str(PROJECT), "worktree"]
-        subprocess.run([*git, "prune"], check=True)  # noqa: S603 - our own
+@contextmanager
+def checked_out(commit: str) -> Iterator[Path]:
+    """A tree of that commit, gone again at the end."""
+    WORKTREES.mkdir(parents=True, exist_ok=True)
+    git = ["git", "-C", str(PROJECT), "worktree"]
+    with tempfile.TemporaryDirectory(prefix=f"{commit[:10]}-", dir=WORKTREES) as folder:
+        tree = Path(folder) / "tree"
         subprocess.run([*git, "add", "--quiet", "--detach", str(tree), commit], check=True)  # noqa: S603 - our own
+        try:
+            yield tree
+        finally:
+            subprocess.run([*git, "remove", "--force", str(tree)], check=True)  # noqa: S603 - our own
+
+
+def _built(tree: Path) -> Path:
+    """The tree's build, made by its own rules with this tree's tools.
+
+    Raises:
+        subprocess.CalledProcessError: it cannot be built; what was said is on the screen.
+    """
     for environment in (".venv", ".venvs"):
-        if not (tree / environment).exists():
-            (tree / environment).symlink_to(PROJECT / environment)
+        (tree / environment).symlink_to(PROJECT / environment)
     # What the revision calls its build may have changed since; its own program knows.
     done = subprocess.run(  # noqa: S603 - our own
         [str(PROJECT / ".venv/bin/python"), "-c", "from sandbox.cloud.build import build; print(build())"],
         cwd=tree,
         env={name: value for name, value in os.environ.items() if not name.startswith("PYTHON")},
-        capture_output=True,
+        stdout=subprocess.PIPE,
         text=True,
         check=True,
     )
