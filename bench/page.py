@@ -92,8 +92,10 @@ _TITLES: Final = {
     "warm": (
         "A warm request",
         (
-            "The hard floor makes the same outside calls with the same bodies, and decides nothing. Over HTTP the "
-            "answers come from a server on the loopback interface, without TLS."
+            "The hard floor does by hand what nobody can leave out: it checks the token (HS256) and an HMAC, makes the "
+            "same outside calls with the same bodies, turns items into plain values and back, and logs a line; it "
+            "validates and decides nothing. Over HTTP the answers come from a server on the loopback "
+            "interface, without TLS."
         ),
     ),
     "flows": (

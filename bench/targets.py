@@ -87,10 +87,20 @@ def _starts(found: Mapping[str, Any] | None) -> list[Verdict]:
         )
         for case, bound in START.items()
     ]
-    most = max((row["rss_mib"]["middle"] for (_, depth), row in rows.items() if depth == "answer"), default=None)
+    memory = {
+        case: row["rss_mib"]["middle"] for (case, depth), row in rows.items() if depth == "ready" and case in START
+    }
+    asymmetric = memory.pop("verify (RS256)", None)
     return [
         *verdicts,
-        at_most("RSS after the first answer, the most of all functions", RSS_MIB, most, digits=1, unit=" MiB"),
+        at_most(
+            "RSS when ready, the most of all functions",
+            RSS_MIB,
+            max(memory.values(), default=None),
+            digits=1,
+            unit=" MiB",
+        ),
+        at_most("RSS when ready, verify (RS256)", RSS_MIB, asymmetric, digits=1, unit=" MiB"),
     ]
 
 

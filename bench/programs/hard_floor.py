@@ -1,14 +1,17 @@
-"""The hard floor of a request: the same outside calls with urllib3, json, hmac and an own SigV4, and no SDK.
+"""The hard floor of a request: what must be done for it, by hand, with urllib3, json and hmac, and no SDK.
 
-It checks one HMAC over the request's body, makes the calls that the function was seen to make, with the same bodies
-serialised anew, reads each answer as JSON, and prints a line. Nothing is validated and nothing decided: less than this
-nobody can do who makes these calls.
+It checks the token (HS256) and one HMAC over the body, reads the body, makes the outside calls that the function was
+seen to make, each with a signature of its own (SigV4) and its item in DynamoDB's types, turns what it reads into plain
+values, writes one log line and an answer. Nothing is validated and nothing decided: less than this nobody can do who
+makes these calls.
 """
 
+import base64
 import hashlib
 import hmac
 import json
 import sys
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +22,9 @@ from stub import Canned
 
 _KEY_ID, _SECRET, _REGION = "test", "test", "ap-south-1"
 _SERVICES = {"DynamoDB_20120810": "dynamodb", "AWSEvents": "events", "secretsmanager": "secretsmanager"}
+_TYPED = ("Item", "Key", "ExpressionAttributeValues")
+"""The parts of a call to DynamoDB that hold values in its types."""
+_KEY = b"a-secret-of-more-than-32-bytes-for-hmac"
 
 type Send = Callable[[str, str, dict[str, str], bytes], bytes]
 
@@ -27,26 +33,94 @@ def floor(arguments: list[str]) -> Callable[[], None]:
     """One request of the floor."""
     calls_file, event_file, canned, network, url = arguments
     calls = [
-        (call["target"], json.loads(call["body"] or "{}"))
+        (call["target"], _without_types(json.loads(call["body"] or "{}")))
         for call in json.loads(Path(calls_file).read_text(encoding="utf-8"))
     ]
     event = json.loads(Path(event_file).read_text(encoding="utf-8"))
+    headers = {name.lower(): value for name, value in event.get("headers", {}).items()}
     send = _stub(Canned(canned)) if network == "stub" else _http()
-    secret = b"a-secret-of-more-than-32-bytes-for-hmac"
-    expected = hmac.new(secret, (event.get("body") or "").encode(), hashlib.sha256).hexdigest()
+    body = event.get("body") or ""
+    expected = _hmac(body.encode())
+    token = headers.get("authorization", "")
+    expected_token = _hmac(token.removeprefix("Bearer ").rpartition(".")[0].encode())
 
     def serve() -> None:
-        body = event.get("body") or ""
-        made = hmac.new(secret, body.encode(), hashlib.sha256).hexdigest()
-        if not hmac.compare_digest(made, expected):
+        caller = _caller(token, expected_token) if token else None
+        if not hmac.compare_digest(_hmac(body.encode()), expected):
             raise AssertionError("signature")
-        if body:
-            json.loads(body)
+        asked = json.loads(body) if body else {}
         for target, document in calls:
-            json.loads(_call(send, url, target, document))
-        sys.stdout.write(json.dumps({"level": "INFO", "message": "request", "http_status": 200}) + "\n")
+            answer = json.loads(_call(send, url, target, document))
+            if "Item" in answer:
+                asked = {name: _plain(value) for name, value in answer["Item"].items()}
+        line = {
+            "level": "INFO",
+            "message": "request",
+            "timestamp": datetime.now(UTC).isoformat(),
+            "user_id": caller,
+            "order_id": asked.get("order_id"),
+            "http_status": 200,
+        }
+        sys.stdout.write(json.dumps(line) + "\n")
+        json.dumps({"statusCode": 200, "headers": {"Content-Type": "application/json"}, "body": json.dumps({})})
 
     return serve
+
+
+def _hmac(message: bytes) -> bytes:
+    return hmac.new(_KEY, message, hashlib.sha256).digest()
+
+
+def _caller(authorization: str, expected: bytes) -> str:
+    """The user of a token, its signature and its time checked."""
+    signed, _, signature = authorization.removeprefix("Bearer ").rpartition(".")
+    header, _, payload = signed.partition(".")
+    for part in (header, signature):
+        base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+    if not hmac.compare_digest(_hmac(signed.encode()), expected):
+        raise AssertionError("token")
+    claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    if claims["exp"] < time.time():
+        raise AssertionError("expired")
+    user: str = claims["user_id"]
+    return user
+
+
+def _plain(value: dict[str, Any]) -> Any:
+    """A value of DynamoDB's, without its type."""
+    ((kind, content),) = value.items()
+    match kind:
+        case "N":
+            return int(content)
+        case "M":
+            return {name: _plain(member) for name, member in content.items()}
+        case "L":
+            return [_plain(member) for member in content]
+        case _:
+            return content
+
+
+def _typed(value: Any) -> dict[str, Any]:
+    """A plain value in DynamoDB's types."""
+    match value:
+        case bool():
+            return {"BOOL": value}
+        case str():
+            return {"S": value}
+        case int():
+            return {"N": str(value)}
+        case dict():
+            return {"M": {name: _typed(member) for name, member in value.items()}}
+        case list():
+            return {"L": [_typed(member) for member in value]}
+    raise TypeError(type(value).__name__)
+
+
+def _without_types(document: dict[str, Any]) -> dict[str, Any]:
+    return {
+        part: {name: _plain(value) for name, value in content.items()} if part in _TYPED else content
+        for part, content in document.items()
+    }
 
 
 def _call(send: Send, url: str, target: str, document: dict[str, Any]) -> bytes:
@@ -55,7 +129,11 @@ def _call(send: Send, url: str, target: str, document: dict[str, Any]) -> bytes:
         body = json.dumps(document).encode() if document else b""
         headers = {"content-type": "application/json", "authorization": "Basic dGVzdDp0ZXN0"}
         return send(method, url + path, headers, body)
-    body = json.dumps(document).encode()
+    typed = {
+        part: {name: _typed(value) for name, value in content.items()} if part in _TYPED else content
+        for part, content in document.items()
+    }
+    body = json.dumps(typed).encode()
     service = _SERVICES[target.partition(".")[0]]
     return send("POST", f"{url}/", _signed(service, target, body), body)
 

@@ -23,11 +23,11 @@ def test_what_was_not_measured_is_neither_reached_nor_missed() -> None:
     assert verdicts(kept)[0].said == "not measured"
 
 
-def test_a_start_is_judged_when_ready_and_its_memory_after_the_first_answer() -> None:
-    rows = [start("webhook", 1.2), start("webhook", 9.0, "import"), start("webhook", 9.0, "answer", rss=60.0)]
+def test_a_start_is_judged_when_ready() -> None:
+    rows = [start("webhook", 1.2, rss=60.0), start("webhook", 9.0, "import"), start("webhook", 9.0, "answer", rss=90.0)]
     said = {one.target: one.said for one in verdicts({"start": {"found": {"rows": rows}}})}
     assert said["init of webhook, instructions x F"] == "**missed by 0.150 (14%)**"
-    assert said["RSS after the first answer, the most of all functions"] == "**missed by 5.0 MiB (9%)**"
+    assert said["RSS when ready, the most of all functions"] == "**missed by 5.0 MiB (9%)**"
     assert said["init of verify, instructions x F"] == "not measured"
 
 
