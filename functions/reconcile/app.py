@@ -48,7 +48,7 @@ def reconcile(event: object, remaining_ms: Callable[[], int], log: RequestLog) -
     for due in _due(run.service, shards, started):
         # The alarm's figure: a record that fails stays due, so it grows from run to run until somebody looks.
         run.oldest_due_s = max(run.oldest_due_s, started - due.at)
-        if run.looked_at == _MOST_RECORDS or remaining_ms() < _TIME_FOR_ONE_MS:
+        if run.is_spent(remaining_ms):
             left_over = True
             break
         run.look_at(due.order_id)
@@ -114,51 +114,55 @@ class _Run:
 
     def look_at(self, order_id: str) -> None:
         service = self.service
-        self.looked_at += 1
         gateway = service.gateway if self.gateway_failures < _GATEWAY_FAILURES else None
-        try:
-            outcome = reconcile_record(
-                service.table, gateway, service.bus, order_id, stage=service.stage, now=aws.now()
-            )
-        except GatewayThrottled as error:
-            # It asks us to slow down: no more calls to it in this run.
-            self.gateway_failures = _GATEWAY_FAILURES
-            self._fail(order_id, error)
-        except GatewayUnavailable as error:
-            self.gateway_failures += 1
-            self._fail(order_id, error)
-        except Exception as error:  # noqa: BLE001 - the boundary of one record: it stays due, and the others go on
-            self._fail(order_id, error)
-        else:
-            self.outcomes[outcome.value] += 1
-            if outcome not in {Outcome.NOTHING_DUE, Outcome.PUBLISHED, Outcome.WAITING}:
-                self.gateway_failures = 0
+        outcome = self._attempt(
+            order_id,
+            lambda: reconcile_record(service.table, gateway, service.bus, order_id, stage=service.stage, now=aws.now()),
+            _NOT_RECONCILED,
+        )
+        if outcome not in {None, Outcome.NOTHING_DUE, Outcome.PUBLISHED, Outcome.WAITING}:
+            self.gateway_failures = 0
 
     def recover(self, listed: ListedOrder) -> None:
         service = self.service
-        self.looked_at += 1
-        try:
-            outcome = recover_order(
+        outcome = self._attempt(
+            listed.id,
+            lambda: recover_order(
                 service.table, service.gateway, service.bus, listed, stage=service.stage, now=aws.now()
-            )
-        except GatewayThrottled as error:
-            self.gateway_failures = _GATEWAY_FAILURES
-            self._fail(listed.id, error, _NOT_RECOVERED)
-        except GatewayUnavailable as error:
-            self.gateway_failures += 1
-            self._fail(listed.id, error, _NOT_RECOVERED)
-        except Exception as error:  # noqa: BLE001 - as above
-            self._fail(listed.id, error, _NOT_RECOVERED)
-        else:
+            ),
+            _NOT_RECOVERED,
+        )
+        if outcome is not None:
             self.gateway_failures = 0
-            self.outcomes[outcome.value] += 1
 
     def is_over(self, remaining_ms: Callable[[], int]) -> bool:
         """Whether this run must look at no more."""
-        refused = self.gateway_failures >= _GATEWAY_FAILURES
-        return refused or self.looked_at >= _MOST_RECORDS or remaining_ms() < _TIME_FOR_ONE_MS
+        return self.gateway_failures >= _GATEWAY_FAILURES or self.is_spent(remaining_ms)
 
-    def _fail(self, order_id: str, error: Exception, told: str = _NOT_RECONCILED) -> None:
+    def is_spent(self, remaining_ms: Callable[[], int]) -> bool:
+        """Whether its records or its time are used up."""
+        return self.looked_at >= _MOST_RECORDS or remaining_ms() < _TIME_FOR_ONE_MS
+
+    def _attempt(self, order_id: str, act: Callable[[], Outcome], failure: str) -> Outcome | None:
+        """What came of one record; None, and the failure told, if it failed."""
+        self.looked_at += 1
+        try:
+            outcome = act()
+        except GatewayThrottled as error:
+            # It asks us to slow down: no more calls to it in this run.
+            self.gateway_failures = _GATEWAY_FAILURES
+            self._fail(order_id, error, failure)
+        except GatewayUnavailable as error:
+            self.gateway_failures += 1
+            self._fail(order_id, error, failure)
+        except Exception as error:  # noqa: BLE001 - the boundary of one record: it stays due, and the others go on
+            self._fail(order_id, error, failure)
+        else:
+            self.outcomes[outcome.value] += 1
+            return outcome
+        return None
+
+    def _fail(self, order_id: str, error: Exception, told: str) -> None:
         self.failed += 1
         with self._log.about(order_id=order_id):
             self._log.crash(error)

@@ -355,7 +355,7 @@ MISTAKES: Final = (
         "stop reconcile at the first failure",
         "Errors should not be swallowed. One record that cannot be read would keep all the others waiting.",
         "functions/reconcile/app.py",
-        "            self._fail(order_id, error)\n        else:",
+        "            self._fail(order_id, error, failure)\n        else:",
         "            raise\n        else:",
         "tests/handlers/test_reconcile.py::test_one_records_failure_does_not_stop_the_others_and_leaves_it_due",
     ),
