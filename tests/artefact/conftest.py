@@ -1,5 +1,7 @@
 """What `make build` makes is what gets tested here, not the sources."""
 
+import fcntl
+import os
 import subprocess
 from pathlib import Path
 
@@ -10,7 +12,24 @@ PROJECT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="session")
 def artefact() -> Path:
-    """The folder that `sam deploy` would upload, freshly built."""
+    """The folder that `sam deploy` would upload, freshly built: once, by the first process of this test run to ask.
+
+    `sam build` empties that folder first, so another build would take the files away from whoever reads them by then.
+    """
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID") or f"process {os.getpid()}"
+    built_for = PROJECT / ".build/artefact-of-test-run"
+    built_for.parent.mkdir(exist_ok=True)
+    with built_for.open("a+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        if file.read() != run:
+            _build()
+            file.truncate(0)
+            file.write(run)
+    return PROJECT / ".aws-sam/build"
+
+
+def _build() -> None:
     done = subprocess.run(
         ["make", "--silent", "build"],  # noqa: S607 - the make that runs these tests
         cwd=PROJECT,
@@ -20,7 +39,6 @@ def artefact() -> Path:
         timeout=280,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    return PROJECT / ".aws-sam/build"
 
 
 @pytest.fixture(scope="session")

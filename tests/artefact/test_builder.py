@@ -1,5 +1,6 @@
 """layers/builder: the same bytes wherever it runs, for either processor, and no way to prune what is used."""
 
+import hashlib
 import shutil
 from pathlib import Path
 
@@ -19,13 +20,18 @@ SERVICES = ["dynamodb", "events", "secretsmanager"]
 MACHINES = {"arm64": "aarch64", "x86_64": "x86_64"}
 
 
-def contents(folder: Path) -> dict[str, tuple[int, bytes]]:
-    """Mode and bytes of every file by its place."""
+def contents(folder: Path) -> dict[str, tuple[int, str]]:
+    """Mode and digest of every file by its place: what differs is told in a line, not in its bytes."""
     return {
-        path.relative_to(folder).as_posix(): (path.stat().st_mode, path.read_bytes())
+        path.relative_to(folder).as_posix(): (path.stat().st_mode, hashlib.sha256(path.read_bytes()).hexdigest())
         for path in folder.rglob("*")
         if path.is_file()
     }
+
+
+def differing(one: dict[str, tuple[int, str]], other: dict[str, tuple[int, str]]) -> list[str]:
+    """The places of files that only one has, or that are not the same in both."""
+    return sorted(place for place in one.keys() | other.keys() if one.get(place) != other.get(place))
 
 
 def test_two_builds_in_different_folders_give_the_same_bytes_as_the_artefact(layer: Path, tmp_path: Path) -> None:
@@ -36,9 +42,9 @@ def test_two_builds_in_different_folders_give_the_same_bytes_as_the_artefact(lay
         built.append(contents(packages(REQUIREMENTS, architecture(), SERVICES, kept)))
     first, second = built
     assert len(first) > 1000
-    assert first == second
-    uploaded = contents(layer / "python")
-    assert {place: file for place, file in uploaded.items() if not place.startswith("payments/")} == first
+    assert differing(first, second) == []
+    uploaded = {place: file for place, file in contents(layer / "python").items() if not place.startswith("payments/")}
+    assert differing(first, uploaded) == []
 
 
 @pytest.mark.parametrize("processor", wheels.ARCHITECTURES)
