@@ -1,17 +1,18 @@
 import json
 import time
 from contextlib import suppress
+from dataclasses import FrozenInstanceError, asdict, dataclass
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import Field, ValidationError
 
 from payments.core.errors import InvalidRequest, MalformedRequest
 from payments.core.model import MAX_ID
-from payments.core.wire import CreateOrderBody, VerifyBody, read_json
+from payments.core.shapes import STRING, Shape, inside
+from payments.core.wire import CreateOrderBody, VerifyBody, read_body, read_json
 
 ORDERED = {"job_id": 1, "application_id": 2, "client_id": 3, "freelancer_id": 4, "amount": "499.50"}
 VERIFIED = {
@@ -235,24 +236,26 @@ def test_a_body_that_is_no_object_is_malformed(body: bytes) -> None:
         CreateOrderBody.read(body)
 
 
-class Nested(CreateOrderBody):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nested:
     """A body with a field within a field, and one of a kind that no body of ours has."""
 
-    checkout: VerifyBody
-    urgent: Annotated[bool, Field(strict=True)]
+    checkout: str
+    urgent: bool
 
 
 def test_a_field_within_a_field_is_named_by_its_path_and_a_rule_without_words_as_broken() -> None:
+    shape = Shape(Nested, {"checkout": inside("order_id", STRING), "urgent": {"type": "bool", "strict": True}})
     with pytest.raises(InvalidRequest) as refusal:
-        Nested.read(ordered(checkout={**VERIFIED, "razorpay_order_id": 5}, urgent="yes"))
-    assert fields(refusal) == {"checkout.razorpay_order_id": "must be a string", "urgent": "is not valid"}
+        read_body(shape, b'{"checkout": {"order_id": 5}, "urgent": "yes"}')
+    assert fields(refusal) == {"checkout.order_id": "must be a string", "urgent": "is not valid"}
 
 
 # --- verify ---------------------------------------------------------------------------------------------------------
 
 
 def test_the_three_fields_of_checkout_are_read() -> None:
-    assert VerifyBody.read(json.dumps(VERIFIED).encode()).model_dump() == VERIFIED
+    assert asdict(VerifyBody.read(json.dumps(VERIFIED).encode())) == VERIFIED
 
 
 @pytest.mark.parametrize("signature", ["", "é", "x" * 5_000, "0" * 63])
@@ -296,5 +299,5 @@ def test_a_refusal_never_speaks_a_librarys_words(body: dict[str, Any]) -> None:
 
 def test_what_was_read_cannot_be_changed() -> None:
     body = CreateOrderBody.read(ordered())
-    with pytest.raises(ValidationError, match="frozen"):
+    with pytest.raises(FrozenInstanceError):
         body.client_id = 7  # type: ignore[misc]  # what is tried

@@ -4,7 +4,7 @@ And what is not said: None or False, never an empty text that somebody would sto
 """
 
 import json
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, asdict, fields
 from typing import get_args
 
 import pytest
@@ -64,9 +64,9 @@ def test_what_is_not_said_is_none_or_false(kind: type) -> None:
 
 
 def test_what_razorpay_does_not_say_of_a_payment_is_none() -> None:
-    payment = PaymentEntity(id=A, amount=1, currency="INR")
-    said = payment.model_dump(exclude={"id", "amount", "currency"})
-    assert said == dict.fromkeys(("order_id", "status", "captured", "method", "error_code", "error_reason"))
+    said = asdict(PaymentEntity(id=A, amount=1, currency="INR"))
+    unsaid = dict.fromkeys(("order_id", "status", "captured", "method", "error_code", "error_reason"))
+    assert said == {"id": A, "amount": 1, "currency": "INR", **unsaid}
 
 
 def test_a_decision_drops_no_attempt_unless_it_says_so() -> None:

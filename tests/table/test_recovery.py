@@ -1,5 +1,6 @@
 """Recovering orders into a table that was restored to an earlier moment: on the fake and on the real adapter alike."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -128,7 +129,7 @@ def test_somebody_elses_order_gets_no_record_and_razorpay_is_not_asked_about_it(
     table: "OrderStore", bus: FakeBus, notes: object
 ) -> None:
     razorpay = Razorpay([CAPTURED])
-    assert recover(table, razorpay, bus, LISTED.model_copy(update={"notes": notes})) is Outcome.FOREIGN
+    assert recover(table, razorpay, bus, replace(LISTED, notes=notes)) is Outcome.FOREIGN
     assert table.read(ORDER_ID) is None
     assert razorpay.asked == 0
 

@@ -5,13 +5,15 @@ alone: a webhook, or the next look, will say it in other words ("Fetch payments 
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from dataclasses import dataclass
+from typing import Any
 
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError
+from pydantic_core import ValidationError
 
 from payments.core.errors import GatewayUnavailable
-from payments.core.model import MAX_ID, Authorized, Captured, Fact, Failed, Order, Refunded, RefundState
-from payments.core.webhooks import PaymentEntity, RefundEntity
+from payments.core.model import Authorized, Captured, Fact, Failed, Order, Refunded, RefundState
+from payments.core.shapes import ANYTHING, STRING, Shape, after, integer, optional
+from payments.core.webhooks import PAYMENT_MEMBERS, REFUND_MEMBERS, PaymentEntity, RefundEntity
 
 MARKER = "payment-service"
 """In the notes of every order we make, so that it can be told from a foreign one on a shared Razorpay account."""
@@ -23,10 +25,11 @@ _REFUND_STATES = {
 }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ListedPayment(PaymentEntity):
     """A payment in `GET /v1/orders/{id}/payments`."""
 
-    amount_refunded: Annotated[int, Field(strict=True, ge=0)] | None = None
+    amount_refunded: int | None = None
 
     @property
     def has_refunds(self) -> bool:
@@ -34,10 +37,15 @@ class ListedPayment(PaymentEntity):
         return bool(self.amount_refunded) or self.status == "refunded"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ListedRefund(RefundEntity):
     """A refund in `GET /v1/payments/{id}/refunds`."""
 
     status: str
+
+
+_PAYMENT = Shape(ListedPayment, {**PAYMENT_MEMBERS, "amount_refunded": optional(integer(0))})
+_REFUND = Shape(ListedRefund, {**REFUND_MEMBERS, "status": STRING})
 
 
 def read_payments(items: Sequence[Mapping[str, Any]], order_id: str) -> list[ListedPayment]:
@@ -47,7 +55,7 @@ def read_payments(items: Sequence[Mapping[str, Any]], order_id: str) -> list[Lis
         GatewayUnavailable: the list is not what Razorpay documents, or of another order.
     """
     try:
-        payments = [ListedPayment.model_validate(item) for item in items]
+        payments = [_PAYMENT.read(item) for item in items]
     except ValidationError:
         raise GatewayUnavailable("Razorpay's list of payments has an unexpected shape.") from None
     if any(payment.order_id != order_id for payment in payments):
@@ -62,7 +70,7 @@ def read_refunds(items: Sequence[Mapping[str, Any]], payment: str) -> list[Liste
         GatewayUnavailable: the list is not what Razorpay documents, or of another payment.
     """
     try:
-        refunds = [ListedRefund.model_validate(item) for item in items]
+        refunds = [_REFUND.read(item) for item in items]
     except ValidationError:
         raise GatewayUnavailable("Razorpay's list of refunds has an unexpected shape.") from None
     if any(refund.payment_id != payment for refund in refunds):
@@ -96,28 +104,53 @@ def _decimal(value: object) -> object:
     return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
 
 
-_NotedId = Annotated[int, BeforeValidator(_decimal), Field(strict=True, ge=1, le=MAX_ID)]
-
-
-class _Notes(BaseModel):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Notes:
     service: str
     stage: str
-    payment_id: _NotedId
-    job_id: _NotedId
-    application_id: _NotedId
-    client_id: _NotedId
-    freelancer_id: _NotedId
+    payment_id: int
+    job_id: int
+    application_id: int
+    client_id: int
+    freelancer_id: int
 
 
-class ListedOrder(BaseModel):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedOrder:
     """An order in `GET /v1/orders/{id}`, and in the list of `GET /v1/orders`."""
 
     id: str
-    amount: Annotated[int, Field(strict=True, ge=1)]
+    amount: int
     currency: str
     receipt: str | None = None
     notes: Any = None
-    created_at: Annotated[int, Field(strict=True, ge=0)]
+    created_at: int
+
+
+_NOTED_ID = after(_decimal, integer(1))
+_NOTES = Shape(
+    _Notes,
+    {
+        "service": STRING,
+        "stage": STRING,
+        "payment_id": _NOTED_ID,
+        "job_id": _NOTED_ID,
+        "application_id": _NOTED_ID,
+        "client_id": _NOTED_ID,
+        "freelancer_id": _NOTED_ID,
+    },
+)
+_ORDER = Shape(
+    ListedOrder,
+    {
+        "id": STRING,
+        "amount": integer(1),
+        "currency": STRING,
+        "receipt": optional(STRING),
+        "notes": ANYTHING,
+        "created_at": integer(0),
+    },
+)
 
 
 def read_order(item: Mapping[str, Any], order_id: str) -> ListedOrder:
@@ -127,7 +160,7 @@ def read_order(item: Mapping[str, Any], order_id: str) -> ListedOrder:
         GatewayUnavailable: it is not what Razorpay documents, or another order.
     """
     try:
-        order = ListedOrder.model_validate(item)
+        order = _ORDER.read(item)
     except ValidationError:
         raise GatewayUnavailable("Razorpay's order has an unexpected shape.") from None
     if order.id != order_id:
@@ -142,7 +175,7 @@ def read_orders(items: Sequence[Mapping[str, Any]]) -> list[ListedOrder]:
         GatewayUnavailable: the list is not what Razorpay documents.
     """
     try:
-        return [ListedOrder.model_validate(item) for item in items]
+        return [_ORDER.read(item) for item in items]
     except ValidationError:
         raise GatewayUnavailable("Razorpay's list of orders has an unexpected shape.") from None
 
@@ -155,7 +188,7 @@ def rebuild(listed: ListedOrder, stage: str) -> Order | None:
         stage: ours; test and staging may share one Razorpay account.
     """
     try:
-        notes = _Notes.model_validate(listed.notes)
+        notes = _NOTES.read(listed.notes)
     except ValidationError:
         return None
     if notes.service != MARKER or notes.stage != stage:

@@ -6,13 +6,14 @@ count only where they agree, and only to tell a refund of a captured payment fro
 """
 
 import re
-from typing import Annotated, Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic_core import ValidationError
 
 from payments.core.errors import MalformedRequest
 from payments.core.model import (
-    MAX_ID,
     ORDER_ID,
     PAYMENT_ID,
     REFUND_ID,
@@ -23,6 +24,7 @@ from payments.core.model import (
     Refunded,
     RefundState,
 )
+from payments.core.shapes import BOOLEAN, STRING, Schema, Shape, after, inside, integer, matching, optional
 from payments.core.wire import read_json
 
 
@@ -38,10 +40,9 @@ class UnusableEvent(Exception):
         self.ids = ids
 
 
-class Delivery(BaseModel):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
     """What one webhook comes to."""
-
-    model_config = ConfigDict(frozen=True)
 
     event: str
     created_at: int | None
@@ -60,27 +61,19 @@ def _word(value: object) -> str | None:
     return value if isinstance(value, str) and _WORD.match(value) else None
 
 
-_Word = Annotated[str | None, BeforeValidator(_word)]
-# No larger than what consumers can read, and what the table can hold (38 digits).
-_StrictInt = Annotated[int, Field(strict=True, ge=0, le=MAX_ID)]
-
-
-def _pattern(expression: re.Pattern[str]) -> StringConstraints:
-    return StringConstraints(strict=True, pattern=expression.pattern.replace(r"\Z", r"\z"))
-
-
-class PaymentEntity(BaseModel):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentEntity:
     """What we read of a payment, in a webhook or in an answer of the API; everything else in it is left alone."""
 
-    id: Annotated[str, _pattern(PAYMENT_ID)]
-    order_id: Annotated[str, _pattern(ORDER_ID)] | None = None
-    amount: _StrictInt
-    currency: Annotated[str, StringConstraints(strict=True, pattern=r"\A[A-Z]{3}\z")]
+    id: str
+    order_id: str | None = None
+    amount: int
+    currency: str
     status: str | None = None
     captured: bool | None = None
-    method: _Word = None
-    error_code: _Word = None
-    error_reason: _Word = None
+    method: str | None = None
+    error_code: str | None = None
+    error_reason: str | None = None
 
     @property
     def says_captured(self) -> bool:
@@ -88,39 +81,53 @@ class PaymentEntity(BaseModel):
         return self.captured is True and self.status in {"captured", "refunded"}
 
 
-class RefundEntity(BaseModel):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefundEntity:
     """What we read of a refund."""
 
-    id: Annotated[str, _pattern(REFUND_ID)]
-    payment_id: Annotated[str, _pattern(PAYMENT_ID)]
-    amount: Annotated[int, Field(strict=True, ge=1, le=MAX_ID)]
+    id: str
+    payment_id: str
+    amount: int
 
 
-class _OrderReference(BaseModel):
-    id: Annotated[str, _pattern(ORDER_ID)]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _PaymentPayload:
+    payment: PaymentEntity
+    order: str | None = None
 
 
-class _PaymentHolder(BaseModel):
-    entity: PaymentEntity
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _RefundPayload:
+    payment: PaymentEntity
+    refund: RefundEntity
 
 
-class _RefundHolder(BaseModel):
-    entity: RefundEntity
+_OPTIONAL_WORD = after(_word, optional(STRING))
+PAYMENT_MEMBERS: Mapping[str, Schema] = {
+    "id": matching(PAYMENT_ID),
+    "order_id": optional(matching(ORDER_ID)),
+    # No larger than what consumers can read, and what the table can hold (38 digits).
+    "amount": integer(0),
+    "currency": matching(re.compile(r"\A[A-Z]{3}\Z")),
+    "status": optional(STRING),
+    "captured": optional(BOOLEAN),
+    "method": _OPTIONAL_WORD,
+    "error_code": _OPTIONAL_WORD,
+    "error_reason": _OPTIONAL_WORD,
+}
+"""The schemas of `PaymentEntity`'s fields."""
+REFUND_MEMBERS: Mapping[str, Schema] = {
+    "id": matching(REFUND_ID),
+    "payment_id": matching(PAYMENT_ID),
+    "amount": integer(1),
+}
+"""The schemas of `RefundEntity`'s fields."""
 
-
-class _OrderHolder(BaseModel):
-    entity: _OrderReference
-
-
-class _PaymentPayload(BaseModel):
-    payment: _PaymentHolder
-    order: _OrderHolder | None = None
-
-
-class _RefundPayload(BaseModel):
-    payment: _PaymentHolder
-    refund: _RefundHolder
-
+_PAYMENT = inside("entity", Shape(PaymentEntity, PAYMENT_MEMBERS).schema)
+_REFUND = inside("entity", Shape(RefundEntity, REFUND_MEMBERS).schema)
+_ORDER = inside("entity", inside("id", matching(ORDER_ID)))
+_PAYMENT_PAYLOAD = Shape(_PaymentPayload, {"payment": _PAYMENT, "order": optional(_ORDER)})
+_REFUND_PAYLOAD = Shape(_RefundPayload, {"payment": _PAYMENT, "refund": _REFUND})
 
 _PAYMENT_EVENTS = frozenset({"payment.authorized", "payment.captured", "payment.failed", "order.paid"})
 _REFUND_STATES = {
@@ -172,14 +179,14 @@ def read_delivery(body: bytes) -> Delivery:
 
 def _facts(name: str, payload: object) -> tuple[str | None, tuple[Fact, ...]]:
     if name in _PAYMENT_EVENTS:
-        about = _PaymentPayload.model_validate(payload)
-        payment = about.payment.entity
-        if about.order is not None and about.order.entity.id != payment.order_id:
+        about = _PAYMENT_PAYLOAD.read(payload)
+        payment = about.payment
+        if about.order is not None and about.order != payment.order_id:
             raise ValueError("the payment and the order do not belong together")
         return payment.order_id, (_payment_fact(name, payment),)
     if name in _REFUND_STATES:
-        returned = _RefundPayload.model_validate(payload)
-        payment, refund = returned.payment.entity, returned.refund.entity
+        returned = _REFUND_PAYLOAD.read(payload)
+        payment, refund = returned.payment, returned.refund
         if refund.payment_id != payment.id:
             raise ValueError("the refund and the payment do not belong together")
         fact = Refunded(payment=payment.id, refund=refund.id, amount_minor=refund.amount, state=_REFUND_STATES[name])

@@ -1,19 +1,21 @@
 """The bodies that clients send us: strict JSON in, validated values out.
 
-The reader refuses what two JSON readers could understand differently; the models refuse every unknown field.
+The reader refuses what two JSON readers could understand differently; the shapes refuse every unknown field.
 """
 
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from typing import Annotated, Any, NoReturn, Self
+from typing import Any, NoReturn
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic_core import ValidationError
 
 from payments.core.errors import FieldError, InvalidRequest, MalformedRequest
 from payments.core.model import MAX_ID, ORDER_ID, PAYMENT_ID, Order
 from payments.core.money import EXPONENT_BY_CURRENCY, to_minor_units
+from payments.core.shapes import ANYTHING, STRING, Shape, integer, matching
 
 MAX_DEPTH = 64
 # The longest number that means anything here is 2^53-1 or an amount; Python's own limit of 4,300 digits protects the
@@ -101,38 +103,37 @@ def _check_surrogates(value: object) -> None:
                 todo += items
 
 
-_Id = Annotated[int, Field(strict=True, ge=1, le=MAX_ID)]
+def read_body[Body](shape: Shape[Body], body: bytes) -> Body:
+    """Reads and validates a request body.
+
+    Raises:
+        MalformedRequest: it is not JSON.
+        InvalidRequest: it does not fit; every wrong field is named.
+    """
+    value = read_json(body)
+    if not isinstance(value, dict):
+        raise MalformedRequest("The body must be a JSON object.")
+    try:
+        return shape.read(value)
+    except ValidationError as error:
+        raise InvalidRequest([_field_error(item) for item in error.errors(include_url=False)]) from None
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    @classmethod
-    def read(cls, body: bytes) -> Self:
-        """Reads and validates a request body.
-
-        Raises:
-            MalformedRequest: it is not JSON.
-            InvalidRequest: it does not fit; every wrong field is named.
-        """
-        value = read_json(body)
-        if not isinstance(value, dict):
-            raise MalformedRequest("The body must be a JSON object.")
-        try:
-            return cls.model_validate(value)
-        except ValidationError as error:
-            raise InvalidRequest([_field_error(item) for item in error.errors(include_url=False)]) from None
-
-
-class CreateOrderBody(_Body):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateOrderBody:
     """`POST /api/payments/create-order/`. The ids are the platform's own; `amount` is in major units (rupees)."""
 
-    job_id: _Id
-    application_id: _Id
-    client_id: _Id
-    freelancer_id: _Id
+    job_id: int
+    application_id: int
+    client_id: int
+    freelancer_id: int
     amount: Any
-    currency: Annotated[str, Field(strict=True)] = "INR"
+    currency: str = "INR"
+
+    @classmethod
+    def read(cls, body: bytes) -> "CreateOrderBody":
+        """Reads and validates a request body; see `read_body`."""
+        return read_body(_CREATE_ORDER, body)
 
     def to_offer(self, currencies: frozenset[str]) -> Order:
         """What the client agrees to, the amount in integer minor units; not numbered yet.
@@ -161,21 +162,47 @@ class CreateOrderBody(_Body):
         )
 
 
-class VerifyBody(_Body):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyBody:
     """`POST /api/payments/verify/`: the three fields that Checkout hands to the browser."""
 
-    razorpay_order_id: Annotated[str, StringConstraints(strict=True, pattern=ORDER_ID.pattern.replace(r"\Z", r"\z"))]
-    razorpay_payment_id: Annotated[
-        str, StringConstraints(strict=True, pattern=PAYMENT_ID.pattern.replace(r"\Z", r"\z"))
-    ]
-    # Any text is taken: a signature that is malformed in whatever way has the one outcome of a wrong one.
-    razorpay_signature: Annotated[str, Field(strict=True)]
+    razorpay_order_id: str
+    razorpay_payment_id: str
+    razorpay_signature: str
 
+    @classmethod
+    def read(cls, body: bytes) -> "VerifyBody":
+        """Reads and validates a request body; see `read_body`."""
+        return read_body(_VERIFY, body)
+
+
+_CREATE_ORDER = Shape(
+    CreateOrderBody,
+    {
+        "job_id": integer(1),
+        "application_id": integer(1),
+        "client_id": integer(1),
+        "freelancer_id": integer(1),
+        "amount": ANYTHING,
+        "currency": STRING,
+    },
+    closed=True,
+)
+_VERIFY = Shape(
+    VerifyBody,
+    {
+        "razorpay_order_id": matching(ORDER_ID),
+        "razorpay_payment_id": matching(PAYMENT_ID),
+        # Any text is taken: a signature that is malformed in whatever way has the one outcome of a wrong one.
+        "razorpay_signature": STRING,
+    },
+    closed=True,
+)
 
 # Our own words: a library's messages change with its version, and some of them quote the input.
 _MESSAGES: Mapping[str, str] = {
     "missing": "is required",
-    "extra_forbidden": "is not a known field",
+    "unexpected_keyword_argument": "is not a known field",
     "int_type": f"must be an integer from 1 to {MAX_ID}",
     "greater_than_equal": f"must be an integer from 1 to {MAX_ID}",
     "less_than_equal": f"must be an integer from 1 to {MAX_ID}",
@@ -191,5 +218,5 @@ def _field_error(item: Mapping[str, Any]) -> FieldError:
     return FieldError(
         name if _PLAIN_NAME.match(name) else "(unprintable)",
         _MESSAGES.get(item["type"], "is not valid"),
-        ours=item["type"] != "extra_forbidden",
+        ours=item["type"] != "unexpected_keyword_argument",
     )
