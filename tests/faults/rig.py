@@ -28,6 +28,7 @@ from unittest.mock import patch
 import requests
 
 from payments.adapters.http import PROBLEMS
+from payments.adapters.log import logger as kept_logger
 from payments.adapters.secrets import Secrets
 from payments.core.model import Record, Signed
 from payments.core.webhooks import read_delivery
@@ -414,6 +415,10 @@ _ENVIRONMENT: Final = {
     "EVENT_BUS": "payments",
     "RAZORPAY_API_URL": RAZORPAY_URL,
 }
+_ENVIRONMENTS: Final = {
+    function: frozenset((_ENVIRONMENT | {"SECRET_IDS": secret_ids}).items())
+    for function, secret_ids in _SECRETS_OF.items()
+}
 
 
 @contextmanager
@@ -475,8 +480,8 @@ def _on(instance: Instance, function: str) -> Iterator[None]:
 _make_secrets: Final = cast("Callable[[], Secrets]", aws._secrets.__wrapped__)  # noqa: SLF001
 
 
-def _environment() -> dict[str, str]:
-    return _ENVIRONMENT | {"SECRET_IDS": _SECRETS_OF[_here.function]}
+def _environment() -> frozenset[tuple[str, str]]:
+    return _ENVIRONMENTS[_here.function]
 
 
 def _make_client(service: str, *, attempts: int, connect_timeout: float, read_timeout: float) -> Any:  # noqa: ARG001 - as the wiring has it
@@ -513,6 +518,7 @@ def _forget_loggers(*, propagate: bool) -> None:
         propagate: whether what they log goes to whoever listens to all loggers too, such as pytest, which would keep
             every line of thousands of worlds.
     """
+    kept_logger.cache_clear()
     for name in _RESOURCES:
         logger = logging.getLogger(name)
         logger.propagate = propagate

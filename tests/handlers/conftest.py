@@ -59,6 +59,8 @@ def service(
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("RAZORPAY_API_URL", razorpay.url)
+    # An instance reads its variables once; a test that changes one stands for an instance that was started with it.
+    monkeypatch.setattr(aws, "_environment", aws._environment.__wrapped__)  # noqa: SLF001 - there is no other way
     start_afresh()
     return Service(cloud, razorpay, clock, capsys)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from payments.adapters.log import logger as kept_logger
 from sandbox import development, events
 from tests.handlers.cloud import BUS, TABLE, Cloud
 from tests.handlers.razorpay import Razorpay
@@ -170,6 +171,7 @@ class Service:
 
 def forget_loggers() -> None:
     """Powertools keeps the stdout of its first logger; pytest has another one for each phase of a test."""
+    kept_logger.cache_clear()
     for name in (*FUNCTIONS, "reconcile"):
         logger = logging.getLogger(name)
         for present in list(logger.handlers):

@@ -486,5 +486,5 @@ def test_what_is_kept_of_a_secret_is_not_shown(service: Service) -> None:
     deliver(service, captured(1), OLD)
     deliver(service, captured(1), "a-forgers-secret")
     kept = aws._secrets()  # noqa: SLF001 - nothing else shows it
-    assert aws.setting_values(RequestLog("test"))["RAZORPAY_WEBHOOK_SECRET"] == OLD
+    assert aws.setting_texts(RequestLog("test")).values()["RAZORPAY_WEBHOOK_SECRET"] == OLD
     assert OLD not in repr(vars(kept)["_read"])

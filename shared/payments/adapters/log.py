@@ -7,6 +7,7 @@ import os
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from types import MappingProxyType
 
 from aws_lambda_powertools import Logger
@@ -57,12 +58,18 @@ _NO_DIMENSIONS: Mapping[str, str] = MappingProxyType({})
 _MAX_FRAMES = 12
 
 
+@cache
+def logger(service: str) -> Logger:
+    """The function's logger: made once, as to make one reads Powertools' settings from the environment."""
+    return Logger(service=service, location=None)  # None leaves the key out
+
+
 class RequestLog:
     """What is said about one request: fields gathered on the way, one line at the end, counts as metrics."""
 
     def __init__(self, service: str) -> None:
         self._service = service
-        self._logger = Logger(service=service, location=None)  # None leaves the key out
+        self._logger = logger(service)
         self._fields: dict[str, object] = {}
 
     def note(self, **fields: object) -> None:

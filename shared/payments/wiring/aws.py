@@ -5,8 +5,9 @@ Nothing is made on import, so that a SnapStart snapshot holds no connection, and
 
 import os
 import time
-from collections.abc import Callable, Mapping
-from functools import cache
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import botocore.session
@@ -53,32 +54,63 @@ def bus(name: str) -> Bus:
     return Bus(_client("events", attempts=2, **_BUS_TIMEOUTS), name)
 
 
-def setting_values(log: RequestLog) -> dict[str, str]:
-    """Every setting by name, from the environment and the secrets it names; secrets are cached for a minute."""
-    return read_values(_environment(), lambda secret_id: _secrets().current(secret_id, _notice(log)))
+@dataclass(frozen=True, slots=True)
+class SettingTexts:
+    """Where settings are read from. Equal as long as nothing in it changed, so what was read can be kept by it."""
+
+    environment: frozenset[tuple[str, str]] = field(repr=False)
+    secrets: tuple[tuple[str, str], ...] = field(repr=False)
+    """Each secret's id and text, as it is."""
+    previous: tuple[str, ...] = field(repr=False)
+    """The texts before the last rotation, as far as `renewed_texts` has just read them."""
+
+    def values(self) -> dict[str, str]:
+        """Every setting by name, secrets over the environment.
+
+        Raises:
+            ConfigurationError: a secret is not a JSON object of texts.
+        """
+        return read_values(dict(self.environment), dict(self.secrets).__getitem__)
+
+    def previous_values(self) -> dict[str, str]:
+        """What was in the secrets before they were last rotated, by name."""
+        return read_previous(self.previous)
 
 
-def renewed_values(log: RequestLog, *, previous: bool = False) -> dict[str, str]:
-    """As `setting_values`, with the secrets as they are at this moment, or were less than a minute ago.
+def setting_texts(log: RequestLog) -> SettingTexts:
+    """The environment, and the secrets it names; those are read anew after a minute."""
+    environment = _environment()
+    named = _secret_ids(environment)
+    if not named:
+        return SettingTexts(environment, (), ())
+    secrets, notice = _secrets(), _notice(log)
+    current = tuple((secret_id, secrets.current(secret_id, notice)) for secret_id in named)
+    previous = (secrets.previous(secret_id) for secret_id in named)
+    return SettingTexts(environment, current, tuple(text for text in previous if text is not None))
+
+
+def renewed_texts(log: RequestLog, *, previous: bool = False) -> SettingTexts:
+    """As `setting_texts`, with the secrets as they are at this moment, or were less than a minute ago.
 
     Args:
         log: of the request that no known secret fits.
-        previous: reads what `previous_values` gives, too.
+        previous: reads the texts before the last rotation, too.
     """
-    named = secret_ids(_environment())
+    named = _secret_ids(_environment())
     if named:
-        _secrets().renew(named, _notice(log), previous=previous)
-    return setting_values(log)
+        _secrets().renew(list(named), _notice(log), previous=previous)
+    return setting_texts(log)
 
 
-def previous_values() -> dict[str, str]:
-    """What was in the secrets before they were last rotated, as far as `renewed_values` has just read it."""
-    texts = [_secrets().previous(secret_id) for secret_id in secret_ids(_environment())]
-    return read_previous(text for text in texts if text is not None)
+@cache
+def _environment() -> frozenset[tuple[str, str]]:
+    # Read once: an instance's variables never change, and reading them all is a twentieth of a request.
+    return frozenset(os.environ.items())
 
 
-def _environment() -> Mapping[str, str]:
-    return os.environ
+@lru_cache(maxsize=1)
+def _secret_ids(environment: frozenset[tuple[str, str]]) -> tuple[str, ...]:
+    return tuple(secret_ids(dict(environment)))
 
 
 def _notice(log: RequestLog) -> Callable[[str], None]:

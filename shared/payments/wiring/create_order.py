@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from threading import Lock
 
 from payments.adapters.config import CreateOrderSettings, create_order_settings
@@ -58,10 +58,10 @@ def dependencies(log: RequestLog) -> Dependencies:
     Raises:
         ConfigurationError: names every setting that is missing or unusable.
     """
-    settings = create_order_settings(aws.setting_values(log))
+    settings = _settings(aws.setting_texts(log))
 
     def renewed() -> CreateOrderSettings:
-        return create_order_settings(aws.renewed_values(log))
+        return _settings(aws.renewed_texts(log))
 
     return Dependencies(
         table=aws.table(settings.table, attempts=2),
@@ -76,3 +76,8 @@ def dependencies(log: RequestLog) -> Dependencies:
 @cache
 def _payment_ids(table: str) -> PaymentIds:
     return PaymentIds(aws.table(table, attempts=2))
+
+
+@lru_cache(maxsize=1)
+def _settings(texts: aws.SettingTexts) -> CreateOrderSettings:
+    return create_order_settings(texts.values())

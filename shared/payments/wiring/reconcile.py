@@ -1,6 +1,7 @@
 """What reconcile works with: the table and its index, the gateway and the bus."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from payments.adapters.bus import Bus
 from payments.adapters.config import ReconcileSettings, reconcile_settings
@@ -29,10 +30,10 @@ def dependencies(log: RequestLog) -> Dependencies:
     Raises:
         ConfigurationError: names every setting that is missing or unusable.
     """
-    settings = reconcile_settings(aws.setting_values(log))
+    settings = _settings(aws.setting_texts(log))
 
     def renewed() -> ReconcileSettings:
-        return reconcile_settings(aws.renewed_values(log))
+        return _settings(aws.renewed_texts(log))
 
     return Dependencies(
         table=aws.table(settings.table, attempts=2, read_timeout_s=TABLE_READ_TIMEOUT_S),
@@ -40,3 +41,8 @@ def dependencies(log: RequestLog) -> Dependencies:
         bus=aws.bus(settings.event_bus),
         stage=settings.stage,
     )
+
+
+@lru_cache(maxsize=1)
+def _settings(texts: aws.SettingTexts) -> ReconcileSettings:
+    return reconcile_settings(texts.values())

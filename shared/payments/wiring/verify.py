@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from payments.adapters.config import VerifySettings, verify_settings
 from payments.adapters.log import RequestLog
@@ -43,11 +44,10 @@ def dependencies(log: RequestLog) -> Dependencies:
     Raises:
         ConfigurationError: names every setting that is missing or unusable.
     """
-    settings = verify_settings(aws.setting_values(log), aws.previous_values())
+    settings = _settings(aws.setting_texts(log))
 
     def renewed() -> VerifySettings:
-        values = aws.renewed_values(log, previous=True)
-        return verify_settings(values, aws.previous_values())
+        return _settings(aws.renewed_texts(log, previous=True))
 
     return Dependencies(
         table=aws.table(settings.table, attempts=2),
@@ -55,3 +55,8 @@ def dependencies(log: RequestLog) -> Dependencies:
         key_secrets=settings.key_secrets,
         renewed_key_secrets=lambda: renewed().key_secrets,
     )
+
+
+@lru_cache(maxsize=1)
+def _settings(texts: aws.SettingTexts) -> VerifySettings:
+    return verify_settings(texts.values(), texts.previous_values())

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from payments.adapters.bus import Bus
-from payments.adapters.config import webhook_settings
+from payments.adapters.config import WebhookSettings, webhook_settings
 from payments.adapters.log import RequestLog
 from payments.adapters.table import PaymentsTable
 from payments.core.signature import webhook_signature_is_valid
@@ -33,11 +34,10 @@ def dependencies(log: RequestLog) -> Dependencies:
     Raises:
         ConfigurationError: names every setting that is missing or unusable.
     """
-    settings = webhook_settings(aws.setting_values(log), aws.previous_values())
+    settings = _settings(aws.setting_texts(log))
 
     def renewed_secrets() -> tuple[str, ...]:
-        values = aws.renewed_values(log, previous=True)
-        return webhook_settings(values, aws.previous_values()).webhook_secrets
+        return _settings(aws.renewed_texts(log, previous=True)).webhook_secrets
 
     return Dependencies(
         # One try a call: the core tries the whole step again, and Razorpay the whole delivery.
@@ -46,3 +46,8 @@ def dependencies(log: RequestLog) -> Dependencies:
         secrets=settings.webhook_secrets,
         renewed_secrets=renewed_secrets,
     )
+
+
+@lru_cache(maxsize=1)
+def _settings(texts: aws.SettingTexts) -> WebhookSettings:
+    return webhook_settings(texts.values(), texts.previous_values())
