@@ -9,7 +9,7 @@ import yaml
 _TEMPLATE = Path(__file__).parents[2] / "template.yaml"
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.CSafeLoader):
     """YAML with CloudFormation's tags, each kept as `{tag: value}`."""
 
 

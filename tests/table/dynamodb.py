@@ -2,18 +2,18 @@
 
 from dataclasses import dataclass, field
 from decimal import Decimal
-from pathlib import Path
+from functools import cache
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import boto3
-import yaml
 from boto3.dynamodb.types import TypeDeserializer
+
+from tests.handlers.template import table_schema
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
-TEMPLATE: Final = Path(__file__).parents[2] / "template.yaml"
 NAME: Final = "payments"
 WRITE_UNIT_BYTES: Final = 1024
 INDEXED: Final = ("attention_shard", "attention_at")
@@ -69,27 +69,17 @@ class _Meter:
 
 def create_table() -> Metered:
     """The table that template.yaml describes."""
-    raw = boto3.client("dynamodb")
-    properties = yaml.load(TEMPLATE.read_text(encoding="utf-8"), _TemplateLoader)["Resources"]["PaymentsTable"][  # noqa: S506 - a safe loader, with CloudFormation's tags
-        "Properties"
-    ]
-    raw.create_table(
-        TableName=NAME,
-        BillingMode=properties["BillingMode"],
-        AttributeDefinitions=properties["AttributeDefinitions"],
-        KeySchema=properties["KeySchema"],
-        GlobalSecondaryIndexes=properties["GlobalSecondaryIndexes"],
-    )
+    raw = _client()
+    raw.create_table(TableName=NAME, **table_schema())
     meter = _Meter(raw)
     meter.metered = Metered(NAME, raw, cast("DynamoDBClient", meter))
     return meter.metered
 
 
-class _TemplateLoader(yaml.SafeLoader):
-    """Reads `!Ref` and its like as nothing: none of them is in what is read here."""
-
-
-_TemplateLoader.add_multi_constructor("!", lambda _loader, _suffix, _node: None)
+@cache
+def _client() -> "DynamoDBClient":
+    """One for all tables: making it takes longer than most tests."""
+    return boto3.client("dynamodb")
 
 
 # --- what things cost -----------------------------------------------------------------------------------------------
