@@ -13,6 +13,15 @@ PROJECT = Path(__file__).parents[2]
 CHROMIUM_FILE = PROJECT / ".venvs/chromium"
 PATIENCE_MS = 15_000
 """How long a test waits for what a page is to show: a function's cold start on a busy machine, with room."""
+WITHOUT = (
+    # The address bar's suggestions are web pages themselves: no test sees them, and they cost as much as all others.
+    *("WebUIOmniboxPopup", "WebUIOmniboxAimPopup", "WebUIOmniboxFullPopup"),
+    # What Playwright switches off itself: of two such switches only the last counts.
+    *("AvoidCorsURLLoaderRestartOnRedirect", "AvoidUnnecessaryBeforeUnloadCheckSync", "DestroyProfileOnBrowserClose"),
+    *("HttpsFirstBalancedModeAutoEnable", "HttpsUpgrades", "LensOverlay", "MediaRouter", "NetworkTimeServiceQuerying"),
+    *("OptimizationHints", "PaintHolding", "PreconnectToSearch", "ThirdPartyStoragePartitioning"),
+)
+"""Features of Chromium that are switched off."""
 UNACCEPTABLE = frozenset({"serious", "critical"})
 
 
@@ -58,7 +67,8 @@ def browser() -> Iterator[Browser]:
     # One per file: while Playwright runs, no other test can have an event loop of its own.
     with sync_playwright() as playwright:
         # Chromium's own sandbox needs privileges that root in a container does not have; it visits loopback only.
-        running = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox", "--disable-gpu"])
+        arguments = ["--no-sandbox", "--disable-gpu", f"--disable-features={','.join(WITHOUT)}"]
+        running = playwright.chromium.launch(executable_path=chromium(), args=arguments)
         yield running
         running.close()
 
