@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aws_lambda_powertools.logging.filters import SuppressFilter
 
 from payments.adapters.log import logger as kept_logger
 from sandbox import development, events
@@ -171,6 +172,10 @@ class Service:
 
 def forget_loggers() -> None:
     """Powertools keeps the stdout of its first logger; pytest has another one for each phase of a test."""
+    # A new logger hangs one more filter on each of pytest's handlers: thousands of them would be looked through soon.
+    for handler in logging.root.handlers:
+        for left in [each for each in handler.filters if isinstance(each, SuppressFilter)]:
+            handler.removeFilter(left)
     kept_logger.cache_clear()
     for name in (*FUNCTIONS, "reconcile"):
         logger = logging.getLogger(name)
