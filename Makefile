@@ -3,8 +3,9 @@
 
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
-# A terminal's own settings must not reach the builds: SAM, boto3 and uv would all read them.
-unexport AWS_PROFILE AWS_DEFAULT_PROFILE VIRTUAL_ENV PYTHONPATH
+# A terminal's own settings must not reach the builds: SAM, boto3 and uv would all read them. And whatever is started
+# again and again, as servers are by the tests, compiles its modules once.
+unexport AWS_PROFILE AWS_DEFAULT_PROFILE VIRTUAL_ENV PYTHONPATH PYTHONDONTWRITEBYTECODE
 
 UV := $(shell command -v uv 2>/dev/null || echo .venvs/uv/bin/uv)
 PYTHON313_FILE := .venvs/python313
@@ -115,9 +116,14 @@ screenshots: install browser ## Take the pictures in the README anew
 # Most tests wait for servers: on two processors three files at once are a good deal faster than two.
 TEST_PROCESSES ?= 3
 
+# Before the tests, what does not depend on each other runs side by side; each says what it has to say at its end, where
+# make can do that (macOS's own cannot).
+SIDE_BY_SIDE := --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
+
 .PHONY: test
-test: install browser .venvs/aws/.ready check validate audit build ## Everything CI runs: checks, templates, build, every test
-	$(PY) -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile
+test: ## Everything CI runs: checks, templates, build, every test
+	@$(MAKE) --no-print-directory $(SIDE_BY_SIDE) install browser .venvs/aws/.ready check audit build validate
+	$(PY) -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 # `make faults CAMPAIGN="--only schedules --share 0.1 --seed 7"` runs a part of it.
 .PHONY: faults

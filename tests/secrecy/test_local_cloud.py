@@ -1,7 +1,8 @@
 """What the deployed functions printed and stored in this whole run, the end-to-end tests before this one included.
 
-The folders run in the order of their names, and one local cloud serves them all: its function log has every line that a
-function printed since it was started.
+One process runs the folders in the order of their names, and one local cloud serves them all: its function log has
+every line that a function printed since it was started. Of several processes each has a local cloud, and looks through
+its log once more when it ends (tests/conftest.py).
 """
 
 import json
@@ -11,8 +12,8 @@ import pytest
 from boto3.dynamodb.types import TypeDeserializer
 
 from sandbox import development
-from sandbox.cloud.service import STACK
 from tests.e2e.platform_client import Platform, eventually
+from tests.secrecy.printed import leaks_of_functions, printed_by_functions
 from tests.secrecy.words import found
 
 if TYPE_CHECKING:
@@ -32,16 +33,10 @@ def played(local_service: "LocalService") -> "LocalService":
 
 
 def test_no_secret_is_in_what_the_functions_printed(played: "LocalService") -> None:
-    # Each line begins with the name of its function.
-    printed = [line.partition(" ") for line in played.cloud.function_log.read_text(encoding="utf-8").splitlines()]
-    ours = [line for function, _, line in printed if function.startswith(f"{STACK}-")]
-    documents = [json.loads(line) for line in ours if line.startswith("{")]
+    documents = [json.loads(line) for line in printed_by_functions(played) if line.startswith("{")]
     assert {document.get("service") for document in documents} >= {"create_order", "verify", "webhook"}
     assert any("_aws" in document for document in documents), "no metric was printed"
-    leaks = {leak: number for number, line in enumerate(ours) for leak in found(line)}
-    # A run of reconcile that failed is raised to Lambda, by type alone, and the runtime prints where: see RunFailed.
-    leaks.pop("a stack trace", None)
-    assert leaks == {}, "what, and in which line of theirs"
+    assert leaks_of_functions(played) == {}, "what, and in which line of theirs"
 
 
 def test_no_secret_is_in_the_table(played: "LocalService") -> None:
