@@ -75,6 +75,7 @@ def test_what_readers_could_understand_differently_is_refused(body: bytes) -> No
     ("body", "why"),
     [
         (b"[" * 65 + b"]" * 65, "nested too deeply"),
+        (b'{"a":' * 32 + b"[" * 33 + b"]" * 33 + b"}" * 32, "nested too deeply"),
         (b"9" * 65, "a number of too many digits"),
         (b"1e9999999999999999999", "a number beyond all bounds"),
         (b"-Infinity", "-Infinity is not JSON"),
@@ -97,6 +98,7 @@ def test_why_a_body_is_no_json_is_kept_for_the_log(body: bytes, why: str) -> Non
         (b"1" * 64, int("1" * 64)),
         (b"0." + b"1" * 62, Decimal("0." + "1" * 62)),
         (b"[" * 64 + b"]" * 64, json.loads("[" * 64 + "]" * 64)),
+        (b"[" + b"[" * 63 + b"]" * 63 + b",{}]", [json.loads("[" * 63 + "]" * 63), {}]),
         (json.dumps("[" * 100).encode(), "[" * 100),
         (b'"\\"[[' + b"[" * 100 + b'"', '"[[' + "[" * 100),
         (b'"\\ud83d\\ude00"', "😀"),

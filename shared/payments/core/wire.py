@@ -5,7 +5,7 @@ The reader refuses what two JSON readers could understand differently; the shape
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn
@@ -41,20 +41,19 @@ def read_json(body: bytes, *, unique_keys: bool = True) -> Any:  # noqa: ANN401 
     try:
         text = body.decode("utf-8")
         _check_depth(text)
-        value = json.loads(
-            text,
-            parse_float=_number(Decimal),
-            parse_int=_number(int),
-            parse_constant=_refuse_constant,
-            object_pairs_hook=_unique if unique_keys else dict,
-        )
-        _check_surrogates(value)
+        value = (_UNIQUE_KEYS if unique_keys else _ANY_KEYS).decode(text)
+        # UTF-8 has no lone surrogates: one can only have come by its number.
+        if "\\u" in text:
+            _check_surrogates(value)
     except (ValueError, RecursionError) as error:
         raise MalformedRequest("The body is not well-formed JSON.") from error
     return value
 
 
 def _check_depth(text: str) -> None:
+    # Nearly every text has too few brackets to be nested too deeply, wherever they stand.
+    if text.count("[") + text.count("{") <= MAX_DEPTH:
+        return
     depth = 0
     for match in _STRINGS_AND_BRACKETS.finditer(text):
         mark = match[0]
@@ -87,6 +86,19 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(value) != len(pairs):
         raise ValueError("a key occurs twice")
     return value
+
+
+def _decoder(pairs: Callable[[list[tuple[str, Any]]], dict[str, Any]]) -> json.JSONDecoder:
+    return json.JSONDecoder(
+        parse_float=_number(Decimal),
+        parse_int=_number(int),
+        parse_constant=_refuse_constant,
+        object_pairs_hook=pairs,
+    )
+
+
+_UNIQUE_KEYS = _decoder(_unique)
+_ANY_KEYS = _decoder(dict)
 
 
 def _check_surrogates(value: object) -> None:
