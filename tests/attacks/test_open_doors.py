@@ -43,7 +43,7 @@ def test_with_claims_that_may_be_said_twice(fresh_target: Target, monkeypatch: p
     family = _family("token claims at get")
     attack = family.attacks["user_id twice, the client last"]
     assert accepted(fresh_target, family, attack) == []
-    monkeypatch.setattr(tokens, "_object", json.loads)
+    monkeypatch.setattr(tokens, "read_json", json.loads)
     assert accepted(fresh_target, family, attack) != []
 
 
@@ -54,7 +54,7 @@ def test_with_claims_that_may_be_said_twice(fresh_target: Target, monkeypatch: p
 def test_with_a_reader_that_forgives(
     fresh_target: Target, monkeypatch: pytest.MonkeyPatch, family: str, case: str
 ) -> None:
-    monkeypatch.setattr(wire, "_unique", dict)
+    monkeypatch.setattr(wire, "_UNIQUE_KEYS", json.JSONDecoder())
     attack = _family(family).attacks[case]
     assert accepted(fresh_target, _family(family), attack) != []
 
