@@ -92,7 +92,7 @@ _TITLES: Final = {
     "warm": (
         "A warm request",
         (
-            "The hard floor does by hand what nobody can leave out: it checks the token (HS256) and an HMAC, makes the "
+            "The hard floor does by hand what nobody can leave out: it checks the token and an HMAC, makes the "
             "same outside calls with the same bodies, turns items into plain values and back, and logs a line; it "
             "validates and decides nothing. Over HTTP the answers come from a server on the loopback "
             "interface, without TLS."

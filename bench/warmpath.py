@@ -94,4 +94,8 @@ def _function(flow: Flow, network: str, url: str = "") -> tuple[list[str], dict[
 
 
 def _floor(flow: Flow, network: str, url: str) -> tuple[list[str], dict[str, str]]:
-    return ["floor", str(flow.calls), str(flow.event), str(flow.canned), network, url], dict(BARE)
+    environment = dict(BARE)
+    if flow.subject.asymmetric:
+        layers = os.pathsep.join(str(layer) for layer in flow.subject.layers if (layer / "cryptography").is_dir())
+        environment |= {"PYTHONPATH": layers, "JWT_PUBLIC_KEY": flow.subject.secrets["JWT_PUBLIC_KEY"]}
+    return ["floor", str(flow.calls), str(flow.event), str(flow.canned), network, url], environment

@@ -1,15 +1,16 @@
 """The hard floor of a request: what must be done for it, by hand, with urllib3, json and hmac, and no SDK.
 
-It checks the token (HS256) and one HMAC over the body, reads the body, makes the outside calls that the function was
-seen to make, each with a signature of its own (SigV4) and its item in DynamoDB's types, turns what it reads into plain
-values, writes one log line and an answer. Nothing is validated and nothing decided: less than this nobody can do who
-makes these calls.
+It checks the token (HS256, or RS256 with `cryptography`) and one HMAC over the body, reads the body, makes the outside
+calls that the function was seen to make, each with a signature of its own (SigV4) and its item in DynamoDB's types,
+turns what it reads into plain values, writes one log line and an answer. Nothing is validated and nothing decided: less
+than this nobody can do who makes these calls.
 """
 
 import base64
 import hashlib
 import hmac
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -27,6 +28,8 @@ _TYPED = ("Item", "Key", "ExpressionAttributeValues")
 _KEY = b"a-secret-of-more-than-32-bytes-for-hmac"
 
 type Send = Callable[[str, str, dict[str, str], bytes], bytes]
+type Check = Callable[[bytes, bytes], None]
+"""Raises where the signature, the second, is not that of the first."""
 
 
 def floor(arguments: list[str]) -> Callable[[], None]:
@@ -42,10 +45,11 @@ def floor(arguments: list[str]) -> Callable[[], None]:
     body = event.get("body") or ""
     expected = _hmac(body.encode())
     token = headers.get("authorization", "")
-    expected_token = _hmac(token.removeprefix("Bearer ").rpartition(".")[0].encode())
+    public_key = os.environ.get("JWT_PUBLIC_KEY")
+    check = _rsa(public_key) if public_key else _hs256(token)
 
     def serve() -> None:
-        caller = _caller(token, expected_token) if token else None
+        caller = _caller(token, check) if token else None
         if not hmac.compare_digest(_hmac(body.encode()), expected):
             raise AssertionError("signature")
         asked = json.loads(body) if body else {}
@@ -71,19 +75,47 @@ def _hmac(message: bytes) -> bytes:
     return hmac.new(_KEY, message, hashlib.sha256).digest()
 
 
-def _caller(authorization: str, expected: bytes) -> str:
+def _hs256(authorization: str) -> Check:
+    # The token was not signed with our key: what is compared is what our key makes of it.
+    expected = _hmac(authorization.removeprefix("Bearer ").rpartition(".")[0].encode())
+
+    def check(signed: bytes, _: bytes) -> None:
+        if not hmac.compare_digest(_hmac(signed), expected):
+            raise AssertionError("token")
+
+    return check
+
+
+def _rsa(pem: str) -> Check:
+    from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+    key = load_pem_public_key(pem.encode())
+    assert isinstance(key, RSAPublicKey)
+
+    def check(signed: bytes, signature: bytes) -> None:
+        key.verify(signature, signed, PKCS1v15(), SHA256())
+
+    return check
+
+
+def _caller(authorization: str, check: Check) -> str:
     """The user of a token, its signature and its time checked."""
     signed, _, signature = authorization.removeprefix("Bearer ").rpartition(".")
     header, _, payload = signed.partition(".")
-    for part in (header, signature):
-        base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
-    if not hmac.compare_digest(_hmac(signed.encode()), expected):
-        raise AssertionError("token")
-    claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    _decoded(header)
+    check(signed.encode(), _decoded(signature))
+    claims = json.loads(_decoded(payload))
     if claims["exp"] < time.time():
         raise AssertionError("expired")
     user: str = claims["user_id"]
     return user
+
+
+def _decoded(segment: str) -> bytes:
+    return base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
 
 
 def _plain(value: dict[str, Any]) -> Any:
