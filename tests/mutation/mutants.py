@@ -83,13 +83,10 @@ class _Finder:
 
     def _is_left_alone(self, node: cst.CSTNode) -> bool:
         """What no test could tell, or what is not code."""
-        # Annotations are not code, but for what pydantic reads from calls in them.
-        if isinstance(node, cst.Annotation):
-            return not _holds_call(node)
-        # Type parameters and aliases are for the type checker; mutmut leaves the other two alone as well: docstrings
-        # (and whatever else stands alone as a string) and the arguments of these built-in functions.
+        # Annotations, type parameters and aliases are for the type checker; mutmut leaves the other two alone as well:
+        # docstrings (and whatever else stands alone as a string) and the arguments of these built-in functions.
         return (
-            isinstance(node, cst.TypeParameters | cst.Decorator | cst.Import | cst.ImportFrom)
+            isinstance(node, cst.Annotation | cst.TypeParameters | cst.Decorator | cst.Import | cst.ImportFrom)
             or (isinstance(node, cst.Expr) and isinstance(node.value, cst.BaseString | cst.Ellipsis))
             or (isinstance(node, cst.Call) and getattr(node.func, "value", None) in {"len", "isinstance"})
             or (isinstance(node, cst.ClassDef) and any(_name(base.value) == "Protocol" for base in node.bases))
@@ -136,10 +133,6 @@ class _Finder:
             node = statement
         position = self._positions[node]
         return range(position.start.line, position.end.line + 1)
-
-
-def _holds_call(node: cst.CSTNode) -> bool:
-    return isinstance(node, cst.Call) or any(_holds_call(child) for child in node.children)
 
 
 def _name(node: cst.BaseExpression) -> str | None:
