@@ -67,7 +67,7 @@ def test_everything_else_in_the_layer_came_with_one_of_them(layer: Path, install
     assert not (layer / "python/tests").exists()
 
 
-def test_the_sdk_kept_the_metadata_it_reads_on_every_request(installed: dict[str, Distribution]) -> None:
+def test_the_sdk_kept_the_metadata_it_reads_its_version_from(installed: dict[str, Distribution]) -> None:
     # Without its dist-info every call of the SDK fails (razorpay/client.py looks its own version up).
     assert installed["razorpay"].version
 
