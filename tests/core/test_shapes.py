@@ -203,7 +203,12 @@ def test_what_was_read_cannot_be_changed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("members", "odd"), [({"name": STRING}, "count"), ({"name": STRING, "count": STRING, "color": STRING}, "color")]
+    ("members", "odd"),
+    [
+        ({"name": STRING}, "count"),
+        ({"name": STRING, "count": STRING, "color": STRING}, "color"),
+        ({"name": STRING, "color": STRING}, "color, count"),
+    ],
 )
 def test_a_shape_that_does_not_fit_its_dataclass_cannot_be_made(members: dict[str, Any], odd: str) -> None:
     with pytest.raises(TypeError, match=rf"^Part: {odd}$"):

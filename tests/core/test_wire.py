@@ -197,6 +197,14 @@ def test_a_field_name_that_could_carry_anything_is_not_repeated() -> None:
     assert fields(refusal) == {"(unprintable)": "is not a known field"}
 
 
+def test_a_refusal_tells_our_own_fields_from_those_that_a_caller_named() -> None:
+    with pytest.raises(
+        InvalidRequest, match=r"^job_id must be an integer .*; \(another\) is not a known field$"
+    ) as refusal:
+        CreateOrderBody.read(ordered(job_id="x", favourite="someone"))
+    assert {error.field: error.ours for error in refusal.value.errors} == {"job_id": True, "favourite": False}
+
+
 @pytest.mark.parametrize(
     ("currency", "message"),
     [

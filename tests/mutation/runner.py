@@ -51,7 +51,6 @@ _LIBRARIES = (
     "jwt",
     "moto.dynamodb.models",
     "pydantic",
-    "pydantic.json_schema",
     "razorpay",
     "yaml",
 )
@@ -79,11 +78,15 @@ class Coverage:
     """By path and function: its lines that can be executed."""
     importers: dict[str, set[str]] = field(default_factory=dict)
     """By path: the mutated modules that import it, directly or not, and itself."""
+    imported: set[tuple[str, str]] = field(default_factory=set)
+    """By path and function: what some module calls when it is imported; what it made there outlasts a later change."""
 
     def is_called(self, mutant: Mutant) -> bool:
-        """Whether it is in a function that some test calls, and not only the import of its module."""
-        return mutant.in_body and any(
-            (mutant.path, line) in self.tests for line in self.lines[mutant.path][mutant.where]
+        """Whether it is in a function that some test calls, and no import."""
+        return (
+            mutant.in_body
+            and (mutant.path, mutant.where) not in self.imported
+            and any((mutant.path, line) in self.tests for line in self.lines[mutant.path][mutant.where])
         )
 
     def of(self, mutant: Mutant) -> set[str]:
@@ -330,17 +333,22 @@ def _measure(project: Path, paths: Sequence[str]) -> Coverage | str | None:
     names = {str(project / path): path for path in paths}
     coverage = Coverage()
     current: set[tuple[str, int]] = set()
+    collecting = True
 
     def on_line(code: CodeType, line: int) -> object:
         path = names.get(code.co_filename)
         if path is not None:
             current.add((path, line))
+            if collecting:
+                coverage.imported.add((path, code.co_qualname.partition(".<locals>")[0]))
         return monitoring.DISABLE
 
     monitoring.use_tool_id(tool, "mutation")
     monitoring.register_callback(tool, monitoring.events.LINE, on_line)
+    monitoring.set_events(tool, monitoring.events.LINE)
 
     def loop(session: pytest.Session) -> str | Literal[True]:
+        nonlocal collecting
         for path in paths:
             module = importlib.import_module(_module(path))
             coverage.lines[path] = {
@@ -349,7 +357,7 @@ def _measure(project: Path, paths: Sequence[str]) -> Coverage | str | None:
             }
             coverage.importers[path] = {path}
         _close_importers(coverage.importers, paths)
-        monitoring.set_events(tool, monitoring.events.LINE)
+        collecting = False
         for item in session.items:
             current.clear()
             monitoring.restart_events()

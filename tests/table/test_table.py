@@ -154,6 +154,29 @@ def test_an_item_has_the_documented_types(metered: Metered) -> None:
     }
 
 
+@pytest.mark.parametrize("typed", [{"NULL": True}, {"B": b"x"}, {"SS": ["x"]}])
+def test_a_type_that_no_item_of_ours_has_is_named_and_not_guessed_at(metered: Metered, typed: Any) -> None:
+    PaymentsTable(metered.client, metered.name).insert(opened())
+    key = {"pk": {"S": f"order#{ORDER_ID}"}}
+    metered.raw.update_item(
+        TableName=metered.name,
+        Key=key,
+        UpdateExpression="SET odd = :odd",
+        ExpressionAttributeValues={":odd": typed},
+    )
+    with pytest.raises(TypeError, match=rf"^no item of ours holds a {next(iter(typed))}$"):
+        PaymentsTable(metered.client, metered.name).read(ORDER_ID)
+
+
+@pytest.mark.parametrize("odd", [Decimal(49_950), b"", None])
+def test_a_value_that_no_item_of_ours_holds_is_not_written(metered: Metered, odd: Any) -> None:
+    record = opened()
+    assert record.order is not None
+    order = replace(record.order, receipt=odd)
+    with pytest.raises(TypeError, match=rf"^no item of ours holds a {type(odd).__name__}$"):
+        PaymentsTable(metered.client, metered.name).insert(replace(record, order=order))
+
+
 def test_an_unknown_order_expires_and_ours_does_not() -> None:
     assert "expires_at" not in to_item(opened())
     assert to_item(unknown_record(ORDER_ID, OPENED))["expires_at"] > OPENED

@@ -260,8 +260,6 @@ def _typed(value: object) -> dict[str, Any]:
             return {"S": value}
         case int():
             return {"N": str(value)}
-        case None:
-            return {"NULL": True}
         case dict():
             return {"M": _attributes(value)}
         case list():
@@ -275,8 +273,6 @@ def _plain(typed: Mapping[str, Any]) -> Any:  # noqa: ANN401 - any of the types 
     match kind:
         case "N":
             return int(value)
-        case "NULL":
-            return None
         case "M":
             return {name: _plain(item) for name, item in value.items()}
         case "L":

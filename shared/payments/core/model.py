@@ -259,4 +259,4 @@ class Refunded:
     state: RefundState
 
 
-Fact = Signed | Authorized | Captured | Failed | Refunded
+type Fact = Signed | Authorized | Captured | Failed | Refunded

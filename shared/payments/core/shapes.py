@@ -9,11 +9,14 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
 from operator import itemgetter
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any
 
 from pydantic_core import SchemaValidator
 
 from payments.core.model import MAX_ID
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 type Schema = Mapping[str, Any]
 """A schema of pydantic's validator."""
@@ -47,15 +50,14 @@ def after(change: Callable[[Any], object], schema: Schema) -> Schema:
 
 def inside(name: str, schema: Schema) -> Schema:
     """What an object holds under this name, in place of the object; whatever else is in it is left alone."""
-    holder = {"type": "typed-dict", "fields": {name: {"type": "typed-dict-field", "schema": schema, "required": True}}}
     return {
         "type": "function-after",
         "function": {"type": "no-info", "function": itemgetter(name)},
-        "schema": {**holder, "extra_behavior": "ignore"},
+        "schema": {"type": "typed-dict", "fields": {name: {"type": "typed-dict-field", "schema": schema}}},
     }
 
 
-class Shape[T]:
+class Shape[T: DataclassInstance]:
     """A JSON object that becomes a dataclass. A field that has a default there may be missing."""
 
     def __init__(self, kind: type[T], members: Mapping[str, Schema], *, closed: bool = False) -> None:
@@ -69,15 +71,15 @@ class Shape[T]:
         Raises:
             TypeError: a field has no schema, or a schema no field.
         """
-        defaults = {field.name: field.default for field in fields(cast("Any", kind))}
+        defaults = {field.name: field.default for field in fields(kind)}
         if defaults.keys() != members.keys():
             raise TypeError(f"{kind.__name__}: {', '.join(sorted(defaults.keys() ^ members.keys()))}")
         arguments = []
-        for name, schema in members.items():
-            if defaults[name] is not MISSING:
-                schema = {"type": "default", "schema": schema, "default": defaults[name]}  # noqa: PLW2901 - a step of it
-            arguments.append({"type": "dataclass-field", "name": name, "schema": schema, "kw_only": True})
-        self.schema: Schema = {
+        for name, member in members.items():
+            default = defaults[name]
+            value = member if default is MISSING else {"type": "default", "schema": member, "default": default}
+            arguments.append({"type": "dataclass-field", "name": name, "schema": value})
+        schema: Any = {
             "type": "dataclass",
             "cls": kind,
             "slots": True,
@@ -89,8 +91,9 @@ class Shape[T]:
                 "extra_behavior": "forbid" if closed else "ignore",
             },
         }
-        """Its own schema, for a shape that has such an object in it."""
-        self._validator = SchemaValidator(cast("Any", self.schema))
+        self.schema: Schema = schema
+        """Its own, for a shape that has such an object in it."""
+        self._validator = SchemaValidator(schema)
 
     def read(self, document: object) -> T:
         """The dataclass that a document describes.
@@ -101,4 +104,5 @@ class Shape[T]:
         Raises:
             pydantic_core.ValidationError: it does not fit; its `errors()` name every wrong place.
         """
-        return cast("T", self._validator.validate_python(document))
+        read: T = self._validator.validate_python(document)
+        return read

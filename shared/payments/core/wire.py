@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from pydantic_core import ValidationError
 
@@ -16,6 +16,9 @@ from payments.core.errors import FieldError, InvalidRequest, MalformedRequest
 from payments.core.model import MAX_ID, ORDER_ID, PAYMENT_ID, Order
 from payments.core.money import EXPONENT_BY_CURRENCY, to_minor_units
 from payments.core.shapes import ANYTHING, STRING, Shape, integer, matching
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 MAX_DEPTH = 64
 # The longest number that means anything here is 2^53-1 or an amount; Python's own limit of 4,300 digits protects the
@@ -115,7 +118,7 @@ def _check_surrogates(value: object) -> None:
                 todo += items
 
 
-def read_body[Body](shape: Shape[Body], body: bytes) -> Body:
+def read_body[Body: DataclassInstance](shape: Shape[Body], body: bytes) -> Body:
     """Reads and validates a request body.
 
     Raises:
