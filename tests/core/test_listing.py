@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from payments.core.errors import GatewayUnavailable
-from payments.core.listing import facts_of, read_order, read_payments, read_refunds, rebuild
+from payments.core.listing import facts_of, read_order, read_orders, read_payments, read_refunds, rebuild
 from payments.core.model import MAX_ID, Authorized, Captured, Failed, Refunded, RefundState
 
 ORDER = "order_DESlLckIVRkHWj"
@@ -181,6 +181,13 @@ def test_an_order_made_without_a_receipt_has_an_empty_one() -> None:
 def test_an_order_that_is_not_the_one_asked_for_is_not_used(changes: dict[str, Any], why: str) -> None:
     with pytest.raises(GatewayUnavailable, match=whole(why)):
         read_order(listed_order(**changes), ORDER)
+
+
+def test_one_order_of_a_list_that_is_none_makes_the_list_unusable() -> None:
+    other = "order_AAAAAAAAAAAAAA"
+    assert [each.id for each in read_orders([listed_order(), listed_order(id=other)])] == [ORDER, other]
+    with pytest.raises(GatewayUnavailable, match=whole("Razorpay's list of orders has an unexpected shape.")):
+        read_orders([listed_order(), listed_order(amount=0)])
 
 
 def test_the_least_order_is_of_one_paisa_and_of_the_first_second() -> None:

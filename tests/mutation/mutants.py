@@ -12,6 +12,9 @@ import libcst as cst
 from libcst.metadata import MetadataWrapper, ParentNodeProvider, PositionProvider
 from mutmut.mutation.mutators import mutation_operators
 
+# Annotations, type parameters and aliases are for the type checker.
+_LEFT_ALONE = (cst.Annotation, cst.TypeParameters, cst.TypeAlias, cst.Decorator, cst.Import, cst.ImportFrom)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mutant:
@@ -83,10 +86,10 @@ class _Finder:
 
     def _is_left_alone(self, node: cst.CSTNode) -> bool:
         """What no test could tell, or what is not code."""
-        # Annotations, type parameters and aliases are for the type checker; mutmut leaves the other two alone as well:
-        # docstrings (and whatever else stands alone as a string) and the arguments of these built-in functions.
+        # mutmut leaves the second and third alone as well: docstrings (and whatever else stands alone as a string) and
+        # the arguments of these built-in functions.
         return (
-            isinstance(node, cst.Annotation | cst.TypeParameters | cst.Decorator | cst.Import | cst.ImportFrom)
+            isinstance(node, _LEFT_ALONE)
             or (isinstance(node, cst.Expr) and isinstance(node.value, cst.BaseString | cst.Ellipsis))
             or (isinstance(node, cst.Call) and getattr(node.func, "value", None) in {"len", "isinstance"})
             or (isinstance(node, cst.ClassDef) and any(_name(base.value) == "Protocol" for base in node.bases))
