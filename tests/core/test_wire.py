@@ -158,6 +158,12 @@ def test_an_order_is_read_with_its_amount_in_minor_units() -> None:
     assert (offer.payment_id, offer.receipt) == (0, "")  # not numbered yet
 
 
+def test_the_very_first_of_everything_is_an_order_too() -> None:
+    body = ordered(job_id=1, application_id=1, client_id=1, freelancer_id=1)
+    offer = CreateOrderBody.read(body).to_offer(frozenset({"INR"}))
+    assert (offer.job_id, offer.application_id, offer.client_id, offer.freelancer_id) == (1, 1, 1, 1)
+
+
 @pytest.mark.parametrize("written", ["499.5", "499.50", '"499.50"', "4.995e2"])
 def test_an_amount_may_be_a_number_or_a_decimal_string(written: str) -> None:
     body = ordered().replace(b'"499.50"', written.encode())

@@ -91,7 +91,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return value
 
 
-def _decoder(pairs: Callable[[list[tuple[str, Any]]], dict[str, Any]]) -> json.JSONDecoder:
+def _decoder(pairs: Callable[[list[tuple[str, Any]]], dict[str, Any]] | None) -> json.JSONDecoder:
     return json.JSONDecoder(
         parse_float=_number(Decimal),
         parse_int=_number(int),
@@ -101,7 +101,7 @@ def _decoder(pairs: Callable[[list[tuple[str, Any]]], dict[str, Any]]) -> json.J
 
 
 _UNIQUE_KEYS = _decoder(_unique)
-_ANY_KEYS = _decoder(dict)
+_ANY_KEYS = _decoder(None)
 
 
 def _check_surrogates(value: object) -> None:
