@@ -31,7 +31,9 @@ _MOST_PAYMENTS: Final = 2_000
 _TIMEOUT_S: Final = 30
 _WARM_UP_TRIES: Final = 8
 _BEFORE_S: Final = 3.0
-"""Each level runs so long before it is measured, and starts what instances are still missing."""
+_BEFORE_PER_CONNECTION_S: Final = 0.75
+"""Each level runs so long before it is measured, and starts what instances are still missing: while one starts, on a
+small machine everybody else waits for seconds."""
 # Out of the way: what is measured is the service, not its throttles.
 PARAMETERS: Final = {"ApiRateLimit": "10000", "WebhookRateLimit": "10000"}
 
@@ -67,7 +69,8 @@ def measure(effort: Effort, progress: Progress) -> Result:
         _warm_up(service, numbers)
         progress(1, steps)
         for connections in CONNECTIONS:
-            _level(service, connections, min(_BEFORE_S, effort.seconds), numbers)
+            before_s = max(_BEFORE_S, connections * _BEFORE_PER_CONNECTION_S)
+            _level(service, connections, min(before_s, 2 * effort.seconds), numbers)
             rows.append(_level(service, connections, effort.seconds, numbers))
             progress(len(rows) + 1, steps)
     return {"seconds": effort.seconds, "rows": rows}
