@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from payments.core.events import event_id
 from payments.core.instants import iso
 from payments.core.model import Authorized, Fact, Failed, HistoryEntry, Record, Review, Signed, Status
 from payments.core.transitions import adopt, decide, settle, unknown_record
@@ -100,6 +101,14 @@ def test_a_failure_and_a_review_of_one_change_are_both_recorded() -> None:
     decision = settle(with_facts(Signed(payment=A)), [Authorized(payment=B), captured(B, PART)], OPENED + LAST)
     assert decision.recorded == tuple(decision.record.pending)
     assert [review.reason for review in decision.record.reviews] == ["amount_mismatch", "never_captured"]
+
+
+def test_the_reason_of_a_review_is_part_of_its_events_id() -> None:
+    record = settle(opened(), [Authorized(payment=A), captured(B, PART)], OPENED + LAST).record
+    assert set(record.pending) == {
+        event_id(ORDER_ID, "payment.review", A, "never_captured"),
+        event_id(ORDER_ID, "payment.review", B, "amount_mismatch"),
+    }
 
 
 def test_a_payment_never_captured_is_reviewed_only_once() -> None:
