@@ -137,7 +137,7 @@ fuzz: install build ## Anything at all, sent to the handlers and to the running 
 
 # Not part of `test`, which times nothing. `make bench BENCH="--only start --rounds 5"` renews a part of it.
 .PHONY: bench
-bench: install ## Measure what was built, on a quiet machine (20 minutes): docs/evidence/performance.md
+bench: install ## Measure what was built, on a quiet machine (10 minutes): docs/evidence/performance.md
 	@PYTHONPATH=shared $(PY) -m bench $(BENCH)
 
 .PHONY: bench-compare
