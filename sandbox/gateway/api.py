@@ -48,11 +48,13 @@ class Api:
             "POST /v1/orders": self._create_order,
             "GET /v1/orders": self._list_orders,
             "GET /v1/orders/{order_id}": self._fetch_order,
-            "GET /v1/orders/{order_id}/payments": self._list_payments,
+            "GET /v1/orders/{order_id}/payments": self._list_payments_of_order,
+            "GET /v1/payments": self._list_payments,
             "GET /v1/payments/{payment_id}": self._fetch_payment,
             "POST /v1/payments/{payment_id}/capture": self._capture,
             "POST /v1/payments/{payment_id}/refund": self._refund,
-            "GET /v1/payments/{payment_id}/refunds": self._list_refunds,
+            "GET /v1/payments/{payment_id}/refunds": self._list_refunds_of_payment,
+            "GET /v1/refunds": self._list_refunds,
             "GET /v1/refunds/{refund_id}": self._fetch_refund,
         }
         return [self._route(route, endpoints[route]) for route in ROUTES]
@@ -103,19 +105,23 @@ class Api:
     async def _list_orders(self, request: Request) -> Response:
         query = validation.order_query(request.query_params)
         items = []
-        for order in self._world.find_orders(query):
+        for order in self._world.list_orders(query):
             item = order.to_json()
             if query.expands_payments:
-                item["payments"] = _collection([payment.to_json() for payment in self._world.payments_of(order)])
+                item["payments"] = _collection([payment.to_json() for payment in self._world.expand_payments_of(order)])
             items.append(item)
         return JSONResponse(_collection(items))
 
     async def _fetch_order(self, request: Request) -> Response:
         return JSONResponse(self._world.order(request.path_params["order_id"]).to_json())
 
-    async def _list_payments(self, request: Request) -> Response:
+    async def _list_payments_of_order(self, request: Request) -> Response:
         order = self._world.order(request.path_params["order_id"])
-        return JSONResponse(_collection([payment.to_json() for payment in self._world.payments_of(order)]))
+        return JSONResponse(_collection([payment.to_json() for payment in self._world.list_payments_of(order)]))
+
+    async def _list_payments(self, request: Request) -> Response:
+        query = validation.list_query(request.query_params)
+        return JSONResponse(_collection([payment.to_json() for payment in self._world.list_payments(query)]))
 
     async def _fetch_payment(self, request: Request) -> Response:
         return JSONResponse(self._world.payment(request.path_params["payment_id"]).to_json())
@@ -133,9 +139,14 @@ class Api:
         asked = validation.refund(document, payment.currency)
         return JSONResponse(self._world.refund(payment, asked, key=key, body=body).to_json())
 
-    async def _list_refunds(self, request: Request) -> Response:
+    async def _list_refunds_of_payment(self, request: Request) -> Response:
         payment = self._world.payment(request.path_params["payment_id"])
-        return JSONResponse(_collection([refund.to_json() for refund in self._world.refunds_of(payment)]))
+        query = validation.list_query(request.query_params)
+        return JSONResponse(_collection([refund.to_json() for refund in self._world.list_refunds_of(payment, query)]))
+
+    async def _list_refunds(self, request: Request) -> Response:
+        query = validation.list_query(request.query_params)
+        return JSONResponse(_collection([refund.to_json() for refund in self._world.list_refunds(query)]))
 
     async def _fetch_refund(self, request: Request) -> Response:
         return JSONResponse(self._world.refund_of_id(request.path_params["refund_id"]).to_json())

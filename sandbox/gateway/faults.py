@@ -27,10 +27,12 @@ ROUTES: Final = (
     "GET /v1/orders",
     "GET /v1/orders/{order_id}",
     "GET /v1/orders/{order_id}/payments",
+    "GET /v1/payments",
     "GET /v1/payments/{payment_id}",
     "POST /v1/payments/{payment_id}/capture",
     "POST /v1/payments/{payment_id}/refund",
     "GET /v1/payments/{payment_id}/refunds",
+    "GET /v1/refunds",
     "GET /v1/refunds/{refund_id}",
 )
 """Every route of the API, as a fault names it."""
@@ -38,6 +40,8 @@ METHODS: Final = ("GET", "POST")
 DEFAULT_SHUFFLE_WINDOW_S: Final = 0.3
 """Longer than the three events of one payment take to happen, several times over."""
 LONGEST_SHUFFLE_WINDOW_S: Final = 60
+LONGEST_S: Final = 366 * 86400
+"""A year; more is a mistake."""
 
 
 class UnknownSwitchError(ValueError):
@@ -136,6 +140,14 @@ class Faults:
 
     duplicate_receipts: Literal["accept", "refuse"] = "accept"
     """The docs call receipts unique and show duplicates in a sample; real accounts have been seen to accept them."""
+    max_amount: int | None = None
+    """The most that an order may be over, in minor units; None for no limit. Razorpay sets it for each account."""
+    lists_lag_s: float = 0
+    """How old the account's lists are: orders, payments, refunds. Minutes have been seen (published measurement)."""
+    refund_lists_lag_s: float = 0
+    """How old the lists of refunds are, while a payment's `amount_refunded` is up to date."""
+    order_payments_lag_s: float = 0
+    """How old an order's list of payments is, while the order itself is up to date."""
     refunds: Literal["processed", "pending"] = "processed"
     """Test mode has the money back at once; live mode takes days, and may fail (api/refunds/entity.md)."""
     webhooks: Literal["send", "hold"] = "send"
@@ -181,6 +193,10 @@ class Faults:
         }
         return {
             "duplicate_receipts": self.duplicate_receipts,
+            "max_amount": self.max_amount,
+            "lists_lag_s": self.lists_lag_s,
+            "refund_lists_lag_s": self.refund_lists_lag_s,
+            "order_payments_lag_s": self.order_payments_lag_s,
             "refunds": self.refunds,
             "webhooks": self.webhooks,
             "held_orders": list(self.held_orders),
@@ -199,6 +215,18 @@ def _one_of(*positions: str) -> Callable[[str, Any], str]:
         return given
 
     return read
+
+
+def _seconds(name: str, given: Any) -> float:  # noqa: ANN401 - JSON
+    if not _is_number(given) or not 0 <= given <= LONGEST_S:
+        raise UnknownSwitchError(f"{name} must be a number of seconds from 0 to {LONGEST_S}")
+    return float(given)
+
+
+def _amount(name: str, given: Any) -> int | None:  # noqa: ANN401 - JSON
+    if given is not None and (not isinstance(given, int) or isinstance(given, bool) or given < 1):
+        raise UnknownSwitchError(f"{name} must be a whole number of minor units from 1, null for none")
+    return given
 
 
 def _order_ids(name: str, given: Any) -> tuple[str, ...]:  # noqa: ANN401 - JSON
@@ -280,6 +308,10 @@ def _is_number(given: Any) -> bool:  # noqa: ANN401 - JSON
 
 _POSITIONS: Final[dict[str, Callable[[str, Any], Any]]] = {
     "duplicate_receipts": _one_of("accept", "refuse"),
+    "max_amount": _amount,
+    "lists_lag_s": _seconds,
+    "refund_lists_lag_s": _seconds,
+    "order_payments_lag_s": _seconds,
     "refunds": _one_of("processed", "pending"),
     "webhooks": _one_of("send", "hold"),
     "held_orders": _order_ids,

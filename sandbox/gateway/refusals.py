@@ -121,8 +121,16 @@ def invalid(name: str, description: str) -> Refusal:
 
 
 def reused_receipt() -> Refusal:
-    """Only where the account refuses duplicate receipts; the docs contradict themselves on whether one does."""
-    return Refusal("Order receipt should be unique.", field="receipt")
+    """Only where the account refuses duplicate receipts; the docs contradict themselves on whether one does.
+
+    Words, source, step and reason are those of the docs' "Test S2S" error index, which names no field.
+    """
+    return Refusal("Order receipt should be unique.")
+
+
+def amount_above_maximum() -> Refusal:
+    """More than the account may take at once (api/payments/recurring-payments/cards/create-subsequent-payments.md)."""
+    return Refusal("Amount exceeds maximum amount allowed", field="amount")
 
 
 def order_already_paid(order_id: str, payment_id: str | None = None) -> Refusal:

@@ -102,6 +102,7 @@ def test_ids_have_razorpays_shape_and_are_never_reused(gateway: Gateway) -> None
         ({"expire_by": 1}, "expire_by is/are not required and should not be sent", None),
         ({"a": 1, "b": 2}, "a, b is/are not required and should not be sent", None),
         ({"payment": {"capture": "later"}}, "The selected payment.capture is invalid.", "capture"),
+        ({"unique_receipt": 1}, "The unique receipt field must be true or false.", "unique_receipt"),
     ],
 )
 def test_an_order_that_breaks_a_rule_is_refused(
@@ -133,8 +134,49 @@ def test_the_same_receipt_makes_another_order_unless_switched_off(gateway: Gatew
     first, second = gateway.order(receipt="r-1"), gateway.order(receipt="r-1")
     assert first["id"] != second["id"]
     gateway.control("PUT", "faults", {"duplicate_receipts": "refuse"})
-    with pytest.raises(BadRequestError, match="Order receipt should be unique"):
-        gateway.order(receipt="r-1")
+    answer = call(gateway, "POST", "orders", json={"amount": 50000, "currency": "INR", "receipt": "r-1"})
+    assert answer.status_code == 400
+    # docs: "Test S2S", error index, Orders, "Reuse a receipt already on your account"
+    assert answer.json()["error"] == {
+        "code": "BAD_REQUEST_ERROR",
+        "description": "Order receipt should be unique.",
+        "source": "business",
+        "step": "payment_initiation",
+        "reason": "input_validation_failed",
+        "metadata": {},
+    }
+    assert gateway.order(receipt="r-2")["receipt"] == "r-2"
+
+
+@pytest.mark.parametrize("duplicates", ["accept", "refuse"])
+def test_a_creation_repeated_with_unique_receipt_answers_with_the_first_order(
+    gateway: Gateway, duplicates: str
+) -> None:
+    """Docs: "Test S2S", Retries and Idempotency, BP-07."""
+    gateway.control("PUT", "faults", {"duplicate_receipts": duplicates})
+    first = gateway.order(receipt="r-1", unique_receipt=True)
+    assert gateway.order(receipt="r-1", unique_receipt=True) == first
+    assert gateway.order(receipt="r-2", unique_receipt=True)["id"] != first["id"]
+    assert gateway.sdk.order.all()["count"] == 2
+
+
+def test_an_order_over_the_accounts_maximum_is_refused(gateway: Gateway) -> None:
+    """api/payments/recurring-payments/cards/create-subsequent-payments.md has the words, orders/create.md the field."""
+    gateway.control("PUT", "faults", {"max_amount": 50000})
+    assert gateway.order(amount=50000)["status"] == "created"
+    answer = call(gateway, "POST", "orders", json={"amount": 50001, "currency": "INR"})
+    assert answer.status_code == 400
+    assert answer.json()["error"] == {
+        "code": "BAD_REQUEST_ERROR",
+        "description": "Amount exceeds maximum amount allowed",
+        "source": "business",
+        "step": "payment_initiation",
+        "reason": "input_validation_failed",
+        "metadata": {},
+        "field": "amount",
+    }
+    gateway.control("PUT", "faults", {"max_amount": None})
+    assert gateway.order(amount=50001)["status"] == "created"
 
 
 def test_orders_are_listed_newest_first_by_page_and_by_part_of_the_receipt(gateway: Gateway) -> None:

@@ -195,6 +195,10 @@ def test_reset_ends_every_fault(gateway: Gateway) -> None:
         "faults",
         {
             "duplicate_receipts": "refuse",
+            "max_amount": 1000,
+            "lists_lag_s": 60,
+            "refund_lists_lag_s": 60,
+            "order_payments_lag_s": 60,
             "refunds": "pending",
             "webhooks": "hold",
             "held_orders": ["order_DESlLckIVRkHWj"],
@@ -221,6 +225,8 @@ def test_setting_one_switch_leaves_the_others_and_their_counts(gateway: Gateway)
     ("document", "complaint"),
     [
         ({"gravity": "off"}, "there is no switch gravity; there are: api, duplicate_receipts, duplicates"),
+        ({"max_amount": 0}, "max_amount must be a whole number of minor units from 1, null for none"),
+        ({"max_amount": True}, "max_amount must be a whole number of minor units from 1, null for none"),
         ({"refunds": "lost"}, "refunds can be: processed, pending"),
         ({"webhooks": None}, "webhooks can be: send, hold"),
         ({"webhooks": "hold", "shuffle": {}}, "exclude each other"),
