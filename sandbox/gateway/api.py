@@ -5,7 +5,7 @@ import binascii
 import contextlib
 import hmac
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
@@ -70,7 +70,7 @@ class Api:
         """
 
         async def guarded(request: Request) -> Response:
-            fault = self._world.faults.of_call(method, path)
+            fault = self._world.faults.of_call(method, path, request.path_params.values())
             if fault is not None and fault != "answer_lost":
                 # Taken in first: a client cut off while it sends sees one of several errors, by chance.
                 await request.body()
@@ -86,17 +86,18 @@ class Api:
         return guarded
 
     def _authenticate(self, header: str | None) -> None:
+        status = self._world.faults.status_of_key_errors
         scheme, _, encoded = (header or "").partition(" ")
         if scheme.lower() != "basic":
-            raise refusals.authentication_failed()
+            raise refusals.authentication_failed(status)
         try:
             key_id, _, key_secret = base64.b64decode(encoded, validate=True).decode().partition(":")
         except (binascii.Error, UnicodeDecodeError) as error:
-            raise refusals.authentication_failed() from error
+            raise refusals.authentication_failed(status) from error
         if key_id != self._credentials.key_id:
-            raise refusals.invalid_key()
+            raise refusals.invalid_key(status)
         if not hmac.compare_digest(key_secret.encode(), self._credentials.key_secret.encode()):
-            raise refusals.invalid_secret()
+            raise refusals.invalid_secret(status)
 
     async def _create_order(self, request: Request) -> Response:
         order = validation.order(validation.json_object(await request.body()))
@@ -113,10 +114,10 @@ class Api:
         return JSONResponse(_collection(items))
 
     async def _fetch_order(self, request: Request) -> Response:
-        return JSONResponse(self._world.order(request.path_params["order_id"]).to_json())
+        return JSONResponse(self._world.recent_order(request.path_params["order_id"]).to_json())
 
     async def _list_payments_of_order(self, request: Request) -> Response:
-        order = self._world.order(request.path_params["order_id"])
+        order = self._world.recent_order(request.path_params["order_id"])
         return JSONResponse(_collection([payment.to_json() for payment in self._world.list_payments_of(order)]))
 
     async def _list_payments(self, request: Request) -> Response:
@@ -166,21 +167,31 @@ async def not_found(request: Request, error: Exception) -> Response:
     return JSONResponse({"detail": str(error)}, status_code=HTTPStatus.NOT_FOUND)
 
 
+_REFUSED: Final[Mapping[ApiFaultName, refusals.Refusal]] = {
+    "429_cool_down": refusals.too_many_requests(HTTPStatus.TOO_MANY_REQUESTS),
+    "400_cool_down": refusals.too_many_requests(HTTPStatus.BAD_REQUEST),
+    "400_unknown_id": refusals.unknown_id(),
+    "400_unknown_url": refusals.unknown_url(),
+    "400_older_than_180_days": refusals.too_old(),
+    "400_key": refusals.invalid_key(HTTPStatus.BAD_REQUEST),
+    "401_key": refusals.invalid_key(HTTPStatus.UNAUTHORIZED),
+    "500": refusals.server_error(500),
+    "502": refusals.server_error(502),
+    "503": refusals.server_error(503),
+    "504": refusals.server_error(504),
+}
+
+
 def _played(fault: ApiFaultName) -> Response:
     match fault:
         case "429_burst":
             headers = {"Retry-After": str(BURST_RETRY_AFTER_S)}
             return PlainTextResponse("Too many requests", HTTPStatus.TOO_MANY_REQUESTS, headers)
-        case "429_cool_down":
-            raise refusals.too_many_requests(HTTPStatus.TOO_MANY_REQUESTS)
-        case "400_cool_down":
-            raise refusals.too_many_requests(HTTPStatus.BAD_REQUEST)
-        case "hang":
-            return NoAnswer("hang")
-        case "reset":
-            return NoAnswer("reset")
+        case "hang" | "reset":
+            return NoAnswer(fault)
         case _:
-            raise refusals.server_error(int(fault))
+            refusal = _REFUSED[fault]
+            return JSONResponse(refusal.body(), refusal.status)
 
 
 def _collection(items: list[dict[str, Any]]) -> dict[str, Any]:

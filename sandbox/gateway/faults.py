@@ -6,7 +6,7 @@ the account is read where its rule is decided (`world`), one of the API in `api.
 """
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final, Literal, Self, get_args
 
@@ -14,6 +14,11 @@ ApiFaultName = Literal[
     "429_burst",
     "429_cool_down",
     "400_cool_down",
+    "400_unknown_id",
+    "400_unknown_url",
+    "400_older_than_180_days",
+    "400_key",
+    "401_key",
     "500",
     "502",
     "503",
@@ -58,15 +63,25 @@ class ApiFault:
     times: int | None = None
     share: float | None = None
     seed: int = 0
+    id: str | None = None
+    """Strike only calls with this id in their path; None for every call."""
     played: int = 0
     _chance: random.Random = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         self._chance = random.Random(self.seed)  # noqa: S311 - chance that can be repeated, no secret
 
-    def strikes(self, method: str, path: str) -> bool:
-        """Whether it strikes this call, and is counted as played. `path` is the route's, with `{order_id}`."""
+    def strikes(self, method: str, path: str, ids: Collection[str] = ()) -> bool:
+        """Whether it strikes this call, and is counted as played.
+
+        Args:
+            method: such as `GET`.
+            path: the route's, with `{order_id}`.
+            ids: those that stand in its place.
+        """
         if self.route not in {None, method, f"{method} {path}"}:
+            return False
+        if self.id is not None and self.id not in ids:
             return False
         if self.times is not None and self.played >= self.times:
             return False
@@ -80,6 +95,7 @@ class ApiFault:
         return {
             "route": self.route,
             "fault": self.fault,
+            "id": self.id,
             "times": self.times,
             "share": self.share,
             "seed": self.seed,
@@ -140,6 +156,8 @@ class Faults:
 
     duplicate_receipts: Literal["accept", "refuse"] = "accept"
     """The docs call receipts unique and show duplicates in a sample; real accounts have been seen to accept them."""
+    key_errors: Literal["400", "401"] = "400"
+    """The status of a call with wrong keys: the API pages print 400, api/understand.md has 401."""
     max_amount: int | None = None
     """The most that an order may be over, in minor units; None for no limit. Razorpay sets it for each account."""
     lists_lag_s: float = 0
@@ -179,9 +197,14 @@ class Faults:
             )
         return switched
 
-    def of_call(self, method: str, path: str) -> ApiFaultName | None:
-        """The fault that strikes this call of the API, the first in the list that does."""
-        return next((rule.fault for rule in self.api if rule.strikes(method, path)), None)
+    @property
+    def status_of_key_errors(self) -> int:
+        """The HTTP status of a call with wrong keys."""
+        return int(self.key_errors)
+
+    def of_call(self, method: str, path: str, ids: Collection[str] = ()) -> ApiFaultName | None:
+        """The fault that strikes this call of the API, the first in the list that does; see `ApiFault.strikes`."""
+        return next((rule.fault for rule in self.api if rule.strikes(method, path, ids)), None)
 
     def to_json(self) -> dict[str, Any]:
         """As `/_control/faults` prints it."""
@@ -193,6 +216,7 @@ class Faults:
         }
         return {
             "duplicate_receipts": self.duplicate_receipts,
+            "key_errors": self.key_errors,
             "max_amount": self.max_amount,
             "lists_lag_s": self.lists_lag_s,
             "refund_lists_lag_s": self.refund_lists_lag_s,
@@ -259,7 +283,7 @@ def _api(name: str, given: Any) -> tuple[ApiFault, ...]:  # noqa: ANN401 - JSON
 
 
 def _api_fault(name: str, given: Any) -> ApiFault:  # noqa: ANN401 - JSON
-    parts = _object(name, given, {"route", "fault", "times", "share", "seed"})
+    parts = _object(name, given, {"route", "fault", "id", "times", "share", "seed"})
     route, times, share = parts.get("route"), parts.get("times"), parts.get("share")
     fault = next((known for known in get_args(ApiFaultName) if known == parts.get("fault")), None)
     if fault is None:
@@ -271,6 +295,8 @@ def _api_fault(name: str, given: Any) -> ApiFault:  # noqa: ANN401 - JSON
         raise UnknownSwitchError(
             f"{name}: answer_lost is for calls that change something; its route can be: {', '.join(['POST', *posts])}"
         )
+    if parts.get("id") is not None:
+        _check_id(name, parts["id"], route)
     if times is not None and (not isinstance(times, int) or isinstance(times, bool) or times < 1):
         raise UnknownSwitchError(f"{name}.times must be a whole number from 1")
     if share is None and "seed" in parts:
@@ -281,7 +307,15 @@ def _api_fault(name: str, given: Any) -> ApiFault:  # noqa: ANN401 - JSON
         times,
         None if share is None else _share(f"{name}.share", share),
         _seed(f"{name}.seed", parts.get("seed", 0)),
+        parts.get("id"),
     )
+
+
+def _check_id(name: str, given: Any, route: str | None) -> None:  # noqa: ANN401 - JSON
+    if not isinstance(given, str):
+        raise UnknownSwitchError(f"{name}.id must be the id of an order, a payment or a refund")
+    if route is not None and route not in METHODS and "{" not in route:
+        raise UnknownSwitchError(f"{name}: there is no id in the path of {route}")
 
 
 def _object(name: str, given: Any, known: set[str]) -> Mapping[str, Any]:  # noqa: ANN401 - JSON
@@ -308,6 +342,7 @@ def _is_number(given: Any) -> bool:  # noqa: ANN401 - JSON
 
 _POSITIONS: Final[dict[str, Callable[[str, Any], Any]]] = {
     "duplicate_receipts": _one_of("accept", "refuse"),
+    "key_errors": _one_of("400", "401"),
     "max_amount": _amount,
     "lists_lag_s": _seconds,
     "refund_lists_lag_s": _seconds,

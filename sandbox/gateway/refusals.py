@@ -44,19 +44,23 @@ def _unclassified(description: str, status: int = HTTPStatus.BAD_REQUEST) -> Ref
     return Refusal(description, status=status, source="NA", step="NA", reason="NA")
 
 
-def authentication_failed() -> Refusal:
-    """No usable Authorization header. 401 as in api/understand.md; some API pages print 400."""
-    return _unclassified("Authentication failed", HTTPStatus.UNAUTHORIZED)
+def authentication_failed(status: int) -> Refusal:
+    """No usable Authorization header (api/orders/create.md).
+
+    Args:
+        status: 400 as the API pages print it, or 401 as api/understand.md has it; so for the next two.
+    """
+    return _unclassified("Authentication failed", status)
 
 
-def invalid_key() -> Refusal:
-    """An unknown key id."""
-    return _unclassified("The api key provided is invalid", HTTPStatus.UNAUTHORIZED)
+def invalid_key(status: int) -> Refusal:
+    """An unknown key id (api/orders/fetch-all.md)."""
+    return _unclassified("The api key provided is invalid", status)
 
 
-def invalid_secret() -> Refusal:
-    """A known key id with another secret: "The API {key/secret} provided is invalid"."""
-    return _unclassified("The api secret provided is invalid", HTTPStatus.UNAUTHORIZED)
+def invalid_secret(status: int) -> Refusal:
+    """A known key id with another secret (api/partners/errors.md)."""
+    return _unclassified("The api secret provided is invalid", status)
 
 
 def not_checkouts_own() -> Refusal:
@@ -103,6 +107,11 @@ def server_error(status: int) -> Refusal:
 def unknown_id() -> Refusal:
     """A well-formed id of nothing: 400, not 404."""
     return Refusal("The id provided does not exist")
+
+
+def too_old() -> Refusal:
+    """An order of more than 180 days (words of the current page of api/orders/fetch-with-id for India)."""
+    return Refusal("Order older than 180 days, please use reports.")
 
 
 def unexpected_fields(names: list[str]) -> Refusal:

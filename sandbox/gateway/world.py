@@ -21,6 +21,7 @@ from sandbox.gateway.history import History
 FEE_PERCENT: Final = 2
 """Razorpay's fee, before tax; most documented samples agree (5,000.00 costs 100.00, and 18.00 of tax)."""
 GST_PERCENT: Final = 18
+ORDERS_ARE_FETCHED_FOR_S: Final = 180 * 86400
 UNTOLD: Final = frozenset({"order.created", "payment.created"})
 """What the story has and no webhook tells (webhooks/payments.md, webhooks/orders.md)."""
 DAYS_TO_CONTEST: Final = 6
@@ -125,6 +126,13 @@ class World:
         if order_id not in self.orders:
             raise refusals.unknown_id()
         return self.orders[order_id]
+
+    def recent_order(self, order_id: str) -> Order:
+        """The order of that id, as the API fetches it: not after 180 days (api/orders/fetch-with-id today)."""
+        order = self.order(order_id)
+        if self._clock() - order.created_at > ORDERS_ARE_FETCHED_FOR_S:
+            raise refusals.too_old()
+        return order
 
     def payments_of(self, order: Order) -> list[Payment]:
         """Every attempt on the order, oldest first, as it is now."""
