@@ -27,6 +27,7 @@ from typing import Any, Final, NamedTuple
 
 from payments.core.attention import shard
 from payments.wiring import aws, create_order
+from sandbox.gateway.faults import LONGEST_S, Faults
 from tests.faults.campaigns import Budget, Progress, Report
 from tests.faults.elsewhere import Webhook
 from tests.faults.outside import Call, Kind, good
@@ -560,6 +561,9 @@ def play(world: World, meeting: Meeting, choose: Choose, run: Run) -> None:
         choose: who goes next.
         run: is filled as it goes, so that it tells what was played if a check fails.
     """
+    # Ends are compared with the ids in them, which are handed out in order: a refund that time alone makes, among the
+    # handlers' orders, would have another id in every run. A meeting says itself when money goes back.
+    world.razorpay.account.faults = Faults(auto_refund_after_s=LONGEST_S)
     handlers = meeting.prepare(world)
     run.ahead, run.calls = len(world.outside.calls), world.outside.calls
     before = list(world.razorpay.account.orders)

@@ -40,6 +40,7 @@ from sandbox import events
 from sandbox.gateway import signatures
 from sandbox.gateway.entities import Payment
 from sandbox.gateway.faults import Faults
+from sandbox.gateway.validation import EARLIEST
 from sandbox.gateway.world import ImpossibleError
 from tests.faults.campaigns import Budget, Progress, Report
 from tests.faults.elsewhere import Webhook
@@ -465,7 +466,7 @@ class Payments(RuleBasedStateMachine):
         """An operator has every order of Razorpay's gone through, as after a restore."""
         played = len(self.world.outside.played)
         with suppress(Died):
-            report = self.world.reconcile(rebuild={"from": 0, "to": self.world.now})
+            report = self.world.reconcile(rebuild={"from": EARLIEST, "to": self.world.now})
             if len(self.world.outside.played) == played:
                 assert report is not None
                 assert (report["failed"], report["next"]) == (0, None), report
