@@ -35,8 +35,12 @@ class Metered:
 
     def item(self, key: Item) -> Item | None:
         """An item as plain values, without counting."""
-        answer = self.raw.get_item(TableName=self.name, Key=key, ConsistentRead=True).get("Item")
-        return None if answer is None else {name: _deserialize(value) for name, value in answer.items()}
+        item = self.typed_item(key)
+        return None if item is None else {name: _deserialize(value) for name, value in item.items()}
+
+    def typed_item(self, key: Item) -> Item | None:
+        """An item with DynamoDB's types, without counting."""
+        return self.raw.get_item(TableName=self.name, Key=key, ConsistentRead=True).get("Item")
 
 
 _deserialize = TypeDeserializer().deserialize
@@ -60,12 +64,12 @@ class _Meter:
                 if name in _READS:
                     return method(**arguments)
                 keys = [_key(action) for action in _actions(arguments)]
-                before = [self.metered.item(key) for key in keys]
+                before = [self.metered.typed_item(key) for key in keys]
                 try:
                     return method(**arguments)
                 finally:
-                    after = [self.metered.item(key) for key in keys]
-                    units = sum(map(write_units, before, after))
+                    after = [self.metered.typed_item(key) for key in keys]
+                    units = sum(map(typed_write_units, before, after))
                     # "Transactional write requests require two write request units" for each that another needs.
                     self.metered.write_units.append(units * (2 if name == "transact_write_items" else 1))
 
@@ -105,26 +109,43 @@ def _client() -> "DynamoDBClient":
 
 
 def write_units(before: Item | None, after: Item | None) -> int:
+    """Write units of one write, of items of plain values; see `typed_write_units`."""
+    return typed_write_units(*(None if item is None else _typed_item(item) for item in (before, after)))
+
+
+def typed_write_units(before: Item | None, after: Item | None) -> int:
     """Write units of one write: the larger of the two sizes in KiB, and what the index takes.
 
-    "Write capacity units", "Global secondary indexes: write capacity": an index that stays as it is costs nothing, one
-    entry put or deleted one unit, a changed key both.
+    "Write capacity units", "Global secondary indexes: write capacity": an index that stays as it is costs nothing, an
+    entry put or deleted its own size in KiB, a changed key both.
     """
-    size = max(item_bytes(item) if item is not None else 1 for item in (before, after))
-    return -(-size // WRITE_UNIT_BYTES) + _index_units(_entry(before), _entry(after))
+    size = max(aws_limits.item_bytes(item) if item is not None else 1 for item in (before, after))
+    return _units(size) + _index_units(_entry(before), _entry(after))
 
 
-def _entry(item: Item | None) -> tuple[Any, ...] | None:
-    return tuple(item[name] for name in INDEXED) if item is not None and all(name in item for name in INDEXED) else None
+def _units(size: int) -> int:
+    return -(-size // WRITE_UNIT_BYTES)
 
 
-def _index_units(before: tuple[Any, ...] | None, after: tuple[Any, ...] | None) -> int:
-    return 0 if before == after else sum(entry is not None for entry in (before, after))
+def _entry(item: Item | None) -> Item | None:
+    if item is None or not all(name in item for name in INDEXED):
+        return None
+    return {name: item[name] for name in ("pk", *INDEXED)}
+
+
+def _index_units(before: Item | None, after: Item | None) -> int:
+    if before is not None and after is not None and all(before[name] == after[name] for name in INDEXED):
+        return 0
+    return sum(_units(aws_limits.item_bytes(entry)) for entry in (before, after) if entry is not None)
 
 
 def item_bytes(item: Item) -> int:
     """The size of an item of plain values, as DynamoDB counts it."""
-    return aws_limits.item_bytes({name: _typed(value) for name, value in item.items()})
+    return aws_limits.item_bytes(_typed_item(item))
+
+
+def _typed_item(item: Item) -> Item:
+    return {name: _typed(value) for name, value in item.items()}
 
 
 def _typed(value: object) -> dict[str, Any]:

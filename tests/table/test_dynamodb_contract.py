@@ -46,8 +46,20 @@ ITEM: Final[dict[str, Any]] = {
     "yes": {"BOOL": True},
     "m": {"M": {"x": n(1), "y": {"M": {"z": s("deep")}}}},
     "l": {"L": [n(1), n(2), n(3)]},
-    "tags": {"SS": ["red", "blue"]},
+    "tags": {"SS": ["blue", "red"]},
 }
+
+
+def sorted_sets(answer: Any) -> Any:
+    """An answer with its sets in order, which DynamoDB does not promise."""
+    match answer:
+        case {"SS": list(members), **others} if not others:
+            return {"SS": sorted(members)}
+        case dict():
+            return {name: sorted_sets(value) for name, value in answer.items()}
+        case list():
+            return [sorted_sets(value) for value in answer]
+    return answer
 
 
 class Database:
@@ -60,7 +72,7 @@ class Database:
     def ask(self, operation: str, **request: Any) -> Any:
         """A request, for the table where it is for one."""
         table = {} if operation in {"batch_get_item", "transact_write_items"} else {"TableName": TABLE}
-        return getattr(self._client, operation)(**table, **request)
+        return sorted_sets(getattr(self._client, operation)(**table, **request))
 
     def item(self, key: dict[str, Any] = A) -> Any:
         return self.ask("get_item", Key=key, ConsistentRead=True).get("Item")
@@ -404,7 +416,7 @@ CONDITIONS: Final[dict[str, tuple[bool, dict[str, Any]]]] = {
     "m = :v": (True, {":v": ITEM["m"]}),
     "l[1] = :v": (True, {":v": n(2)}),
     "l = :v": (False, {":v": {"L": [n(3), n(2), n(1)]}}),
-    "tags = :v": (True, {":v": {"SS": ["blue", "red"]}}),
+    "tags = :v": (True, {":v": {"SS": ["red", "blue"]}}),
 }
 
 
@@ -495,12 +507,8 @@ def test_an_update_does_what_its_expression_says_and_nothing_else(database: Data
         request["ExpressionAttributeValues"] = values
     answer = database.ask("update_item", ReturnValues="ALL_NEW", **request)
     expected = {name: value for name, value in {**ITEM, **changed}.items() if value is not None}
-    assert sorted_sets(database.item()) == sorted_sets(expected)
-    assert sorted_sets(answer["Attributes"]) == sorted_sets(expected)
-
-
-def sorted_sets(item: Any) -> Any:
-    return {name: {"SS": sorted(value["SS"])} if "SS" in value else value for name, value in item.items()}
+    assert database.item() == expected
+    assert answer["Attributes"] == expected
 
 
 def test_removing_a_member_that_is_not_there_changes_nothing(database: Database) -> None:
@@ -521,7 +529,9 @@ def test_removing_a_member_that_is_not_there_changes_nothing(database: Database)
 )
 def test_an_update_answers_with_what_was_asked_for(database: Database, returned: str, attributes: Any) -> None:
     if returned.startswith("UPDATED"):
-        database.unless("moto", "answers with whole attributes, not with what was changed in them")
+        # What the service answers was measured by a suite of cases run on it: floci-io/floci#3447.
+        for engine in ("moto", "DynamoDB Local"):
+            database.unless(engine, "answers with whole attributes, not with what was changed in them")
     answer = database.ask(
         "update_item",
         Key=A,
@@ -591,7 +601,7 @@ def test_a_transaction_does_nothing_when_one_condition_fails_and_says_which(data
     assert error["Error"]["Message"].endswith("[None, ConditionalCheckFailed, ConditionalCheckFailed]")
     first, second, third = error["CancellationReasons"]
     assert first == {"Code": "None"}
-    assert second["Item"] == ITEM
+    assert sorted_sets(second["Item"]) == ITEM
     assert "Item" not in third
     assert {second["Message"].rstrip("."), third["Message"].rstrip(".")} == {"The conditional request failed"}
     assert database.item({"pk": s("counter")}) is None
