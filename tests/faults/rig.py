@@ -191,6 +191,8 @@ class World:
                 raise Died from crash
             except _Broken as broken:
                 raise broken.error from None
+            finally:
+                assert not self.outside.refused, f"I21: {function} asked for {self.outside.refused}"
 
     def request(
         self, function: str, event: Mapping[str, Any], *, what: str = "", instance: Instance | None = None

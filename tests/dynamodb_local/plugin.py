@@ -1,0 +1,136 @@
+"""A plugin for pytest: every request to DynamoDB that moto would answer goes to DynamoDB Local.
+
+After each write of one item, what DynamoDB says that it cost ("ConsumedCapacity", API reference) is compared with what
+tests/table counts: what costs are promised rests on that count.
+"""
+
+import json
+import os
+from collections import Counter
+from typing import Any, Final
+
+import pytest
+import urllib3
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.compat import HTTPHeaders
+from moto.core.botocore_stubber import MockRawResponse
+
+from tests import moto_guard
+from tests.table.dynamodb import typed_write_units
+
+PORT: Final = "DYNAMODB_LOCAL_PORT"
+"""The variable that says where it listens."""
+_TARGET: Final = "DynamoDB_20120810"
+_WRITES: Final = frozenset({"PutItem", "UpdateItem", "DeleteItem"})
+_OK: Final = 200
+
+type Item = dict[str, Any]
+
+
+class Engine:
+    """DynamoDB Local, as the hook before moto sees it."""
+
+    def __init__(self, port: int) -> None:
+        self.answered: Counter[str] = Counter()
+        self.same = 0
+        """Writes that cost what was counted."""
+        self.unlike: list[str] = []
+        """Writes that cost something else."""
+        self._url = f"http://127.0.0.1:{port}/"
+        self._pool = urllib3.PoolManager(maxsize=20)
+        self._tables: dict[str, str] = {}
+        """The key of each table that was created."""
+
+    def __call__(self, request: AWSPreparedRequest) -> AWSResponse:
+        # Bytes where botocore has signed the request.
+        target: Any = request.headers["X-Amz-Target"]
+        operation = (target.decode() if isinstance(target, bytes) else target).partition(".")[2]
+        assert isinstance(request.body, bytes | str)
+        asked = json.loads(request.body)
+        self.answered[operation] += 1
+        if operation == "CreateTable":
+            self._tables[asked["TableName"]] = asked["KeySchema"][0]["AttributeName"]
+        response = self._write(operation, asked) if operation in _WRITES else self._ask(operation, asked)
+        answer = HTTPHeaders()
+        for name, value in response.headers.items():
+            answer[name] = value
+        return AWSResponse(request.url, response.status, answer, MockRawResponse(response.data))
+
+    def empty(self) -> None:
+        """Forgets every table, as moto does before a test."""
+        for table in self._tables:
+            self._ask("DeleteTable", {"TableName": table})
+        self._tables.clear()
+
+    def _write(self, operation: str, asked: dict[str, Any]) -> urllib3.BaseHTTPResponse:
+        before = self._stored(asked)
+        response = self._ask(operation, {**asked, "ReturnConsumedCapacity": "INDEXES"})
+        if response.status == _OK:
+            cost = json.loads(response.data)["ConsumedCapacity"]["CapacityUnits"]
+            counted = typed_write_units(before, self._stored(asked))
+            if cost == counted:
+                self.same += 1
+            else:
+                # Names and sizes alone: a table's items are nobody's business, not even here.
+                self.unlike.append(f"{operation} in {asked['TableName']}: {counted} counted, {cost:g} consumed")
+        return response
+
+    def _stored(self, asked: dict[str, Any]) -> Item | None:
+        key = self._tables.get(asked["TableName"])
+        holder = asked.get("Key") or asked["Item"]
+        if key not in holder:
+            return None
+        wanted = {"TableName": asked["TableName"], "Key": {key: holder[key]}, "ConsistentRead": True}
+        item: Item | None = json.loads(self._ask("GetItem", wanted).data).get("Item")
+        return item
+
+    def _ask(self, operation: str, asked: dict[str, Any]) -> urllib3.BaseHTTPResponse:
+        return self._pool.request(
+            "POST",
+            self._url,
+            body=json.dumps(asked),
+            headers={
+                "Content-Type": "application/x-amz-json-1.0",
+                "X-Amz-Target": f"{_TARGET}.{operation}",
+                # It wants a signature, and looks at none of it.
+                "Authorization": "AWS4-HMAC-SHA256 Credential=test/20260101/ap-south-1/dynamodb/aws4_request, "
+                "SignedHeaders=host, Signature=none",
+            },
+            retries=False,
+            timeout=30,
+        )
+
+
+_engine: Engine | None = None
+
+
+def pytest_configure() -> None:
+    """Puts the engine where moto is."""
+    global _engine  # noqa: PLW0603 - one for the whole run
+    _engine = Engine(int(os.environ[PORT]))
+    moto_guard.install()
+    moto_guard.replace_moto("DynamoDB Local", _engine)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """No test finds another's tables."""
+    assert _engine is not None
+    _engine.empty()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A cost that was counted wrongly is a failure."""
+    assert _engine is not None
+    if _engine.unlike and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What the engine did."""
+    assert _engine is not None
+    terminalreporter.section("DynamoDB Local")
+    terminalreporter.line(", ".join(f"{count} {operation}" for operation, count in sorted(_engine.answered.items())))
+    terminalreporter.line(f"{_engine.same} writes cost what was counted, {len(_engine.unlike)} did not")
+    for line in _engine.unlike[:10]:
+        terminalreporter.line(f"  {line}")
