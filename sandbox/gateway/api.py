@@ -5,7 +5,7 @@ import binascii
 import contextlib
 import hmac
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
@@ -48,11 +48,13 @@ class Api:
             "POST /v1/orders": self._create_order,
             "GET /v1/orders": self._list_orders,
             "GET /v1/orders/{order_id}": self._fetch_order,
-            "GET /v1/orders/{order_id}/payments": self._list_payments,
+            "GET /v1/orders/{order_id}/payments": self._list_payments_of_order,
+            "GET /v1/payments": self._list_payments,
             "GET /v1/payments/{payment_id}": self._fetch_payment,
             "POST /v1/payments/{payment_id}/capture": self._capture,
             "POST /v1/payments/{payment_id}/refund": self._refund,
-            "GET /v1/payments/{payment_id}/refunds": self._list_refunds,
+            "GET /v1/payments/{payment_id}/refunds": self._list_refunds_of_payment,
+            "GET /v1/refunds": self._list_refunds,
             "GET /v1/refunds/{refund_id}": self._fetch_refund,
         }
         return [self._route(route, endpoints[route]) for route in ROUTES]
@@ -68,7 +70,7 @@ class Api:
         """
 
         async def guarded(request: Request) -> Response:
-            fault = self._world.faults.of_call(method, path)
+            fault = self._world.faults.of_call(method, path, request.path_params.values())
             if fault is not None and fault != "answer_lost":
                 # Taken in first: a client cut off while it sends sees one of several errors, by chance.
                 await request.body()
@@ -84,17 +86,18 @@ class Api:
         return guarded
 
     def _authenticate(self, header: str | None) -> None:
+        status = self._world.faults.status_of_key_errors
         scheme, _, encoded = (header or "").partition(" ")
         if scheme.lower() != "basic":
-            raise refusals.authentication_failed()
+            raise refusals.authentication_failed(status)
         try:
             key_id, _, key_secret = base64.b64decode(encoded, validate=True).decode().partition(":")
         except (binascii.Error, UnicodeDecodeError) as error:
-            raise refusals.authentication_failed() from error
+            raise refusals.authentication_failed(status) from error
         if key_id != self._credentials.key_id:
-            raise refusals.invalid_key()
+            raise refusals.invalid_key(status)
         if not hmac.compare_digest(key_secret.encode(), self._credentials.key_secret.encode()):
-            raise refusals.invalid_secret()
+            raise refusals.invalid_secret(status)
 
     async def _create_order(self, request: Request) -> Response:
         order = validation.order(validation.json_object(await request.body()))
@@ -103,19 +106,23 @@ class Api:
     async def _list_orders(self, request: Request) -> Response:
         query = validation.order_query(request.query_params)
         items = []
-        for order in self._world.find_orders(query):
+        for order in self._world.list_orders(query):
             item = order.to_json()
             if query.expands_payments:
-                item["payments"] = _collection([payment.to_json() for payment in self._world.payments_of(order)])
+                item["payments"] = _collection([payment.to_json() for payment in self._world.expand_payments_of(order)])
             items.append(item)
         return JSONResponse(_collection(items))
 
     async def _fetch_order(self, request: Request) -> Response:
-        return JSONResponse(self._world.order(request.path_params["order_id"]).to_json())
+        return JSONResponse(self._world.recent_order(request.path_params["order_id"]).to_json())
+
+    async def _list_payments_of_order(self, request: Request) -> Response:
+        order = self._world.recent_order(request.path_params["order_id"])
+        return JSONResponse(_collection([payment.to_json() for payment in self._world.list_payments_of(order)]))
 
     async def _list_payments(self, request: Request) -> Response:
-        order = self._world.order(request.path_params["order_id"])
-        return JSONResponse(_collection([payment.to_json() for payment in self._world.payments_of(order)]))
+        query = validation.list_query(request.query_params)
+        return JSONResponse(_collection([payment.to_json() for payment in self._world.list_payments(query)]))
 
     async def _fetch_payment(self, request: Request) -> Response:
         return JSONResponse(self._world.payment(request.path_params["payment_id"]).to_json())
@@ -133,9 +140,14 @@ class Api:
         asked = validation.refund(document, payment.currency)
         return JSONResponse(self._world.refund(payment, asked, key=key, body=body).to_json())
 
-    async def _list_refunds(self, request: Request) -> Response:
+    async def _list_refunds_of_payment(self, request: Request) -> Response:
         payment = self._world.payment(request.path_params["payment_id"])
-        return JSONResponse(_collection([refund.to_json() for refund in self._world.refunds_of(payment)]))
+        query = validation.list_query(request.query_params)
+        return JSONResponse(_collection([refund.to_json() for refund in self._world.list_refunds_of(payment, query)]))
+
+    async def _list_refunds(self, request: Request) -> Response:
+        query = validation.list_query(request.query_params)
+        return JSONResponse(_collection([refund.to_json() for refund in self._world.list_refunds(query)]))
 
     async def _fetch_refund(self, request: Request) -> Response:
         return JSONResponse(self._world.refund_of_id(request.path_params["refund_id"]).to_json())
@@ -155,21 +167,31 @@ async def not_found(request: Request, error: Exception) -> Response:
     return JSONResponse({"detail": str(error)}, status_code=HTTPStatus.NOT_FOUND)
 
 
+_REFUSED: Final[Mapping[ApiFaultName, refusals.Refusal]] = {
+    "429_cool_down": refusals.too_many_requests(HTTPStatus.TOO_MANY_REQUESTS),
+    "400_cool_down": refusals.too_many_requests(HTTPStatus.BAD_REQUEST),
+    "400_unknown_id": refusals.unknown_id(),
+    "400_unknown_url": refusals.unknown_url(),
+    "400_older_than_180_days": refusals.too_old(),
+    "400_key": refusals.invalid_key(HTTPStatus.BAD_REQUEST),
+    "401_key": refusals.invalid_key(HTTPStatus.UNAUTHORIZED),
+    "500": refusals.server_error(500),
+    "502": refusals.server_error(502),
+    "503": refusals.server_error(503),
+    "504": refusals.server_error(504),
+}
+
+
 def _played(fault: ApiFaultName) -> Response:
     match fault:
         case "429_burst":
             headers = {"Retry-After": str(BURST_RETRY_AFTER_S)}
             return PlainTextResponse("Too many requests", HTTPStatus.TOO_MANY_REQUESTS, headers)
-        case "429_cool_down":
-            raise refusals.too_many_requests(HTTPStatus.TOO_MANY_REQUESTS)
-        case "400_cool_down":
-            raise refusals.too_many_requests(HTTPStatus.BAD_REQUEST)
-        case "hang":
-            return NoAnswer("hang")
-        case "reset":
-            return NoAnswer("reset")
+        case "hang" | "reset":
+            return NoAnswer(fault)
         case _:
-            raise refusals.server_error(int(fault))
+            refusal = _REFUSED[fault]
+            return JSONResponse(refusal.body(), refusal.status)
 
 
 def _collection(items: list[dict[str, Any]]) -> dict[str, Any]:

@@ -217,21 +217,8 @@ class Control:
         return await self._show_clock(request)
 
     async def _ledger(self, request: Request) -> Response:
-        """What the account holds, the truth that a test compares the service with; `order_id` narrows it."""
-        world = self._world
-        if (order_id := request.query_params.get("order_id")) is not None:
-            orders = [world.order(order_id)]
-        else:
-            orders = list(world.orders.values())
-        payments = [payment for order in orders for payment in world.payments_of(order)]
-        paid = {payment.id for payment in payments}
-        return JSONResponse(
-            {
-                "orders": [order.to_json() for order in orders],
-                "payments": [payment.to_json() for payment in payments],
-                "refunds": [refund.to_json() for refund in world.refunds.values() if refund.payment_id in paid],
-            }
-        )
+        """What the account holds and how it came to that, see `World.ledger`; `order_id` narrows it."""
+        return JSONResponse(self._world.ledger(request.query_params.get("order_id")))
 
     async def _reset(self, _request: Request) -> Response:
         """Forget everything but the webhook's URL and secret; it is enabled again and every switch is off."""

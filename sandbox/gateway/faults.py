@@ -6,7 +6,7 @@ the account is read where its rule is decided (`world`), one of the API in `api.
 """
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final, Literal, Self, get_args
 
@@ -14,6 +14,11 @@ ApiFaultName = Literal[
     "429_burst",
     "429_cool_down",
     "400_cool_down",
+    "400_unknown_id",
+    "400_unknown_url",
+    "400_older_than_180_days",
+    "400_key",
+    "401_key",
     "500",
     "502",
     "503",
@@ -27,10 +32,12 @@ ROUTES: Final = (
     "GET /v1/orders",
     "GET /v1/orders/{order_id}",
     "GET /v1/orders/{order_id}/payments",
+    "GET /v1/payments",
     "GET /v1/payments/{payment_id}",
     "POST /v1/payments/{payment_id}/capture",
     "POST /v1/payments/{payment_id}/refund",
     "GET /v1/payments/{payment_id}/refunds",
+    "GET /v1/refunds",
     "GET /v1/refunds/{refund_id}",
 )
 """Every route of the API, as a fault names it."""
@@ -38,6 +45,8 @@ METHODS: Final = ("GET", "POST")
 DEFAULT_SHUFFLE_WINDOW_S: Final = 0.3
 """Longer than the three events of one payment take to happen, several times over."""
 LONGEST_SHUFFLE_WINDOW_S: Final = 60
+LONGEST_S: Final = 366 * 86400
+"""A year; more is a mistake."""
 
 
 class UnknownSwitchError(ValueError):
@@ -54,15 +63,25 @@ class ApiFault:
     times: int | None = None
     share: float | None = None
     seed: int = 0
+    id: str | None = None
+    """Strike only calls with this id in their path; None for every call."""
     played: int = 0
     _chance: random.Random = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         self._chance = random.Random(self.seed)  # noqa: S311 - chance that can be repeated, no secret
 
-    def strikes(self, method: str, path: str) -> bool:
-        """Whether it strikes this call, and is counted as played. `path` is the route's, with `{order_id}`."""
+    def strikes(self, method: str, path: str, ids: Collection[str] = ()) -> bool:
+        """Whether it strikes this call, and is counted as played.
+
+        Args:
+            method: such as `GET`.
+            path: the route's, with `{order_id}`.
+            ids: those that stand in its place.
+        """
         if self.route not in {None, method, f"{method} {path}"}:
+            return False
+        if self.id is not None and self.id not in ids:
             return False
         if self.times is not None and self.played >= self.times:
             return False
@@ -76,6 +95,7 @@ class ApiFault:
         return {
             "route": self.route,
             "fault": self.fault,
+            "id": self.id,
             "times": self.times,
             "share": self.share,
             "seed": self.seed,
@@ -136,6 +156,16 @@ class Faults:
 
     duplicate_receipts: Literal["accept", "refuse"] = "accept"
     """The docs call receipts unique and show duplicates in a sample; real accounts have been seen to accept them."""
+    key_errors: Literal["400", "401"] = "400"
+    """The status of a call with wrong keys: the API pages print 400, api/understand.md has 401."""
+    max_amount: int | None = None
+    """The most that an order may be over, in minor units; None for no limit. Razorpay sets it for each account."""
+    lists_lag_s: float = 0
+    """How old the account's lists are: orders, payments, refunds. Minutes have been seen (published measurement)."""
+    refund_lists_lag_s: float = 0
+    """How old the lists of refunds are, while a payment's `amount_refunded` is up to date."""
+    order_payments_lag_s: float = 0
+    """How old an order's list of payments is, while the order itself is up to date."""
     refunds: Literal["processed", "pending"] = "processed"
     """Test mode has the money back at once; live mode takes days, and may fail (api/refunds/entity.md)."""
     webhooks: Literal["send", "hold"] = "send"
@@ -167,9 +197,14 @@ class Faults:
             )
         return switched
 
-    def of_call(self, method: str, path: str) -> ApiFaultName | None:
-        """The fault that strikes this call of the API, the first in the list that does."""
-        return next((rule.fault for rule in self.api if rule.strikes(method, path)), None)
+    @property
+    def status_of_key_errors(self) -> int:
+        """The HTTP status of a call with wrong keys."""
+        return int(self.key_errors)
+
+    def of_call(self, method: str, path: str, ids: Collection[str] = ()) -> ApiFaultName | None:
+        """The fault that strikes this call of the API, the first in the list that does; see `ApiFault.strikes`."""
+        return next((rule.fault for rule in self.api if rule.strikes(method, path, ids)), None)
 
     def to_json(self) -> dict[str, Any]:
         """As `/_control/faults` prints it."""
@@ -181,6 +216,11 @@ class Faults:
         }
         return {
             "duplicate_receipts": self.duplicate_receipts,
+            "key_errors": self.key_errors,
+            "max_amount": self.max_amount,
+            "lists_lag_s": self.lists_lag_s,
+            "refund_lists_lag_s": self.refund_lists_lag_s,
+            "order_payments_lag_s": self.order_payments_lag_s,
             "refunds": self.refunds,
             "webhooks": self.webhooks,
             "held_orders": list(self.held_orders),
@@ -199,6 +239,18 @@ def _one_of(*positions: str) -> Callable[[str, Any], str]:
         return given
 
     return read
+
+
+def _seconds(name: str, given: Any) -> float:  # noqa: ANN401 - JSON
+    if not _is_number(given) or not 0 <= given <= LONGEST_S:
+        raise UnknownSwitchError(f"{name} must be a number of seconds from 0 to {LONGEST_S}")
+    return float(given)
+
+
+def _amount(name: str, given: Any) -> int | None:  # noqa: ANN401 - JSON
+    if given is not None and (not isinstance(given, int) or isinstance(given, bool) or given < 1):
+        raise UnknownSwitchError(f"{name} must be a whole number of minor units from 1, null for none")
+    return given
 
 
 def _order_ids(name: str, given: Any) -> tuple[str, ...]:  # noqa: ANN401 - JSON
@@ -231,7 +283,7 @@ def _api(name: str, given: Any) -> tuple[ApiFault, ...]:  # noqa: ANN401 - JSON
 
 
 def _api_fault(name: str, given: Any) -> ApiFault:  # noqa: ANN401 - JSON
-    parts = _object(name, given, {"route", "fault", "times", "share", "seed"})
+    parts = _object(name, given, {"route", "fault", "id", "times", "share", "seed"})
     route, times, share = parts.get("route"), parts.get("times"), parts.get("share")
     fault = next((known for known in get_args(ApiFaultName) if known == parts.get("fault")), None)
     if fault is None:
@@ -243,6 +295,8 @@ def _api_fault(name: str, given: Any) -> ApiFault:  # noqa: ANN401 - JSON
         raise UnknownSwitchError(
             f"{name}: answer_lost is for calls that change something; its route can be: {', '.join(['POST', *posts])}"
         )
+    if parts.get("id") is not None:
+        _check_id(name, parts["id"], route)
     if times is not None and (not isinstance(times, int) or isinstance(times, bool) or times < 1):
         raise UnknownSwitchError(f"{name}.times must be a whole number from 1")
     if share is None and "seed" in parts:
@@ -253,7 +307,15 @@ def _api_fault(name: str, given: Any) -> ApiFault:  # noqa: ANN401 - JSON
         times,
         None if share is None else _share(f"{name}.share", share),
         _seed(f"{name}.seed", parts.get("seed", 0)),
+        parts.get("id"),
     )
+
+
+def _check_id(name: str, given: Any, route: str | None) -> None:  # noqa: ANN401 - JSON
+    if not isinstance(given, str):
+        raise UnknownSwitchError(f"{name}.id must be the id of an order, a payment or a refund")
+    if route is not None and route not in METHODS and "{" not in route:
+        raise UnknownSwitchError(f"{name}: there is no id in the path of {route}")
 
 
 def _object(name: str, given: Any, known: set[str]) -> Mapping[str, Any]:  # noqa: ANN401 - JSON
@@ -280,6 +342,11 @@ def _is_number(given: Any) -> bool:  # noqa: ANN401 - JSON
 
 _POSITIONS: Final[dict[str, Callable[[str, Any], Any]]] = {
     "duplicate_receipts": _one_of("accept", "refuse"),
+    "key_errors": _one_of("400", "401"),
+    "max_amount": _amount,
+    "lists_lag_s": _seconds,
+    "refund_lists_lag_s": _seconds,
+    "order_payments_lag_s": _seconds,
     "refunds": _one_of("processed", "pending"),
     "webhooks": _one_of("send", "hold"),
     "held_orders": _order_ids,

@@ -44,19 +44,23 @@ def _unclassified(description: str, status: int = HTTPStatus.BAD_REQUEST) -> Ref
     return Refusal(description, status=status, source="NA", step="NA", reason="NA")
 
 
-def authentication_failed() -> Refusal:
-    """No usable Authorization header. 401 as in api/understand.md; some API pages print 400."""
-    return _unclassified("Authentication failed", HTTPStatus.UNAUTHORIZED)
+def authentication_failed(status: int) -> Refusal:
+    """No usable Authorization header (api/orders/create.md).
+
+    Args:
+        status: 400 as the API pages print it, or 401 as api/understand.md has it; so for the next two.
+    """
+    return _unclassified("Authentication failed", status)
 
 
-def invalid_key() -> Refusal:
-    """An unknown key id."""
-    return _unclassified("The api key provided is invalid", HTTPStatus.UNAUTHORIZED)
+def invalid_key(status: int) -> Refusal:
+    """An unknown key id (api/orders/fetch-all.md)."""
+    return _unclassified("The api key provided is invalid", status)
 
 
-def invalid_secret() -> Refusal:
-    """A known key id with another secret: "The API {key/secret} provided is invalid"."""
-    return _unclassified("The api secret provided is invalid", HTTPStatus.UNAUTHORIZED)
+def invalid_secret(status: int) -> Refusal:
+    """A known key id with another secret (api/partners/errors.md)."""
+    return _unclassified("The api secret provided is invalid", status)
 
 
 def not_checkouts_own() -> Refusal:
@@ -105,6 +109,11 @@ def unknown_id() -> Refusal:
     return Refusal("The id provided does not exist")
 
 
+def too_old() -> Refusal:
+    """An order of more than 180 days (words of the current page of api/orders/fetch-with-id for India)."""
+    return Refusal("Order older than 180 days, please use reports.")
+
+
 def unexpected_fields(names: list[str]) -> Refusal:
     """Fields the endpoint does not know."""
     return Refusal(f"{', '.join(names)} is/are not required and should not be sent")
@@ -121,8 +130,16 @@ def invalid(name: str, description: str) -> Refusal:
 
 
 def reused_receipt() -> Refusal:
-    """Only where the account refuses duplicate receipts; the docs contradict themselves on whether one does."""
-    return Refusal("Order receipt should be unique.", field="receipt")
+    """Only where the account refuses duplicate receipts; the docs contradict themselves on whether one does.
+
+    Words, source, step and reason are those of the docs' "Test S2S" error index, which names no field.
+    """
+    return Refusal("Order receipt should be unique.")
+
+
+def amount_above_maximum() -> Refusal:
+    """More than the account may take at once (api/payments/recurring-payments/cards/create-subsequent-payments.md)."""
+    return Refusal("Amount exceeds maximum amount allowed", field="amount")
 
 
 def order_already_paid(order_id: str, payment_id: str | None = None) -> Refusal:

@@ -7,7 +7,7 @@ client that sends them has a mistake to find.
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 from sandbox.gateway import refusals
 
@@ -18,6 +18,8 @@ MAXIMUM_NOTES: Final = 15
 MAXIMUM_NOTE: Final = 256
 MAXIMUM_COUNT: Final = 100
 DEFAULT_COUNT: Final = 10
+MAXIMUM_DIGITS: Final = 18
+"""Of a number in a query: a 64-bit integer has no more."""
 EXPIRY_MINUTES: Final = range(12, 7201)
 """What capture_options may say (payments/payments/capture-settings/api.md)."""
 
@@ -36,7 +38,14 @@ EXPONENTS: Final = {
 }
 """How many decimals each supported currency has (payments/international-payments.md)."""
 
-_ORDER_FIELDS: Final = frozenset({"amount", "currency", "receipt", "notes", "payment", "payment_capture"})
+EARLIEST: Final = 946684800
+LATEST: Final = 4765046400
+"""What `from` and `to` of a list may be, in Unix seconds (api/payments/fetch-all-payments.md)."""
+
+_ORDER_FIELDS: Final = frozenset(
+    {"amount", "currency", "receipt", "unique_receipt", "notes", "payment", "payment_capture"}
+)
+_LIST_FIELDS: Final = frozenset({"from", "to", "count", "skip"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +57,8 @@ class OrderRequest:
     receipt: str | None
     notes: dict[str, str]
     captures_automatically: bool
+    unique_receipt: bool = False
+    """A retried creation, to be answered with the order that has this receipt already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +80,22 @@ class RefundRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class OrderQuery:
-    """GET /v1/orders. Times in Unix seconds."""
+class ListQuery:
+    """A page of a list. Times of creation, both included, in Unix seconds."""
 
-    receipt: str | None
-    authorized: bool | None
-    earliest: int | None
-    latest: int | None
-    count: int
-    skip: int
-    expands_payments: bool
+    earliest: int | None = None
+    latest: int | None = None
+    count: int = DEFAULT_COUNT
+    skip: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OrderQuery(ListQuery):
+    """GET /v1/orders."""
+
+    receipt: str | None = None
+    authorized: bool | None = None
+    expands_payments: bool = False
 
 
 def json_object(body: bytes) -> dict[str, Any]:
@@ -104,6 +121,7 @@ def order(document: dict[str, Any]) -> OrderRequest:
         receipt=_receipt(document),
         notes=notes(document),
         captures_automatically=_captures_automatically(document),
+        unique_receipt=_unique_receipt(document),
     )
 
 
@@ -129,25 +147,25 @@ def refund(document: dict[str, Any], currency: str) -> RefundRequest:
     return RefundRequest(amount=amount, speed=speed, notes=notes(document), receipt=_receipt(document))
 
 
+def list_query(query: Mapping[str, str]) -> ListQuery:
+    """Which page of a list."""
+    _only(query, _LIST_FIELDS)
+    return ListQuery(**_page(query))
+
+
 def order_query(query: Mapping[str, str]) -> OrderQuery:
     """Which orders to list."""
-    _only(query, {"receipt", "authorized", "from", "to", "count", "skip", "expand[]"})
+    _only(query, _LIST_FIELDS | {"receipt", "authorized", "expand[]"})
     authorized = query.get("authorized")
     if authorized not in {None, "0", "1"}:
         raise refusals.invalid("authorized", "The selected authorized is invalid.")
     expand = query.get("expand[]")
     if expand not in {None, "payments"}:
         raise refusals.invalid("expand", f"The expand field {expand} is not supported.")
-    count = _number(query, "count")
-    if count is not None and not 1 <= count <= MAXIMUM_COUNT:
-        raise refusals.invalid("count", f"The count must be between 1 and {MAXIMUM_COUNT}.")
     return OrderQuery(
+        **_page(query),
         receipt=query.get("receipt"),
         authorized=None if authorized is None else authorized == "1",
-        earliest=_number(query, "from"),
-        latest=_number(query, "to"),
-        count=DEFAULT_COUNT if count is None else count,
-        skip=_number(query, "skip") or 0,
         expands_payments=expand == "payments",
     )
 
@@ -172,6 +190,35 @@ def notes(document: dict[str, Any]) -> dict[str, str]:
             raise refusals.invalid("notes", f"Notes key and value length should not exceed {MAXIMUM_NOTE} characters")
         kept[key] = text
     return kept
+
+
+class _Page(TypedDict):
+    earliest: int | None
+    latest: int | None
+    count: int
+    skip: int
+
+
+def _page(query: Mapping[str, str]) -> _Page:
+    count = _number(query, "count")
+    if count is not None and count < 1:
+        raise refusals.invalid("count", "The count must be at least 1.")  # api/settlements/fetch-all.md
+    if count is not None and count > MAXIMUM_COUNT:
+        # api/x/account-validation/balance-fetch.md; the pages of these lists give the limit without a wording
+        raise refusals.invalid("count", f"The count may not be greater than {MAXIMUM_COUNT}.")
+    return {
+        "earliest": _moment(query, "from"),
+        "latest": _moment(query, "to"),
+        "count": DEFAULT_COUNT if count is None else count,
+        "skip": _number(query, "skip") or 0,
+    }
+
+
+def _moment(query: Mapping[str, str], name: str) -> int | None:
+    moment = _number(query, name)
+    if moment is not None and not EARLIEST <= moment <= LATEST:
+        raise refusals.invalid(name, f"{name} must be between {EARLIEST} and {LATEST}")
+    return moment
 
 
 def _only(given: Mapping[str, Any], known: frozenset[str] | set[str]) -> None:
@@ -218,6 +265,13 @@ def _receipt(document: dict[str, Any]) -> str | None:
     return given
 
 
+def _unique_receipt(document: dict[str, Any]) -> bool:
+    given = document.get("unique_receipt", False)
+    if not isinstance(given, bool):
+        raise refusals.invalid("unique_receipt", "The unique receipt field must be true or false.")
+    return given
+
+
 def _captures_automatically(document: dict[str, Any]) -> bool:
     """The order's capture setting, new form or legacy; manual where neither is given, as accounts are by default."""
     if (legacy := document.get("payment_capture")) is not None and legacy not in (0, 1):
@@ -251,6 +305,6 @@ def _number(query: Mapping[str, str], name: str) -> int | None:
     given = query.get(name)
     if given is None:
         return None
-    if not (given.isascii() and given.isdecimal() and len(given) <= 10):  # noqa: PLR2004 - digits of a Unix time
+    if not (given.isascii() and given.isdecimal() and len(given) <= MAXIMUM_DIGITS):
         raise refusals.invalid(name, f"The {name} must be an integer.")
     return int(given)

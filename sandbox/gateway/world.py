@@ -2,22 +2,28 @@
 
 Nothing here waits: a method runs from its first line to its last on the event loop before another begins, so each is
 atomic and the state needs no lock. `announce` is called at the moment of each event, for a snapshot of that moment.
+Whatever happens goes through `World._happened`, which also keeps the story and the earlier states that lists may show.
 """
 
 import secrets
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from itertools import islice
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from sandbox.gateway import identifiers, refusals, validation
 from sandbox.gateway.entities import Dispute, Failure, Instrument, Order, Paying, Payment, Refund
 from sandbox.gateway.faults import Faults
+from sandbox.gateway.history import History
 
 FEE_PERCENT: Final = 2
 """Razorpay's fee, before tax; most documented samples agree (5,000.00 costs 100.00, and 18.00 of tax)."""
 GST_PERCENT: Final = 18
+ORDERS_ARE_FETCHED_FOR_S: Final = 180 * 86400
+UNTOLD: Final = frozenset({"order.created", "payment.created"})
+"""What the story has and no webhook tells (webhooks/payments.md, webhooks/orders.md)."""
 DAYS_TO_CONTEST: Final = 6
 """From a dispute's creation to its `respond_by`, about as in webhooks/disputes.md."""
 
@@ -40,8 +46,13 @@ class World:
         self._announce = announce
         self._clock = clock
         self._payments_of_order: defaultdict[str, list[Payment]] = defaultdict(list)
-        self._receipts: set[str] = set()
+        self._refunds_of_payment: defaultdict[str, list[Refund]] = defaultdict(list)
+        self._order_of_receipt: dict[str, Order] = {}
         self._refunds_by_key: dict[str, tuple[str, bytes, Refund]] = {}
+        self._story: list[dict[str, Any]] = []
+        self._earlier_orders = History[Order](replace)
+        self._earlier_payments = History[Payment](replace)
+        self._earlier_refunds = History[Refund](replace)
 
     def forget(self) -> None:
         """Start over with an empty account."""
@@ -50,15 +61,49 @@ class World:
         self.refunds.clear()
         self.disputes.clear()
         self._payments_of_order.clear()
-        self._receipts.clear()
+        self._refunds_of_payment.clear()
+        self._order_of_receipt.clear()
         self._refunds_by_key.clear()
+        self._story.clear()
+        for earlier in (self._earlier_orders, self._earlier_payments, self._earlier_refunds):
+            earlier.forget()
+
+    def ledger(self, order_id: str | None = None) -> dict[str, list[dict[str, Any]]]:
+        """What the account holds and how it came to that: the truth that an independent oracle starts from.
+
+        Args:
+            order_id: this order alone; None for all.
+
+        Returns:
+            `orders`, `payments` and `refunds` as the API prints them now, whatever lags; and `story`, everything that
+            happened to money or state, in its order: `at` (Unix seconds), `what` (`order.created`,
+            `payment.authorized`, `refund.processed`, …), `order_id`, `payment_id`, `refund_id`, `amount` (of the
+            refund, the payment or the order that it is about, in minor units) and `currency`.
+
+        Raises:
+            Refusal: there is no such order.
+        """
+        orders = list(self.orders.values()) if order_id is None else [self.order(order_id)]
+        payments = [payment for order in orders for payment in self.payments_of(order)]
+        paid = {payment.id for payment in payments}
+        return {
+            "orders": [order.to_json() for order in orders],
+            "payments": [payment.to_json() for payment in payments],
+            "refunds": [refund.to_json() for refund in self.refunds.values() if refund.payment_id in paid],
+            "story": [dict(entry) for entry in self._story if order_id in {None, entry["order_id"]}],
+        }
 
     # --- orders ---
 
     def create_order(self, request: validation.OrderRequest) -> Order:
-        """A new order, state `created`."""
-        if self.faults.duplicate_receipts == "refuse" and request.receipt in self._receipts:
-            raise refusals.reused_receipt()
+        """A new order, state `created`; or the one of that receipt, where the request says `unique_receipt`."""
+        if self.faults.max_amount is not None and request.amount > self.faults.max_amount:
+            raise refusals.amount_above_maximum()
+        if request.receipt in self._order_of_receipt:
+            if request.unique_receipt:
+                return self._order_of_receipt[request.receipt]
+            if self.faults.duplicate_receipts == "refuse":
+                raise refusals.reused_receipt()
         order = Order(
             id=identifiers.new("order"),
             amount=request.amount,
@@ -70,7 +115,8 @@ class World:
         )
         self.orders[order.id] = order
         if request.receipt is not None:
-            self._receipts.add(request.receipt)
+            self._order_of_receipt.setdefault(request.receipt, order)
+        self._happened("order.created", order)
         return order
 
     def order(self, order_id: str) -> Order:
@@ -81,13 +127,62 @@ class World:
             raise refusals.unknown_id()
         return self.orders[order_id]
 
-    def find_orders(self, query: validation.OrderQuery) -> list[Order]:
-        """The newest orders that match; a receipt matches where it *contains* the asked one, as the docs have it."""
-        return list(islice(self._matching(query), query.skip, query.skip + query.count))
+    def recent_order(self, order_id: str) -> Order:
+        """The order of that id, as the API fetches it: not after 180 days (api/orders/fetch-with-id today)."""
+        order = self.order(order_id)
+        if self._clock() - order.created_at > ORDERS_ARE_FETCHED_FOR_S:
+            raise refusals.too_old()
+        return order
 
     def payments_of(self, order: Order) -> list[Payment]:
-        """Every attempt on the order, oldest first."""
+        """Every attempt on the order, oldest first, as it is now."""
         return list(self._payments_of_order[order.id])
+
+    # --- lists, which may lag behind ---
+
+    def list_orders(self, query: validation.OrderQuery) -> list[Order]:
+        """The newest orders that match; a receipt matches where it *contains* the asked one, as the docs have it."""
+        newest_first = reversed(self.orders.values())
+        shown = self._shown(newest_first, self._earlier_orders, self.faults.lists_lag_s)
+        return _page((order for order in shown if self._matches(order, query)), query)
+
+    def list_payments(self, query: validation.ListQuery) -> list[Payment]:
+        """The account's payments, newest first (api/payments/fetch-all-payments.md)."""
+        newest_first = reversed(self.payments.values())
+        return _page(self._shown(newest_first, self._earlier_payments, self.faults.lists_lag_s), query)
+
+    def list_refunds(self, query: validation.ListQuery) -> list[Refund]:
+        """The account's refunds, newest first (api/refunds/fetch-all.md)."""
+        newest_first = reversed(self.refunds.values())
+        lag_s = max(self.faults.lists_lag_s, self.faults.refund_lists_lag_s)
+        return _page(self._shown(newest_first, self._earlier_refunds, lag_s), query)
+
+    def list_refunds_of(self, payment: Payment, query: validation.ListQuery) -> list[Refund]:
+        """The payment's refunds, failed ones included, oldest first (api/refunds/fetch-multiple-refund-payment.md)."""
+        oldest_first = self._refunds_of_payment[payment.id]
+        return _page(self._shown(oldest_first, self._earlier_refunds, self.faults.refund_lists_lag_s), query)
+
+    def list_payments_of(self, order: Order) -> list[Payment]:
+        """Every attempt on the order, oldest first (api/orders/fetch-payments.md)."""
+        lag_s = self.faults.order_payments_lag_s
+        return list(self._shown(self._payments_of_order[order.id], self._earlier_payments, lag_s))
+
+    def expand_payments_of(self, order: Order) -> list[Payment]:
+        """The attempts within the list of orders (api/orders/fetch-all-expanded-payments.md), as old as that list."""
+        lag_s = max(self.faults.lists_lag_s, self.faults.order_payments_lag_s)
+        return list(self._shown(self._payments_of_order[order.id], self._earlier_payments, lag_s))
+
+    def _shown[T: (Order, Payment, Refund)](
+        self, entities: Iterable[T], earlier: History[T], lag_s: float
+    ) -> Iterator[T]:
+        return earlier.shown(entities, self._clock() - lag_s) if lag_s else iter(entities)
+
+    def _matches(self, order: Order, query: validation.OrderQuery) -> bool:
+        if query.receipt is not None and query.receipt not in (order.receipt or ""):
+            return False
+        return query.authorized is None or query.authorized == any(
+            payment.status != "failed" for payment in self.expand_payments_of(order)
+        )
 
     # --- payments ---
 
@@ -130,10 +225,11 @@ class World:
         order.attempts += 1
         if order.status != "paid":
             order.status = "attempted"
+        self._happened("payment.created", order, payment)
         if failure:
-            self._announce("payment.failed", payment, order, None)
+            self._happened("payment.failed", order, payment)
             return payment
-        self._announce("payment.authorized", payment, order, None)
+        self._happened("payment.authorized", order, payment)
         if press.capture == "now" or (press.capture == "as_ordered" and order.captures_automatically):
             self._take(payment, order)
         return payment
@@ -159,7 +255,7 @@ class World:
         payment.status = "authorized"
         payment.failure = None
         payment.acquirer_data = _acquirer_data(payment.instrument, authorised=True)
-        self._announce("payment.authorized", payment, order, None)
+        self._happened("payment.authorized", order, payment)
         if order.status == "paid" and not force:
             self.return_uncaptured(payment)
         elif order.captures_automatically or force:
@@ -242,9 +338,9 @@ class World:
         # Whatever the payment's own amount: a fee that the customer bears is no part of the order.
         order.amount_paid = order.amount
         # One fact, told twice under two event ids: receivers that count events count the money twice.
-        self._announce("payment.captured", payment, order, None)
+        self._happened("payment.captured", order, payment)
         if not was_paid:
-            self._announce("order.paid", payment, order, None)
+            self._happened("order.paid", order, payment)
 
     # --- refunds ---
 
@@ -292,10 +388,6 @@ class World:
             raise refusals.unknown_id()
         return self.refunds[refund_id]
 
-    def refunds_of(self, payment: Payment) -> list[Refund]:
-        """Every refund of the payment, failed ones included, oldest first."""
-        return [refund for refund in self.refunds.values() if refund.payment_id == payment.id]
-
     def settle_refund(self, refund: Refund, outcome: Literal["processed", "failed"]) -> Refund:
         """The bank's answer to a pending refund; what a failed one held can be refunded again.
 
@@ -309,7 +401,7 @@ class World:
         if outcome == "failed":
             payment.amount_refunded -= refund.amount
             payment.status = "captured"
-        self._announce(f"refund.{outcome}", payment, self.orders[payment.order_id], refund)
+        self._happened(f"refund.{outcome}", self.orders[payment.order_id], payment, refund)
         return refund
 
     def _send_back(  # noqa: PLR0913 - the parts of one refund
@@ -334,34 +426,53 @@ class World:
             status="processed" if at_once else "pending",
         )
         self.refunds[refund.id] = refund
+        self._refunds_of_payment[payment.id].append(refund)
         payment.amount_refunded += amount
         if payment.amount_refunded == payment.amount:
             # `captured` stays what it was and the order stays paid (published measurement).
             payment.status = "refunded"
         order = self.orders[payment.order_id]
-        self._announce("refund.created", payment, order, refund)
+        self._happened("refund.created", order, payment, refund)
         if at_once:
-            self._announce("refund.processed", payment, order, refund)
+            self._happened("refund.processed", order, payment, refund)
         return refund
 
-    def _matching(self, query: validation.OrderQuery) -> Iterator[Order]:
-        newest_first: Iterable[Order] = reversed(self.orders.values())
-        for order in newest_first:
-            if query.receipt is not None and query.receipt not in (order.receipt or ""):
-                continue
-            if query.earliest is not None and order.created_at < query.earliest:
-                continue
-            if query.latest is not None and order.created_at > query.latest:
-                continue
-            if query.authorized is not None and query.authorized != self._was_authorised(order):
-                continue
-            yield order
-
-    def _was_authorised(self, order: Order) -> bool:
-        return any(payment.status != "failed" for payment in self._payments_of_order[order.id])
+    def _happened(self, what: str, order: Order, payment: Payment | None = None, refund: Refund | None = None) -> None:
+        """Keep the new state and its place in the story, and tell the merchant if there is an event of that name."""
+        now = self._clock()
+        self._earlier_orders.note(order, now)
+        if payment is not None:
+            self._earlier_payments.note(payment, now)
+        if refund is not None:
+            self._earlier_refunds.note(refund, now)
+        subject = order if payment is None or what.startswith("order.") else refund or payment
+        self._story.append(
+            {
+                "at": int(now),
+                "what": what,
+                "order_id": order.id,
+                "payment_id": payment.id if payment else None,
+                "refund_id": refund.id if refund else None,
+                "amount": subject.amount,
+                "currency": subject.currency,
+            }
+        )
+        if payment is not None and what not in UNTOLD:
+            self._announce(what, payment, order, refund)
 
     def _now(self) -> int:
         return int(self._clock())
+
+
+def _page[T: (Order, Payment, Refund)](entities: Iterator[T], query: validation.ListQuery) -> list[T]:
+    """Those created in the asked time, cut to the asked page."""
+    matching = (
+        entity
+        for entity in entities
+        if (query.earliest is None or entity.created_at >= query.earliest)
+        and (query.latest is None or entity.created_at <= query.latest)
+    )
+    return list(islice(matching, query.skip, query.skip + query.count))
 
 
 def _acquirer_data(instrument: Instrument, *, authorised: bool) -> dict[str, str | None]:

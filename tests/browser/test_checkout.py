@@ -594,7 +594,7 @@ def test_a_callback_that_throws_is_reported_and_breaks_nothing_else(shop: Shop, 
 
 
 def test_a_wrong_key_is_told_in_the_frame(shop: Shop, page_problems: Problems) -> None:
-    page_problems.expected = ["answer: 401"]
+    page_problems.expected = ["answer: 400"]
     shop.open(key="rzp_test_another")
     expect(shop.title("This order cannot be paid")).to_be_visible()
     expect(shop.frame.get_by_text("The api key provided is invalid")).to_be_visible()

@@ -5,6 +5,9 @@ import pytest
 import requests
 from razorpay.errors import BadRequestError
 
+from sandbox.gateway import world
+from sandbox.gateway.refusals import Refusal
+from tests.gateway.account import NOW, Account
 from tests.gateway.gateway import Gateway
 
 Sample = Callable[[str], Any]
@@ -26,9 +29,18 @@ def call(gateway: Gateway, method: str, path: str, **arguments: Any) -> requests
 
 
 def test_a_wrong_key_id_gets_the_documented_refusal(gateway: Gateway, sample: Sample) -> None:
+    """api/orders/fetch-all.md."""
     answer = call(gateway, "GET", "orders", auth=("rzp_test_other", gateway.settings.key_secret))
-    assert answer.status_code == 401
+    assert answer.status_code == 400
     assert answer.json() == sample("api.key.refused")
+
+
+def test_a_wrong_secret_gets_the_same_about_the_secret(gateway: Gateway, sample: Sample) -> None:
+    """api/partners/errors.md."""
+    answer = call(gateway, "GET", "orders", auth=(gateway.settings.key_id, "another secret"))
+    assert answer.status_code == 400
+    documented = sample("api.key.refused")["error"]
+    assert answer.json()["error"] == documented | {"description": "The api secret provided is invalid"}
 
 
 def test_a_wrong_secret_is_a_bad_request_error_to_the_sdk(gateway: Gateway) -> None:
@@ -39,10 +51,23 @@ def test_a_wrong_secret_is_a_bad_request_error_to_the_sdk(gateway: Gateway) -> N
 
 
 @pytest.mark.parametrize("header", ["", "Bearer abc", "Basic !!!", "Basic /w=="])
-def test_an_unusable_authorization_header_is_refused(gateway: Gateway, header: str) -> None:
+def test_an_unusable_authorization_header_is_refused(gateway: Gateway, sample: Sample, header: str) -> None:
+    """api/orders/create.md, errors: 400."""
     answer = requests.get(f"{gateway.url}/v1/orders", headers={"Authorization": header}, timeout=5)
-    assert answer.status_code == 401
-    assert answer.json()["error"]["description"] == "Authentication failed"
+    assert answer.status_code == 400
+    documented = sample("api.key.refused")["error"]
+    assert answer.json()["error"] == documented | {"description": "Authentication failed"}
+
+
+def test_wrong_keys_can_be_401_as_the_other_document_has_it(gateway: Gateway, sample: Sample) -> None:
+    """api/understand.md."""
+    gateway.control("PUT", "faults", {"key_errors": "401"})
+    key_id, key_secret = gateway.settings.key_id, gateway.settings.key_secret
+    answers = [call(gateway, "GET", "orders", auth=auth) for auth in (("other", key_secret), (key_id, "other"))]
+    answers.append(requests.get(f"{gateway.url}/v1/orders", timeout=5))
+    assert [answer.status_code for answer in answers] == [401, 401, 401]
+    assert answers[0].json() == sample("api.key.refused")
+    assert call(gateway, "GET", "orders").status_code == 200
 
 
 def test_an_unknown_route_is_answered_400_in_razorpays_words(gateway: Gateway) -> None:
@@ -102,6 +127,7 @@ def test_ids_have_razorpays_shape_and_are_never_reused(gateway: Gateway) -> None
         ({"expire_by": 1}, "expire_by is/are not required and should not be sent", None),
         ({"a": 1, "b": 2}, "a, b is/are not required and should not be sent", None),
         ({"payment": {"capture": "later"}}, "The selected payment.capture is invalid.", "capture"),
+        ({"unique_receipt": 1}, "The unique receipt field must be true or false.", "unique_receipt"),
     ],
 )
 def test_an_order_that_breaks_a_rule_is_refused(
@@ -133,8 +159,49 @@ def test_the_same_receipt_makes_another_order_unless_switched_off(gateway: Gatew
     first, second = gateway.order(receipt="r-1"), gateway.order(receipt="r-1")
     assert first["id"] != second["id"]
     gateway.control("PUT", "faults", {"duplicate_receipts": "refuse"})
-    with pytest.raises(BadRequestError, match="Order receipt should be unique"):
-        gateway.order(receipt="r-1")
+    answer = call(gateway, "POST", "orders", json={"amount": 50000, "currency": "INR", "receipt": "r-1"})
+    assert answer.status_code == 400
+    # docs: "Test S2S", error index, Orders, "Reuse a receipt already on your account"
+    assert answer.json()["error"] == {
+        "code": "BAD_REQUEST_ERROR",
+        "description": "Order receipt should be unique.",
+        "source": "business",
+        "step": "payment_initiation",
+        "reason": "input_validation_failed",
+        "metadata": {},
+    }
+    assert gateway.order(receipt="r-2")["receipt"] == "r-2"
+
+
+@pytest.mark.parametrize("duplicates", ["accept", "refuse"])
+def test_a_creation_repeated_with_unique_receipt_answers_with_the_first_order(
+    gateway: Gateway, duplicates: str
+) -> None:
+    """Docs: "Test S2S", Retries and Idempotency, BP-07."""
+    gateway.control("PUT", "faults", {"duplicate_receipts": duplicates})
+    first = gateway.order(receipt="r-1", unique_receipt=True)
+    assert gateway.order(receipt="r-1", unique_receipt=True) == first
+    assert gateway.order(receipt="r-2", unique_receipt=True)["id"] != first["id"]
+    assert gateway.sdk.order.all()["count"] == 2
+
+
+def test_an_order_over_the_accounts_maximum_is_refused(gateway: Gateway) -> None:
+    """api/payments/recurring-payments/cards/create-subsequent-payments.md has the words, orders/create.md the field."""
+    gateway.control("PUT", "faults", {"max_amount": 50000})
+    assert gateway.order(amount=50000)["status"] == "created"
+    answer = call(gateway, "POST", "orders", json={"amount": 50001, "currency": "INR"})
+    assert answer.status_code == 400
+    assert answer.json()["error"] == {
+        "code": "BAD_REQUEST_ERROR",
+        "description": "Amount exceeds maximum amount allowed",
+        "source": "business",
+        "step": "payment_initiation",
+        "reason": "input_validation_failed",
+        "metadata": {},
+        "field": "amount",
+    }
+    gateway.control("PUT", "faults", {"max_amount": None})
+    assert gateway.order(amount=50001)["status"] == "created"
 
 
 def test_orders_are_listed_newest_first_by_page_and_by_part_of_the_receipt(gateway: Gateway) -> None:
@@ -176,6 +243,29 @@ def test_unknown_and_malformed_ids_are_both_400_in_different_words(gateway: Gate
         gateway.sdk.order.fetch("order_00000000000000")
     with pytest.raises(BadRequestError, match="order_1 is not a valid id"):
         gateway.sdk.order.fetch("order_1")
+
+
+def test_an_order_is_fetched_for_180_days(sample: Sample) -> None:
+    """The current page of api/orders/fetch-with-id for India: "created more than 180 days ago"."""
+    account = Account()
+    order = account.order()
+    account.now = NOW + 180 * 86400
+    assert account.world.recent_order(order.id) is order
+    account.now += 1
+    with pytest.raises(Refusal) as refused:
+        account.world.recent_order(order.id)
+    unknown = sample("api.payment.unknown")["error"]
+    assert refused.value.body()["error"] == unknown | {"description": "Order older than 180 days, please use reports."}
+
+
+@pytest.mark.parametrize("path", ["orders/{order_id}", "orders/{order_id}/payments"])
+def test_an_old_order_and_its_payments_are_refused_over_the_api(gateway: Gateway, path: str) -> None:
+    order_id = gateway.order()["id"]
+    with pytest.MonkeyPatch.context() as patching:
+        patching.setattr(world, "ORDERS_ARE_FETCHED_FOR_S", -1)
+        answer = call(gateway, "GET", path.format(order_id=order_id))
+    assert answer.status_code == 400
+    assert answer.json()["error"]["description"] == "Order older than 180 days, please use reports."
 
 
 # --- payments ---

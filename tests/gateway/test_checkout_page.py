@@ -188,7 +188,7 @@ def test_the_endpoints_know_the_merchant_by_the_public_key_id(gateway: Gateway, 
         ask_for_order(gateway, order_id, key_id),
         press_pay(gateway, {"order_id": order_id, "key_id": key_id}),
     ):
-        assert answer.status_code == 401
+        assert answer.status_code == 400
         assert answer.json()["error"]["description"] == description
         assert answer.json()["error"]["reason"] == "NA"
     assert gateway.sdk.order.fetch(order_id)["attempts"] == 0

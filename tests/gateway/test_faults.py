@@ -138,10 +138,61 @@ def test_a_fault_in_front_of_the_api_knows_no_keys_and_one_behind_it_does(gatewa
     switch(gateway, {"fault": "503"})
     assert requests.post(url, timeout=5).status_code == 503
     switch(gateway, {"fault": "answer_lost", "route": CREATE})
-    assert requests.post(url, timeout=5).status_code == 401
+    assert requests.post(url, timeout=5).json()["error"]["description"] == "Authentication failed"
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "description", "reason"),
+    [
+        # api/orders/fetch-with-id.md
+        ("400_unknown_id", 400, "The id provided does not exist", "input_validation_failed"),
+        # api/refunds/create-normal.md
+        ("400_unknown_url", 400, "The requested URL was not found on the server.", "NA"),
+        # the current page of api/orders/fetch-with-id for India
+        (
+            "400_older_than_180_days",
+            400,
+            "Order older than 180 days, please use reports.",
+            "input_validation_failed",
+        ),
+        ("400_key", 400, "The api key provided is invalid", "NA"),  # api/orders/fetch-all.md
+        ("401_key", 401, "The api key provided is invalid", "NA"),  # api/understand.md
+    ],
+)
+def test_an_order_that_is_there_can_be_refused_in_every_documented_way(
+    gateway: Gateway, fault: str, status: int, description: str, reason: str
+) -> None:
+    order_id, other = gateway.order()["id"], gateway.order()["id"]
+    switch(gateway, {"fault": fault, "id": order_id})
+    for path in ("orders/{}", "orders/{}/payments"):
+        answer = call(gateway, path=path.format(order_id))
+        assert answer.status_code == status
+        error = answer.json()["error"]
+        assert (error["code"], error["description"], error["reason"]) == ("BAD_REQUEST_ERROR", description, reason)
+        assert {error["source"], error["step"]} == ({"NA"} if reason == "NA" else {"business", "payment_initiation"})
+        assert call(gateway, path=path.format(other)).status_code == 200
+    assert order_id in {order["id"] for order in gateway.sdk.order.all()["items"]}
 
 
 # --- what is struck ---
+
+
+def test_a_fault_of_an_id_strikes_the_calls_with_that_id_in_their_path(gateway: Gateway) -> None:
+    payments = [gateway.pay(gateway.order()["id"])["razorpay_payment_id"] for _ in range(2)]
+    refunds = [gateway.sdk.payment.refund(payment_id, {"amount": 100})["id"] for payment_id in payments]
+    switch(
+        gateway,
+        {"fault": "503", "id": payments[0], "route": "POST", "times": 1},
+        {"fault": "502", "id": payments[0]},
+        {"fault": "504", "id": refunds[1]},
+    )
+    refunding = [call(gateway, "POST", f"payments/{payments[0]}/refund").status_code for _ in range(2)]
+    assert refunding == [503, 502]
+    assert [call(gateway, path=f"payments/{payment_id}").status_code for payment_id in payments] == [502, 200]
+    assert call(gateway, path=f"payments/{payments[0]}/refunds").status_code == 502
+    assert [call(gateway, path=f"refunds/{refund_id}").status_code for refund_id in refunds] == [200, 504]
+    assert call(gateway, path="payments").status_code == 200
+    assert played(gateway) == [1, 3, 1]
 
 
 @pytest.mark.parametrize("route", ROUTES)
@@ -195,6 +246,11 @@ def test_reset_ends_every_fault(gateway: Gateway) -> None:
         "faults",
         {
             "duplicate_receipts": "refuse",
+            "key_errors": "401",
+            "max_amount": 1000,
+            "lists_lag_s": 60,
+            "refund_lists_lag_s": 60,
+            "order_payments_lag_s": 60,
             "refunds": "pending",
             "webhooks": "hold",
             "held_orders": ["order_DESlLckIVRkHWj"],
@@ -221,6 +277,8 @@ def test_setting_one_switch_leaves_the_others_and_their_counts(gateway: Gateway)
     ("document", "complaint"),
     [
         ({"gravity": "off"}, "there is no switch gravity; there are: api, duplicate_receipts, duplicates"),
+        ({"max_amount": 0}, "max_amount must be a whole number of minor units from 1, null for none"),
+        ({"max_amount": True}, "max_amount must be a whole number of minor units from 1, null for none"),
         ({"refunds": "lost"}, "refunds can be: processed, pending"),
         ({"webhooks": None}, "webhooks can be: send, hold"),
         ({"webhooks": "hold", "shuffle": {}}, "exclude each other"),
@@ -235,8 +293,14 @@ def test_setting_one_switch_leaves_the_others_and_their_counts(gateway: Gateway)
         ({"lost_deliveries": {"share": True}}, "lost_deliveries.share must be a number from 0 to 1"),
         ({"ignored_answers": {"part": 1}}, "ignored_answers must be an object of: seed, share"),
         ({"api": {"fault": "500"}}, "api must be a list"),
-        ({"api": ["500"]}, "api[0] must be an object of: fault, route, seed, share, times"),
-        ({"api": [{"fault": "500"}, {}]}, "api[1].fault can be: 429_burst, 429_cool_down, 400_cool_down, 500"),
+        ({"api": ["500"]}, "api[0] must be an object of: fault, id, route, seed, share, times"),
+        ({"api": [{"fault": "500", "id": 1}]}, "api[0].id must be the id of an order, a payment or a refund"),
+        ({"api": [{"fault": "500", "id": "order_1", "route": "GET /v1/orders"}]}, "there is no id in the path of GET"),
+        ({"key_errors": 401}, "key_errors can be: 400, 401"),
+        (
+            {"api": [{"fault": "500"}, {}]},
+            "api[1].fault can be: 429_burst, 429_cool_down, 400_cool_down, 400_unknown_id",
+        ),
         ({"api": [{"fault": 500}]}, "api[0].fault can be"),
         ({"api": [{"fault": "500", "route": "DELETE"}]}, "api[0].route can be: GET, POST, POST /v1/orders"),
         ({"api": [{"fault": "500", "route": []}]}, "api[0].route can be"),

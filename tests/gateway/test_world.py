@@ -2,28 +2,9 @@
 
 import pytest
 
-from sandbox.gateway import checkout, validation
-from sandbox.gateway.entities import Order, Payment, Refund
-from sandbox.gateway.world import ImpossibleError, World
-
-
-class Account:
-    """A world that notes what it tells."""
-
-    def __init__(self) -> None:
-        self.told: list[tuple[str, str]] = []
-        self.world = World(self._note, clock=lambda: 1_772_357_400.0)
-
-    def _note(self, event: str, payment: Payment, _order: Order, _refund: Refund | None) -> None:
-        self.told.append((event, payment.status))
-
-    def order(self) -> Order:
-        asked = {"amount": 50000, "currency": "INR", "payment": {"capture": "automatic"}}
-        return self.world.create_order(validation.order(asked))
-
-    def attempt(self, order: Order, **how: object) -> Payment:
-        press = checkout.paying({"order_id": order.id, **how})
-        return self.world.attempt(order, press, checkout.failure_of(press))
+from sandbox.gateway import validation
+from sandbox.gateway.world import ImpossibleError
+from tests.gateway.account import NOW, Account
 
 
 def test_it_tells_a_whole_story_without_an_event_loop() -> None:
@@ -46,7 +27,7 @@ def test_it_tells_a_whole_story_without_an_event_loop() -> None:
         ("refund.created", "refunded"),
         ("refund.failed", "captured"),
     ]
-    assert paid.created_at == 1_772_357_400
+    assert paid.created_at == NOW
 
 
 def test_what_no_account_comes_to_changes_nothing() -> None:

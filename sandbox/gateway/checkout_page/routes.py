@@ -135,10 +135,11 @@ class CheckoutPage:
             return _own_json(failed.body())
 
     def _authenticate(self, key_id: str | None) -> None:
+        status = self._world.faults.status_of_key_errors
         if not key_id:
-            raise refusals.authentication_failed()
+            raise refusals.authentication_failed(status)
         if key_id != self._credentials.key_id:
-            raise refusals.invalid_key()
+            raise refusals.invalid_key(status)
 
 
 def _from_the_frame(endpoint: Endpoint) -> Endpoint:
