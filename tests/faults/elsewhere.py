@@ -130,6 +130,12 @@ class Razorpay:
             exception_handlers={Refusal: refused, HTTPException: not_found},
         )
 
+    def pass_time(self) -> None:
+        """What Razorpay does by itself as time passes."""
+        for payment in list(self.account.payments.values()):
+            if payment.status == "authorized" and self._clock() - payment.created_at >= 3 * 86_400:
+                self.account.return_uncaptured(payment)
+
     def transport(self) -> "Transport":
         """What the SDK's HTTP session sends its requests through."""
         return Transport(self, self._outside)
