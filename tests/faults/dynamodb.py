@@ -1,27 +1,61 @@
-"""DynamoDB in memory: a client that understands just the expressions that the table adapter writes.
+"""DynamoDB in memory: the table of template.yaml behind a client that takes boto3's own parameters.
 
-`tests/table` holds it to the contract of the real adapter on moto. A read that is not strongly consistent gives the
-item as it was before its last change, which DynamoDB may do.
+Conditions, updates and projections are read by `expressions`, and requests against DynamoDB's documented limits are
+refused by `tests/aws_limits.py`. `tests/table` holds it to the contract of the real adapter, and
+`test_dynamodb_contract.py` to DynamoDB's own on moto and on DynamoDB Local.
+
+A read that is not strongly consistent gives the item as it was before its last change, which DynamoDB may do; a query
+of an index is told of every change at once, which DynamoDB may do as well.
 """
 
-import re
-from collections.abc import Callable, Iterable, Mapping
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
+from itertools import count
 from threading import Lock
 from typing import Any, Final
 
 from boto3.dynamodb.types import TypeDeserializer
 from botocore.exceptions import ClientError, ReadTimeoutError
 
+from tests import aws_limits
+from tests.aws_limits import bound
+from tests.faults import expressions
+from tests.faults.expressions import Bound, Comparison, Item, Literal, Refused
 from tests.faults.outside import Client, Outside
+from tests.handlers.template import table_schema
 
-type Item = dict[str, Any]
-"""An item with DynamoDB's types: `{"version": {"N": "3"}}`."""
 type Watcher = Callable[[str, Item | None, Item | None], None]
 """Is told of every change: the key, the item before and after."""
+type Request = Mapping[str, Any]
+type Answer = dict[str, Any]
 
 _deserialize: Final = TypeDeserializer().deserialize
-_CLAUSES: Final = re.compile(r"(SET|REMOVE|ADD) (.*?)(?= SET | REMOVE | ADD |$)")
+_WRITTEN: Final = frozenset(
+    {"TableName", "ConditionExpression", "ExpressionAttributeNames", "ExpressionAttributeValues"}
+    | {"ReturnValues", "ReturnValuesOnConditionCheckFailure"}
+)
+_PARAMETERS: Final[Mapping[str, frozenset[str]]] = {
+    "GetItem": frozenset({"TableName", "Key", "ConsistentRead", "ProjectionExpression", "ExpressionAttributeNames"}),
+    "PutItem": _WRITTEN | {"Item"},
+    "UpdateItem": _WRITTEN | {"Key", "UpdateExpression"},
+    "DeleteItem": _WRITTEN | {"Key"},
+    "Query": frozenset(
+        {"TableName", "IndexName", "KeyConditionExpression", "ExpressionAttributeNames", "ExpressionAttributeValues"}
+        | {"Limit", "ExclusiveStartKey", "ScanIndexForward", "ConsistentRead"}
+    ),
+    "BatchGetItem": frozenset({"RequestItems"}),
+    "TransactWriteItems": frozenset({"TransactItems", "ClientRequestToken"}),
+}
+"""The parameters that this stand-in knows."""
+_RETURNED: Final[Mapping[str, frozenset[str]]] = {
+    "PutItem": frozenset({"NONE", "ALL_OLD"}),
+    "DeleteItem": frozenset({"NONE", "ALL_OLD"}),
+    "UpdateItem": frozenset({"NONE", "ALL_OLD", "UPDATED_OLD", "ALL_NEW", "UPDATED_NEW"}),
+}
+_READS: Final = frozenset({"GetItem", "Query", "BatchGetItem"})
+_KEY: Final = "pk"
+_NOTHING: Final = Bound({}, {})
 
 
 def plain(item: Item) -> dict[str, Any]:
@@ -35,6 +69,8 @@ class MemoryDynamo:
     def __init__(self, outside: Outside, *, patience_s: float = 2.0, on_change: Watcher | None = None) -> None:
         self.items: dict[str, Item] = {}
         self._before: dict[str, Item | None] = {}
+        self._done: dict[str, str] = {}
+        """The transactions that took effect, by the client's token for them."""
         self._outside = outside
         self._patience_s = patience_s
         self._on_change = on_change
@@ -49,189 +85,446 @@ class MemoryDynamo:
         """
         return DynamoClient(self, self._outside, _client(patience_s, repeats=repeats))
 
-    # --- what the calls do ---
+    def answer(self, operation: str, request: Request, *, partly: bool = False) -> Answer:
+        """What DynamoDB answers; `partly` leaves some keys of a BatchGetItem for the next time.
 
-    def get(self, pk: str, *, consistent: bool) -> dict[str, Any]:
-        """GetItem."""
-        item = self.items.get(pk) if consistent or pk not in self._before else self._before[pk]
-        return {} if item is None else {"Item": item}
+        Raises:
+            ClientError: as boto3.
+        """
+        try:
+            aws_limits.check_request(operation, request)
+            with self._lock:
+                return self._perform(operation, request, partly=partly)
+        except Refused as refused:
+            if refused.code == "ValidationException":
+                self._outside.refused.append(f"dynamodb {operation}: {refused.message}")
+            raise _error(operation, 400, refused.code, refused.message) from refused
+        except _ConditionFailed as failed:
+            extra = {"Item": failed.item} if failed.item else {}
+            raise _error(operation, 400, "ConditionalCheckFailedException", str(failed), **extra) from failed
+        except _Cancelled as cancelled:
+            raise _error(
+                operation, 400, "TransactionCanceledException", str(cancelled), CancellationReasons=cancelled.reasons
+            ) from cancelled
 
-    def put(self, item: Item, condition: str | None) -> dict[str, Any]:
-        """PutItem."""
-        pk = item["pk"]["S"]
-        with self._lock:
-            self._demand(pk, condition, {}, {})
-            self._store(pk, item)
+    def _perform(self, operation: str, request: Request, *, partly: bool) -> Answer:
+        match operation:
+            case "GetItem":
+                return self._get(request)
+            case "Query":
+                return self._query(request)
+            case "BatchGetItem":
+                return self._batch(request, partly=partly)
+            case "TransactWriteItems":
+                return self._transact(request)
+        return self._write(operation, request)
+
+    # --- reads ---
+
+    def _get(self, request: Request) -> Answer:
+        item = self._seen(_pk(request["Key"]), consistent=request.get("ConsistentRead", False))
+        return {} if item is None else {"Item": _projected(item, request)}
+
+    def _seen(self, pk: str, *, consistent: bool) -> Item | None:
+        return self.items.get(pk) if consistent or pk not in self._before else self._before[pk]
+
+    def _batch(self, request: Request, *, partly: bool) -> Answer:
+        """BatchGetItem: "the operation returns a value for UnprocessedKeys" when it has not read everything."""
+        ((table, wanted),) = request["RequestItems"].items()
+        keys = wanted["Keys"]
+        most = (len(keys) + 1) // 2 if partly else len(keys)
+        found: list[Item] = []
+        size = read = 0
+        for key in keys[:most]:
+            item = self._seen(_pk(key), consistent=wanted.get("ConsistentRead", False))
+            size += 0 if item is None else aws_limits.item_bytes(item)
+            if size > aws_limits.BATCH_BYTES:
+                break
+            read += 1
+            if item is not None:
+                found.append(_projected(item, wanted))
+        left = {table: {**wanted, "Keys": keys[read:]}} if read < len(keys) else {}
+        return {"Responses": {table: found}, "UnprocessedKeys": left}
+
+    def _query(self, request: Request) -> Answer:
+        schema = _index(request.get("IndexName"))
+        if schema.name and request.get("ConsistentRead"):
+            raise Refused("Consistent reads are not supported on global secondary indexes")
+        forward = request.get("ScanIndexForward", True)
+        found = sorted(_selected(self.items.values(), schema, request), key=schema.place, reverse=not forward)
+        start = request.get("ExclusiveStartKey")
+        if start is not None:
+            if start.keys() != set(schema.keys):
+                raise Refused("The provided starting key is invalid")
+            behind = schema.place(start)
+            found = [
+                item for item in found if (schema.place(item) > behind if forward else schema.place(item) < behind)
+            ]
+        page: list[Item] = []
+        size, limit = 0, request.get("Limit")
+        for item in found:
+            entry = schema.entry(item)
+            page.append(entry)
+            size += aws_limits.item_bytes(entry)
+            # There is a key to go on from also when nothing is left: "the query reached its limit" is all it says.
+            if len(page) == limit or size >= aws_limits.PAGE_BYTES:
+                last = {name: entry[name] for name in schema.keys}
+                return {"Items": page, "Count": len(page), "ScannedCount": len(page), "LastEvaluatedKey": last}
+        return {"Items": page, "Count": len(page), "ScannedCount": len(page)}
+
+    # --- writes ---
+
+    def _write(self, operation: str, request: Request) -> Answer:
+        returned = request.get("ReturnValues", "NONE")
+        if returned not in _RETURNED[operation]:
+            raise Refused("Return values set to invalid value")
+        pk, before = self._target(request)
+        self._demand(before, request)
+        after = _after(operation, before, request)
+        self._store({pk: after})
+        match returned:
+            case "ALL_OLD":
+                attributes = before
+            case "ALL_NEW":
+                attributes = after
+            case "UPDATED_NEW":
+                attributes = _fragments(after, request)
+            case "UPDATED_OLD":
+                attributes = _fragments(before, request)
+            case _:
+                attributes = None
+        return {"Attributes": attributes} if attributes else {}
+
+    def _transact(self, request: Request) -> Answer:
+        """TransactWriteItems: everything or nothing, and once for one token.
+
+        AWS forgets a token after ten minutes; nothing here sends one again after so long.
+        """
+        token, wanted = request.get("ClientRequestToken"), json.dumps(request, sort_keys=True)
+        if token is not None and token in self._done:
+            if self._done[token] != wanted:
+                raise Refused("", "IdempotentParameterMismatchException")
+            return {}
+        actions = [next(iter(action.items())) for action in request["TransactItems"]]
+        aws_limits.check_distinct((one["TableName"], {_KEY: {"S": self._target(one)[0]}}) for _, one in actions)
+        changes: dict[str, Item | None] = {}
+        touched: list[Item] = []
+        reasons: list[Answer] = []
+        for kind, one in actions:
+            pk, before = self._target(one)
+            try:
+                self._demand(before, one)
+                after = before if kind == "ConditionCheck" else _after(f"{kind}Item", before, one)
+            except _ConditionFailed as failed:
+                item = {"Item": failed.item} if failed.item else {}
+                reasons.append({"Code": "ConditionalCheckFailed", "Message": str(failed), **item})
+                continue
+            except Refused as refused:
+                reasons.append({"Code": "ValidationError", "Message": refused.message})
+                continue
+            reasons.append({"Code": "None"})
+            touched.append(after or before or {})
+            if kind != "ConditionCheck":
+                changes[pk] = after
+        if any(reason["Code"] != "None" for reason in reasons):
+            raise _Cancelled(reasons)
+        aws_limits.check_transaction_size(touched)
+        if token is not None:
+            self._done[token] = wanted
+        self._store(changes)
         return {}
 
-    def update(self, pk: str, expression: str, condition: str | None, names: dict[str, str], values: Item) -> Item:
-        """UpdateItem; answers with the item as it is then."""
-        with self._lock:
-            self._demand(pk, condition, names, values)
-            item = _copy(self.items.get(pk) or {"pk": {"S": pk}})
-            for verb, path, placeholder in _actions(expression):
-                holder, name = _reach(item, [names.get(part, part) for part in path])
-                match verb:
-                    case "SET":
-                        holder[name] = values[placeholder]
-                    case "ADD":
-                        holder[name] = {
-                            "N": str(int(holder.get(name, {"N": "0"})["N"]) + int(values[placeholder]["N"]))
-                        }
-                    case "REMOVE":
-                        holder.pop(name, None)
-            self._store(pk, item)
-            return item
+    def _target(self, request: Request) -> tuple[str, Item | None]:
+        pk = _pk(request["Key"] if "Key" in request else _keyed(request["Item"]))
+        return pk, self.items.get(pk)
 
-    def due(self, shard: str, now: int, limit: int, after: tuple[int, str] | None) -> dict[str, Any]:
-        """Query on the sparse index: keys only, by time; from behind a place, whether or not something is there."""
-        entries = sorted(
-            (int(item["attention_at"]["N"]), pk)
-            for pk, item in self.items.items()
-            if item.get("attention_shard") == {"S": shard} and "attention_at" in item
-        )
-        found = [entry for entry in entries if entry[0] <= now and (after is None or entry > after)]
-        page = found[:limit]
-        answer: dict[str, Any] = {"Items": [{"pk": {"S": pk}, "attention_at": {"N": str(at)}} for at, pk in page]}
-        if len(found) > limit:
-            at, pk = page[-1]
-            answer["LastEvaluatedKey"] = {
-                "pk": {"S": pk},
-                "attention_shard": {"S": shard},
-                "attention_at": {"N": str(at)},
-            }
-        return answer
+    def _demand(self, item: Item | None, request: Request) -> None:
+        text = request.get("ConditionExpression")
+        if text is None:
+            return
+        condition, _ = expressions.condition(text)
+        if not condition.holds(item or {}, bound(request)):
+            shown = request.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
+            raise _ConditionFailed(item if shown else None)
 
-    def _demand(self, pk: str, condition: str | None, names: Mapping[str, str], values: Item) -> None:
-        item = self.items.get(pk)
-        match condition:
-            case None:
-                return
-            case "attribute_not_exists(pk)":
-                holds = item is None
-            case _:
-                name, sign, placeholder = condition.split()
-                assert sign == "=", f"this stand-in for DynamoDB does not know the condition {condition}"
-                holds = item is not None and item.get(names[name]) == values[placeholder]
-        if not holds:
-            raise _error(400, "ConditionalCheckFailedException")
-
-    def _store(self, pk: str, item: Item) -> None:
-        before = self.items.get(pk)
-        self.items[pk] = item
-        self._before[pk] = before
+    def _store(self, changes: Mapping[str, Item | None]) -> None:
+        """Stores all of it, then tells of it."""
+        before = {pk: self.items.get(pk) for pk in changes}
+        self._before.update(before)
+        for pk, item in changes.items():
+            if item is None:
+                self.items.pop(pk, None)
+            else:
+                self.items[pk] = item
         if self._on_change is not None:
-            self._on_change(pk, before, item)
+            for pk, item in changes.items():
+                self._on_change(pk, before[pk], item)
 
 
 class DynamoClient:
-    """The calls of boto3's client that the adapter makes."""
+    """The calls of boto3's client that an adapter makes, with boto3's parameters."""
+
+    _tokens = count(1)
 
     def __init__(self, table: MemoryDynamo, outside: Outside, client: Client) -> None:
         self._table = table
         self._outside = outside
         self._client = client
 
-    def get_item(self, *, TableName: str, Key: Item, ConsistentRead: bool = False) -> Any:  # noqa: ARG002, N803 - boto3's own
+    def get_item(self, **request: Any) -> Any:
+        return self._call("GetItem", request)
+
+    def put_item(self, **request: Any) -> Any:
+        return self._call("PutItem", request)
+
+    def update_item(self, **request: Any) -> Any:
+        return self._call("UpdateItem", request)
+
+    def delete_item(self, **request: Any) -> Any:
+        return self._call("DeleteItem", request)
+
+    def query(self, **request: Any) -> Any:
+        return self._call("Query", request)
+
+    def batch_get_item(self, **request: Any) -> Any:
+        return self._call("BatchGetItem", request)
+
+    def transact_write_items(self, **request: Any) -> Any:
+        # As boto3 does, so that what it sends again by itself takes effect once.
+        return self._call("TransactWriteItems", {"ClientRequestToken": f"client-{next(self._tokens)}", **request})
+
+    def _call(self, operation: str, request: Request) -> Any:
+        unknown = request.keys() - _PARAMETERS[operation]
+        assert not unknown, f"this stand-in for DynamoDB does not know {', '.join(sorted(unknown))}"
+        partly = None
+        if operation == "BatchGetItem" and sum(len(one["Keys"]) for one in request["RequestItems"].values()) > 1:
+            partly = lambda: self._table.answer(operation, request, partly=True)  # noqa: E731 - as the other one
         return self._outside.call(
-            self._client, "GetItem", lambda: self._table.get(Key["pk"]["S"], consistent=ConsistentRead), reads=True
+            self._client,
+            operation,
+            lambda: self._table.answer(operation, request),
+            partly=partly,
+            reads=operation in _READS,
         )
 
-    def put_item(self, *, TableName: str, Item: Item, ConditionExpression: str | None = None) -> Any:  # noqa: ARG002, N803 - boto3's own
-        return self._outside.call(self._client, "PutItem", lambda: self._table.put(Item, ConditionExpression))
 
-    def update_item(  # noqa: PLR0913 - boto3's own
-        self,
-        *,
-        TableName: str,  # noqa: ARG002, N803 - boto3's own
-        Key: Item,  # noqa: N803 - boto3's own
-        UpdateExpression: str,  # noqa: N803 - boto3's own
-        ConditionExpression: str | None = None,  # noqa: N803 - boto3's own
-        ExpressionAttributeNames: dict[str, str] | None = None,  # noqa: N803 - boto3's own
-        ExpressionAttributeValues: Item | None = None,  # noqa: N803 - boto3's own
-        ReturnValues: str = "NONE",  # noqa: N803 - boto3's own
-    ) -> Any:
-        def perform() -> dict[str, Any]:
-            after = self._table.update(
-                Key["pk"]["S"],
-                UpdateExpression,
-                ConditionExpression,
-                ExpressionAttributeNames or {},
-                ExpressionAttributeValues or {},
-            )
-            return {"Attributes": after} if ReturnValues == "UPDATED_NEW" else {}
+class _ConditionFailed(Exception):
+    def __init__(self, item: Item | None) -> None:
+        super().__init__("The conditional request failed")
+        self.item = item
+        """The item that it failed on, where that was asked for."""
 
-        return self._outside.call(self._client, "UpdateItem", perform)
 
-    def query(  # noqa: PLR0913 - boto3's own
-        self,
-        *,
-        TableName: str,  # noqa: ARG002, N803 - boto3's own
-        IndexName: str,  # noqa: N803 - boto3's own
-        KeyConditionExpression: str,  # noqa: N803 - boto3's own
-        ExpressionAttributeValues: Item,  # noqa: N803 - boto3's own
-        Limit: int,  # noqa: N803 - boto3's own
-        ExclusiveStartKey: Item | None = None,  # noqa: N803 - boto3's own
-    ) -> Any:
-        assert (IndexName, KeyConditionExpression) == (
-            "attention",
-            "attention_shard = :shard AND attention_at <= :now",
-        ), "this stand-in for DynamoDB knows only reconcile's query"
-        shard, now = ExpressionAttributeValues[":shard"]["S"], int(ExpressionAttributeValues[":now"]["N"])
-        start = ExclusiveStartKey
-        after = (int(start["attention_at"]["N"]), start["pk"]["S"]) if start else None
-        return self._outside.call(self._client, "Query", lambda: self._table.due(shard, now, Limit, after), reads=True)
+class _Cancelled(Exception):
+    def __init__(self, reasons: list[Answer]) -> None:
+        codes = ", ".join(reason["Code"] for reason in reasons)
+        super().__init__(f"Transaction cancelled, please refer cancellation reasons for specific reasons [{codes}]")
+        self.reasons = reasons
 
 
 def _client(patience_s: float, *, repeats: bool) -> Client:
     return Client(
         name="dynamodb",
-        refused=lambda: _error(500, "InternalServerError"),
+        refused=lambda: _error("call", 500, "InternalServerError", "Internal server error"),
         lost=lambda: ReadTimeoutError(endpoint_url="https://dynamodb.ap-south-1.amazonaws.com"),
         patience_s=patience_s,
         repeats=repeats,
     )
 
 
-def _error(status: int, code: str) -> ClientError:
-    return ClientError(
-        {"Error": {"Code": code, "Message": code}, "ResponseMetadata": {"HTTPStatusCode": status}},  # type: ignore[typeddict-item]  # the parts that are read
-        "call",
-    )
+def _error(operation: str, status: int, code: str, message: str, **extra: Any) -> ClientError:
+    response = {
+        "Error": {"Code": code, "Message": message},
+        "ResponseMetadata": {"HTTPStatusCode": status},
+        **extra,
+    }
+    return ClientError(response, operation)  # type: ignore[arg-type]  # the parts that are read
+
+
+# --- items ----------------------------------------------------------------------------------------------------------
+
+
+def _pk(key: Item) -> str:
+    if key.keys() != {_KEY} or "S" not in key[_KEY]:
+        raise Refused("The provided key element does not match the schema")
+    pk: str = key[_KEY]["S"]
+    return pk
+
+
+def _keyed(item: Item) -> Item:
+    """The key of an item that is to be put."""
+    if _KEY not in item:
+        raise Refused(f"One or more parameter values were invalid: Missing the key {_KEY} in the item")
+    key = {_KEY: item[_KEY]}
+    if "S" in item[_KEY]:
+        aws_limits.check_key(key)
+    return key
+
+
+def _after(operation: str, before: Item | None, request: Request) -> Item | None:
+    """What a write makes of an item."""
+    match operation:
+        case "DeleteItem":
+            return None
+        case "PutItem":
+            after: Item = request["Item"]
+        case _:
+            after = _updated(before, request)
+    for schema in _indexes().values():
+        schema.check(after)
+    return after
+
+
+def _updated(before: Item | None, request: Request) -> Item:
+    key: Item = request["Key"]
+    if "UpdateExpression" not in request:
+        return before or key
+    update, _ = expressions.update(request["UpdateExpression"])
+    placeholders = bound(request)
+    if any(path[0] == _KEY for path in update.paths(placeholders)):
+        raise Refused(
+            f"One or more parameter values were invalid: Cannot update attribute {_KEY}. This attribute is part of the "
+            "key"
+        )
+    after = update.applied(before or key, placeholders)
+    aws_limits.check_updated(after)
+    return after
+
+
+def _fragments(item: Item | None, request: Request) -> Item | None:
+    if item is None or "UpdateExpression" not in request:
+        return None
+    update, _ = expressions.update(request["UpdateExpression"])
+    return update.fragments(item, bound(request))
+
+
+def _projected(item: Item, request: Request) -> Item:
+    text = request.get("ProjectionExpression")
+    if text is None:
+        return item
+    paths, _ = expressions.projection(text)
+    placeholders = bound(request)
+    return expressions.projected(item, map(placeholders.path, paths))
+
+
+# --- indexes --------------------------------------------------------------------------------------------------------
+
+
+class _Schema:
+    """The keys of the table itself or of one of its indexes."""
+
+    def __init__(self, name: str, keys: list[dict[str, str]], types: Mapping[str, str], kept: str) -> None:
+        by_kind = {key["KeyType"]: key["AttributeName"] for key in keys}
+        self.name = name
+        self.partition = by_kind["HASH"]
+        self.sort = by_kind.get("RANGE")
+        own = [self.partition] if self.sort is None else [self.partition, self.sort]
+        self.types = {key: types[key] for key in own}
+        self.keys = tuple(dict.fromkeys([*own, _KEY]))
+        self._kept = kept
+        self._order = expressions.sort_key(types[self.sort]) if self.sort else None
+
+    def place(self, item: Item) -> tuple[Any, ...]:
+        """Where an item stands among those of its partition."""
+        pk = item[_KEY]["S"]
+        if self.sort is None or self._order is None:
+            return (pk,)
+        return (self._order(item[self.sort][self.types[self.sort]]), pk)
+
+    def entry(self, item: Item) -> Item:
+        """What the index has of an item."""
+        if self._kept == "ALL":
+            return item
+        return {name: item[name] for name in self.keys}
+
+    def check(self, item: Item) -> None:
+        """What an item has of the keys must be of their types, and not empty."""
+        for name, kind in self.types.items():
+            value = item.get(name)
+            if value is None:
+                continue
+            if kind not in value:
+                raise Refused(
+                    f"One or more parameter values were invalid: Type mismatch for Index Key {name} Expected: {kind} "
+                    f"Actual: {next(iter(value))} IndexName: {self.name}"
+                )
+            if not value[kind]:
+                raise Refused(
+                    "One or more parameter values are not valid. A value specified for a secondary index key is not "
+                    "supported. The AttributeValue for a key attribute cannot contain an empty string value. "
+                    f"IndexName: {self.name}, IndexKey: {name}"
+                )
 
 
 @cache
-def _actions(expression: str) -> tuple[tuple[str, tuple[str, ...], str], ...]:
-    """What an update expression does: verb, path and the placeholder of the value."""
-    return tuple(_parse(expression))
+def _indexes() -> Mapping[str, _Schema]:
+    """The indexes that template.yaml describes, and the table itself under no name."""
+    schema = table_schema()
+    types = {one["AttributeName"]: one["AttributeType"] for one in schema["AttributeDefinitions"]}
+    indexes = {"": _Schema("", schema["KeySchema"], types, "ALL")}
+    for index in schema["GlobalSecondaryIndexes"]:
+        kept = index["Projection"]["ProjectionType"]
+        assert kept in {"KEYS_ONLY", "ALL"}, f"this stand-in for DynamoDB knows no projection {kept}"
+        indexes[index["IndexName"]] = _Schema(index["IndexName"], index["KeySchema"], types, kept)
+    return indexes
 
 
-def _parse(expression: str) -> Iterable[tuple[str, tuple[str, ...], str]]:
-    clauses = _CLAUSES.findall(expression)
-    assert " ".join(f"{verb} {parts}" for verb, parts in clauses) == expression, expression
-    for verb, parts in clauses:
-        for part in parts.split(", "):
-            match verb:
-                case "SET":
-                    path, _, placeholder = part.partition(" = ")
-                case "ADD":
-                    path, _, placeholder = part.partition(" ")
-                case _:
-                    path, placeholder = part, ""
-            yield verb, tuple(path.split(".")), placeholder
+def _index(name: str | None) -> _Schema:
+    schema = _indexes().get(name or "")
+    if schema is None:
+        raise Refused(f"The table does not have the specified index: {name}")
+    return schema
 
 
-def _reach(item: Item, path: list[str]) -> tuple[Item, str]:
-    """The map that holds the last part of a path."""
-    *parents, last = path
-    holder = item
-    for parent in parents:
-        if "M" not in holder.get(parent, {}):
-            raise _error(400, "ValidationException")
-        holder = holder[parent]["M"]
-    return holder, last
+def _selected(items: Iterable[Item], schema: _Schema, request: Request) -> Iterator[Item]:
+    """The items that a KeyConditionExpression names."""
+    condition, _ = expressions.condition(request["KeyConditionExpression"])
+    placeholders = bound(request)
+    wanted, others = _partition(condition.parts(), schema, placeholders)
+    for item in items:
+        if item.get(schema.partition) != wanted or (schema.sort is not None and schema.sort not in item):
+            continue
+        if all(other.holds(item, placeholders) for other in others):
+            yield item
 
 
-def _copy(item: Item) -> Item:
-    """Deep enough for an update: maps are copied, everything else is replaced whole."""
-    return {name: {"M": _copy(value["M"])} if "M" in value else value for name, value in item.items()}
+def _partition(
+    parts: tuple[expressions.Condition, ...], schema: _Schema, placeholders: Bound
+) -> tuple[expressions.Value, list[expressions.Condition]]:
+    """The partition that a key condition names, and what it asks of the sort key."""
+    wanted: list[expressions.Value] = []
+    others: list[expressions.Condition] = []
+    for part in parts:
+        name = _tested(part, placeholders)
+        if name == schema.partition and isinstance(part, Comparison) and part.sign == "=":
+            assert isinstance(part.second, Literal)
+            wanted.append(placeholders.values[part.second.placeholder])
+        elif name is not None and name == schema.sort:
+            others.append(part)
+        else:
+            raise Refused(f"Query key condition not supported: {name}")
+    if len(wanted) != 1 or len(others) > 1:
+        raise Refused("Query condition missed key schema element")
+    return wanted[0], others
+
+
+def _tested(part: expressions.Condition, placeholders: Bound) -> str | None:
+    """The attribute that a part of a key condition compares with a value; None when it is none of the forms allowed."""
+    match part:
+        case Comparison(sign, expressions.Attribute(path), Literal()) if sign != "<>":
+            pass
+        case expressions.Between(expressions.Attribute(path), Literal(low), Literal(high)):
+            bounds = {"a": placeholders.values[low], "b": placeholders.values[high]}
+            if not Comparison("<=", expressions.Attribute(("a",)), expressions.Attribute(("b",))).holds(
+                bounds, _NOTHING
+            ):
+                raise Refused(
+                    "Invalid KeyConditionExpression: The BETWEEN operator requires upper bound to be greater than or "
+                    "equal to lower bound"
+                )
+        case expressions.Function("begins_with", (expressions.Attribute(path), Literal())):
+            pass
+        case _:
+            return None
+    (name,) = placeholders.path(path)
+    return str(name)

@@ -22,6 +22,8 @@ from sandbox.gateway.api import Api, Credentials, not_found, refused
 from sandbox.gateway.entities import Order, Payment, Refund
 from sandbox.gateway.refusals import Refusal
 from sandbox.gateway.world import World as Account
+from tests.aws_limits import check_request
+from tests.faults.expressions import Refused
 from tests.faults.outside import Client, Outside
 
 RAZORPAY_URL: Final = "http://razorpay.test"
@@ -54,7 +56,22 @@ class MemoryBus:
         return BusClient(self, self._outside, _aws("events", patience_s))
 
     def accept(self, entries: list[dict[str, Any]], *, all_but_the_last: bool) -> dict[str, Any]:
-        """PutEvents."""
+        """PutEvents.
+
+        Raises:
+            ClientError: EventBridge refuses the request itself.
+        """
+        try:
+            check_request("PutEvents", {"Entries": entries})
+        except Refused as refusal:
+            self._outside.refused.append(f"events PutEvents: {refusal.message}")
+            raise ClientError(
+                {
+                    "Error": {"Code": refusal.code, "Message": refusal.message},
+                    "ResponseMetadata": {"HTTPStatusCode": 400},  # type: ignore[typeddict-item]  # the part that is read
+                },
+                "PutEvents",
+            ) from refusal
         refused = len(entries) - 1 if all_but_the_last else len(entries)
         answers = []
         for number, entry in enumerate(entries):

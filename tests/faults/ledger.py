@@ -11,9 +11,10 @@ from typing import Any, Final
 
 from payments.adapters.table import to_record
 from payments.core.events import detail, encode
-from payments.core.model import Fact, Record, Signed, Status
+from payments.core.model import Fact, Record, Status
 from tests.core.story import check_detail, check_facts_grow, is_known
-from tests.faults.dynamodb import Item, plain
+from tests.faults.dynamodb import plain
+from tests.faults.expressions import Item
 
 _RECORD: Final = "order#"
 
@@ -111,9 +112,9 @@ class Ledger:
         records = [to_record(plain(item)) for pk, item in items.items() if pk.startswith(_RECORD)]
         self.records = {record.order_id: record for record in records}
         for order_id, facts in self.acknowledged.items():
-            # Razorpay does not know which proofs were presented: those of the gap are gone.
+            # Of the gap, Razorpay's books tell all that counts, but neither which proofs were presented nor each step.
             known = self.records.get(order_id)
-            facts[:] = [one for one in facts if not isinstance(one, Signed) or (known and is_known(known, one))]
+            facts[:] = [one for one in facts if known is not None and is_known(known, one)]
         self._numbers = {record.order.payment_id: record.order_id for record in records if record.order is not None}
         self.recorded = {key: encode(one, key, event) for one in records for key, event in one.pending.items()}
 

@@ -31,7 +31,7 @@ class Kind(StrEnum):
     REPEATED = "repeated"
     """It took effect, the answer was lost, and the client sent it again by itself, as botocore does."""
     PARTLY = "partly"
-    """Some of what was asked took effect; only PutEvents can do that."""
+    """Some of what was asked was done; only PutEvents and BatchGetItem can do that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +87,7 @@ class Outside:
         calls: every call so far.
         played: the calls that did not go the usual way, with what became of them.
         took: every function that ran to its end or died, with how long it had waited for answers, in seconds.
+        refused: the requests that AWS would refuse as they are; each is a mistake of ours.
         fate: decides it.
         gate: is passed by each call before anything else happens; lets two functions run in turns.
     """
@@ -95,6 +96,7 @@ class Outside:
         self.calls: list[Call] = []
         self.played: list[tuple[Call, Kind]] = []
         self.took: list[tuple[str, float]] = []
+        self.refused: list[str] = []
         self.fate: Fate = good
         self.gate: Callable[[str], None] | None = None
         self._local = threading.local()
@@ -130,7 +132,7 @@ class Outside:
             client: who makes it.
             operation: what it is called at the other side.
             perform: lets it take effect and returns the answer.
-            partly: lets some of it take effect, where that is possible.
+            partly: does some of it, where that is possible.
             reads: it changes nothing, so that whether it took effect makes no difference.
         """
         if self.gate is not None:

@@ -43,8 +43,9 @@ from tests.core.story import is_known
 from tests.fakes import Crash
 from tests.faults import verdict
 from tests.faults.clockwork import MOMENTS_S, Schedule, due_attributes, functions, schedules
-from tests.faults.dynamodb import Item, MemoryDynamo
+from tests.faults.dynamodb import MemoryDynamo
 from tests.faults.elsewhere import RAZORPAY_URL, MemoryBus, Razorpay, SecretsClient, Webhook
+from tests.faults.expressions import Item
 from tests.faults.ledger import Ledger
 from tests.faults.outside import Outside, good
 from tests.handlers.service import CREATE_ORDER, VERIFY, handler

@@ -21,6 +21,7 @@ from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, Re
 from moto import mock_aws
 from moto.core.botocore_stubber import BotocoreStubber, MockRawResponse
 
+from tests import moto_guard
 from tests.handlers.template import table_schema
 from tests.secrecy import watch
 
@@ -198,6 +199,7 @@ class Cloud:
 @contextmanager
 def running_cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
     """A fresh table, as the template has it, and a bus."""
+    moto_guard.install()
     cloud = Cloud()
     real = BotocoreStubber.__call__
 

@@ -9,6 +9,7 @@ from moto import mock_aws
 
 from sandbox.gateway.server import Settings
 from sandbox.live.sides import Cloud, OutOfReach, StandIn
+from tests import moto_guard
 from tests.gateway.gateway import Gateway
 from tests.live.stories import note, record
 
@@ -25,6 +26,7 @@ ENDPOINTS: dict[str, Any] = {
 
 @pytest.fixture
 def dynamodb() -> Iterator[Any]:
+    moto_guard.install()
     with mock_aws():
         resource = boto3.resource("dynamodb", REGION, aws_access_key_id="test", aws_secret_access_key="test")
         for name, key in (("payments", "pk"), ("job-inbox", "event_id")):

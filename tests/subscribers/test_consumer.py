@@ -11,6 +11,7 @@ from moto import mock_aws
 
 from sandbox.cloud.packages import read_template
 from sandbox.subscribers import app
+from tests import moto_guard
 
 TEMPLATE = Path(__file__).parents[2] / "sandbox/subscribers.yaml"
 
@@ -33,6 +34,7 @@ def create_table(monkeypatch: pytest.MonkeyPatch) -> Iterator[CreateTable]:
         return boto3.resource("dynamodb").create_table(TableName=resource, **schema)
 
     app.dynamodb.cache_clear()
+    moto_guard.install()
     with mock_aws():
         yield create
     app.dynamodb.cache_clear()

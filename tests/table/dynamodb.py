@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import boto3
 from boto3.dynamodb.types import TypeDeserializer
 
+from tests import aws_limits, moto_guard
 from tests.handlers.template import table_schema
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 NAME: Final = "payments"
 WRITE_UNIT_BYTES: Final = 1024
+_READS: Final = frozenset({"get_item", "batch_get_item", "query", "scan"})
 INDEXED: Final = ("attention_shard", "attention_at")
 
 type Item = dict[str, Any]
@@ -55,20 +57,37 @@ class _Meter:
             assert self.metered is not None
             with self._lock:
                 self.metered.calls.append(name)
-                if name == "get_item":
+                if name in _READS:
                     return method(**arguments)
-                key = arguments.get("Key") or {"pk": arguments["Item"]["pk"]}
-                before = self.metered.item(key)
+                keys = [_key(action) for action in _actions(arguments)]
+                before = [self.metered.item(key) for key in keys]
                 try:
                     return method(**arguments)
                 finally:
-                    self.metered.write_units.append(write_units(before, self.metered.item(key)))
+                    after = [self.metered.item(key) for key in keys]
+                    units = sum(map(write_units, before, after))
+                    # "Transactional write requests require two write request units" for each that another needs.
+                    self.metered.write_units.append(units * (2 if name == "transact_write_items" else 1))
 
         return call
 
 
+def _actions(arguments: dict[str, Any]) -> list[dict[str, Any]]:
+    """What a call writes, item by item."""
+    transaction = arguments.get("TransactItems")
+    if transaction is None:
+        return [arguments]
+    return [action for entry in transaction for action in entry.values()]
+
+
+def _key(action: dict[str, Any]) -> Item:
+    key: Item = action.get("Key") or {"pk": action["Item"]["pk"]}
+    return key
+
+
 def create_table() -> Metered:
     """The table that template.yaml describes."""
+    moto_guard.install()
     raw = _client()
     raw.create_table(TableName=NAME, **table_schema())
     meter = _Meter(raw)
@@ -104,22 +123,22 @@ def _index_units(before: tuple[Any, ...] | None, after: tuple[Any, ...] | None) 
 
 
 def item_bytes(item: Item) -> int:
-    """An item's size as DynamoDB counts it ("DynamoDB item sizes and formats")."""
-    return sum(len(name.encode()) + _value_bytes(value) for name, value in item.items())
+    """The size of an item of plain values, as DynamoDB counts it."""
+    return aws_limits.item_bytes({name: _typed(value) for name, value in item.items()})
 
 
-def _value_bytes(value: object) -> int:
+def _typed(value: object) -> dict[str, Any]:
     match value:
-        case None | bool():
-            return 1
+        case None:
+            return {"NULL": True}
+        case bool():
+            return {"BOOL": value}
         case str():
-            return len(value.encode())
+            return {"S": value}
         case int() | Decimal():
-            # About a byte for two significant digits, and one more.
-            digits = str(abs(int(value))).rstrip("0") or "0"
-            return -(-len(digits) // 2) + 1
+            return {"N": str(value)}
         case dict():
-            return 3 + sum(1 + len(name.encode()) + _value_bytes(member) for name, member in value.items())
+            return {"M": {name: _typed(member) for name, member in value.items()}}
         case list():
-            return 3 + sum(1 + _value_bytes(member) for member in value)
+            return {"L": [_typed(member) for member in value]}
     raise TypeError(type(value).__name__)

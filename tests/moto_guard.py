@@ -1,0 +1,147 @@
+"""What stands before moto, so that it refuses what AWS refuses.
+
+moto takes an expression, an item or a batch of any size, and does a transaction again that was sent again under the
+same token. Wherever botocore hands a request to moto, the guard first holds it to `tests/aws_limits.py`, and after an
+update it looks at what has become of the item.
+
+Another engine can be put in moto's place for DynamoDB (`tests/dynamodb_local`); it judges by itself, without the guard.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
+from typing import Any, Final
+from weakref import WeakKeyDictionary
+
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.compat import HTTPHeaders
+from moto.core.botocore_stubber import BotocoreStubber, MockRawResponse
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.dynamodb.models import dynamodb_backends
+from moto.dynamodb.models.dynamo_type import DynamoType
+from moto.dynamodb.models.table import Table
+
+from tests import aws_limits
+from tests.faults.expressions import Item, Refused
+
+type Send = Callable[[], AWSResponse | None]
+type Engine = Callable[[AWSPreparedRequest], AWSResponse]
+
+_REGION: Final = "ap-south-1"
+_UPDATES: Final = frozenset({"UpdateItem", "TransactWriteItems"})
+_real: Final = BotocoreStubber.__call__
+_engine: tuple[str, Engine] | None = None
+_done: Final[WeakKeyDictionary[Table, dict[str, Any]]] = WeakKeyDictionary()
+"""For each table the transactions that took effect, by the client's token for them."""
+
+
+def install() -> None:
+    """Puts the guard before moto, for good."""
+    BotocoreStubber.__call__ = _guarded  # type: ignore[assignment]  # as it is found on the class
+
+
+def replace_moto(name: str, answer: Engine) -> None:
+    """Lets another engine answer the requests to DynamoDB."""
+    global _engine  # noqa: PLW0603 - moto's own hook is one for the whole process
+    _engine = name, answer
+
+
+def engine() -> str:
+    """Which engine answers the requests to DynamoDB."""
+    return "moto" if _engine is None else _engine[0]
+
+
+def _guarded(
+    stubber: BotocoreStubber, event_name: str, request: AWSPreparedRequest, **kwargs: Any
+) -> AWSResponse | None:
+    def send() -> AWSResponse | None:
+        return _real(stubber, event_name, request, **kwargs)
+
+    _, service, operation = event_name.split(".")
+    if not stubber.enabled or service not in {"dynamodb", "events"}:
+        return send()
+    if service == "dynamodb" and _engine is not None:
+        return _engine[1](request)
+    assert isinstance(request.body, bytes | str)
+    asked = json.loads(request.body)
+    try:
+        aws_limits.check_request(operation, asked)
+        if operation == "TransactWriteItems":
+            return _once(request, asked, send)
+        return _within_size(operation, asked, send)
+    except Refused as refused:
+        return _refusal(request, refused)
+
+
+def _once(request: AWSPreparedRequest, asked: Mapping[str, Any], send: Send) -> AWSResponse | None:
+    """A transaction, which takes effect once for one token ("TransactWriteItems", idempotency)."""
+    actions = list(_actions("TransactWriteItems", asked))
+    done = _done.setdefault(_table(actions[0]), {})
+    token, wanted = asked.get("ClientRequestToken"), asked["TransactItems"]
+    if token in done:
+        if done[token] != wanted:
+            raise Refused("", "IdempotentParameterMismatchException")
+        return AWSResponse(request.url, 200, HTTPHeaders(), MockRawResponse("{}"))
+    response = _within_size("TransactWriteItems", asked, send)
+    if token is not None and response is not None and response.status_code == 200:
+        done[token] = wanted
+    return response
+
+
+def _within_size(operation: str, asked: Mapping[str, Any], send: Send) -> AWSResponse | None:
+    """Takes an update back when it has made an item too large, or nested it too deeply."""
+    if operation not in _UPDATES:
+        return send()
+    places = [_place(action) for action in _actions(operation, asked)]
+    before = [deepcopy(table.get_item(key)) for table, key in places]
+    response = send()
+    after = [_attributes(table, key) for table, key in places]
+    try:
+        for item in after:
+            aws_limits.check_updated(item)
+        if operation == "TransactWriteItems":
+            aws_limits.check_transaction_size(after)
+    except Refused:
+        for (table, key), kept in zip(places, before, strict=True):
+            # Typed in moto as if every table had a sort key.
+            items: Any = table.items
+            items.pop(key, None)
+            if kept is not None:
+                items[key] = kept
+        raise
+    return response
+
+
+def _actions(operation: str, asked: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    if operation == "TransactWriteItems":
+        for action in asked["TransactItems"]:
+            yield from action.values()
+    else:
+        yield asked
+
+
+def _table(action: Mapping[str, Any]) -> Table:
+    table = dynamodb_backends[DEFAULT_ACCOUNT_ID][_REGION].tables.get(action["TableName"])
+    if table is None:
+        raise Refused("Requested resource not found", "ResourceNotFoundException")
+    assert not table.has_range_key, "no table here has a sort key"
+    return table
+
+
+def _place(action: Mapping[str, Any]) -> tuple[Table, DynamoType]:
+    """Where moto keeps what an action changes."""
+    table = _table(action)
+    return table, DynamoType((action.get("Key") or action["Item"])[table.hash_key_attr])
+
+
+def _attributes(table: Table, key: DynamoType) -> Item:
+    item = table.get_item(key)
+    if item is None:
+        return {}
+    attributes: Item = item.to_json()["Attributes"]
+    return attributes
+
+
+def _refusal(request: AWSPreparedRequest, refused: Refused) -> AWSResponse:
+    body = json.dumps({"__type": f"com.amazonaws.dynamodb.v20120810#{refused.code}", "message": refused.message})
+    return AWSResponse(request.url, 400, HTTPHeaders(), MockRawResponse(body))
