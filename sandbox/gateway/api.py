@@ -70,6 +70,7 @@ class Api:
         """
 
         async def guarded(request: Request) -> Response:
+            self._world.pass_time()
             fault = self._world.faults.of_call(method, path, request.path_params.values())
             if fault is not None and fault != "answer_lost":
                 # Taken in first: a client cut off while it sends sees one of several errors, by chance.
@@ -125,7 +126,9 @@ class Api:
         return JSONResponse(_collection([payment.to_json() for payment in self._world.list_payments(query)]))
 
     async def _fetch_payment(self, request: Request) -> Response:
-        return JSONResponse(self._world.payment(request.path_params["payment_id"]).to_json())
+        payment = self._world.payment(request.path_params["payment_id"])
+        expanded = request.query_params.getlist("expand[]")
+        return JSONResponse(payment.to_json() | ({"offers": payment.offers_json()} if "offers" in expanded else {}))
 
     async def _capture(self, request: Request) -> Response:
         document = validation.json_object(await request.body())

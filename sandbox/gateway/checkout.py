@@ -9,7 +9,7 @@ import asyncio
 from typing import Any, Final, get_args
 
 from sandbox.gateway import identifiers, refusals, signatures, validation
-from sandbox.gateway.entities import Capture, Card, Customer, Failure, Instrument, Paying, Payment
+from sandbox.gateway.entities import NO_ANSWER, Capture, Card, Customer, Failure, Instrument, Paying, Payment, Platform
 from sandbox.gateway.world import World
 
 FAILING_VPA: Final = "failure@razorpay"
@@ -24,9 +24,14 @@ LONGEST_LATE_AFTER_S: Final = 3600
 
 _FIELDS: Final = frozenset(
     {"order_id", "method", "card", "otp", "vpa", "bank", "outcome", "email", "contact", "name", "description", "notes"}
-    | {"amount", "currency", "force", "capture", "late_after_s"}
+    | {"amount", "currency", "force", "capture", "late_after_s", "offer", "platform"}
 )
-_NO_TEXTS: Final = frozenset({"notes", "amount", "force", "late_after_s"})
+_NO_TEXTS: Final = frozenset({"notes", "amount", "force", "late_after_s", "offer"})
+_CHOICES: Final[dict[str, tuple[str, ...]]] = {
+    "outcome": ("success", "failure", "late", "open"),
+    "capture": get_args(Capture),
+    "platform": get_args(Platform),
+}
 _FAILURES: Final = {
     # api/orders/fetch-payments.md, the sample's failed payment
     "upi": Failure(
@@ -48,14 +53,15 @@ _FAILURES: Final = {
         "incorrect_otp",
     ),
 }
-_NO_ANSWER: Final = Failure(
-    # payments/payments/test-card-details.md, error scenarios; source and step are not given there
-    refusals.BAD_REQUEST,
-    "Your payment could not be completed due to a temporary issue. Try again later.",
-    "bank",
-    "payment_authorization",
-    "payment_timed_out",
-)
+NATIVE_EXTRAS: Final[dict[str, Any]] = {
+    "org_logo": "",
+    "org_name": "Razorpay Software Private Ltd",
+    "checkout_logo": "https://cdn.razorpay.com/logo.png",
+    "custom_branding": False,
+    "status_code": 200,
+}
+"""What Checkout's mobile SDKs hand over besides the three documented fields (react-native-razorpay#332; the last two
+from public Android code)."""
 
 
 class UnplayableError(ValueError):
@@ -75,15 +81,14 @@ def paying(document: dict[str, Any]) -> Paying:
         raise UnplayableError(f"must be strings: {', '.join(wrong)}")
     if "order_id" not in texts:
         raise UnplayableError("order_id is missing")
-    if texts.get("outcome") not in {None, "success", "failure", "late"}:
-        raise UnplayableError("outcome can be: success, failure, late")
-    if texts.get("capture") not in {None, *get_args(Capture)}:
-        raise UnplayableError(f"capture can be: {', '.join(get_args(Capture))}")
+    for name, possible in _CHOICES.items():
+        if texts.get(name) not in {None, *possible}:
+            raise UnplayableError(f"{name} can be: {', '.join(possible)}")
     if texts.get("currency") not in {None, *validation.EXPONENTS}:
         raise UnplayableError("currency must be one that Razorpay knows, such as INR")
-    amount, force = document.get("amount"), document.get("force", False)
-    if amount is not None and (not isinstance(amount, int) or isinstance(amount, bool) or amount < 1):
-        raise UnplayableError("amount must be a whole number of minor units from 1")
+    amount, offer, force = _minor(document, "amount"), _minor(document, "offer"), document.get("force", False)
+    if offer is not None and (amount is not None or "currency" in texts):
+        raise UnplayableError("an offer lowers the order's amount; give no other amount or currency beside it")
     if not isinstance(force, bool):
         raise UnplayableError("force can be: true, false")
     made_up = Customer()
@@ -93,7 +98,8 @@ def paying(document: dict[str, Any]) -> Paying:
         name=texts.get("name", made_up.name),
     )
     instrument, fails = _instrument(texts, customer)
-    fails = texts["outcome"] != "success" if "outcome" in texts else fails
+    outcome = texts.get("outcome")
+    fails = outcome in {"failure", "late"} if outcome is not None else fails
     if fails and "capture" in texts:
         raise UnplayableError("capture is for payments that succeed; this one fails")
     return Paying(
@@ -108,13 +114,16 @@ def paying(document: dict[str, Any]) -> Paying:
         force=force,
         capture=texts.get("capture", "as_ordered"),
         late_after_s=_late_after_s(document),
+        open=outcome == "open",
+        offer=offer,
+        platform=texts.get("platform"),
     )
 
 
 def failure_of(press: Paying) -> Failure | None:
     """Why the payment fails, as the bank of its method words it; None if it does not."""
     if press.late_after_s is not None:
-        return _NO_ANSWER
+        return NO_ANSWER
     return _FAILURES[press.instrument.method] if press.fails else None
 
 
@@ -142,7 +151,7 @@ class LateAnswers:
             self._timers.pop().cancel()
 
 
-def pay(world: World, press: Paying, key_secret: str, late: LateAnswers | None = None) -> dict[str, str]:
+def pay(world: World, press: Paying, key_secret: str, late: LateAnswers | None = None) -> dict[str, str] | None:
     """Pay, and return the three fields that Checkout posts (payment-gateway/callback-url.md).
 
     Args:
@@ -151,28 +160,69 @@ def pay(world: World, press: Paying, key_secret: str, late: LateAnswers | None =
         key_secret: signs the answer.
         late: who brings the banks' late answers; where nobody does, `World.authorize_late` is left to the caller.
 
+    Returns:
+        The fields; None while the customer is still in the bank's app, and Checkout has nothing to hand over.
+
     Raises:
         Refusal: the order takes no payment, or the payment failed; the body is then the error object that Checkout's
             `payment.failed` hands over, with both ids in its metadata when there is a payment.
     """
+    world.pass_time()
     order = world.order(press.order_id)
     payment = world.attempt(order, press, failure_of(press))
+    if press.open:
+        return None
+    if payment.status == "failed" and press.late_after_s is not None and late is not None:
+        late.expect(payment, press.late_after_s)
+    return outcome_of(payment, key_secret)
+
+
+def finish(world: World, payment: Payment, key_secret: str, *, fails: bool, force: bool = False) -> dict[str, str]:
+    """The customer comes back from the bank's app, and Checkout hands over what `pay` then would.
+
+    Args:
+        world: the account.
+        payment: one under way.
+        key_secret: signs the answer.
+        fails: what the bank says.
+        force: capture it although another payment has paid the order meanwhile.
+
+    Raises:
+        ImpossibleError: the payment is not under way.
+        Refusal: the payment failed, as for `pay`.
+    """
+    world.answer(payment, _FAILURES[payment.instrument.method] if fails else None, force=force)
+    return outcome_of(payment, key_secret)
+
+
+def outcome_of(payment: Payment, key_secret: str) -> dict[str, str]:
+    """What Checkout hands over when the bank has answered; see `pay`."""
     if (failure := payment.failure) is not None:
-        if press.late_after_s is not None and late is not None:
-            late.expect(payment, press.late_after_s)
         raise refusals.Refusal(
             failure.description,
             code=failure.code,
             source=failure.source,
             step=failure.step,
             reason=failure.reason,
-            metadata={"order_id": order.id, "payment_id": payment.id},
+            metadata={"order_id": payment.order_id, "payment_id": payment.id},
         )
     return {
         "razorpay_payment_id": payment.id,
-        "razorpay_order_id": order.id,
-        "razorpay_signature": signatures.of_checkout(key_secret, order.id, payment.id),
+        "razorpay_order_id": payment.order_id,
+        "razorpay_signature": signatures.of_checkout(key_secret, payment.order_id, payment.id),
     }
+
+
+def handed_over(fields: dict[str, str], platform: Platform) -> dict[str, Any]:
+    """The success object as Checkout on that platform gives it to the merchant's code."""
+    return {**fields} if platform == "web" else fields | NATIVE_EXTRAS
+
+
+def _minor(document: dict[str, Any], name: str) -> int | None:
+    given = document.get(name)
+    if given is not None and (not isinstance(given, int) or isinstance(given, bool) or given < 1):
+        raise UnplayableError(f"{name} must be a whole number of minor units from 1")
+    return given
 
 
 def _late_after_s(document: dict[str, Any]) -> float | None:

@@ -4,6 +4,7 @@ A control request that makes no sense is answered 422 `{"detail": …}`, so it c
 """
 
 import time
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any, Final, get_args
 from urllib.parse import urlsplit
@@ -30,6 +31,9 @@ SLOWEST_SCALE: Final = 1000
 """A ladder of years; more is a mistake."""
 
 
+type Endpoint = Callable[[Request], Awaitable[Response]]
+
+
 class UnusableRequestError(ValueError):
     """The control request cannot be followed; the message says why."""
 
@@ -44,8 +48,8 @@ class Control:
         self._key_secret = key_secret
 
     def routes(self) -> list[Route]:
-        """Everything under /_control."""
-        return [
+        """Everything under /_control, each behind `_timely`."""
+        routes = [
             Route("/_control/health", self._health, methods=["GET"]),
             Route("/_control/pay", self._pay, methods=["POST"]),
             Route("/_control/webhook", self._show_webhook, methods=["GET"]),
@@ -60,18 +64,34 @@ class Control:
             Route("/_control/clock", self._set_clock, methods=["PUT"]),
             Route("/_control/ledger", self._ledger, methods=["GET"]),
             Route("/_control/payments/{payment_id}/authorize", self._authorize, methods=["POST"]),
+            Route("/_control/payments/{payment_id}/finish", self._finish, methods=["POST"]),
+            Route("/_control/payments/{payment_id}/fee", self._report_fee, methods=["POST"]),
             Route("/_control/payments/{payment_id}/capture", self._capture, methods=["POST"]),
             Route("/_control/payments/{payment_id}/auto_refund", self._auto_refund, methods=["POST"]),
             Route("/_control/refunds/{refund_id}", self._settle_refund, methods=["PUT"]),
             Route("/_control/reset", self._reset, methods=["POST"]),
         ]
+        return [Route(route.path, self._timely(route.endpoint), methods=route.methods) for route in routes]
+
+    def _timely(self, endpoint: Endpoint) -> Endpoint:
+        """What is due has happened before a control call asks or changes anything."""
+
+        async def timely(request: Request) -> Response:
+            self._world.pass_time()
+            return await endpoint(request)
+
+        return timely
 
     async def _health(self, _request: Request) -> Response:
         return JSONResponse({"status": "ok"})
 
     async def _pay(self, request: Request) -> Response:
         press = checkout.paying(validation.json_object(await request.body()))
-        return JSONResponse(checkout.pay(self._world, press, self._key_secret, self._late))
+        paid = checkout.pay(self._world, press, self._key_secret, self._late)
+        if paid is None:
+            payment = self._world.payments_of(self._world.order(press.order_id))[-1]
+            return JSONResponse({"order_id": payment.order_id, "payment_id": payment.id, "status": payment.status})
+        return JSONResponse(checkout.handed_over(paid, press.platform or self._world.faults.checkout_platform))
 
     async def _show_webhook(self, _request: Request) -> Response:
         webhook = self._deliveries.webhook
@@ -104,6 +124,21 @@ class Control:
     async def _capture(self, request: Request) -> Response:
         payment, force = await self._payment_and_force(request)
         return JSONResponse(self._world.capture_authorized(payment, force=force).to_json())
+
+    async def _finish(self, request: Request) -> Response:
+        """The bank's answer to a payment under way: what Checkout hands over then."""
+        document = await _document(request, {"outcome", "force"})
+        outcome, force = document.get("outcome", "success"), document.get("force", False)
+        if outcome not in {"success", "failure"} or not isinstance(force, bool):
+            raise UnusableRequestError("outcome can be: success, failure; and force: true, false")
+        payment = self._world.payment(request.path_params["payment_id"])
+        fields = checkout.finish(self._world, payment, self._key_secret, fails=outcome == "failure", force=force)
+        return JSONResponse(checkout.handed_over(fields, self._world.faults.checkout_platform))
+
+    async def _report_fee(self, request: Request) -> Response:
+        """Razorpay says now what a captured payment cost."""
+        await _document(request, set())
+        return JSONResponse(self._world.report_fee(self._world.payment(request.path_params["payment_id"])).to_json())
 
     async def _auto_refund(self, request: Request) -> Response:
         """Razorpay sends back an authorised payment that nobody captured."""

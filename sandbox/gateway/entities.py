@@ -4,13 +4,15 @@ All amounts are in minor units (paise for INR); all times are Unix seconds.
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 OrderStatus = Literal["created", "attempted", "paid"]
-PaymentStatus = Literal["authorized", "captured", "refunded", "failed"]
+PaymentStatus = Literal["created", "authorized", "captured", "refunded", "failed"]
 RefundStatus = Literal["pending", "processed", "failed"]
 Capture = Literal["as_ordered", "now", "later"]
 Method = Literal["card", "upi", "netbanking"]
+Platform = Literal["web", "android", "react-native"]
+FeeBearer = Literal["platform", "customer"]
 
 
 @dataclass(slots=True)
@@ -27,9 +29,12 @@ class Order:
     status: OrderStatus = "created"
     amount_paid: int = 0
     attempts: int = 0
+    offer_id: str | None = None
+    """The offer that lowered what the customer paid."""
 
     def to_json(self) -> dict[str, Any]:
-        """As the Orders API prints it: keys sorted."""
+        """As the Orders API prints it: keys sorted; `offers` only where there is one (api/orders/fetch-with-id.md)."""
+        offers = {} if self.offer_id is None else {"offers": [self.offer_id]}
         return {
             "amount": self.amount,
             "amount_due": self.amount - self.amount_paid,
@@ -40,7 +45,8 @@ class Order:
             "entity": "order",
             "id": self.id,
             "notes": notes_json(self.notes),
-            "offer_id": None,
+            "offer_id": self.offer_id,
+            **offers,
             "receipt": self.receipt,
             "status": self.status,
         }
@@ -96,9 +102,10 @@ class Customer:
 class Paying:
     """One press of the pay button.
 
-    The last fields are what the order does not foresee: a payment of another amount or currency than its order's (a fee
-    that the customer bears, a conversion), one on an order that should take none, another way of capturing, and a bank
-    whose answer comes so many seconds after the payment has been given up.
+    The last fields are what the order does not foresee: a payment of another amount or currency than its order's (a
+    conversion, another system's sum), one on an order that should take none, another way of capturing, a bank whose
+    answer comes so many seconds after the payment has been given up, a customer who is still in the bank's app, an
+    offer that takes so many minor units off, and a checkout on another platform than the account's switch says.
     """
 
     order_id: str
@@ -112,6 +119,9 @@ class Paying:
     force: bool = False
     capture: Capture = "as_ordered"
     late_after_s: float | None = None
+    open: bool = False
+    offer: int | None = None
+    platform: Platform | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +133,17 @@ class Failure:
     source: str
     step: str
     reason: str
+
+
+NO_ANSWER: Final = Failure(
+    # payments/payments/test-card-details.md, error scenarios; source and step are not given there
+    "BAD_REQUEST_ERROR",
+    "Your payment could not be completed due to a temporary issue. Try again later.",
+    "bank",
+    "payment_authorization",
+    "payment_timed_out",
+)
+"""The bank did not answer in time."""
 
 
 @dataclass(slots=True)
@@ -145,6 +166,15 @@ class Payment:
     amount_refunded: int = 0
     fee: int | None = None
     tax: int | None = None
+    """What Razorpay reports of `charges`, once it does."""
+    charges: tuple[int, int] = (0, 0)
+    """Razorpay's fee, tax included, and the tax in it, in minor units; the payment's amount has them in it if the
+    customer bears them."""
+    captures_automatically: bool = True
+    """Whether it is captured once it is authorised."""
+    offer_id: str | None = None
+    late_authorized: bool = False
+    """Authorised after it had failed."""
 
     @property
     def refund_status(self) -> Literal["partial", "full"] | None:
@@ -193,7 +223,15 @@ class Payment:
         }
         if instrument.vpa:
             entity["upi"] = {"payer_account_type": "bank_account", "vpa": instrument.vpa, "flow": "collect"}
+        if self.late_authorized:
+            # docs: "Test S2S", Payment States and Late Authorisation, BP-06
+            entity["late_authorized"] = True
         return entity
+
+    def offers_json(self) -> dict[str, Any]:
+        """The `offers` that a fetch adds on request (api/payments/fetch-payment-expanded-offers.md)."""
+        items = [] if self.offer_id is None else [{"id": self.offer_id}]
+        return {"entity": "collection", "count": len(items), "items": items}
 
 
 @dataclass(slots=True)
@@ -209,6 +247,7 @@ class Refund:
     speed_requested: str
     created_at: int
     status: RefundStatus = "processed"
+    speed_processed: Literal["normal", "instant"] = "normal"
 
     def to_json(self) -> dict[str, Any]:
         """As the Refunds API prints it (api/refunds/create-normal.md)."""
@@ -224,7 +263,7 @@ class Refund:
             "created_at": self.created_at,
             "batch_id": None,
             "status": self.status,
-            "speed_processed": "normal",
+            "speed_processed": self.speed_processed,
             "speed_requested": self.speed_requested,
         }
 

@@ -10,6 +10,8 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final, Literal, Self, get_args
 
+from sandbox.gateway.entities import Platform
+
 ApiFaultName = Literal[
     "429_burst",
     "429_cool_down",
@@ -160,6 +162,19 @@ class Faults:
     """The status of a call with wrong keys: the API pages print 400, api/understand.md has 401."""
     max_amount: int | None = None
     """The most that an order may be over, in minor units; None for no limit. Razorpay sets it for each account."""
+    fee_bearer: Literal["platform", "customer"] = "platform"
+    """Who pays Razorpay's fee; the customer does in addition to the order's amount."""
+    fee_reported: Literal["at_capture", "later"] = "at_capture"
+    """When `fee` and `tax` of a payment are known; later is when a control call says."""
+    balance: Literal["enough", "insufficient"] = "enough"
+    """Whether the account can pay a refund; some have met a refusal worded like a bad request (razorpay-node#454)."""
+    checkout_platform: Platform = "web"
+    """Where Checkout runs, unless a press of the pay button says: mobile SDKs hand over more fields."""
+    auto_refund_after_s: float = 3 * 86400
+    """When authorised money goes back uncaptured: three days (payments/payments/capture-settings.md), or five
+    (payments/payments/capture-settings/api.md)."""
+    no_answer_after_s: float = 600
+    """When a payment without its bank's answer has failed (payments/payments/late-authorisation.md)."""
     lists_lag_s: float = 0
     """How old the account's lists are: orders, payments, refunds. Minutes have been seen (published measurement)."""
     refund_lists_lag_s: float = 0
@@ -218,6 +233,12 @@ class Faults:
             "duplicate_receipts": self.duplicate_receipts,
             "key_errors": self.key_errors,
             "max_amount": self.max_amount,
+            "fee_bearer": self.fee_bearer,
+            "fee_reported": self.fee_reported,
+            "balance": self.balance,
+            "checkout_platform": self.checkout_platform,
+            "auto_refund_after_s": self.auto_refund_after_s,
+            "no_answer_after_s": self.no_answer_after_s,
             "lists_lag_s": self.lists_lag_s,
             "refund_lists_lag_s": self.refund_lists_lag_s,
             "order_payments_lag_s": self.order_payments_lag_s,
@@ -344,6 +365,12 @@ _POSITIONS: Final[dict[str, Callable[[str, Any], Any]]] = {
     "duplicate_receipts": _one_of("accept", "refuse"),
     "key_errors": _one_of("400", "401"),
     "max_amount": _amount,
+    "fee_bearer": _one_of("platform", "customer"),
+    "fee_reported": _one_of("at_capture", "later"),
+    "balance": _one_of("enough", "insufficient"),
+    "checkout_platform": _one_of(*get_args(Platform)),
+    "auto_refund_after_s": _seconds,
+    "no_answer_after_s": _seconds,
     "lists_lag_s": _seconds,
     "refund_lists_lag_s": _seconds,
     "order_payments_lag_s": _seconds,

@@ -186,6 +186,11 @@ def fully_refunded() -> Refusal:
     return Refusal("The payment has been fully refunded already")
 
 
+def insufficient_balance() -> Refusal:
+    """The account cannot pay the refund now: worded like a mistake of the caller's (razorpay-node#454, #438)."""
+    return _unclassified("invalid request sent")
+
+
 def refund_above_capture() -> Refusal:
     """More than was captured."""
     return Refusal("The refund amount provided is greater than amount captured", field="amount")

@@ -1,5 +1,6 @@
 """The stand-in as one ASGI application."""
 
+import asyncio
 import contextlib
 import logging
 import time
@@ -23,6 +24,9 @@ from sandbox.gateway.world import World
 
 DEFAULT_LADDER_SCALE: Final = 0.05
 """Twenty times faster than Razorpay: retries after 0.01, 0.3 and 1 s, the last after 68 minutes, disabled after 72."""
+
+TICK_S: Final = 1
+"""How often what is due happens by itself, when nobody asks."""
 
 _log = logging.getLogger("sandbox.gateway")
 
@@ -55,12 +59,19 @@ def application(settings: Settings) -> ASGIApp:
             refund_id=refund.id if refund else None,
         )
 
+    async def tick() -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
+            world.pass_time()
+
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncGenerator[None]:
         await deliveries.start()
+        ticking = asyncio.create_task(tick())
         try:
             yield
         finally:
+            ticking.cancel()
             late.forget()
             await deliveries.stop()
 

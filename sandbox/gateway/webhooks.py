@@ -71,12 +71,14 @@ def body(event: str, payment: Payment, order: Order, refund: Refund | None, crea
 
     Args:
         event: one of payment.authorized, payment.captured, payment.failed, order.paid, refund.created,
-            refund.processed, refund.failed.
+            refund.processed, refund.failed, refund.speed_changed.
         payment: the payment that the event concerns.
         order: its order.
         refund: the refund, for the refund events.
         created_at: when it happened, in Unix seconds.
     """
+    if refund is not None and event == "refund.speed_changed":
+        return of_changed_speed(payment, refund, created_at)
     if refund is not None:
         payload = {"refund": _refund(refund), "payment": _payment_of_refund(payment)}
     elif event == "order.paid":

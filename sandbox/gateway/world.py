@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Any, Final, Literal
 
 from sandbox.gateway import identifiers, refusals, validation
-from sandbox.gateway.entities import Dispute, Failure, Instrument, Order, Paying, Payment, Refund
+from sandbox.gateway.entities import NO_ANSWER, Dispute, Failure, Instrument, Order, Paying, Payment, Refund
 from sandbox.gateway.faults import Faults
 from sandbox.gateway.history import History
 
@@ -22,12 +22,18 @@ FEE_PERCENT: Final = 2
 """Razorpay's fee, before tax; most documented samples agree (5,000.00 costs 100.00, and 18.00 of tax)."""
 GST_PERCENT: Final = 18
 ORDERS_ARE_FETCHED_FOR_S: Final = 180 * 86400
-UNTOLD: Final = frozenset({"order.created", "payment.created"})
+UNTOLD: Final = frozenset({"order.created", "payment.created", "payment.fee_reported"})
 """What the story has and no webhook tells (webhooks/payments.md, webhooks/orders.md)."""
 DAYS_TO_CONTEST: Final = 6
 """From a dispute's creation to its `respond_by`, about as in webhooks/disputes.md."""
 
 type Announce = Callable[[str, Payment, Order, Refund | None], None]
+
+
+UNSETTLED: Final = frozenset({"created", "authorized"})
+"""The states of a payment that do not last."""
+FALLS_BACK: Final = 2468
+"""The refund, in paise, whose instant processing fails in test mode (docs: "Test S2S", Refunds)."""
 
 
 class ImpossibleError(ValueError):
@@ -49,6 +55,7 @@ class World:
         self._refunds_of_payment: defaultdict[str, list[Refund]] = defaultdict(list)
         self._order_of_receipt: dict[str, Order] = {}
         self._refunds_by_key: dict[str, tuple[str, bytes, Refund]] = {}
+        self._unsettled: dict[str, Payment] = {}
         self._story: list[dict[str, Any]] = []
         self._earlier_orders = History[Order](replace)
         self._earlier_payments = History[Payment](replace)
@@ -64,9 +71,25 @@ class World:
         self._refunds_of_payment.clear()
         self._order_of_receipt.clear()
         self._refunds_by_key.clear()
+        self._unsettled.clear()
         self._story.clear()
         for earlier in (self._earlier_orders, self._earlier_payments, self._earlier_refunds):
             earlier.forget()
+
+    def pass_time(self) -> None:
+        """Let everything happen whose time has come by the clock. Whoever uses the account calls it first.
+
+        A bank that has not answered in ten minutes makes a payment `failed` (payments/payments/late-authorisation.md);
+        what nobody has captured three days after its creation goes back (payments/payments/capture-settings.md). What
+        happens late happens now: nothing is dated back.
+        """
+        now = self._clock()
+        for payment in list(self._unsettled.values()):
+            age_s = now - payment.created_at
+            if payment.status == "created" and age_s >= self.faults.no_answer_after_s:
+                self.answer(payment, NO_ANSWER)
+            elif payment.status == "authorized" and age_s >= self.faults.auto_refund_after_s:
+                self.return_uncaptured(payment)
 
     def ledger(self, order_id: str | None = None) -> dict[str, list[dict[str, Any]]]:
         """What the account holds and how it came to that: the truth that an independent oracle starts from.
@@ -181,7 +204,7 @@ class World:
         if query.receipt is not None and query.receipt not in (order.receipt or ""):
             return False
         return query.authorized is None or query.authorized == any(
-            payment.status != "failed" for payment in self.expand_payments_of(order)
+            payment.status not in {"created", "failed"} for payment in self.expand_payments_of(order)
         )
 
     # --- payments ---
@@ -197,48 +220,75 @@ class World:
     def attempt(self, order: Order, press: Paying, failure: Failure | None) -> Payment:
         """The customer tries to pay the order; without a failure the money is authorised, and captured if so asked.
 
+        Where the press is `open`, the payment is left `created`: the customer is in the bank's app.
+
         Raises:
             Refusal: the order is paid, or held by an authorised payment (payments/orders.md), and `press` does not
                 force its way in.
+            ImpossibleError: the offer combines with nothing here (payments/offers.md).
         """
         if not press.force:
             if order.status == "paid":
                 raise refusals.order_already_paid(order.id)
             if any(other.status == "authorized" for other in self._payments_of_order[order.id]):
                 raise refusals.payment_under_way(order.id)
+        amount, charges = self._sum(order, press)
         payment = Payment(
             id=identifiers.new("pay"),
             order_id=order.id,
-            amount=order.amount if press.amount is None else press.amount,
+            amount=amount,
             currency=press.currency or order.currency,
-            status="failed" if failure else "authorized",
+            status="created",
             instrument=press.instrument,
             customer=press.customer,
             description=press.description,
             notes=press.notes,
-            acquirer_data=_acquirer_data(press.instrument, authorised=failure is None),
+            acquirer_data=_acquirer_data(press.instrument, authorised=False),
             created_at=self._now(),
-            failure=failure,
+            charges=charges,
+            captures_automatically={"as_ordered": order.captures_automatically, "now": True, "later": False}[
+                press.capture
+            ],
+            offer_id=None if press.offer is None else identifiers.new("offer"),
         )
         self.payments[payment.id] = payment
         self._payments_of_order[order.id].append(payment)
+        self._happened("payment.created", order, payment)
+        return payment if press.open else self.answer(payment, failure, force=press.force)
+
+    def answer(self, payment: Payment, failure: Failure | None, *, force: bool = False) -> Payment:
+        """The bank's answer to a payment under way.
+
+        Only now does it count as an attempt on its order, which goes from `created` to `attempted`
+        (payments/payment-gateway/web-integration/standard/integration-steps.md, payment stages). If another payment has
+        paid the order meanwhile, it is sent back at once, as one that is authorised late.
+
+        Args:
+            payment: one in the state `created`.
+            failure: why it failed; None if the money is authorised.
+            force: leave it authorised, or capture it as it asks, although the order is paid: a duplicate capture.
+
+        Raises:
+            ImpossibleError: the payment is not under way.
+        """
+        order = self.orders[payment.order_id]
+        if payment.status != "created":
+            raise ImpossibleError(f"{payment.id} is {payment.status}; only a created payment waits for its bank")
         order.attempts += 1
         if order.status != "paid":
             order.status = "attempted"
-        self._happened("payment.created", order, payment)
-        if failure:
-            self._happened("payment.failed", order, payment)
-            return payment
-        self._happened("payment.authorized", order, payment)
-        if press.capture == "now" or (press.capture == "as_ordered" and order.captures_automatically):
-            self._take(payment, order)
+        if failure is None:
+            return self._authorize(payment, order, captures=payment.captures_automatically, force=force)
+        payment.status = "failed"
+        payment.failure = failure
+        self._happened("payment.failed", order, payment)
         return payment
 
     def authorize_late(self, payment: Payment, *, force: bool = False) -> Payment:
         """The bank's answer comes after all: a failed payment is authorised, and captured if its order so asked.
 
         On an order that another payment has paid it is sent back at once and never captured
-        (payments/payments/late-authorisation).
+        (payments/payments/late-authorisation). It may be of any age.
 
         Args:
             payment: a failed one.
@@ -252,15 +302,42 @@ class World:
             raise ImpossibleError(f"{payment.id} is {payment.status}; only a failed payment is authorised late")
         if force and order.status != "paid":
             raise ImpossibleError(f"force captures on a paid order; {order.id} is {order.status}")
-        payment.status = "authorized"
         payment.failure = None
+        payment.late_authorized = True
+        return self._authorize(payment, order, captures=payment.captures_automatically or force, force=force)
+
+    def _authorize(self, payment: Payment, order: Order, *, captures: bool, force: bool) -> Payment:
+        payment.status = "authorized"
         payment.acquirer_data = _acquirer_data(payment.instrument, authorised=True)
+        order.offer_id = payment.offer_id or order.offer_id
         self._happened("payment.authorized", order, payment)
         if order.status == "paid" and not force:
             self.return_uncaptured(payment)
-        elif order.captures_automatically or force:
+        elif captures:
             self._take(payment, order)
         return payment
+
+    def _sum(self, order: Order, press: Paying) -> tuple[int, tuple[int, int]]:
+        """What the customer pays, and Razorpay's fee and tax on it, in minor units.
+
+        A fee that the customer bears is charged on the order's amount and comes on top of it; INR alone knows that
+        (payments/dashboard/account-settings/configuration/convenience-fees.md).
+        """
+        customer_pays = self.faults.fee_bearer == "customer" and order.currency == "INR"
+        if press.offer is not None:
+            if customer_pays or order.currency != "INR":
+                raise ImpossibleError(
+                    "an offer combines neither with a fee that the customer bears nor with any but INR"
+                )
+            if press.offer >= order.amount:
+                raise ImpossibleError(f"an offer leaves something to pay: {order.id} is over {order.amount}")
+            amount = order.amount - press.offer
+            return amount, _charges(amount)
+        if press.amount is not None or not customer_pays:
+            amount = press.amount or order.amount
+            return amount, _charges(amount)
+        fee, tax = _charges(order.amount)
+        return order.amount + fee, (fee, tax)
 
     def capture_authorized(self, payment: Payment, *, force: bool = False) -> Payment:
         """Take authorised money, whole, as the merchant's dashboard or an automatic capture does.
@@ -330,9 +407,8 @@ class World:
     def _take(self, payment: Payment, order: Order) -> None:
         payment.status = "captured"
         payment.captured = True
-        fee = payment.amount * FEE_PERCENT // 100
-        payment.tax = (fee * GST_PERCENT + 50) // 100  # to the nearest paisa, as the documented samples do
-        payment.fee = fee + payment.tax
+        if self.faults.fee_reported == "at_capture":
+            payment.fee, payment.tax = payment.charges
         was_paid = order.status == "paid"
         order.status = "paid"
         # Whatever the payment's own amount: a fee that the customer bears is no part of the order.
@@ -341,6 +417,20 @@ class World:
         self._happened("payment.captured", order, payment)
         if not was_paid:
             self._happened("order.paid", order, payment)
+
+    def report_fee(self, payment: Payment) -> Payment:
+        """Razorpay says now what it charged for a captured payment; no event tells it.
+
+        Raises:
+            ImpossibleError: there is nothing to report, or it has been reported.
+        """
+        if not payment.captured:
+            raise ImpossibleError(f"{payment.id} was never captured; only captured money has a fee")
+        if payment.fee is not None:
+            raise ImpossibleError(f"the fee of {payment.id} is reported already")
+        payment.fee, payment.tax = payment.charges
+        self._happened("payment.fee_reported", self.orders[payment.order_id], payment)
+        return payment
 
     # --- refunds ---
 
@@ -368,6 +458,8 @@ class World:
             raise refusals.refund_above_capture()
         if amount > rest:
             raise refusals.refund_above_rest()
+        if self.faults.balance == "insufficient":
+            raise refusals.insufficient_balance()
         refund = self._send_back(
             payment,
             amount,
@@ -414,6 +506,7 @@ class World:
         speed: str,
         at_once: bool,
     ) -> Refund:
+        falls_back = (speed, amount, payment.currency) == ("optimum", FALLS_BACK, "INR")
         refund = Refund(
             id=identifiers.new("rfnd"),
             payment_id=payment.id,
@@ -423,7 +516,8 @@ class World:
             receipt=receipt,
             speed_requested=speed,
             created_at=self._now(),
-            status="processed" if at_once else "pending",
+            status="processed" if at_once and not falls_back else "pending",
+            speed_processed="instant" if falls_back else "normal",
         )
         self.refunds[refund.id] = refund
         self._refunds_of_payment[payment.id].append(refund)
@@ -433,7 +527,11 @@ class World:
             payment.status = "refunded"
         order = self.orders[payment.order_id]
         self._happened("refund.created", order, payment, refund)
+        if falls_back:
+            refund.speed_processed = "normal"
+            self._happened("refund.speed_changed", order, payment, refund)
         if at_once:
+            refund.status = "processed"
             self._happened("refund.processed", order, payment, refund)
         return refund
 
@@ -443,6 +541,10 @@ class World:
         self._earlier_orders.note(order, now)
         if payment is not None:
             self._earlier_payments.note(payment, now)
+            if payment.status in UNSETTLED:
+                self._unsettled[payment.id] = payment
+            else:
+                self._unsettled.pop(payment.id, None)
         if refund is not None:
             self._earlier_refunds.note(refund, now)
         subject = order if payment is None or what.startswith("order.") else refund or payment
@@ -462,6 +564,13 @@ class World:
 
     def _now(self) -> int:
         return int(self._clock())
+
+
+def _charges(amount: int) -> tuple[int, int]:
+    """Razorpay's fee for that amount, tax included, and the tax in it, in minor units."""
+    fee = amount * FEE_PERCENT // 100
+    tax = (fee * GST_PERCENT + 50) // 100  # to the nearest paisa, as the documented samples do
+    return fee + tax, tax
 
 
 def _page[T: (Order, Payment, Refund)](entities: Iterator[T], query: validation.ListQuery) -> list[T]:

@@ -135,8 +135,7 @@ class Razorpay:
 
     def __init__(self, outside: Outside, clock: Callable[[], int]) -> None:
         self.webhook_secret = development.RAZORPAY_WEBHOOK_SECRET
-        self.told: list[Webhook] = []
-        """Every event that ever happened, the oldest first."""
+        self._told: list[Webhook] = []
         self.account = Account(self._announce, clock=clock)
         self._clock = clock
         self._outside = outside
@@ -147,11 +146,11 @@ class Razorpay:
             exception_handlers={Refusal: refused, HTTPException: not_found},
         )
 
-    def pass_time(self) -> None:
-        """What Razorpay does by itself as time passes."""
-        for payment in list(self.account.payments.values()):
-            if payment.status == "authorized" and self._clock() - payment.created_at >= 3 * 86_400:
-                self.account.return_uncaptured(payment)
+    @property
+    def told(self) -> list[Webhook]:
+        """Every event that ever happened, the oldest first; what is due by now has happened."""
+        self.account.pass_time()
+        return self._told
 
     def transport(self) -> "Transport":
         """What the SDK's HTTP session sends its requests through."""
@@ -179,7 +178,7 @@ class Razorpay:
         created_at = self._clock()
         body = webhooks.body(event, payment, order, refund, created_at)
         signature = signatures.of_webhook(self.webhook_secret, body)
-        self.told.append(Webhook(event, order.id, body, signature, created_at))
+        self._told.append(Webhook(event, order.id, body, signature, created_at))
 
 
 class Transport(BaseAdapter):

@@ -40,12 +40,12 @@ from sandbox import events
 from sandbox.gateway import signatures
 from sandbox.gateway.entities import Payment
 from sandbox.gateway.faults import Faults
+from sandbox.gateway.validation import EARLIEST
 from sandbox.gateway.world import ImpossibleError
 from tests.faults.campaigns import Budget, Progress, Report
-from tests.faults.clockwork import DAY_S
 from tests.faults.elsewhere import Webhook
 from tests.faults.outside import Call, Kind, good
-from tests.faults.rig import AMOUNT, CLIENT, START, Answer, Died, World, installed
+from tests.faults.rig import AMOUNT, CLIENT, Answer, Died, World, installed
 from tests.handlers.service import CREATE_ORDER, VERIFY
 
 ALL: Final = 3_000
@@ -466,7 +466,7 @@ class Payments(RuleBasedStateMachine):
         """An operator has every order of Razorpay's gone through, as after a restore."""
         played = len(self.world.outside.played)
         with suppress(Died):
-            report = self.world.reconcile(rebuild={"from": START - DAY_S, "to": self.world.now})
+            report = self.world.reconcile(rebuild={"from": EARLIEST, "to": self.world.now})
             if len(self.world.outside.played) == played:
                 assert report is not None
                 assert (report["failed"], report["next"]) == (0, None), report

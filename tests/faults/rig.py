@@ -165,7 +165,7 @@ class World:
         self.answers: Counter[tuple[str, int]] = Counter()
         self.given_up: list[Webhook] = []
         """Acknowledged unstored, since they were too old to be sent for again: a person was told."""
-        self.ids = (f"{number:014d}" for number in count(1)) if beside is None else beside.ids
+        self.ids: Iterator[str] = (f"{number:014d}" for number in count(1)) if beside is None else beside.ids
         """Of whatever is made at Razorpay, after its prefix: always the same, so that a scenario can be replayed."""
         self._acknowledged: set[Webhook] = set()
         self._dropped: set[Webhook] = set()
@@ -472,7 +472,7 @@ class World:
     def _let_run(self, moment: int, idle: dict[Schedule, int], last: dict[Schedule, int], *, deaf: bool) -> None:
         """One moment: what is scheduled runs, unless it can find nothing new."""
         self.now = max(self.now, moment)
-        self.razorpay.pass_time()
+        self.razorpay.account.pass_time()
         self._hear(deaf=deaf)
         due = self._next_due()
         for schedule in schedules():

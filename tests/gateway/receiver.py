@@ -1,11 +1,12 @@
 """A merchant's webhook endpoint: keeps what arrives and answers as told."""
 
+import json
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Self
+from typing import Any, Self
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,9 @@ class Arrival:
     @property
     def event_id(self) -> str:
         return self.headers["X-Razorpay-Event-Id"]
+
+    def json(self) -> Any:
+        return json.loads(self.body)
 
 
 class Receiver:

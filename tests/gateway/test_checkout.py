@@ -49,6 +49,31 @@ def test_a_payment_hands_over_three_fields_that_the_sdk_verifies(gateway: Gatewa
     assert gateway.sdk.utility.verify_payment_signature(fields) is True
 
 
+@pytest.mark.parametrize("platform", ["android", "react-native"])
+@pytest.mark.parametrize("by", ["press", "switch"])
+def test_mobile_sdks_hand_over_more_than_the_three_fields(gateway: Gateway, platform: str, by: str) -> None:
+    """react-native-razorpay#332; `custom_branding` and `status_code` from public Android code."""
+    if by == "switch":
+        gateway.control("PUT", "faults", {"checkout_platform": platform})
+    fields = gateway.pay(gateway.order()["id"], **{"platform": platform} if by == "press" else {})
+    assert set(fields) == {
+        "razorpay_payment_id",
+        "razorpay_order_id",
+        "razorpay_signature",
+        "org_logo",
+        "org_name",
+        "checkout_logo",
+        "custom_branding",
+        "status_code",
+    }
+    assert gateway.sdk.utility.verify_payment_signature(fields) is True
+
+
+def test_a_press_on_the_web_hands_over_three_fields_whatever_the_switch(gateway: Gateway) -> None:
+    gateway.control("PUT", "faults", {"checkout_platform": "android"})
+    assert len(gateway.pay(gateway.order()["id"], platform="web")) == 3
+
+
 @pytest.mark.parametrize(
     ("how", "reason"),
     [
@@ -103,6 +128,8 @@ def test_an_order_with_an_authorised_payment_takes_no_other_payment(gateway: Gat
         ({"force": 1}, "force can be"),
         ({"capture": "never"}, "capture can be"),
         ({"capture": "later", "outcome": "failure"}, "this one fails"),
+        ({"platform": "ios"}, "platform can be: web, android, react-native"),
+        ({"offer": "5000"}, "offer must be a whole number of minor units"),
     ],
 )
 def test_an_impossible_way_to_pay_is_told_apart_from_a_failed_payment(

@@ -176,6 +176,16 @@ def test_an_order_that_takes_no_payment_says_why_and_hands_nothing_over(gateway:
     assert answer.json()["error"]["metadata"] == {"order_id": order_id}
 
 
+def test_the_frame_follows_the_platform_switch_and_does_not_open_the_banks_app(gateway: Gateway) -> None:
+    order_id = gateway.order()["id"]
+    gateway.control("PUT", "faults", {"checkout_platform": "android"})
+    answer = press_pay(gateway, {"order_id": order_id, "outcome": "open"})
+    assert answer.status_code == 400
+    assert gateway.sdk.order.payments(order_id)["count"] == 0
+    paid = press_pay(gateway, {"order_id": order_id}).json()
+    assert (paid["razorpay_order_id"], paid["status_code"]) == (order_id, 200)
+
+
 # --- who may ask ---
 
 

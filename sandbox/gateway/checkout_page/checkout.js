@@ -159,8 +159,8 @@
       this.#frame.contentWindow.postMessage(message, ORIGIN);
     }
 
-    #succeed({ razorpay_payment_id, razorpay_order_id, razorpay_signature }) {
-      const response = { razorpay_payment_id, razorpay_order_id, razorpay_signature };
+    /** The documented three fields; more if the stand-in plays a mobile SDK (its switch `checkout_platform`). */
+    #succeed(response) {
       this.remove();
       if (this.#options.callbackUrl !== null) {
         post(this.#options.callbackUrl, response);

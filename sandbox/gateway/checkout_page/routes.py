@@ -103,6 +103,7 @@ class CheckoutPage:
         takes.
         """
         self._authenticate(request.query_params.get("key_id"))
+        self._world.pass_time()
         order = self._world.order(request.path_params["order_id"])
         return _own_json(
             {
@@ -123,14 +124,18 @@ class CheckoutPage:
         self._authenticate(key_id if isinstance(key_id, str) else None)
         if extra := sorted(set(document) - _CUSTOMERS_FIELDS):
             raise refusals.unexpected_fields(extra)
+        self._world.pass_time()
         try:
             press = checkout.paying(document)
         except checkout.UnplayableError as error:
             # The control API's words for a request that makes no sense, in the shape that a merchant's page knows.
             raise refusals.Refusal(str(error)) from error
+        if press.open:
+            raise refusals.Refusal("The bank's app is opened by POST /_control/pay, not from the frame.")
         self._world.order(press.order_id)
         try:
-            return _own_json(checkout.pay(self._world, press, self._credentials.key_secret, self._late))
+            paid = checkout.pay(self._world, press, self._credentials.key_secret, self._late)
+            return _own_json(checkout.handed_over(paid or {}, self._world.faults.checkout_platform))
         except refusals.Refusal as failed:
             return _own_json(failed.body())
 
