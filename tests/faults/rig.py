@@ -453,10 +453,14 @@ class World:
 
     def check(self, *, settings: Settings | None = None) -> None:
         """Everything that must be true once `come_to_rest` is done, as the oracle has it."""
-        self.ledger.check_rest()
-        self._check_secrecy()
+        self.check_writing()
         found = verdict.complaints(self, settings)
         assert not found, "\n".join(found)
+
+    def check_writing(self) -> None:
+        """What was recorded was told, what was acknowledged is stored, and no secret is anywhere."""
+        self.ledger.check_rest()
+        self._check_secrecy()
 
     def _hear(self, *, deaf: bool) -> None:
         """Razorpay delivers what it has until it is acknowledged."""
