@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sandbox import development, events
 from sandbox.gateway import signatures
 from tests.oracle.books import Ledger, Outside, Settings, read_ledger
-from tests.oracle.expect import Expected, Next, Outcome, expected_orders, next_answers, orphans, purchases
+from tests.oracle.expect import Expected, Next, Outcome, expected_orders, in_a_gap, next_answers, orphans, purchases
 from tests.oracle.judge import Told, judge_next, judge_order, judge_verify, read_event
 
 if TYPE_CHECKING:
@@ -115,7 +115,10 @@ class _Verdict:
         without_answer = orphans(self._ledger, self._outside, self._settings)
         known = frozenset(self._ledger.orders)
         for (client, application), mine in bought.items():
-            unanswered = without_answer.get((client, application), [])
+            # What was handed out in the gap of a restore may be known or not, as if its answer had been lost.
+            lost = [self._ledger.orders[one.order_id] for one in mine if in_a_gap(one, self._outside)]
+            unanswered = [*lost, *without_answer.get((client, application), [])]
+            kept = [one for one in mine if not in_a_gap(one, self._outside)]
             ids = [*(one.order_id for one in mine), *(one.id for one in unanswered)]
             if any(one not in self._chosen for one in ids):
                 # What is wrong with it has been said.
@@ -125,7 +128,7 @@ class _Verdict:
                 allowed = next_answers(
                     expected=self._expected,
                     chosen=self._chosen,
-                    mine=mine,
+                    mine=kept,
                     unanswered=unanswered,
                     fields=fields(amount),
                     now=self._world.now,

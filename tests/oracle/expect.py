@@ -5,7 +5,7 @@ that a status of one and an event of another do not pass together.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Final, NamedTuple
 
@@ -88,7 +88,8 @@ class Expected:
 def expected_orders(ledger: Ledger, outside: Outside, settings: Settings) -> dict[str, Expected]:
     """What must be seen of every order that is ours; a foreign one is not in it, and nothing may be seen of it."""
     found = {}
-    handed = {one.order_id for one in outside.handed_out}
+    # An unpaid order of a gap is in no list of payments; its client gets another one.
+    handed = {one.order_id for one in outside.handed_out if not in_a_gap(one, outside)}
     for order in ledger.orders.values():
         if not rules.is_ours(order, settings):
             continue
@@ -102,6 +103,8 @@ def expected_orders(ledger: Ledger, outside: Outside, settings: Settings) -> dic
             )
             for outcome in _outcomes(_Case(order, signed, superseded, outside.accepted, settings))
         ]
+        if any(order.created_at <= at for at, _ in outside.restored):
+            outcomes = _told_before(outcomes)
         found[order.id] = Expected(
             order=order,
             signed=sure,
@@ -109,6 +112,20 @@ def expected_orders(ledger: Ledger, outside: Outside, settings: Settings) -> dic
             known=order.id in handed or bool(order.payments),
         )
     return found
+
+
+def _told_before(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """What was told before the table was put back stays told, whichever outcome it belonged to."""
+    every = [one.events for one in outcomes]
+    told = frozenset[Key]().union(
+        *(one.must | one.may for one in every), *(group.keys for one in every for group in one.groups)
+    )
+    return [replace(one, events=replace(one.events, may=one.events.may | told)) for one in outcomes]
+
+
+def in_a_gap(handed: HandedOut, outside: Outside) -> bool:
+    """Whether it was handed out between the moment that a table was put back to and the moment when it was."""
+    return any(back < handed.at <= at for at, back in outside.restored)
 
 
 # --- which order took which one's place ----------------------------------------------------------------------------
@@ -152,9 +169,9 @@ def _superseded(order: Order, ledger: Ledger, outside: Outside, settings: Settin
         # Never handed out: found by a webhook or by the sweep, before or after another one was handed out.
         alone = not any(one.at >= order.created_at for one in mine) and len(unanswered) == 1
         return [None] if alone else [None, order.created_at]
-    if any(back <= one.at <= at for at, back in outside.restored for one in mine):
+    if any(in_a_gap(one, outside) for one in mine):
         # What was marked, and after what, went with the table.
-        return [None, order.created_at] if len(mine) > 1 else [None]
+        return [None, order.created_at] if len(mine) > 1 or unanswered else [None]
     if successors := mine[place + 1 :]:
         return [successors[0].at]
     # An answer that was lost may have left a successor that nobody was given.

@@ -356,6 +356,16 @@ def test_after_a_restore_what_was_marked_in_the_gap_may_be_forgotten() -> None:
     books = Books().order(FIRST).payment().order(SECOND, amount=60_000, at=AT + 30)
     expected = books.expected(restored=((AT + 60, AT + 10),))
     assert statuses(expected[FIRST]) == {"paid", "authorized"}
+    # What was told before it stays told.
+    paid = next(one for one in expected[FIRST].outcomes if one.view.status == "paid")
+    assert judge_order(expected[FIRST], shown(paid), [review("superseded_order"), PAID])[1] == []
+
+
+def test_an_unpaid_order_of_a_gap_need_not_be_known_again() -> None:
+    books = Books().order(FIRST)
+    assert books.expected()[FIRST].known
+    assert not books.expected(restored=((AT + 60, AT - 60),))[FIRST].known
+    assert books.payment().expected(restored=((AT + 60, AT - 60),))[FIRST].known
 
 
 def test_a_proof_whose_answer_was_lost_may_count_or_not() -> None:
