@@ -43,6 +43,8 @@ def play_each(cases: Iterable[Case], usual: Run) -> None:
             play(case, install, undisturbed=usual)
 
 
+# Fifteen seconds on a quiet machine.
+@pytest.mark.timeout(300)
 def test_every_single_fault_and_a_share_of_the_pairs_lose_double_and_invent_nothing(seed: int) -> None:
     told: list[tuple[int, int]] = []
     report = run(Budget(share=0.002, seed=seed), lambda done, of: told.append((done, of)))
