@@ -12,6 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from payments.core.model import Record, RefundState
+from sandbox import development
+from tests.oracle.books import HandedOut, Outside, Settings, read_ledger
+from tests.oracle.expect import expected_orders
+from tests.oracle.judge import Told, judge_order, read_event
 
 SUBSCRIPTIONS: Final[Mapping[str, frozenset[str]]] = {
     "job": frozenset({"payment.paid"}),
@@ -190,6 +194,41 @@ def compare(books: Books) -> Findings:
     for subscriber, notes in books.inboxes.items():
         _check_inbox(subscriber, notes, books.published, findings)
     return findings
+
+
+def judge(books: Books) -> list[str]:
+    """The oracle's word on what was stored of every order and told, from Razorpay's ledger alone: what differs."""
+    accounts = books.accounts.values()
+    ledger = read_ledger(
+        {
+            "orders": [account.order for account in accounts],
+            "payments": [payment for account in accounts for payment in account.payments],
+            "refunds": [refund for account in accounts for refund in account.refunds],
+        }
+    )
+    handed_out = [
+        HandedOut(
+            order_id=order_id,
+            client_id=books.records[order_id].agreed().client_id,
+            application_id=books.records[order_id].agreed().application_id,
+            fields=(),
+            at=account.order["created_at"],
+        )
+        for order_id, account in books.accounts.items()
+        if order_id in books.records
+    ]
+    complaints: list[str] = []
+    told: dict[str, dict[str, Told]] = {}
+    for event in books.published:
+        order_id, one = read_event(event.type, event.detail)
+        told.setdefault(order_id, {})[event.id] = one
+    expected = expected_orders(ledger, Outside(handed_out=handed_out), Settings(stage=development.STAGE))
+    for order_id, wanted in expected.items():
+        if (record := books.records.get(order_id)) is not None:
+            status, confirmed, _, refunded = state_of(record)
+            shown = {"status": status, "confirmed": confirmed, "amount_refunded": refunded}
+            complaints += judge_order(wanted, shown, list(told.get(order_id, {}).values()))[1]
+    return complaints
 
 
 # --- the record and the ledger --------------------------------------------------------------------------------------

@@ -73,6 +73,8 @@ class Meeting(NamedTuple):
     """With a fault the end is so too, once everybody has asked again."""
     struck: bool = True
     """Whether every run is also played with every fault, or only a sample of the runs: there are too many of them."""
+    waits_for: str = ""
+    """What of the design version 1 lacks, so that it cannot end well: it is no part of the campaign yet."""
 
 
 def _webhook(world: World, webhook: Webhook) -> Handler:
@@ -149,6 +151,12 @@ def _verify_and_captured(world: World) -> Sequence[Handler]:
 
 
 def _verify_and_authorized(world: World) -> Sequence[Handler]:
+    checkout = _paid(world, _ordered(world))
+    return [_verify(world, checkout), _webhook(world, *_told(world, "payment.authorized"))]
+
+
+def _verify_and_given_back(world: World) -> Sequence[Handler]:
+    """Nobody captures it: after three days Razorpay gives it back."""
     checkout = _paid(world, _ordered(world), capture="later")
     return [_verify(world, checkout), _webhook(world, *_told(world, "payment.authorized"))]
 
@@ -361,6 +369,10 @@ def _verify_captured_and_order_paid(world: World) -> Sequence[Handler]:
 MEETINGS: Final = {
     "verify, captured": Meeting(_verify_and_captured),
     "verify, authorized": Meeting(_verify_and_authorized),
+    "verify, authorized and given back": Meeting(
+        _verify_and_given_back,
+        waits_for="section 2: verify answers payment_returned for what Razorpay gave back",
+    ),
     "verify, failed of another attempt": Meeting(_verify_and_other_failed),
     "verify, verify": Meeting(_verify_twice),
     "verify, refunded in full": Meeting(_verify_and_refunded),
@@ -383,10 +395,25 @@ MEETINGS: Final = {
         _create_after_failed, serial=False, serial_when_struck=False
     ),
     "create-order, captured": Meeting(_create_and_captured),
-    "create-order of another amount, captured": Meeting(_change_the_amount_and_captured, serial_when_struck=False),
-    "create-order of another amount, authorized": Meeting(_change_the_amount_and_authorized, serial_when_struck=False),
-    "create-order of another amount, verify": Meeting(_change_the_amount_and_verify, serial_when_struck=False),
-    "create-order, captured of an unknown order": Meeting(_create_and_unknown),
+    "create-order of another amount, captured": Meeting(
+        _change_the_amount_and_captured,
+        serial_when_struck=False,
+        waits_for="section 3: on a superseded order nothing stands",
+    ),
+    "create-order of another amount, authorized": Meeting(
+        _change_the_amount_and_authorized,
+        serial_when_struck=False,
+        waits_for="section 5: of a superseded order no failure is told",
+    ),
+    "create-order of another amount, verify": Meeting(
+        _change_the_amount_and_verify,
+        serial_when_struck=False,
+        waits_for="section 3: on a superseded order a signature is no payment",
+    ),
+    "create-order, captured of an unknown order": Meeting(
+        _create_and_unknown,
+        waits_for="section 6, step 6: an adopted order extends the application, and all its orders are decided over",
+    ),
     "create-order, captured of what it makes": Meeting(
         _create_and_paid_at_once, serial=False, serial_when_struck=False
     ),
@@ -395,6 +422,8 @@ MEETINGS: Final = {
     "captured of a foreign order, reconcile": Meeting(_foreign_and_reconcile),
     "verify, captured, order.paid": Meeting(_verify_captured_and_order_paid, struck=False),
 }
+PLAYED: Final = {name: meeting for name, meeting in MEETINGS.items() if not meeting.waits_for}
+"""Those of the campaign."""
 
 
 # --- who goes next --------------------------------------------------------------------------------------------------
@@ -793,9 +822,9 @@ def run(budget: Budget, progress: Progress) -> Report:
     found: dict[str, Explored] = {}
     for explored in _explored(budget):
         found[explored.name] = explored
-        progress(len(found), len(MEETINGS))
+        progress(len(found), len(PLAYED))
     everything = budget.share >= 1
-    sampled = "; ".join(name for name, meeting in MEETINGS.items() if not meeting.struck)
+    sampled = "; ".join(name for name, meeting in PLAYED.items() if not meeting.struck)
     return Report(
         title="Interleavings",
         what=(
@@ -818,17 +847,17 @@ def run(budget: Budget, progress: Progress) -> Report:
             "calls made": sum(one.calls for one in found.values()),
             "deadlocks, lost events, ends that differ from Razorpay's books": 0,
         },
-        tables=(_table([found[name] for name in MEETINGS]),),
+        tables=(_table([found[name] for name in PLAYED]),),
     )
 
 
 def _explored(budget: Budget) -> Iterator[Explored]:
     if budget.share < 1:
         with installed() as install:
-            yield from (explore(install, name, budget) for name in MEETINGS)
+            yield from (explore(install, name, budget) for name in PLAYED)
         return
     with ProcessPoolExecutor(_WORKERS, mp_context=get_context("fork")) as workers:
-        tasks = [workers.submit(_explore_alone, name, budget) for name in MEETINGS]
+        tasks = [workers.submit(_explore_alone, name, budget) for name in PLAYED]
         for task in as_completed(tasks):
             yield task.result()
 

@@ -17,7 +17,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import wraps
 from typing import Any, ClassVar, Concatenate, Final
 from unittest.mock import patch
@@ -34,15 +34,15 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from payments.core.attention import is_open, next_due
 from payments.core.model import Record, Status
 from sandbox import events
 from sandbox.gateway import signatures
 from sandbox.gateway.entities import Payment
-from sandbox.gateway.faults import Faults
+from sandbox.gateway.faults import ApiFault, Faults
 from sandbox.gateway.validation import EARLIEST
 from sandbox.gateway.world import ImpossibleError
 from tests.faults.campaigns import Budget, Progress, Report
+from tests.faults.clockwork import DAY_S
 from tests.faults.elsewhere import Webhook
 from tests.faults.outside import Call, Kind, good
 from tests.faults.rig import AMOUNT, CLIENT, Answer, Died, World, installed
@@ -55,8 +55,6 @@ STEPS: Final = 40
 CLIENTS: Final = (CLIENT, 43)
 APPLICATIONS: Final = (12, 13)
 AMOUNTS: Final = (AMOUNT, "600.00", "1.00")
-_LAST_LOOK_S: Final = 72 * 3600
-"""The age at which reconcile looks at an order for the last time."""
 # Shares of calls that go wrong while luck is bad: most requests get through, and most reconcile runs (16 reads) too.
 _BAD: Final = 0.03
 _BAD_FOR_WRITES: Final = 0.25
@@ -78,6 +76,7 @@ WAYS_TO_PAY: Final[Mapping[str, Mapping[str, Any]]] = {
     "another currency": {"force": True, "currency": "USD"},
 }
 WRONG: Final = ("somebody else's", "another order's", "signature", "unknown")
+_NOT_SOLD: Final = frozenset({"already_paid", "payment_in_progress", "payment_under_review"})
 _PLACE: Final = st.integers(0, 5)
 """Of something in a list, which may be shorter: counted around."""
 _REQUESTS: Final[Mapping[str, tuple[str, Mapping[str, Any], int]]] = {
@@ -132,6 +131,7 @@ _STRIKES: Final = st.lists(
 )
 RULES: Final[set[str]] = set()
 """The names of all rules."""
+JUDGED_ONLY: Final = frozenset({"let_days_pass", "drop_all", "rotate_keys_wrongly", "restore", "fail_for_an_order"})
 
 
 @dataclass(slots=True)
@@ -176,6 +176,9 @@ class Payments(RuleBasedStateMachine):
 
     install: ClassVar[Callable[[World], World]]
     tally: ClassVar[Tally] = Tally()
+    judged: ClassVar[bool] = False
+    """Whether the end is compared with the oracle, and the world as harsh as it is; else the invariants of writing and
+    telling are all that is held, which is what version 1 can."""
     at_the_end: ClassVar[Callable[[], None]] = staticmethod(lambda: None)
 
     def __init__(self) -> None:
@@ -188,8 +191,6 @@ class Payments(RuleBasedStateMachine):
         """While it is bad: draws which calls go wrong, and how."""
         self.down: dict[str, tuple[int, Kind]] = {}
         """Clients of which so many more calls fail."""
-        self.lost: dict[Webhook, int] = {}
-        """What Razorpay will never say (again) and we have not stored, and when that was."""
         self.secret_number = 0
         self.foreign = 0
         self.nonsense = 0
@@ -204,13 +205,7 @@ class Payments(RuleBasedStateMachine):
         if answer is None:
             return
         if answer.status == 409:
-            expected = {"already_paid": Status.PAID, "payment_in_progress": Status.AUTHORIZED}[answer.body["code"]]
-            assert any(
-                record.status is expected
-                and record.order is not None
-                and (record.order.client_id, record.order.application_id) == (client, application)
-                for record in self.world.ledger.records.values()
-            )
+            assert answer.body["code"] in _NOT_SOLD
         else:
             assert answer.ok, answer
 
@@ -245,8 +240,9 @@ class Payments(RuleBasedStateMachine):
         owner, _, _ = self.world.handed_out[presented["razorpay_order_id"]]
         answer = self._ask(lambda: self.world.verify(presented, client=owner))
         if answer is not None:
-            refunded = self.world.record(presented["razorpay_order_id"]).status is Status.REFUNDED
-            assert (answer.status, answer.body.get("code")) == ((409, "payment_refunded") if refunded else (200, None))
+            assert answer.ok or (answer.status, answer.body["code"].partition("_")[0]) == (409, "payment")
+            record = self.world.ledger.records.get(presented["razorpay_order_id"])
+            assert answer.ok or record is None or record.status is not Status.PAID
 
     @precondition(_has_paid)
     @rule(
@@ -283,8 +279,11 @@ class Payments(RuleBasedStateMachine):
         answer = self._ask(lambda: self.world.read(order_id, client=reader))
         if answer is None:
             return
-        record = self.world.record(order_id)
-        if reader in {self.world.handed_out[order_id][0], events.FREELANCER}:
+        record = self.world.ledger.records.get(order_id)
+        if record is None or record.order is None:
+            # The table was put back to before it.
+            assert self.world.restored
+        elif reader in {self.world.handed_out[order_id][0], events.FREELANCER}:
             assert (answer.body["status"], answer.body["confirmed"]) == (record.status, record.confirmed)
         else:
             assert answer.status == 404
@@ -334,6 +333,9 @@ class Payments(RuleBasedStateMachine):
         answer = self._ask(lambda: self.world.deliver(again))
         if answer is not None:
             assert answer.status == (200 if self._is_signed(again) else 400)
+        if self.world.restored:
+            # It may tell again what went with the table.
+            return
         assert self.world.ledger.recorded.keys() == recorded, "I8: an event came out of old news"
         for order_id, record in self.world.ledger.records.items():
             assert _facts(record) == _facts(records[order_id]), "I8: old news changed a record"
@@ -342,9 +344,7 @@ class Payments(RuleBasedStateMachine):
     @rule(webhook=_PLACE)
     @_step
     def drop(self, webhook: int) -> None:
-        dropped = _of(self.world.waiting, webhook)
-        self.world.drop(dropped)
-        self.lost[dropped] = self.world.now
+        self.world.drop(_of(self.world.waiting, webhook))
 
     def _was_told(self) -> bool:
         return bool(self.world.razorpay.told)
@@ -456,7 +456,7 @@ class Payments(RuleBasedStateMachine):
         played = len(self.world.outside.played)
         with suppress(Died):
             report = self.world.reconcile()
-            if len(self.world.outside.played) == played:
+            if len(self.world.outside.played) == played and not self.world.is_deprived:
                 assert report is not None
                 assert report["failed"] == 0, report
 
@@ -467,7 +467,7 @@ class Payments(RuleBasedStateMachine):
         played = len(self.world.outside.played)
         with suppress(Died):
             report = self.world.reconcile(rebuild={"from": EARLIEST, "to": self.world.now})
-            if len(self.world.outside.played) == played:
+            if len(self.world.outside.played) == played and not self.world.is_deprived:
                 assert report is not None
                 assert (report["failed"], report["next"]) == (0, None), report
 
@@ -492,6 +492,51 @@ class Payments(RuleBasedStateMachine):
     def rotate_webhook_secret(self) -> None:
         self.secret_number += 1
         self.world.rotate_webhook_secret(f"webhook-secret-after-rotation-{self.secret_number}")
+
+    # --- what only the oracle can judge ---
+
+    def _is_judged(self) -> bool:
+        return self.judged
+
+    @precondition(_is_judged)
+    @rule(days=st.sampled_from([5, 31, 100, 170]))
+    @_step
+    def let_days_pass(self, days: int) -> None:
+        """Checkout stays open in somebody's browser: an order never ends."""
+        self.world.now += days * DAY_S
+
+    @precondition(_is_judged)
+    @rule()
+    @_step
+    def drop_all(self) -> None:
+        self.world.lose_webhooks()
+
+    @precondition(_is_judged)
+    @rule(found=st.booleans())
+    @_step
+    def rotate_keys_wrongly(self, *, found: bool) -> None:
+        """Somebody regenerates the keys at Razorpay and forgets the secret, or puts it right again."""
+        if found:
+            self.world.find_keys()
+        else:
+            self.world.lose_keys()
+
+    @precondition(_is_judged)
+    @rule()
+    @_step
+    def restore(self) -> None:
+        self.world.restore(self.world.now - DAY_S)
+
+    @precondition(_is_judged)
+    @precondition(_is_ordered)
+    @rule(order=_PLACE)
+    @_step
+    def fail_for_an_order(self, order: int) -> None:
+        """Razorpay answers 500 whenever it is asked about this one, for two days' worth of looks."""
+        account = self.world.razorpay.account
+        account.faults = replace(
+            account.faults, api=(*account.faults.api, ApiFault("500", id=_of(self._orders, order), times=20))
+        )
 
     @rule(strikes=_STRIKES)
     @_step
@@ -535,10 +580,6 @@ class Payments(RuleBasedStateMachine):
         pending = {identity for record in ledger.records.values() for identity in record.pending}
         lost = ledger.recorded.keys() - ledger.published.keys() - pending
         assert not lost, f"I9: neither on the bus nor pending: {[ledger.types[identity] for identity in lost]}"
-        for record in ledger.records.values():
-            waits = is_open(record.status, confirmed=record.confirmed) and next_due(record.created_at, self.world.now)
-            found = record.attention_at is not None or not (waits or record.pending)
-            assert found, f"{record.order_id} is {record.status} and nothing says when to look at it"
 
     def teardown(self) -> None:
         """Everything comes to rest, and is compared with Razorpay's books."""
@@ -549,8 +590,10 @@ class Payments(RuleBasedStateMachine):
                 if refund.status == "pending":
                     account.settle_refund(refund, "processed")
             world.come_to_rest()
-            self._note_what_was_given_up()
-            world.check(beyond=self._beyond())
+            if self.judged:
+                world.check()
+            else:
+                world.check_writing()
             self.check_always()
             tally.statuses.update(str(record.status) for record in world.ledger.records.values())
         world.outside.fate = good
@@ -597,7 +640,8 @@ class Payments(RuleBasedStateMachine):
             answer = request()
         except Died:
             return None
-        return answer if len(self.world.outside.played) == played else None
+        undisturbed = len(self.world.outside.played) == played and not self.world.is_deprived
+        return answer if undisturbed else None
 
     def _refused(self, request: Callable[[], Answer], status: int, *, reads: bool = False) -> None:
         """I14: what is refused makes no call, but for its secrets; a checkout signature is held to the stored order."""
@@ -621,25 +665,6 @@ class Payments(RuleBasedStateMachine):
     def _deliver(self, webhook: Webhook) -> None:
         answer = self._ask(lambda: self.world.deliver(webhook))
         assert answer is None or answer.status == 200, answer
-        self._note_what_was_given_up()
-
-    def _note_what_was_given_up(self) -> None:
-        for webhook in self.world.given_up:
-            self.lost.setdefault(webhook, self.world.now)
-
-    def _beyond(self) -> set[str]:
-        """The orders of which we cannot know what Razorpay's books say, and that is as designed.
-
-        What no webhook tells is found out by reconcile as long as it looks at the order: until it is confirmed, which a
-        second capture comes after, and until its last look.
-        """
-        account = self.world.razorpay.account
-        return {
-            webhook.order_id
-            for webhook, at in self.lost.items()
-            if at - account.order(webhook.order_id).created_at >= _LAST_LOOK_S
-            or sum(payment.captured for payment in account.payments_of(account.order(webhook.order_id))) > 1
-        }
 
     def _is_signed(self, webhook: Webhook) -> bool:
         return webhook.signature in {
@@ -677,13 +702,15 @@ def run(budget: Budget, progress: Progress, *, shrink: bool = True) -> Report:
     """
     examples = max(round(budget.share * ALL), 1)
     tally = play(examples, budget.seed, lambda done: progress(min(done, examples), examples), shrink=shrink)
-    never = RULES - tally.steps.keys()
+    never = RULES - JUDGED_ONLY - tally.steps.keys()
     assert budget.share < 1 or not never, f"rules that were never run: {', '.join(sorted(never))}"
     return _report(tally)
 
 
-def play(examples: int, number: int, told: Callable[[int], None], *, shrink: bool = True) -> Tally:
-    """Plays examples of a seed, and counts what was done in them."""
+def play(
+    examples: int, number: int, told: Callable[[int], None], *, shrink: bool = True, judged: bool = False
+) -> Tally:
+    """Plays examples of a seed, and counts what was done in them; `judged` by the oracle, in the harsher world."""
     tally = Tally()
     phases = [Phase.generate, *([Phase.shrink] if shrink else [])]
     with installed() as install, _nothing_but_the_seed():
@@ -691,7 +718,7 @@ def play(examples: int, number: int, told: Callable[[int], None], *, shrink: boo
         class Machine(Payments):
             pass
 
-        Machine.install, Machine.tally = staticmethod(install), tally
+        Machine.install, Machine.tally, Machine.judged = staticmethod(install), tally, judged
         Machine.at_the_end = staticmethod(lambda: told(tally.examples))
         Machine.__name__ = Machine.__qualname__ = Payments.__name__
         try:

@@ -27,6 +27,8 @@ PAYMENTS_WITHOUT_WEBHOOKS: Final = 400
 _REFUNDED: Final = 0.2
 _TRIED_TWICE: Final = 0.3
 _VERIFIED: Final = 0.5
+_HALF: Final = 0.5
+_OLDEST_S: Final = 170 * DAY_S
 
 
 def run(budget: Budget, progress: Progress) -> Report:
@@ -187,6 +189,25 @@ def without_webhooks(world: World, dice: random.Random, payments: int, step: Cal
     world.come_to_rest()
     world.check()
     return Silence(payments, told, slowest_s)
+
+
+def at_any_age(world: World, dice: random.Random, payments: int) -> None:
+    """Razorpay never says a word; orders are paid minutes to half a year after they were made, refunds come as late.
+
+    Raises:
+        AssertionError: something is not as Razorpay's books have it in the end.
+    """
+    orders = [world.create_order(application=number + 1).body["order_id"] for number in range(payments)]
+    paid: list[str] = []
+    for order_id in orders:
+        world.let_time_pass(dice.choice((300, 3_600, 2 * DAY_S, 5 * DAY_S, _OLDEST_S // payments)), deaf=True)
+        checkout = world.pay(order_id, method=dice.choice(("card", "upi", "netbanking")))
+        assert checkout is not None
+        paid.append(checkout["razorpay_payment_id"])
+        if dice.random() < _HALF:
+            world.refund(dice.choice(paid), dice.choice((None, 10_000)))
+    world.come_to_rest(deaf=True)
+    world.check()
 
 
 class _Retries:

@@ -15,9 +15,9 @@ import logging
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from io import StringIO
 from itertools import count
@@ -41,12 +41,16 @@ from sandbox.gateway import identifiers, signatures, validation
 from sandbox.gateway.refusals import Refusal
 from tests.core.story import is_known
 from tests.fakes import Crash
-from tests.faults.dynamodb import MemoryDynamo, plain
+from tests.faults import verdict
+from tests.faults.clockwork import MOMENTS_S, Schedule, due_attributes, functions, schedules
+from tests.faults.dynamodb import MemoryDynamo
 from tests.faults.elsewhere import RAZORPAY_URL, MemoryBus, Razorpay, SecretsClient, Webhook
-from tests.faults.ledger import Ledger, OrderBook, PaymentBook
+from tests.faults.expressions import Item
+from tests.faults.ledger import Ledger
 from tests.faults.outside import Outside, good
 from tests.handlers.service import CREATE_ORDER, VERIFY, handler
-from tests.handlers.template import resources
+from tests.oracle.books import HandedOut, Settings
+from tests.oracle.books import Outside as Seen
 
 START: Final = events.ORDERED_AT
 CLIENT: Final = events.CLIENT
@@ -57,12 +61,6 @@ _SECRETS_OF: Final = {
     "verify": f"{API_KEYS},{JWT}",
     "webhook": WEBHOOK,
     "reconcile": API_KEYS,
-}
-_RESOURCES: Final = {
-    "create_order": "CreateOrderFunction",
-    "verify": "VerifyFunction",
-    "webhook": "WebhookFunction",
-    "reconcile": "ReconcileFunction",
 }
 DOCUMENTED: Final = frozenset({200, 201, *(problem.status.value for problem in PROBLEMS.values())})
 CODES: Final = frozenset(problem.code for problem in PROBLEMS.values())
@@ -76,11 +74,13 @@ SECRET: Final = (
 )
 """What may be in no log, answer, table or event."""
 _OK: Final = range(200, 300)
-# An unpaid order is looked at five times, and each look may leave one more behind.
-_MOST_RUNS: Final = 60
 _MOST_DELIVERIES: Final = 16
 _RETRIED_FOR_S: Final = 12 * 3600
-_REFUNDS: Final = frozenset({"refund.created", "refund.processed", "refund.failed"})
+_TOLD_OF_MONEY: Final = frozenset({"payment_refunded", "payment_returned", "payment_failed", "payment_under_review"})
+"""Refusals of verify after which a genuine proof is known all the same (design, section 2)."""
+_READS: Final = frozenset(
+    {"dynamodb GetItem", "dynamodb Query", "dynamodb BatchGetItem", "secretsmanager GetSecretValue"}
+)
 
 
 class Died(Exception):
@@ -130,17 +130,20 @@ class World:
 
     Attributes:
         handed_out: every order id that a client was given, with the client, the application and the amount.
-        signed: the Razorpay payment ids of which a genuine checkout signature was presented.
+        presented: order and payment id of every genuine checkout proof that verify answered.
+        doubtful: those that it may have stored without an answer.
+        restored: when the table was put back, and to which moment.
+        accept_offers: the setting of this name, in per cent of what was agreed.
         waiting: the webhooks that Razorpay has not seen acknowledged yet, the oldest first.
     """
 
-    def __init__(self, *, watch_logs: bool = True) -> None:
-        self.now = START
+    def __init__(self, *, watch_logs: bool = True, beside: "World | None" = None) -> None:
+        self.now: int = START if beside is None else beside.now
         self.outside = Outside()
         self.ledger = Ledger()
-        self.table = MemoryDynamo(self.outside, on_change=_unstoppable(self.ledger.on_change))
-        self.bus = MemoryBus(self.outside, on_event=_unstoppable(self.ledger.on_event))
-        self.razorpay = Razorpay(self.outside, lambda: self.now)
+        self.table = MemoryDynamo(self.outside, on_change=_unstoppable(self._on_change))
+        self.bus = MemoryBus(self.outside, on_event=_unstoppable(self._on_event))
+        self.razorpay: Razorpay = Razorpay(self.outside, lambda: self.now) if beside is None else beside.razorpay
         self.secrets: dict[str, dict[str, str]] = {
             API_KEYS: {
                 "RAZORPAY_KEY_ID": development.RAZORPAY_KEY_ID,
@@ -150,17 +153,45 @@ class World:
             JWT: {"JWT_SECRET": development.JWT_SECRET},
         }
         self.handed_out: dict[str, tuple[int, int, str]] = {}
-        self.signed: set[str] = set()
+        self.handed: list[HandedOut] = []
+        self.presented: set[tuple[str, str]] = set()
+        self.doubtful: set[tuple[str, str]] = set()
+        self.restored: list[tuple[int, int]] = []
+        self.accept_offers: int | None = None
+        self.changes = 0
+        """How many writes took effect."""
         self.instances: dict[str, Instance] = {}
         self.log = StringIO()
         self.answers: Counter[tuple[str, int]] = Counter()
         self.given_up: list[Webhook] = []
         """Acknowledged unstored, since they were too old to be sent for again: a person was told."""
-        self.ids = (f"{number:014d}" for number in count(1))
+        self.ids: Iterator[str] = (f"{number:014d}" for number in count(1)) if beside is None else beside.ids
         """Of whatever is made at Razorpay, after its prefix: always the same, so that a scenario can be replayed."""
         self._acknowledged: set[Webhook] = set()
         self._dropped: set[Webhook] = set()
         self._watch_logs = watch_logs
+        self._is_watched = True
+        self._before: list[tuple[int, str, Item | None]] = []
+        """When each item was changed, and what it was before, so that the table can be put back."""
+
+    def _on_change(self, pk: str, before: Item | None, after: Item | None) -> None:
+        self.changes += 1
+        if self._is_watched:
+            self._before.append((self.now, pk, before))
+            self.ledger.on_change(pk, before, after)
+
+    def _on_event(self, detail_type: str, text: str) -> None:
+        if self._is_watched:
+            self.ledger.on_event(detail_type, text)
+
+    @contextmanager
+    def unwatched(self) -> Iterator[None]:
+        """What is done inside is no part of the story, and is not held to the rules of writing and publishing."""
+        self._is_watched = False
+        try:
+            yield
+        finally:
+            self._is_watched = True
 
     # --- the functions ---
 
@@ -206,7 +237,7 @@ class World:
         answer = Answer(returned["statusCode"], json.loads(returned["body"]))
         assert answer.status in DOCUMENTED, f"I15: {function} answered {answer.status}"
         assert answer.ok or answer.body["code"] in CODES
-        assert answer.body.get("code") != "internal_error" or self.outside.played, "I15: an unexpected error"
+        assert answer.body.get("code") != "internal_error" or self.is_disturbed, "I15: an unexpected error"
         assert not any(word in returned["body"] for word in SECRET), "I16: a secret in an answer"
         self.answers[function, answer.status] += 1
         return answer
@@ -223,8 +254,18 @@ class World:
         offer = {**events.OFFER, "client_id": client, "application_id": application, "amount": amount}
         event = {**_post(CREATE_ORDER, client), "body": json.dumps(offer)}
         answer = self.request("create_order", event, instance=instance)
-        if answer.ok:
-            self.handed_out[answer.body["order_id"]] = (client, application, amount)
+        if answer.ok and self._is_watched:
+            order_id = answer.body["order_id"]
+            self.handed_out[order_id] = (client, application, amount)
+            self.handed.append(
+                HandedOut(
+                    order_id=order_id,
+                    client_id=client,
+                    application_id=application,
+                    fields=verdict.fields(amount),
+                    at=self.now,
+                )
+            )
             self._check_one_open_order(client, application)
         return answer
 
@@ -232,12 +273,15 @@ class World:
         """The frontend hands over what Checkout gave it."""
         order_id, payment_id = checkout["razorpay_order_id"], checkout["razorpay_payment_id"]
         genuine = signatures.of_checkout(development.RAZORPAY_KEY_SECRET, order_id, payment_id)
-        if checkout["razorpay_signature"] == genuine:
+        is_genuine = checkout["razorpay_signature"] == genuine
+        if is_genuine:
             # It may be stored even if the answer is lost.
-            self.signed.add(payment_id)
+            self.doubtful.add((order_id, payment_id))
         event = {**_post(VERIFY, client), "body": json.dumps(dict(checkout))}
         answer = self.request("verify", event, instance=instance)
-        if answer.ok:
+        if is_genuine and (answer.ok or answer.body["code"] in _TOLD_OF_MONEY):
+            self.presented.add((order_id, payment_id))
+        if answer.ok and self._is_watched:
             self.ledger.acknowledge(order_id, [Signed(payment=payment_id)])
         return answer
 
@@ -264,14 +308,14 @@ class World:
             report: dict[str, Any] = self.invoke("reconcile", schedule, instance=instance)
         except RunFailed as failure:
             # Lambda sets a failed run aside; the next is a minute away. Without a fault it must not fail.
-            if not self.outside.played:
+            if not self.is_disturbed:
                 raise AssertionError("reconcile failed though nothing went wrong") from failure
             return None
         return report
 
     # --- Razorpay ---
 
-    def pay(self, order_id: str, **how: str) -> dict[str, str] | None:
+    def pay(self, order_id: str, **how: Any) -> dict[str, str] | None:
         """The customer pays in Checkout; None when the payment fails, or Razorpay takes none."""
         press = customer.paying({"order_id": order_id, **how})
         try:
@@ -293,6 +337,17 @@ class World:
         """Another application on the same account makes an order."""
         request = validation.order({"amount": 100_00, "currency": "INR", "receipt": f"foreign-{identifiers.bare()}"})
         return self.razorpay.account.create_order(request).id
+
+    @property
+    def is_deprived(self) -> bool:
+        """Razorpay refuses our keys, or fails for some orders."""
+        keys = self.secrets[API_KEYS]["RAZORPAY_KEY_ID"]
+        return keys != development.RAZORPAY_KEY_ID or bool(self.razorpay.account.faults.api)
+
+    @property
+    def is_disturbed(self) -> bool:
+        """Something went wrong at some time that was not the service's fault."""
+        return bool(self.outside.played) or self.is_deprived
 
     @property
     def waiting(self) -> list[Webhook]:
@@ -341,59 +396,141 @@ class World:
 
     # --- the end ---
 
-    def come_to_rest(self) -> None:
-        """No more faults: Razorpay delivers what it has, and reconcile runs until nothing is due."""
-        self.outside.fate = good
-        for webhook in self.waiting:
-            answer = self.deliver(webhook)
-            for _ in range(_MOST_DELIVERIES):
-                if answer.ok:
-                    break
-                answer = self.deliver(webhook)
-            assert answer.ok, f"{webhook.event} was never acknowledged: {answer.body}"
-        for _ in range(_MOST_RUNS):
-            due = [int(item["attention_at"]["N"]) for item in self.table.items.values() if "attention_at" in item]
-            if not due:
-                break
-            self.now = max(self.now, min(due))
-            report = self.reconcile()
-            assert report is not None
-            assert report["failed"] == 0, report
-        else:
-            raise AssertionError("reconcile never came to rest")
+    def seen(self) -> Seen:
+        """What the outside world knows and Razorpay does not."""
+        return Seen(
+            handed_out=tuple(self.handed),
+            presented=frozenset(self.presented),
+            doubtful=frozenset(self.doubtful),
+            restored=tuple(self.restored),
+        )
 
-    def check(self, *, beyond: Collection[str] = ()) -> None:
-        """Everything that must be true once `come_to_rest` is done.
+    def restore(self, moment: int) -> None:
+        """An operator puts the table back to what it was then; every function starts anew."""
+        while self._before and self._before[-1][0] > moment:
+            _, pk, before = self._before.pop()
+            if before is None:
+                del self.table.items[pk]
+            else:
+                self.table.items[pk] = before
+        self.changes += 1
+        self.restored.append((self.now, moment))
+        # Which proofs of the gap had been presented before, nobody knows.
+        self.presented.clear()
+        self.ledger.restore(self.table.items)
+        self.forget_instances()
+
+    def lose_webhooks(self) -> None:
+        """Nothing that Razorpay has to tell until now ever comes."""
+        for webhook in self.waiting:
+            self.drop(webhook)
+
+    def lose_keys(self) -> None:
+        """Razorpay does not know the key any more that the functions have."""
+        self.secrets[API_KEYS] = {**self.secrets[API_KEYS], "RAZORPAY_KEY_ID": "rzp_test_00000000000000"}
+        self.forget_instances()
+
+    def find_keys(self) -> None:
+        """The right ones again."""
+        self.secrets[API_KEYS] = {**self.secrets[API_KEYS], "RAZORPAY_KEY_ID": development.RAZORPAY_KEY_ID}
+        self.forget_instances()
+
+    def let_time_pass(self, seconds: int, *, deaf: bool = False) -> None:
+        """Days go by: schedules run, Razorpay gives back what nobody captured and tells of it.
 
         Args:
-            beyond: orders of which the service cannot know what Razorpay's books say, as designed.
+            seconds: how long.
+            deaf: whether what Razorpay tells meanwhile is lost.
         """
+        start = self.now
+        idle: dict[Schedule, int] = {}
+        last: dict[Schedule, int] = {}
+        moments = [start + moment for moment in MOMENTS_S if moment < seconds]
+        moments += range(start + MOMENTS_S[-1], start + seconds, MOMENTS_S[-1] - MOMENTS_S[-2])
+        for moment in [*moments, start + seconds]:
+            while (due := self._next_due()) is not None and self.now < due < moment:
+                self._let_run(due, idle, last, deaf=deaf)
+            self._let_run(moment, idle, last, deaf=deaf)
+
+    def come_to_rest(self, *, deaf: bool = False) -> None:
+        """No more faults, and the right keys: Razorpay delivers what it has, and everything scheduled runs for 16 days.
+
+        Args:
+            deaf: whether what Razorpay still has to tell is lost.
+        """
+        self.outside.fate = good
         account = self.razorpay.account
-        books: dict[str, tuple[OrderBook, Sequence[PaymentBook]]] = {
-            order.id: (order, account.payments_of(order)) for order in account.orders.values()
-        }
-        # What Razorpay never says, or says only to be given up, cannot be known of an order that is already confirmed.
-        unheard = {webhook.order_id for webhook in (*self._dropped, *self.given_up) if webhook.event in _REFUNDS}
-        unheard.update(beyond)
-        self.ledger.check_rest({key: book for key, book in books.items() if key not in unheard}, self.signed)
-        assert self.handed_out.keys() <= self.ledger.records.keys(), "an order was handed out that is not stored"
-        self._check_pointers()
+        account.faults = replace(account.faults, api=())
+        if self.secrets[API_KEYS]["RAZORPAY_KEY_ID"] != development.RAZORPAY_KEY_ID:
+            self.find_keys()
+        self._hear(deaf=deaf)
+        self.let_time_pass(MOMENTS_S[-1], deaf=deaf)
+
+    def check(self, *, settings: Settings | None = None) -> None:
+        """Everything that must be true once `come_to_rest` is done, as the oracle has it."""
+        self.check_writing()
+        found = verdict.complaints(self, settings)
+        assert not found, "\n".join(found)
+
+    def check_writing(self) -> None:
+        """What was recorded was told, what was acknowledged is stored, and no secret is anywhere."""
+        self.ledger.check_rest()
         self._check_secrecy()
+
+    def _hear(self, *, deaf: bool) -> None:
+        """Razorpay delivers what it has until it is acknowledged."""
+        if deaf:
+            self.lose_webhooks()
+        for webhook in self.waiting:
+            for _ in range(_MOST_DELIVERIES):
+                if (answer := self.deliver(webhook)).ok:
+                    break
+            else:
+                raise AssertionError(f"{webhook.event} was never acknowledged: {answer.body}")
+
+    def _let_run(self, moment: int, idle: dict[Schedule, int], last: dict[Schedule, int], *, deaf: bool) -> None:
+        """One moment: what is scheduled runs, unless it can find nothing new."""
+        self.now = max(self.now, moment)
+        self.razorpay.account.pass_time()
+        self._hear(deaf=deaf)
+        due = self._next_due()
+        for schedule in schedules():
+            is_idle = idle.get(schedule) == self.changes and (due is None or due > self.now)
+            if is_idle or self.now - last.get(schedule, 0) < schedule.every_s:
+                continue
+            last[schedule] = self.now
+            before = len(self.outside.calls), self.changes
+            self.run(schedule)
+            made = {call.operation for call in self.outside.calls[before[0] :]}
+            if made <= _READS and self.changes == before[1]:
+                # It asked nobody but the table: as long as nothing changes there or comes due, it finds nothing again.
+                idle[schedule] = self.changes
+
+    def run(self, schedule: Schedule) -> None:
+        """EventBridge runs what is scheduled; without a fault it must succeed."""
+        played = len(self.outside.played)
+        try:
+            self.invoke(schedule.function, schedule.event)
+        except RunFailed as failure:
+            if len(self.outside.played) == played and not self.is_deprived:
+                raise AssertionError(f"{schedule.function} failed though nothing went wrong") from failure
+
+    def _next_due(self) -> int | None:
+        """When the next item comes due."""
+        items = self.table.items.values()
+        return min((int(item[name]["N"]) for item in items for name in due_attributes() if name in item), default=None)
 
     def record(self, order_id: str) -> Record:
         """The record as it was last stored."""
         return self.ledger.records[order_id]
-
-    def _check_pointers(self) -> None:
-        pointed = [plain(item)["order_id"] for pk, item in self.table.items.items() if pk.startswith("application#")]
-        assert len(pointed) == len(set(pointed))
-        assert set(pointed) <= self.ledger.records.keys()
 
     def _check_one_open_order(self, client: int, application: int) -> None:
         open_now = [
             order_id
             for order_id, (owner, proposal, _) in self.handed_out.items()
             if (owner, proposal) == (client, application)
+            # After a restore it may be missing for a while.
+            and order_id in self.ledger.records
             and self.record(order_id).superseded_by is None
             and self.record(order_id).status in {"created", "failed", "authorized"}
         ]
@@ -418,8 +555,10 @@ _ENVIRONMENT: Final = {
     "RAZORPAY_API_URL": RAZORPAY_URL,
 }
 _ENVIRONMENTS: Final = {
-    function: frozenset((_ENVIRONMENT | {"SECRET_IDS": secret_ids}).items())
-    for function, secret_ids in _SECRETS_OF.items()
+    function: frozenset(
+        (_ENVIRONMENT | ({"SECRET_IDS": _SECRETS_OF[function]} if function in _SECRETS_OF else {})).items()
+    )
+    for function in functions()
 }
 
 
@@ -521,7 +660,7 @@ def _forget_loggers(*, propagate: bool) -> None:
             every line of thousands of worlds.
     """
     kept_logger.cache_clear()
-    for name in _RESOURCES:
+    for name in functions():
         logger = logging.getLogger(name)
         logger.propagate = propagate
         for present in list(logger.handlers):
@@ -546,5 +685,5 @@ def _delivery() -> dict[str, Any]:
 
 @cache
 def _timeout_s(function: str) -> float:
-    timeout: float = resources()[_RESOURCES[function]]["Properties"]["Timeout"]
+    timeout: float = functions()[function]["Timeout"]
     return timeout

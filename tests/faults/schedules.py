@@ -34,12 +34,12 @@ from payments.core.errors import (
 )
 from payments.core.handoff import Message, deliver, record_facts
 from payments.core.listing import MARKER, ListedOrder
-from payments.core.model import Authorized, Captured, Fact, Failed, Order, Record, Refunded, RefundState, Signed
+from payments.core.model import Authorized, Captured, Fact, Failed, Order, Record, Refunded, RefundState, Signed, Status
 from payments.core.ordering import place_order
 from tests.core.story import is_known
 from tests.fakes import Crash, FakeTable
 from tests.faults.campaigns import Budget, Progress, Report
-from tests.faults.ledger import Ledger, OrderBook, PaymentBook
+from tests.faults.ledger import Ledger
 from tests.faults.outside import Call, Client, Kind, Outside, good
 
 ALL: Final = 1_000_000
@@ -195,7 +195,7 @@ class Account:
             created_at=created_at,
         )
 
-    def books(self) -> Mapping[str, tuple[OrderBook, Sequence[PaymentBook]]]:
+    def books(self) -> Mapping[str, tuple[Book, Sequence[Payment]]]:
         return {key: (Book(order.amount_minor), self.payments[key]) for key, (order, _) in self.orders.items()}
 
     def _fail(self, order_id: str, payment: Payment) -> None:
@@ -359,7 +359,8 @@ class Schedule:
             self._step(action)
         self.outside.fate = good
         self._come_to_rest()
-        self.ledger.check_rest(self.account.books(), self.signed)
+        self.ledger.check_rest()
+        self._check_records()
         self._check_open_orders()
 
     def _step(self, action: Callable[[], str]) -> None:
@@ -488,6 +489,22 @@ class Schedule:
         captured = sum(payment.captured for payment in payments)
         return not closed and captured <= 1 and not any(payment.refunds for payment in payments)
 
+    def _check_records(self) -> None:
+        """By the rules of version 1's decision, which this campaign plays by itself, without the handlers.
+
+        The oracle judges it with the handlers; design, section 3, replaces both.
+        """
+        for order_id, (order, payments) in self.account.books().items():
+            if (record := self.table.records.get(order_id)) is None or record.order is None:
+                continue
+            signed = {payment for payment, attempt in record.attempts.items() if attempt.signed}
+            assert signed <= self.signed, "I4: signed, and no genuine signature was ever presented"
+            expected = expected_statuses(order, payments, signed)
+            assert record.status in expected, f"I6: the record says {record.status}, the books {sorted(expected)}"
+            right = [payment for payment in payments if payment.captured and payment.amount == order.amount]
+            duplicates = sum(review.reason == "duplicate_capture" for review in record.reviews)
+            assert duplicates == max(len(right) - 1, 0), "I7: a duplicate capture was not reviewed"
+
     def _check_open_orders(self) -> None:
         open_now = [
             order_id
@@ -496,6 +513,29 @@ class Schedule:
             and record.status in {"created", "failed", "authorized"}
         ]
         assert len(open_now) <= 1, f"I17: {len(open_now)} open orders for one application"
+
+
+def expected_statuses(order: Book, payments: Sequence[Payment], signed: set[str]) -> frozenset[Status]:
+    """What the record may say in the end, from the books alone.
+
+    More than one after a capture of a wrong sum, which leaves the status as it was, and after a second capture of a
+    refunded order, which may have come before: the books do not tell which. Both are reviewed.
+    """
+    right = [payment for payment in payments if payment.captured and payment.amount == order.amount]
+    if right:
+        back = [payment.amount_refunded >= payment.amount for payment in right]
+        if all(back):
+            return frozenset({Status.REFUNDED})
+        # Refunded is final: a capture that comes after it is reviewed and changes nothing.
+        return frozenset({Status.PAID, Status.REFUNDED} if any(back) else {Status.PAID})
+    alive = [payment for payment in payments if payment.captured or not payment.amount_refunded]
+    if any(payment.id in signed for payment in alive):
+        return frozenset({Status.PAID})
+    if any(payment.status == "authorized" for payment in alive):
+        return frozenset({Status.AUTHORIZED})
+    if any(payment.captured for payment in payments):
+        return frozenset({Status.CREATED, Status.AUTHORIZED, Status.FAILED})
+    return frozenset({Status.FAILED if payments else Status.CREATED})
 
 
 def _name(action: Callable[[], str]) -> str:

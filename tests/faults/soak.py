@@ -38,6 +38,7 @@ from tests.faults.books import (
     Published,
     accounts_of,
     compare,
+    judge,
     money_table,
     unsettled,
 )
@@ -530,6 +531,8 @@ class Soak:
         """Compares the books and says what was done."""
         books, findings = self._compared()
         findings.check()
+        complaints = judge(books)
+        assert not complaints, "\n".join(complaints[:8])
         assert self._depth(self._dead_letter_queues()) == self._dead_letters, "a subscriber set messages aside"
         self._compare_with_api(books.accounts)
         self._check_log()

@@ -13,6 +13,7 @@ from payments.core.model import Record
 from payments.wiring import aws
 from tests.faults.campaigns import Budget
 from tests.faults.crashes import (
+    PLAYED,
     SCENARIOS,
     Case,
     Outage,
@@ -42,19 +43,21 @@ def play_each(cases: Iterable[Case], usual: Run) -> None:
             play(case, install, undisturbed=usual)
 
 
+# Fifteen seconds on a quiet machine.
+@pytest.mark.timeout(300)
 def test_every_single_fault_and_a_share_of_the_pairs_lose_double_and_invent_nothing(seed: int) -> None:
     told: list[tuple[int, int]] = []
     report = run(Budget(share=0.002, seed=seed), lambda done, of: told.append((done, of)))
     assert int(report.figures["calls found by playing them"]) > 120
     assert int(report.figures["single faults"]) > 600
     assert int(report.figures["pairs of faults"]) > 60
-    assert len(report.tables) == len(SCENARIOS)
+    assert len(report.tables) == len(PLAYED)
     assert told[-1][0] == told[-1][1]
 
 
 def test_the_scenarios_make_each_function_do_all_that_it_does() -> None:
     """What no undisturbed run reaches, no fault strikes."""
-    found = {(call.place.during, call.place.operation) for name in SCENARIOS for call in undisturbed(name).found}
+    found = {(call.place.during, call.place.operation) for name in PLAYED for call in undisturbed(name).found}
     assert {
         ("create_order", "secretsmanager GetSecretValue"),
         ("create_order", "razorpay POST /v1/orders"),
@@ -75,6 +78,19 @@ def test_the_scenarios_make_each_function_do_all_that_it_does() -> None:
     } <= found
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.xfail(strict=True, reason=f"design v2, {scenario.waits_for}"))
+        for name, scenario in SCENARIOS.items()
+        if scenario.waits_for
+    ],
+)
+def test_what_version_1_cannot_do_yet(name: str) -> None:
+    """Each becomes a scenario of the campaign with its part of the design."""
+    undisturbed(name)
+
+
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """A campaign of one short scenario, so that a test can play all of it."""
@@ -87,6 +103,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
     scenario = Scenario("a short one", "an order is read", read, prepare=order)
     monkeypatch.setattr("tests.faults.crashes.SCENARIOS", {scenario.name: scenario})
+    monkeypatch.setattr("tests.faults.crashes.PLAYED", {scenario.name: scenario})
 
 
 @pytest.mark.usefixtures("small")

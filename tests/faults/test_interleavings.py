@@ -11,12 +11,24 @@ import pytest
 
 from payments.core import handoff
 from payments.core.errors import StorageConflict
-from payments.core.model import Authorized, Fact, Record, Status
+from payments.core.model import Captured, Fact, Record, Status
 from payments.core.transitions import Decision, decide
 from tests.faults import interleavings
 from tests.faults.campaigns import Budget
 from tests.faults.dynamodb import MemoryDynamo
-from tests.faults.interleavings import MEETINGS, Explorer, Handler, Run, Step, explore, replay, run, step, taking_turns
+from tests.faults.interleavings import (
+    MEETINGS,
+    PLAYED,
+    Explorer,
+    Handler,
+    Run,
+    Step,
+    explore,
+    replay,
+    run,
+    step,
+    taking_turns,
+)
 from tests.faults.outside import Kind
 from tests.faults.rig import Instance, World, installed
 
@@ -38,16 +50,29 @@ def test_a_sample_of_every_meeting_holds() -> None:
     print(f"seed {seed}")  # noqa: T201 - shown when it fails
     told: list[tuple[int, int]] = []
     report = run(Budget(share=0.01, seed=seed), lambda done, of: told.append((done, of)))
-    assert told[-1] == (len(MEETINGS), len(MEETINGS))
-    assert int(report.figures["runs"]) >= 6 * len(MEETINGS)
+    assert told[-1] == (len(PLAYED), len(PLAYED))
+    assert int(report.figures["runs"]) >= 6 * len(PLAYED)
     assert int(report.figures["… of them with a fault"]) > 0
-    assert all(f"| {name} |" in report.tables[0] for name in MEETINGS)
+    assert all(f"| {name} |" in report.tables[0] for name in PLAYED)
 
 
 def test_the_same_seed_draws_the_same_runs(install: Install) -> None:
     samples = [explore(install, "captured, reconcile", Budget(share=0.02, seed=seed)) for seed in (7, 7, 8)]
     assert samples[0] == samples[1]
     assert samples[0] != samples[2]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.xfail(strict=True, reason=f"design v2, {meeting.waits_for}"))
+        for name, meeting in MEETINGS.items()
+        if meeting.waits_for
+    ],
+)
+def test_what_version_1_cannot_do_yet(install: Install, name: str) -> None:
+    """Each becomes a meeting of the campaign with its part of the design."""
+    explore(install, name, Budget(share=0.01, seed=3))
 
 
 @pytest.fixture
@@ -106,17 +131,17 @@ def test_events_that_only_the_winner_publishes_are_missed(install: Install, monk
 
 
 def test_a_status_that_depends_on_the_order_is_found(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The last word wins: whoever came back from Checkout first is told that nothing was paid."""
+    """The last word wins: what comes after the capture makes a payment in progress of it."""
 
     def last_word(record: Record, facts: Sequence[Fact], now: int) -> Decision:
         decision = decide(record, facts, now)
-        if any(isinstance(fact, Authorized) for fact in facts):
+        if decision.record.confirmed and not any(isinstance(fact, Captured) for fact in facts):
             return replace(decision, record=replace(decision.record, status=Status.AUTHORIZED))
         return decision
 
     monkeypatch.setattr(handoff, "decide", last_word)
-    with pytest.raises(AssertionError, match="I6: the record says authorized"):
-        explore(install, "verify, authorized", ALL)
+    with pytest.raises(AssertionError, match=r"GET says .'status': 'authorized'"):
+        explore(install, "verify, captured", ALL)
 
 
 def test_a_deadlock_is_told_and_nothing_is_left_running(install: Install) -> None:

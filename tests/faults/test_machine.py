@@ -14,6 +14,7 @@ from payments.core.model import Captured, Fact, Record
 from payments.core.transitions import Decision, decide
 from tests.faults.campaigns import Budget
 from tests.faults.machine import ALL, RULES, Tally, play, run
+from tests.faults.rig import World, installed
 
 
 def test_a_few_stories_keep_the_invariants() -> None:
@@ -26,6 +27,13 @@ def test_a_few_stories_keep_the_invariants() -> None:
     assert int(report.figures["steps"]) > 1_000
     assert int(report.figures["calls that went wrong"]) > 0
     assert len(report.tables) == 3
+
+
+@pytest.mark.xfail(strict=True, reason="design v2, sections 3, 6 and 7: the oracle judges the end of every story")
+@pytest.mark.parametrize("number", [6, 9, 10])
+def test_stories_of_the_harsher_world_end_as_the_books_say(number: int) -> None:
+    """Days and months pass, keys are wrong, webhooks are lost, the table is put back, refunds are made by hand."""
+    play(20, number, lambda _: None, shrink=False, judged=True)
 
 
 def test_the_same_seed_plays_the_same_stories() -> None:
@@ -87,8 +95,12 @@ def test_a_wrong_sum_that_passes_for_the_right_one_is_found(monkeypatch: pytest.
         return decide(record, believed, now)
 
     monkeypatch.setattr(handoff, "decide", believe)
-    with pytest.raises(AssertionError):
-        stories(150, 1)
+    with installed() as install:
+        world = install(World())
+        world.pay(world.create_order().body["order_id"], force=True, amount=99)
+        world.come_to_rest()
+        with pytest.raises(AssertionError, match=r"GET says .'status': 'paid'.* the books .'status': 'authorized'"):
+            world.check()
 
 
 def test_a_refused_event_that_passes_for_published_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

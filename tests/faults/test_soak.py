@@ -11,7 +11,19 @@ from payments.core.events import detail
 from payments.core.model import Captured, Fact, Failed, Order, Record, Refunded, RefundState, Review, Signed, Status
 from payments.core.transitions import decide, open_record
 from sandbox.cloud.service import LocalService
-from tests.faults.books import SUBSCRIPTIONS, Account, Books, Published, State, compare, money_table, unsettled
+from tests.faults.books import (
+    SUBSCRIPTIONS,
+    Account,
+    Books,
+    Published,
+    State,
+    accounts_of,
+    compare,
+    judge,
+    money_table,
+    unsettled,
+)
+from tests.faults.rig import World, installed
 from tests.faults.soak import case, soak
 
 NOW = 1_772_357_400
@@ -282,3 +294,19 @@ def test_only_an_order_that_nobody_paid_may_have_no_record() -> None:
     honest = books()
     assert unsettled(honest.accounts, {}).keys() == {PAID, FAILED, REFUNDED}
     assert honest.accounts[REFUNDED].state == State("refunded", confirmed=True, amount=AMOUNT, refunded=AMOUNT)
+
+
+def test_the_oracle_finds_what_the_bus_did_not_hear() -> None:
+    with installed() as install:
+        world = install(World())
+        checkout = world.pay(world.create_order().body["order_id"])
+        assert checkout is not None
+        world.come_to_rest()
+    published = [Published(kind, json.loads(text)) for kind, text in world.bus.accepted]
+    accounts = accounts_of(world.razorpay.account.ledger(), range(100))
+    held = Books(accounts, world.ledger.records, published, {})
+    assert judge(held) == []
+    unheard = replace(held, published=[])
+    assert judge(unheard) == [
+        f"{checkout['razorpay_order_id']}: payment.paid {checkout['razorpay_order_id']} was never told"
+    ]

@@ -1,0 +1,81 @@
+"""The schedules of template.yaml: which function runs how often, with which input."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final
+
+from tests.handlers.template import resources
+
+MINUTE_S: Final = 60
+HOUR_S: Final = 3_600
+DAY_S: Final = 86_400
+REST_S: Final = 16 * DAY_S
+"""How long the world goes on by itself: longer than the last look and the last pass of any age (design, section 7)."""
+MOMENTS_S: Final = (
+    *(minute * MINUTE_S for minute in (1, 2, 3, 5, 10, 15, 20)),
+    *(hour * HOUR_S for hour in (1, 2, 4, 7, 12, 18)),
+    *(day * DAY_S for day in range(1, 17)),
+)
+"""When the schedules are looked at after the last action; between them nothing is lost, since each run reads what has
+gathered since the last one."""
+_UNITS: Final = {"minute": MINUTE_S, "hour": HOUR_S, "day": DAY_S}
+_RATE: Final = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """One event of a function."""
+
+    function: str
+    """The folder of its code."""
+    name: str
+    every_s: int
+    input: str
+    """JSON."""
+
+    @property
+    def event(self) -> Any:
+        return json.loads(self.input)
+
+
+@cache
+def functions() -> Mapping[str, Mapping[str, Any]]:
+    """The properties of each function, by the folder of its code."""
+    found = {}
+    for resource in resources().values():
+        if resource["Type"] == "AWS::Serverless::Function":
+            properties = resource["Properties"]
+            found[properties["CodeUri"].rstrip("/").removeprefix("functions/")] = properties
+    return found
+
+
+@cache
+def schedules() -> tuple[Schedule, ...]:
+    """Every schedule, in the template's order."""
+    return tuple(
+        Schedule(
+            function,
+            name,
+            _seconds(event["Properties"].get("Schedule") or event["Properties"]["ScheduleExpression"]),
+            event["Properties"].get("Input", "{}"),
+        )
+        for function, properties in functions().items()
+        for name, event in properties.get("Events", {}).items()
+        if event["Type"] in {"Schedule", "ScheduleV2"}
+    )
+
+
+@cache
+def due_attributes() -> tuple[str, ...]:
+    """The sort keys of the table's indexes: what says when an item is due."""
+    indexes = resources()["PaymentsTable"]["Properties"]["GlobalSecondaryIndexes"]
+    return tuple(key["AttributeName"] for index in indexes for key in index["KeySchema"] if key["KeyType"] == "RANGE")
+
+
+def _seconds(rate: str) -> int:
+    given = _RATE.fullmatch(rate)
+    assert given is not None, f"only rates are played, not {rate}"
+    return int(given[1]) * _UNITS[given[2]]

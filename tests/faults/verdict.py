@@ -1,0 +1,180 @@
+"""Asks a world that has come to rest what it shows, through the real handlers, and lets the oracle judge it.
+
+GET is asked about every order of ours, verify about every proof that was presented, create-order for every application:
+for the same purchase and for another one. What that changes is taken back, so that each question finds the same world.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+
+from sandbox import development, events
+from sandbox.gateway import signatures
+from tests.oracle.books import Ledger, Outside, Settings, read_ledger
+from tests.oracle.expect import Expected, Next, Outcome, expected_orders, in_a_gap, next_answers, orphans, purchases
+from tests.oracle.judge import Told, judge_next, judge_order, judge_verify, read_event
+
+if TYPE_CHECKING:
+    from tests.faults.rig import Answer, World
+
+_OTHER: Final = "123.45"
+"""An amount that no scenario uses."""
+_RAZORPAY_SECRET: Final = development.RAZORPAY_KEY_SECRET
+
+
+def complaints(world: "World", settings: Settings | None = None) -> list[str]:
+    """Everything that is not as it must be.
+
+    Args:
+        world: has come to rest.
+        settings: what it is deployed with; what its orders say of themselves unless given.
+    """
+    return _Verdict(world, settings or settings_of(world)).complaints()
+
+
+def settings_of(world: "World") -> Settings:
+    """The stack's own stage and installation, as its orders carry them."""
+    account = world.razorpay.account
+    notes = [account.order(order_id).notes for order_id in world.handed_out]
+    marks = {noted.get("installation") for noted in notes}
+    assert len(marks) <= 1, f"one stack's orders carry several installations: {sorted(map(str, marks))}"
+    return Settings(stage=development.STAGE, installation=next(iter(marks), None), accept_offers=world.accept_offers)
+
+
+def told(world: "World") -> dict[str, list[Told]]:
+    """What is on the bus, by order; each event once, however often it was published."""
+    found: dict[str, list[Told]] = {}
+    seen: set[str] = set()
+    for detail_type, text in world.bus.accepted:
+        detail = json.loads(text)
+        if detail["event_id"] not in seen:
+            seen.add(detail["event_id"])
+            order_id, event = read_event(detail_type, detail)
+            found.setdefault(order_id, []).append(event)
+    return found
+
+
+class _Verdict:
+    def __init__(self, world: "World", settings: Settings) -> None:
+        self._world = world
+        self._settings = settings
+        self._ledger: Ledger = read_ledger(world.razorpay.account.ledger())
+        self._outside: Outside = world.seen()
+        self._expected = expected_orders(self._ledger, self._outside, settings)
+        self._chosen: dict[str, Outcome] = {}
+
+    def complaints(self) -> list[str]:
+        found = [*self._orders(), *self._foreign()]
+        with _asking(self._world):
+            found += self._proofs()
+            found += self._applications()
+        return found
+
+    def _orders(self) -> Iterator[str]:
+        on_the_bus = told(self._world)
+        for order_id, expected in self._expected.items():
+            answer = self._world.read(order_id, client=_client(expected))
+            shown = answer.body if answer.ok else None
+            outcome, complaints = judge_order(expected, shown, on_the_bus.get(order_id, []))
+            if outcome is not None:
+                self._chosen[order_id] = outcome
+            yield from complaints
+
+    def _foreign(self) -> Iterator[str]:
+        """Of somebody else's order nothing is told, and nobody is shown anything."""
+        on_the_bus = told(self._world)
+        for order_id, order in self._ledger.orders.items():
+            if order_id in self._expected:
+                continue
+            client = int(order.notes.get("client_id", events.CLIENT))
+            if self._world.read(order_id, client=client).ok:
+                yield f"{order_id}: GET shows somebody else's order"
+            if order_id in on_the_bus:
+                yield f"{order_id}: events about somebody else's order"
+
+    def _proofs(self) -> Iterator[str]:
+        for order_id, payment_id in sorted(self._outside.presented):
+            expected, outcome = self._expected.get(order_id), self._chosen.get(order_id)
+            if expected is None or outcome is None:
+                continue
+            signature = signatures.of_checkout(_RAZORPAY_SECRET, order_id, payment_id)
+            checkout = {
+                "razorpay_order_id": order_id,
+                "razorpay_payment_id": payment_id,
+                "razorpay_signature": signature,
+            }
+            with _taken_back(self._world):
+                answer = self._world.verify(checkout, client=_client(expected))
+            said = (answer.status, None if answer.ok else answer.body["code"])
+            yield from judge_verify(expected, outcome, payment_id, said, self._settings)
+
+    def _applications(self) -> Iterator[str]:
+        bought = purchases(self._outside)
+        without_answer = orphans(self._ledger, self._outside, self._settings)
+        known = frozenset(self._ledger.orders)
+        for (client, application), mine in bought.items():
+            # What was handed out in the gap of a restore may be known or not, as if its answer had been lost.
+            lost = [self._ledger.orders[one.order_id] for one in mine if in_a_gap(one, self._outside)]
+            unanswered = [*lost, *without_answer.get((client, application), [])]
+            kept = [one for one in mine if not in_a_gap(one, self._outside)]
+            ids = [*(one.order_id for one in mine), *(one.id for one in unanswered)]
+            if any(one not in self._chosen for one in ids):
+                # What is wrong with it has been said.
+                continue
+            same = self._world.handed_out[mine[-1].order_id][2]
+            for amount in (same, _OTHER):
+                allowed = next_answers(
+                    expected=self._expected,
+                    chosen=self._chosen,
+                    mine=kept,
+                    unanswered=unanswered,
+                    fields=fields(amount),
+                    now=self._world.now,
+                    released=self._outside.released,
+                )
+                with _taken_back(self._world):
+                    answer = self._world.create_order(client=client, application=application, amount=amount)
+                what = (
+                    f"application {application} of client {client}, {'the same' if amount == same else 'another sum'}"
+                )
+                yield from judge_next(allowed, _next(answer), known, what)
+
+
+def fields(amount: str) -> tuple[Any, ...]:
+    """What makes two purchases of the rig's clients the same: all else never changes."""
+    return (int(Decimal(amount) * 100), "INR")
+
+
+def _next(answer: "Answer") -> Next:
+    if answer.ok:
+        return Next(answer.status, None, answer.body["order_id"])
+    return Next(answer.status, answer.body["code"], answer.body.get("order_id"))
+
+
+def _client(expected: Expected) -> int:
+    return int(expected.order.notes["client_id"])
+
+
+@contextmanager
+def _asking(world: "World") -> Iterator[None]:
+    """What is asked from now on is no part of the story: nothing of it is checked as it is written or counted."""
+    with world.unwatched():
+        yield
+
+
+@contextmanager
+def _taken_back(world: "World") -> Iterator[None]:
+    """Whatever is changed inside is as before afterwards, but for orders at Razorpay that nobody has the ids of."""
+    items, accepted = dict(world.table.items), len(world.bus.accepted)
+    now, orders = world.now, dict(world.razorpay.account.orders)
+    try:
+        yield
+    finally:
+        world.now = now
+        world.table.items.clear()
+        world.table.items.update(items)
+        del world.bus.accepted[accepted:]
+        for made in world.razorpay.account.orders.keys() - orders.keys():
+            del world.razorpay.account.orders[made]

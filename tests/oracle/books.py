@@ -1,0 +1,178 @@
+"""What the judge is given: Razorpay's books, what the outside world did, and three settings.
+
+All amounts are in minor units, all times are epoch seconds.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+MARKER: Final = "payment-service"
+"""What `service` in the notes of our orders says (design, section 6, step 7)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refund:
+    """A refund as Razorpay has it in the end (api/refunds/entity.md)."""
+
+    id: str
+    payment_id: str
+    amount: int
+    status: str
+    """`pending`, `processed` or `failed`."""
+    created_at: int = 0
+    was_processed: bool = False
+    """It was told as processed at some time, whatever it is now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payment:
+    """A payment as Razorpay has it in the end (api/payments/entity.md), with its refunds."""
+
+    id: str
+    order_id: str
+    amount: int
+    currency: str
+    status: str
+    """`created`, `authorized`, `captured`, `refunded` or `failed`."""
+    captured: bool
+    fee: int | None = None
+    amount_refunded: int = 0
+    created_at: int = 0
+    failed_at: int | None = None
+    """When it failed (for the last time); a payment that was authorised later has failed all the same."""
+    refunds: tuple[Refund, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """An order as Razorpay has it in the end, with its payments, the oldest first (then by id)."""
+
+    id: str
+    amount: int
+    currency: str
+    created_at: int = 0
+    notes: Mapping[str, str] = field(default_factory=dict)
+    payments: tuple[Payment, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandedOut:
+    """create-order answered 200 or 201 with this order."""
+
+    order_id: str
+    client_id: int
+    application_id: int
+    fields: tuple[Any, ...]
+    """What the client asked for: the same purchase has the same fields."""
+    at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outside:
+    """What the outside world knows and Razorpay does not."""
+
+    handed_out: Sequence[HandedOut] = ()
+    """In the order in which it happened; an order may be handed out more than once."""
+    presented: frozenset[tuple[str, str]] = frozenset()
+    """Order and payment id of every genuine checkout proof that verify answered with 200 or 409."""
+    doubtful: frozenset[tuple[str, str]] = frozenset()
+    """Of those of which the answer was lost, so that they may or may not be stored."""
+    accepted: frozenset[str] = frozenset()
+    """Payment ids that an operator accepted (design, section 3)."""
+    released: frozenset[str] = frozenset()
+    """Order ids that an operator released."""
+    restored: Sequence[tuple[int, int]] = ()
+    """When the table was put back, and to which moment."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the stack was deployed with."""
+
+    stage: str
+    installation: str | None = None
+    """What this stack's orders carry in their notes; None if they carry nothing."""
+    accept_offers: int | None = None
+    """The lowest per cent of the order's amount that a capture may have (`AcceptOffers`); None: none is accepted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """Razorpay's books."""
+
+    orders: Mapping[str, Order]
+
+
+def read_ledger(document: Mapping[str, Any]) -> Ledger:
+    """Reads the stand-in's ledger.
+
+    Args:
+        document: `orders`, `payments` and `refunds`, each entity as the API prints it, and `story`: everything that
+            happened, as `{at, what, payment_id, refund_id, …}` in its order.
+
+    Raises:
+        KeyError, ValueError: it is not that.
+    """
+    failed_at, processed = _told(document.get("story", ()))
+    refunds: defaultdict[str, list[Refund]] = defaultdict(list)
+    for entity in document["refunds"]:
+        refund = Refund(
+            id=entity["id"],
+            payment_id=entity["payment_id"],
+            amount=entity["amount"],
+            status=entity["status"],
+            created_at=entity["created_at"],
+            was_processed=entity["status"] == "processed" or entity["id"] in processed,
+        )
+        refunds[refund.payment_id].append(refund)
+    payments: defaultdict[str, list[Payment]] = defaultdict(list)
+    for entity in document["payments"]:
+        if (order_id := entity["order_id"]) is not None:
+            payments[order_id].append(_payment(entity, failed_at, refunds[entity["id"]]))
+    orders = {
+        entity["id"]: Order(
+            id=entity["id"],
+            amount=entity["amount"],
+            currency=entity["currency"],
+            created_at=entity["created_at"],
+            # Empty notes are an empty list (api/orders/fetch-all.md).
+            notes=dict(entity["notes"] or {}),
+            payments=tuple(sorted(payments[entity["id"]], key=lambda payment: (payment.created_at, payment.id))),
+        )
+        for entity in document["orders"]
+    }
+    if strange := payments.keys() - orders.keys():
+        raise ValueError(f"payments of orders that are not in the ledger: {sorted(strange)}")
+    return Ledger(orders)
+
+
+def _payment(entity: Mapping[str, Any], failed_at: Mapping[str, int], refunds: Iterable[Refund]) -> Payment:
+    failed = failed_at.get(entity["id"], entity["created_at"] if entity["status"] == "failed" else None)
+    return Payment(
+        id=entity["id"],
+        order_id=entity["order_id"],
+        amount=entity["amount"],
+        currency=entity["currency"],
+        status=entity["status"],
+        captured=entity["captured"],
+        fee=entity["fee"],
+        amount_refunded=entity["amount_refunded"],
+        created_at=entity["created_at"],
+        failed_at=failed,
+        refunds=tuple(sorted(refunds, key=lambda refund: (refund.created_at, refund.id))),
+    )
+
+
+def _told(story: Iterable[Mapping[str, Any]]) -> tuple[dict[str, int], set[str]]:
+    """When each payment failed, and which refunds were ever processed."""
+    failed_at: dict[str, int] = {}
+    processed: set[str] = set()
+    for entry in story:
+        match entry["what"]:
+            case "payment.failed":
+                failed_at[entry["payment_id"]] = entry["at"]
+            case "refund.processed":
+                processed.add(entry["refund_id"])
+    return failed_at, processed

@@ -1,0 +1,634 @@
+"""What must be seen of every order from outside once everything is quiet.
+
+Where the design leaves it to the order in which things were learned, there is more than one outcome; each is whole, so
+that a status of one and an event of another do not pass together.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import Final, NamedTuple
+
+from tests.oracle import rules
+from tests.oracle.books import HandedOut, Ledger, Order, Outside, Payment, Settings
+
+HOUR_S: Final = 3600
+DAY_S: Final = 86_400
+OPEN: Final = frozenset({"created", "failed", "authorized"})
+_OFFERED_AGAIN_FOR_S: Final = 30 * DAY_S
+_MOST_ORDERS: Final = 100
+
+
+class Key(NamedTuple):
+    """An event as the outside tells it from others: detail type and what it is about."""
+
+    type: str
+    subject: str
+    """The refund it names; else the payment; the order for `payment.paid` and `payment.refunded`, one for ever."""
+    reason: str = ""
+    state: str = ""
+    """Of a `payment.review`: `open` or `resolved`."""
+
+
+class Group(NamedTuple):
+    """Events of which a number must be on the bus."""
+
+    what: str
+    keys: frozenset[Key]
+    least: int
+    most: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """What GET answers, as far as the books decide it."""
+
+    status: str
+    confirmed: bool
+    amount_refunded: int
+    razorpay_payment_id: str | None
+    under_review: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Events:
+    """What is on the bus about an order."""
+
+    must: frozenset[Key] = frozenset()
+    may: frozenset[Key] = frozenset()
+    groups: tuple[Group, ...] = ()
+    follows: tuple[tuple[Key, Key], ...] = ()
+    """If the first is there, the second must be: a review that was opened and is over was told as resolved."""
+    before: Mapping[Key, int] = field(default_factory=dict)
+    """The last moment at which one may have been recorded (`occurred_at`), exclusive."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """One of the ways in which an order may end."""
+
+    view: View
+    stands: str | None
+    """The payment that stands or stood last."""
+    events: Events
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """What must be seen of one order of ours."""
+
+    order: Order
+    signed: frozenset[str]
+    """The payment ids of which a genuine proof was presented."""
+    outcomes: tuple[Outcome, ...]
+    known: bool
+    """Whether GET must know the order: it was handed out, or somebody tried to pay it."""
+
+
+def expected_orders(ledger: Ledger, outside: Outside, settings: Settings) -> dict[str, Expected]:
+    """What must be seen of every order that is ours; a foreign one is not in it, and nothing may be seen of it."""
+    found = {}
+    # An unpaid order of a gap is in no list of payments; its client gets another one.
+    handed = {one.order_id for one in outside.handed_out if not in_a_gap(one, outside)}
+    for order in ledger.orders.values():
+        if not rules.is_ours(order, settings):
+            continue
+        sure = frozenset(payment for order_id, payment in outside.presented if order_id == order.id)
+        doubt = frozenset(payment for order_id, payment in outside.doubtful if order_id == order.id) - sure
+        proofs = [sure] if not doubt else [sure, sure | doubt]
+        outcomes = [
+            outcome
+            for superseded, signed in (
+                (one, proof) for one in _superseded(order, ledger, outside, settings) for proof in proofs
+            )
+            for outcome in _outcomes(_Case(order, signed, superseded, outside.accepted, settings))
+        ]
+        if any(order.created_at <= at for at, _ in outside.restored):
+            outcomes = _told_before(outcomes)
+        found[order.id] = Expected(
+            order=order,
+            signed=sure,
+            outcomes=tuple(outcomes),
+            known=order.id in handed or bool(order.payments),
+        )
+    return found
+
+
+def _told_before(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """What was told before the table was put back stays told, whichever outcome it belonged to."""
+    every = [one.events for one in outcomes]
+    told = frozenset[Key]().union(
+        *(one.must | one.may for one in every), *(group.keys for one in every for group in one.groups)
+    )
+    return [replace(one, events=replace(one.events, may=one.events.may | told)) for one in outcomes]
+
+
+def in_a_gap(handed: HandedOut, outside: Outside) -> bool:
+    """Whether it was handed out between the moment that a table was put back to and the moment when it was."""
+    return any(back < handed.at <= at for at, back in outside.restored)
+
+
+# --- which order took which one's place ----------------------------------------------------------------------------
+
+
+def purchases(outside: Outside) -> dict[tuple[int, int], list[HandedOut]]:
+    """The orders that each client's application was given, each when it was given first."""
+    found: dict[tuple[int, int], list[HandedOut]] = {}
+    for handed in outside.handed_out:
+        orders = found.setdefault((handed.client_id, handed.application_id), [])
+        if all(one.order_id != handed.order_id for one in orders):
+            orders.append(handed)
+    return found
+
+
+def orphans(ledger: Ledger, outside: Outside, settings: Settings) -> dict[tuple[int, int], list[Order]]:
+    """Orders of ours at Razorpay whose id nobody was given: create-order did not come to its answer."""
+    handed = {one.order_id for one in outside.handed_out}
+    found: dict[tuple[int, int], list[Order]] = {}
+    for order in ledger.orders.values():
+        if order.id not in handed and rules.is_ours(order, settings):
+            found.setdefault(_noted(order), []).append(order)
+    return found
+
+
+def _noted(order: Order) -> tuple[int, int]:
+    """Client and application, from the order's notes."""
+    return int(order.notes["client_id"]), int(order.notes["application_id"])
+
+
+def _superseded(order: Order, ledger: Ledger, outside: Outside, settings: Settings) -> Sequence[int | None]:
+    """Since when the order is superseded; None if it is not. Both where nobody can tell.
+
+    "Set `superseded_by` on the old current"; "before any hand-out every other open order in `orders` is marked"
+    (section 6). An order that was replaced before it was captured is so for good, since nothing is ever pointed back.
+    """
+    mine = purchases(outside).get(_noted(order), [])
+    unanswered = orphans(ledger, outside, settings).get(_noted(order), [])
+    place = next((number for number, one in enumerate(mine) if one.order_id == order.id), None)
+    if place is None:
+        # Never handed out: found by a webhook or by the sweep, before or after another one was handed out.
+        alone = not any(one.at >= order.created_at for one in mine) and len(unanswered) == 1
+        return [None] if alone else [None, order.created_at]
+    if any(in_a_gap(one, outside) for one in mine):
+        # What was marked, and after what, went with the table.
+        return [None, order.created_at] if len(mine) > 1 or unanswered else [None]
+    if successors := mine[place + 1 :]:
+        return [successors[0].at]
+    # An answer that was lost may have left a successor that nobody was given.
+    newer = [one.created_at for one in unanswered if one.created_at >= mine[place].at]
+    return [None, newer[0]] if newer else [None]
+
+
+# --- one order ------------------------------------------------------------------------------------------------------
+
+
+class _Case(NamedTuple):
+    """An order with what decides its outcome."""
+
+    order: Order
+    signed: frozenset[str]
+    superseded: int | None
+    """Since when; None if it is not."""
+    accepted: frozenset[str]
+    settings: Settings
+
+    @property
+    def is_superseded(self) -> bool:
+        return self.superseded is not None
+
+    def accepts(self) -> list[Payment]:
+        """ "`accept`: the payment stands.\""""
+        return [payment for payment in rules.held(self.order) if payment.id in self.accepted]
+
+
+def _outcomes(case: _Case) -> Iterator[Outcome]:
+    """Section 3, "Status": the first rule that fits, in its order."""
+    order, settings = case.order, case.settings
+    right = rules.matches(order, settings)
+    kept = [payment for payment in right if not rules.is_returned(order, payment)]
+    back = [payment for payment in right if payment not in kept]
+    accepted = case.accepts()
+    if accepted:
+        for payment in accepted:
+            yield _paid(case, payment)
+    elif right and not kept:
+        # Section 3: "`refunded` once every match is returned".
+        stood: list[Payment | None] = [None] if case.is_superseded else [*right]
+        for last in stood:
+            yield _refunded(case, last)
+    elif kept and not case.is_superseded:
+        # 1. "A payment stands: `paid`, confirmed."
+        for payment in kept:
+            yield _paid(case, payment)
+        # "Final for the order; later captures on it are surplus": if the first was given back before the second was
+        # known.
+        for payment in back:
+            yield _refunded(case, payment)
+    else:
+        yield from _without_standing(case)
+        if back:
+            # As above, on a superseded order, where nothing stands.
+            yield _refunded(case, None)
+
+
+def _paid(case: _Case, stands: Payment) -> Outcome:
+    others = [payment for payment in rules.held(case.order) if payment is not stands]
+    wrong = any(rules.verdict(case.order, payment, case.settings) is None for payment in others)
+    view = View(
+        status="paid",
+        confirmed=True,
+        # "`amount_refunded` counts the payment that stood."
+        amount_refunded=rules.refunded_minor(stands),
+        razorpay_payment_id=stands.id,
+        under_review=wrong,
+    )
+    return Outcome(view=view, stands=stands.id, events=_events(case, stands, view))
+
+
+def _refunded(case: _Case, stood: Payment | None) -> Outcome:
+    view = View(
+        status="refunded",
+        # A match was captured; on a superseded order nothing ever stood.
+        confirmed=stood is not None,
+        amount_refunded=rules.refunded_minor(stood) if stood is not None else 0,
+        razorpay_payment_id=stood.id if stood is not None else None,
+        # Whatever is held beside it stands for nothing: another sum, or a later capture, which is surplus.
+        under_review=bool(rules.held(case.order)),
+    )
+    return Outcome(view=view, stands=view.razorpay_payment_id, events=_events(case, stood, view))
+
+
+def _without_standing(case: _Case) -> Iterator[Outcome]:
+    order = case.order
+    held = rules.held(order)
+    alive = [payment for payment in order.payments if rules.is_authorized(order, payment)]
+    if held:
+        # 2. "Else some payment holds money: `authorized` and under review, the same however we learned of it."
+        status, based_on = "authorized", held
+    elif alive:
+        # 3. is over in the end: a signed payment was captured, given back or found dead, or "`never_captured` ends the
+        # claim of a signature".
+        # 4. "Else some payment is authorised and not returned: `authorized`."
+        status, based_on = "authorized", alive
+    else:
+        status, based_on = _unpaid(order)
+    view = View(
+        status=status,
+        confirmed=False,
+        amount_refunded=0,
+        razorpay_payment_id=None,
+        under_review=bool(held),
+    )
+    yield Outcome(view=view, stands=None, events=_events(case, None, view))
+    # The design does not say which payment GET names where none stands: none, or one that the status rests on.
+    for payment in based_on:
+        named = View(
+            status=status,
+            confirmed=False,
+            amount_refunded=0,
+            razorpay_payment_id=payment.id,
+            under_review=bool(held),
+        )
+        yield Outcome(view=named, stands=None, events=_events(case, None, named))
+
+
+def _unpaid(order: Order) -> tuple[str, list[Payment]]:
+    """5. "Else some payment failed or was returned: `failed`"; 6. "else `created`"."""
+    over = [payment for payment in order.payments if payment.failed_at is not None or rules.is_returned(order, payment)]
+    return ("failed", over) if over else ("created", [])
+
+
+# --- events ---------------------------------------------------------------------------------------------------------
+
+
+class _Collected:
+    """Gathers what may and what must be on the bus."""
+
+    def __init__(self) -> None:
+        self.must: set[Key] = set()
+        self.may: set[Key] = set()
+        self.groups: list[Group] = []
+        self.follows: list[tuple[Key, Key]] = []
+        self.before: dict[Key, int] = {}
+
+    def group(self, what: str, keys: Iterable[Key], *, least: int, most: int) -> None:
+        self.groups.append(Group(what, frozenset(keys), least, most))
+
+    def open_review(self, subject: str, reason: str) -> None:
+        """It was opened and is open."""
+        self.must.add(Key("payment.review", subject, reason, "open"))
+
+    def may_be_open(self, subject: str, reason: str) -> None:
+        self.may.add(Key("payment.review", subject, reason, "open"))
+
+    def may_be_over(self, subject: str, reason: str) -> None:
+        """If it was ever opened, it was told as resolved too."""
+        opened, resolved = (Key("payment.review", subject, reason, state) for state in ("open", "resolved"))
+        self.may |= {opened, resolved}
+        self.follows += [(opened, resolved), (resolved, opened)]
+
+    def events(self) -> Events:
+        return Events(
+            must=frozenset(self.must),
+            may=frozenset(self.may),
+            groups=tuple(self.groups),
+            follows=tuple(self.follows),
+            before=self.before,
+        )
+
+
+def _events(case: _Case, stands: Payment | None, view: View) -> Events:
+    collected = _Collected()
+    _tell_payments(collected, case, stands, view)
+    for payment in case.order.payments:
+        _tell_failure(collected, case, payment)
+        _tell_refunds(collected, case, payment, stands, view)
+    _review_sums(collected, case)
+    _review_duplicates(collected, case)
+    _review_claims(collected, case)
+    _review_refunds(collected, case)
+    return collected.events()
+
+
+def _tell_payments(collected: _Collected, case: _Case, stands: Payment | None, view: View) -> None:
+    """`payment.paid` and `payment.refunded`, each once for ever."""
+    order_id = case.order.id
+    if stands is None:
+        return
+    if view.status == "paid":
+        # "Something stands for the first time → `payment.paid`."
+        collected.must.add(Key("payment.paid", order_id))
+        return
+    # "A full refund learned together with its capture sends `payment.refunded` only."
+    collected.may.add(Key("payment.paid", order_id))
+    # "`payment.refunded` when no match holds money any more."
+    collected.must.add(Key("payment.refunded", order_id))
+
+
+def _tell_failure(collected: _Collected, case: _Case, payment: Payment) -> None:
+    """`payment.failed`: "an attempt failed less than an hour ago, nothing else alive, order not superseded".
+
+    Whether anything else was alive then depends on what had been learned, so it may be there and need not.
+    """
+    key = Key("payment.failed", payment.id)
+    if payment.failed_at is not None:
+        if case.superseded is None or payment.failed_at <= case.superseded:
+            collected.may.add(key)
+            collected.before[key] = payment.failed_at + HOUR_S
+    elif not payment.captured and rules.is_returned(case.order, payment) and not case.is_superseded:
+        # The status is `failed` for a payment that was given back as for one that failed (rule 5); whether its end is
+        # told the design leaves open.
+        collected.may.add(key)
+
+
+def _tell_refunds(collected: _Collected, case: _Case, payment: Payment, stands: Payment | None, view: View) -> None:
+    """A processed refund of the standing payment, or of another captured one; one event for each at the most.
+
+    "Refunds after that [what makes it returned] change `amount_refunded` without an event."
+    """
+    if not payment.captured:
+        return
+    order = case.order
+    enough = min(payment.amount, order.amount)
+    total = rules.refunded_minor(payment)
+    is_match = rules.verdict(order, payment, case.settings) is not None
+    right = rules.matches(order, case.settings)
+    only_match = is_match and len(right) == 1 and not case.is_superseded and not case.accepted
+    for refund in payment.refunds:
+        if not refund.was_processed:
+            continue
+        partly, surplus = (Key(kind, refund.id) for kind in ("payment.partially_refunded", "payment.surplus_refunded"))
+        # Whichever came first, it was not returned before this one.
+        needed = refund.status == "processed" and total - refund.amount < enough
+        if only_match and stands is payment and rules.verdict(order, payment, case.settings) == "exact":
+            # All refunds learned together with the one that completes them are told as `payment.refunded`.
+            told_apart = view.status != "refunded"
+            collected.group(f"refund {refund.id}", [partly], least=int(needed and told_apart), most=1)
+        elif not is_match or (case.is_superseded and not case.accepted):
+            collected.group(f"refund {refund.id}", [surplus], least=int(needed), most=1)
+        else:
+            # Which payment stood when it was recorded depends on what was learned first; so does whether a fee was
+            # known, that makes the capture a match.
+            told_apart = view.status != "refunded"
+            collected.group(f"refund {refund.id}", [partly, surplus], least=int(needed and told_apart), most=1)
+
+
+def _review_sums(collected: _Collected, case: _Case) -> None:
+    """`amount_mismatch`, `currency_mismatch`, `superseded_order`: open while the money is held and not accepted."""
+    order = case.order
+    for payment in order.payments:
+        if not payment.captured:
+            continue
+        is_open = rules.holds_money(order, payment) and payment.id not in case.accepted
+        if rules.verdict(order, payment, case.settings) is None:
+            reason = "currency_mismatch" if payment.currency != order.currency else "amount_mismatch"
+        elif case.is_superseded:
+            reason = "superseded_order"
+        elif payment.amount != order.amount:
+            # "A fee may be reported later; a mismatch that it cures is resolved."
+            collected.may_be_over(payment.id, "amount_mismatch")
+            continue
+        else:
+            continue
+        if is_open and reason == "superseded_order" and len(rules.matches(order, case.settings)) > 1:
+            # A second capture is a duplicate as well; which of the two reasons it gets is not said.
+            collected.may_be_open(payment.id, reason)
+        elif is_open:
+            collected.open_review(payment.id, reason)
+        else:
+            collected.may_be_over(payment.id, reason)
+        if case.is_superseded and reason != "superseded_order":
+            if is_open:
+                collected.may_be_open(payment.id, "superseded_order")
+            else:
+                collected.may_be_over(payment.id, "superseded_order")
+
+
+def _review_duplicates(collected: _Collected, case: _Case) -> None:
+    """`duplicate_capture`, "closed by itself when at most one match holds money"."""
+    order = case.order
+    right = rules.matches(order, case.settings)
+    if not right[1:]:
+        return
+    kept = [payment for payment in right if rules.holds_money(order, payment)]
+    opened = {Key("payment.review", payment.id, "duplicate_capture", "open") for payment in right}
+    if len(kept) > 1:
+        # n captures of the agreed sum bring n - 1 reviews (I7); of those that were given back there may be none.
+        least = 0 if case.is_superseded else len(kept) - 1
+        collected.group("duplicate_capture", opened, least=least, most=len(right) - 1)
+        return
+    collected.group("duplicate_capture", opened, least=0, most=len(right) - 1)
+    for payment in right:
+        collected.may_be_over(payment.id, "duplicate_capture")
+
+
+def _review_claims(collected: _Collected, case: _Case) -> None:
+    """`never_captured`: "never for a captured payment"; resolved "on capture or return"."""
+    waiting = {payment.id for payment in rules.never_captured(case.order, case.signed)}
+    for payment in case.order.payments:
+        if payment.id in waiting:
+            # Looked at for the last time eight days after its newest activity (section 7).
+            collected.open_review(payment.id, "never_captured")
+        elif payment.captured or rules.is_returned(case.order, payment):
+            collected.may_be_over(payment.id, "never_captured")
+        elif payment.id in case.signed:
+            # A dead one: its claim may have ended first.
+            collected.may_be_open(payment.id, "never_captured")
+
+
+def _review_refunds(collected: _Collected, case: _Case) -> None:
+    """Reviews about refunds and about too much of everything."""
+    order = case.order
+    for payment in order.payments:
+        ids = [payment.id, *(refund.id for refund in payment.refunds)]
+        if payment.captured and rules.refunded_minor(payment) > payment.amount:
+            keys = {Key("payment.review", one, "over_refunded", "open") for one in ids}
+            collected.group(f"over_refunded {payment.id}", keys, least=1, most=len(keys))
+        for refund in payment.refunds:
+            if refund.was_processed and refund.status != "processed":
+                # "Reported lower than known is a review `refund_reversed`"; known only if the report was heard.
+                collected.may_be_open(refund.id, "refund_reversed")
+        if rules.totals_differ(payment):
+            collected.open_review(payment.id, "refund_total_differs")
+        else:
+            # "Resolved on agreement."
+            collected.may_be_over(payment.id, "refund_total_differs")
+    if len(order.payments) > rules.MOST_ATTEMPTS:
+        subjects = [order.id, *(payment.id for payment in order.payments)]
+        keys = {Key("payment.review", one, "too_many_attempts", "open") for one in subjects}
+        collected.group("too_many_attempts", keys, least=1, most=len(keys))
+
+
+# --- verify ---------------------------------------------------------------------------------------------------------
+
+
+def verify_answers(
+    expected: Expected, outcome: Outcome, payment_id: str, settings: Settings
+) -> frozenset[tuple[int, str | None]]:
+    """What verify answers to a genuine proof of this payment, presented (again) when everything is quiet.
+
+    "200 only if the record is `paid` afterwards. 409 `payment_refunded` after a full refund, `payment_returned` when
+    Razorpay gave the payment back uncaptured, `payment_failed` when it is known dead, `payment_under_review` when the
+    money is not as agreed (wrong sum, superseded order)." Where two of them are true, either will do.
+    """
+    order = expected.order
+    payment = next(one for one in order.payments if one.id == payment_id)
+    allowed: set[tuple[int, str | None]] = set()
+    back = rules.is_returned(order, payment)
+    if back and not payment.captured:
+        allowed.add((409, "payment_returned"))
+    if (back and payment.captured) or outcome.view.status == "refunded":
+        allowed.add((409, "payment_refunded"))
+    if rules.is_dead(payment):
+        allowed.add((409, "payment_failed"))
+    wrong = rules.holds_money(order, payment) and payment.id != outcome.stands
+    if wrong or outcome.view.status == "authorized":
+        allowed.add((409, "payment_under_review"))
+    if outcome.view.status == "paid":
+        is_duplicate = wrong and rules.verdict(order, payment, settings) is not None
+        if is_duplicate:
+            # Paid twice as agreed; the record is `paid`.
+            allowed.discard((409, "payment_under_review"))
+        allowed.add((200, None))
+    # A signature whose claim `never_captured` has ended: not `paid`, and nothing else is known of it.
+    return frozenset(allowed) or frozenset({(409, "payment_failed"), (409, "payment_under_review")})
+
+
+# --- create-order ---------------------------------------------------------------------------------------------------
+
+
+class Next(NamedTuple):
+    """What create-order answers next."""
+
+    status: int
+    code: str | None = None
+    order_id: str | None = None
+    """Of the order it hands out again, or that it refuses because of; None for a new one."""
+
+
+def next_answers(  # noqa: PLR0913 - what an application is, and what is asked
+    *,
+    expected: Mapping[str, Expected],
+    chosen: Mapping[str, Outcome],
+    mine: Sequence[HandedOut],
+    unanswered: Sequence[Order],
+    fields: tuple[object, ...],
+    now: int,
+    released: frozenset[str] = frozenset(),
+) -> frozenset[Next]:
+    """Section 6, steps 2 to 5, for one client's application.
+
+    Args:
+        expected: of every order.
+        chosen: the outcome that was seen of each.
+        mine: the orders that were handed out for it, the oldest first.
+        unanswered: its orders whose id nobody was given.
+        fields: what is asked for.
+        now: when.
+        released: orders that an operator let go.
+    """
+    ids = [
+        one
+        for one in dict.fromkeys([*(each.order_id for each in mine), *(each.id for each in unanswered)])
+        if one not in released
+    ]
+    refused = _refusals(expected, chosen, ids)
+    if refused is not None:
+        return refused
+    currents: list[tuple[str, tuple[object, ...] | None]] = [(mine[-1].order_id, mine[-1].fields)] if mine else []
+    since = mine[-1].at if mine else 0
+    currents += [(order.id, None) for order in unanswered if order.created_at >= since]
+    answers: set[Next] = set() if currents else {Next(201)}
+    for current, its_fields in currents:
+        if its_fields is None:
+            # An answer that was lost: it is the current one, or was never stored.
+            answers |= {Next(200, None, current), Next(201)}
+        else:
+            order, outcome = expected[current].order, chosen[current]
+            again = (
+                outcome.view.status in OPEN
+                and its_fields == fields
+                and not rules.is_consumed(order)
+                and now - order.created_at < _OFFERED_AGAIN_FOR_S
+            )
+            answers.add(Next(200, None, current) if again else Next(201))
+        # "An authorised payment on any order but the one to be handed out."
+        busy = [one for one in ids if _is_alive(expected[one], chosen[one]) and one != current]
+        if its_fields != fields and _is_alive(expected[current], chosen[current]):
+            busy.append(current)
+        if busy:
+            return frozenset(Next(409, "payment_in_progress", one) for one in busy)
+    if len(ids) >= _MOST_ORDERS and answers == {Next(201)}:
+        return frozenset(Next(409, "payment_under_review", one) for one in ids)
+    return frozenset(answers)
+
+
+def _refusals(
+    expected: Mapping[str, Expected], chosen: Mapping[str, Outcome], ids: Sequence[str]
+) -> frozenset[Next] | None:
+    """ "Decide over all of them, in this order"; None where neither of the first two applies."""
+    doubtful = frozenset(
+        Next(409, "payment_under_review", one) for one in ids if len(rules.held(expected[one].order)) > 1
+    )
+    reviewed = frozenset(Next(409, "payment_under_review", one) for one in ids if chosen[one].view.under_review)
+    if reviewed:
+        # "Money held that is not as agreed, or on a superseded order → `payment_under_review`. Tested first."
+        return reviewed | doubtful
+    paid = frozenset(Next(409, "already_paid", one) for one in ids if chosen[one].view.status == "paid")
+    if paid:
+        # Whether a second capture of the agreed sum is "as agreed" is not said.
+        return paid | doubtful
+    return None
+
+
+def _is_alive(expected: Expected, outcome: Outcome) -> bool:
+    """An authorised payment is alive on it, or the status says that money is on its way."""
+    order = expected.order
+    return outcome.view.status == "authorized" or any(rules.is_authorized(order, one) for one in order.payments)
+
+
+def successions(outside: Outside) -> Iterator[tuple[str, str]]:
+    """Which order took which one's place."""
+    for orders in purchases(outside).values():
+        for old, new in pairwise(orders):
+            yield old.order_id, new.order_id

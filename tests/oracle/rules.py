@@ -1,0 +1,136 @@
+"""The definitions of the design, section 3, each as a small function with its rule."""
+
+from collections.abc import Iterable
+from typing import Final, Literal
+
+from tests.oracle.books import MARKER, Order, Payment, Settings
+
+type Verdict = Literal["exact", "fee", "offer"]
+
+_WHOLE: Final = 100
+"""Per cent."""
+MOST_ATTEMPTS: Final = 100
+"""Section 4: the cap on attempts, with a review where it is met."""
+
+
+def is_ours(order: Order, settings: Settings) -> bool:
+    """Marker, stage and installation are in the order's notes (section 6, step 7).
+
+    "Orders with marker and stage but no installation are ours (version 1)."
+    """
+    notes = order.notes
+    installation = notes.get("installation")
+    return (
+        notes.get("service") == MARKER
+        and notes.get("stage") == settings.stage
+        and installation in {None, settings.installation}
+    )
+
+
+def verdict(order: Order, payment: Payment, settings: Settings) -> Verdict | None:
+    """How a captured payment matches what was agreed; None where it does not, or was not captured.
+
+    "A captured payment matches if it is in the order's currency and its amount equals the order's (`exact`), or exceeds
+    it by exactly the fee that Razorpay reports (`fee`), or is lower within the floor of the setting `AcceptOffers`
+    (`offer`)."
+    """
+    if not payment.captured or payment.currency != order.currency:
+        return None
+    if payment.amount == order.amount:
+        return "exact"
+    if payment.fee is not None and payment.fee > 0 and payment.amount == order.amount + payment.fee:
+        return "fee"
+    floor = settings.accept_offers
+    if floor is not None and payment.amount < order.amount and payment.amount * _WHOLE >= order.amount * floor:
+        return "offer"
+    return None
+
+
+def refunded_minor(payment: Payment) -> int:
+    """What was paid back: "only processed refunds count"."""
+    return sum(refund.amount for refund in payment.refunds if refund.status == "processed")
+
+
+def is_returned(order: Order, payment: Payment) -> bool:
+    """Whether the money has gone back.
+
+    "A payment is returned when its processed refunds reach min(captured amount, order amount), or when it was never
+    captured and a refund of it was processed."
+    """
+    refunded = refunded_minor(payment)
+    if not payment.captured:
+        return refunded > 0
+    return refunded >= min(payment.amount, order.amount)
+
+
+def holds_money(order: Order, payment: Payment) -> bool:
+    """ "A payment holds money when it was captured and is not returned, whatever its amount.\""""
+    return payment.captured and not is_returned(order, payment)
+
+
+def is_authorized(order: Order, payment: Payment) -> bool:
+    """An authorised payment that was neither captured nor given back: money is on its way."""
+    return payment.status == "authorized" and not payment.captured and not is_returned(order, payment)
+
+
+def is_dead(payment: Payment) -> bool:
+    """Whether a signature on it counts no more once all looks have been.
+
+    "A signed payment is dead only if a look that began after it was signed listed it as failed and no authorised or
+    captured fact is known." Looks go on for eight days after the newest activity (section 7), so in the end every
+    signed payment that Razorpay has as failed has been listed so.
+    """
+    return payment.status == "failed" and not payment.captured
+
+
+def is_consumed(order: Order) -> bool:
+    """ "An order on which anything was ever captured is consumed: it is never handed out again.\""""
+    return any(payment.captured for payment in order.payments)
+
+
+def matches(order: Order, settings: Settings) -> list[Payment]:
+    """The captured payments of the right sum, the oldest first."""
+    return [payment for payment in order.payments if verdict(order, payment, settings) is not None]
+
+
+def held(order: Order) -> list[Payment]:
+    """Every payment that holds money."""
+    return [payment for payment in order.payments if holds_money(order, payment)]
+
+
+def standing(order: Order, settings: Settings) -> list[Payment]:
+    """The payments that may stand on an order that is not superseded; none where none matches.
+
+    "The standing payment is the first recorded match that is not returned; if all are returned, the last that stood."
+    Which one was recorded first depends on what was learned first (a webhook, or a list), so any of them may stand.
+    """
+    right = matches(order, settings)
+    return [payment for payment in right if not is_returned(order, payment)] or right
+
+
+def surplus(order: Order, stands: Payment | None) -> list[Payment]:
+    """ "Every other captured payment is surplus, also where none stands.\""""
+    return [payment for payment in order.payments if payment.captured and payment is not stands]
+
+
+def never_captured(order: Order, signed: Iterable[str]) -> list[Payment]:
+    """Signed or authorised, neither captured nor given back nor dead: `never_captured` (never for a captured one)."""
+    claimed = set(signed)
+    return [
+        payment
+        for payment in order.payments
+        if not payment.captured
+        and not is_returned(order, payment)
+        and not is_dead(payment)
+        and (payment.id in claimed or payment.status == "authorized")
+    ]
+
+
+def totals_differ(payment: Payment) -> bool:
+    """Whether Razorpay's total contradicts its list of refunds.
+
+    "`amount_refunded` agrees when it lies between our processed and our created-plus-processed refunds."
+    """
+    low = refunded_minor(payment)
+    high = low + sum(refund.amount for refund in payment.refunds if refund.status == "pending")
+    return not low <= payment.amount_refunded <= high
