@@ -1,70 +1,252 @@
 """The table, the bus and the gateway in memory. `tests/table` holds the table to the contract of the real one."""
 
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, fields, replace
+from itertools import batched
 from threading import Lock
 from typing import Any, cast
 
-from payments.core.attention import is_open
-from payments.core.errors import StorageConflict
+from payments.core.attention import shard
+from payments.core.errors import NotAtGateway, StorageConflict
 from payments.core.handoff import Message
-from payments.core.model import Order, Record
+from payments.core.listing import (
+    MARKER,
+    ListedOrder,
+    ListedPayment,
+    ListedRefund,
+    Look,
+    read_order,
+    read_payment,
+    read_refund,
+)
+from payments.core.model import Application, KnownRefund, Order, Record
+from payments.core.position import Position
+from payments.core.sweeping import ASIDE_PARTITION, PAGE, Aside, Entry, Listed, Pause, Watermark
+
+INSTALLATION = "1f2e3d4c"
+"""What the fakes' installation is called."""
+
+# Event ids in one clear, as the real table has it.
+_MOST_CLEARED = 50
+_DUE = ("lane", "attention_at")
 
 
 class FakeTable:
-    """Records and pointers; conditions as DynamoDB would judge them, one call at a time."""
+    """Records, applications and marks; conditions as DynamoDB would judge them, one call at a time."""
 
     def __init__(self) -> None:
         self.records: dict[str, Record] = {}
-        self.pointers: dict[tuple[int, int], str] = {}
+        self.applications: dict[tuple[int, int], Application] = {}
+        self.known_refunds: dict[str, KnownRefund] = {}
+        self.refunds_expire: dict[str, int | None] = {}
+        self.marks: dict[str, Watermark] = {}
+        self.asides: dict[str, Aside] = {}
+        self.last_taken = 0
+        self._installation: str | None = None
+        self._pause: Pause | None = None
         self._lock = Lock()
+
+    # --- records ---
 
     def read(self, order_id: str) -> Record | None:
         with self._lock:
             return self.records.get(order_id)
 
+    def read_many(self, order_ids: Iterable[str], *, consistent: bool = True) -> dict[str, Record]:  # noqa: ARG002 - never behind
+        with self._lock:
+            return {order_id: self.records[order_id] for order_id in order_ids if order_id in self.records}
+
     def insert(self, record: Record) -> None:
         with self._lock:
-            if record.order_id in self.records:
-                raise StorageConflict
-            self.records[record.order_id] = record
+            self._put(record)
 
     def save(self, before: Record, after: Record) -> None:
         with self._lock:
-            stored = self._unchanged(before)
-            added = {key: event for key, event in after.pending.items() if key not in before.pending}
-            moved = added or after.attention_at != before.attention_at
-            self.records[before.order_id] = replace(
-                after,
-                pending={**stored.pending, **added},
-                attention_at=after.attention_at if moved else stored.attention_at,
-            )
+            if before == after and after.attention_at is None:
+                # Nothing to write, so that nothing is judged either.
+                return
+            self.records[before.order_id] = _changed(self._unchanged(before), before, after)
 
     def clear(self, record: Record, event_ids: Collection[str]) -> None:
         with self._lock:
-            stored = self._unchanged(record)
-            settled = record.pending.keys() <= set(event_ids) and not is_open(record.status, confirmed=record.confirmed)
-            self.records[record.order_id] = replace(
-                stored,
-                pending={key: event for key, event in stored.pending.items() if key not in event_ids},
-                attention_at=None if settled else stored.attention_at,
+            *parts, last = batched(sorted(event_ids), _MOST_CLEARED, strict=False)
+            for part in parts:
+                self._forget(record.order_id, part)
+            stored = self.records.get(record.order_id)
+            is_due = record.attention_at is not None and not Position.of(record).unsettled
+            is_all = record.pending.keys() <= set(event_ids)
+            settled = (
+                stored is not None and (stored.version, len(stored.pending)) == (record.version, len(last))
+                if is_due and is_all
+                else False
+            )
+            self._forget(record.order_id, last)
+            if settled:
+                self.records[record.order_id] = replace(self.records[record.order_id], lane=None, attention_at=None)
+
+    # --- applications ---
+
+    def application(self, client_id: int, application_id: int) -> Application | None:
+        with self._lock:
+            return self.applications.get((client_id, application_id))
+
+    def open_application(self, client_id: int, application_id: int, order_id: str) -> None:
+        with self._lock:
+            if (client_id, application_id) in self.applications:
+                raise StorageConflict
+            self.applications[client_id, application_id] = Application(
+                client_id=client_id, application_id=application_id, current=order_id, orders=(order_id,)
             )
 
-    def current_order(self, client_id: int, application_id: int) -> str | None:
+    def replace_order(self, seen: Application, fresh: Record, old: tuple[Record, Record] | None) -> None:
         with self._lock:
-            return self.pointers.get((client_id, application_id))
+            application = self._as_seen(seen)
+            superseded = None if old is None else _changed(self._unchanged(old[0]), *old)
+            self._put(fresh)
+            self._grow(application, fresh.order_id, current=fresh.order_id)
+            if superseded is not None:
+                self.records[superseded.order_id] = superseded
 
-    def point(self, client_id: int, application_id: int, order_id: str, *, seen: str | None) -> None:
+    def extend_application(self, seen: Application, order_id: str) -> None:
         with self._lock:
-            if self.pointers.get((client_id, application_id)) != seen:
+            self._grow(self._as_seen(seen), order_id, current=seen.current)
+
+    # --- payment ids ---
+
+    def take_payment_ids(self, count: int, new_installation: str) -> tuple[range, str]:
+        with self._lock:
+            self.last_taken += count
+            self._installation = self._installation or new_installation
+            return range(self.last_taken - count + 1, self.last_taken + 1), self._installation
+
+    def installation(self) -> str | None:
+        with self._lock:
+            return self._installation
+
+    def raise_payment_ids(self, above: int) -> None:
+        with self._lock:
+            self.last_taken = max(self.last_taken, above)
+
+    # --- what is due ---
+
+    def due(self, partition: str, now: int) -> Iterator[tuple[str, int]]:
+        with self._lock:
+            found = [
+                (record.attention_at, key)
+                for key, record in self.records.items()
+                if record.lane is not None and record.attention_at is not None and shard(record.lane, key) == partition
+            ]
+            if partition == ASIDE_PARTITION:
+                found = [(aside.due_at, key) for key, aside in self.asides.items()]
+        for at, key in sorted(found):
+            if at <= now:
+                yield key, at
+
+    # --- refunds by their own ids ---
+
+    def refunds(self, refund_ids: Iterable[str]) -> dict[str, KnownRefund]:
+        with self._lock:
+            return {key: self.known_refunds[key] for key in refund_ids if key in self.known_refunds}
+
+    def keep_refunds(self, refunds: Collection[KnownRefund], *, expires_at: int | None = None) -> None:
+        with self._lock:
+            for refund in refunds:
+                self.known_refunds[refund.refund_id] = refund
+                self.refunds_expire[refund.refund_id] = expires_at
+
+    # --- passes ---
+
+    def watermark(self, name: str) -> Watermark | None:
+        with self._lock:
+            return self.marks.get(name)
+
+    def watermarks(self, names: Iterable[str]) -> dict[str, Watermark]:
+        with self._lock:
+            return {name: self.marks[name] for name in names if name in self.marks}
+
+    def move_watermark(self, name: str, seen: Watermark | None, to: Watermark) -> None:
+        with self._lock:
+            if self.marks.get(name) != seen:
                 raise StorageConflict
-            self.pointers[client_id, application_id] = order_id
+            self.marks[name] = to
+
+    def set_aside(self, aside: Aside) -> None:
+        with self._lock:
+            self.asides[aside.razorpay_id] = aside
+
+    def aside(self, razorpay_id: str) -> Aside | None:
+        with self._lock:
+            return self.asides.get(razorpay_id)
+
+    def end_aside(self, razorpay_id: str) -> None:
+        with self._lock:
+            self.asides.pop(razorpay_id, None)
+
+    def pause(self) -> Pause | None:
+        with self._lock:
+            return self._pause
+
+    def set_pause(self, pause: Pause) -> None:
+        with self._lock:
+            self._pause = pause
+
+    # --- for tests ---
+
+    def copy(self) -> "FakeTable":
+        """A table of its own with the same content."""
+        twin = FakeTable()
+        twin.records = dict(self.records)
+        twin.applications = dict(self.applications)
+        twin.known_refunds = dict(self.known_refunds)
+        twin.refunds_expire = dict(self.refunds_expire)
+        twin.marks = dict(self.marks)
+        twin.asides = dict(self.asides)
+        twin.last_taken, twin._installation, twin._pause = self.last_taken, self._installation, self._pause
+        return twin
+
+    def _put(self, record: Record) -> None:
+        if record.order_id in self.records:
+            raise StorageConflict
+        self.records[record.order_id] = record
 
     def _unchanged(self, seen: Record) -> Record:
         stored = self.records.get(seen.order_id)
         if stored is None or stored.version != seen.version:
             raise StorageConflict
         return stored
+
+    def _forget(self, order_id: str, event_ids: Collection[str]) -> None:
+        stored = self.records.get(order_id)
+        if stored is None:
+            raise StorageConflict
+        pending = {key: event for key, event in stored.pending.items() if key not in event_ids}
+        self.records[order_id] = replace(stored, pending=pending)
+
+    def _as_seen(self, seen: Application) -> Application:
+        stored = self.applications.get((seen.client_id, seen.application_id))
+        if stored is None or (stored.current, len(stored.orders)) != (seen.current, len(seen.orders)):
+            raise StorageConflict
+        return stored
+
+    def _grow(self, application: Application, order_id: str, *, current: str) -> None:
+        self.applications[application.client_id, application.application_id] = replace(
+            application, current=current, orders=(*application.orders, order_id)
+        )
+
+
+def _changed(stored: Record, before: Record, after: Record) -> Record:
+    """What is stored, with what differs between two versions written over it; new events key by key."""
+    names = [each.name for each in fields(Record) if each.name not in {"pending", *_DUE}]
+    changes: dict[str, Any] = {
+        name: getattr(after, name) for name in names if getattr(after, name) != getattr(before, name)
+    }
+    for name in _DUE:
+        # Whoever saves a record that is due writes when and for whom, even if neither changed.
+        if getattr(after, name) is not None or getattr(before, name) is not None:
+            changes[name] = getattr(after, name)
+    added = {key: event for key, event in after.pending.items() if key not in before.pending}
+    return replace(stored, pending={**stored.pending, **added}, **changes)
 
 
 class FakeBus:
@@ -79,19 +261,182 @@ class FakeBus:
         self.sent += accepted.items()
         return frozenset(accepted)
 
+    def types(self) -> list[str]:
+        """The types of the events that were accepted, each event once."""
+        return [message.type for message in dict(self.sent).values()]
+
+
+class FakeIds:
+    """Numbers orders from 1."""
+
+    def __init__(self) -> None:
+        self.last = 0
+        self.skipped: list[int] = []
+
+    def number(self, offer: Order) -> Order:
+        self.last += 1
+        return offer.numbered(self.last, receipt=f"test-{INSTALLATION}-{self.last}")
+
+    def skip(self, count: int) -> None:
+        self.skipped.append(count)
+        self.last += count
+
 
 class FakeGateway:
-    """Gives every order an id of Razorpay's form."""
+    """Razorpay's books, as its API lists them: every order that was made, and what tests say was paid on it."""
 
     def __init__(self) -> None:
         self.orders: dict[str, Order] = {}
+        """The orders that were made here."""
+        self.listed: dict[str, dict[str, Any]] = {}
+        """Every order as it is listed, foreign ones included."""
+        self.payments: dict[str, dict[str, Any]] = {}
+        self.refunded: dict[str, dict[str, Any]] = {}
+        self.now = 0
+        """The present, epoch seconds: when a look begins, and when orders are made."""
+        self.calls: list[str] = []
+        self.bounds: list[float] = []
+        """Every bound that was set to the calls inside it, in seconds."""
+        self.fails: Callable[[str, str], BaseException | None] = lambda _call, _about: None
+        """What a call about something fails with; None: it does not."""
         self._lock = Lock()
+
+    # --- the API ---
+
+    def within(self, seconds: float) -> AbstractContextManager[None]:
+        self.bounds.append(seconds)
+        return nullcontext()
 
     def create_order(self, order: Order) -> str:
         with self._lock:
+            self._called("create_order", order.receipt)
             order_id = f"order_{len(self.orders) + 1:014d}"
             self.orders[order_id] = order
+            self.put_order(order_id, order)
             return order_id
+
+    def order(self, order_id: str) -> ListedOrder:
+        with self._lock:
+            self._called("order", order_id)
+            return self._order(order_id)
+
+    def look(self, order_id: str, *, also_refunds_of: Collection[str] = ()) -> Look:
+        with self._lock:
+            self._called("look", order_id)
+            order = self._order(order_id)
+            payments = [read_payment(item) for item in self.payments.values() if item["order_id"] == order_id]
+            facts = [
+                fact
+                for payment in payments
+                for fact in payment.facts(
+                    self._refunds_of(payment.id) if payment.has_refunds or payment.id in also_refunds_of else None,
+                    looked_at=self.now,
+                )
+            ]
+            in_flight = tuple(payment.created_at or self.now for payment in payments if payment.in_flight)
+            return Look(order=order, facts=tuple(facts), in_flight=in_flight, payments=len(payments))
+
+    def payment(self, payment_id: str) -> ListedPayment:
+        with self._lock:
+            self._called("payment", payment_id)
+            return read_payment(_found(self.payments, payment_id))
+
+    def refund(self, refund_id: str) -> ListedRefund:
+        with self._lock:
+            self._called("refund", refund_id)
+            return read_refund(_found(self.refunded, refund_id))
+
+    def refunds_of(self, payment_id: str) -> Sequence[ListedRefund]:
+        with self._lock:
+            self._called("refunds_of", payment_id)
+            return self._refunds_of(payment_id)
+
+    def page(self, listed: Listed, start: int, end: int, skip: int) -> Sequence[Entry]:
+        with self._lock:
+            self._called("page", listed)
+            books = {"orders": self.listed, "payments": self.payments, "refunds": self.refunded}[listed]
+            inside = [entry for entry in books.values() if start <= entry["created_at"] <= end]
+            newest_first = sorted(inside, key=lambda entry: (entry["created_at"], entry["id"]), reverse=True)
+            return newest_first[skip : skip + PAGE]
+
+    # --- what tests say has happened ---
+
+    def put_order(self, order_id: str, order: Order, *, stage: str = "test", **changes: object) -> None:
+        """An order of this or another service, as it is listed."""
+        self.listed[order_id] = {
+            "id": order_id,
+            "amount": order.amount_minor,
+            "currency": order.currency,
+            "status": "created",
+            "receipt": order.receipt,
+            "notes": {
+                "service": MARKER,
+                "stage": stage,
+                "installation": INSTALLATION,
+                "payment_id": str(order.payment_id),
+                "job_id": str(order.job_id),
+                "application_id": str(order.application_id),
+                "client_id": str(order.client_id),
+                "freelancer_id": str(order.freelancer_id),
+            },
+            "created_at": self.now,
+        } | changes
+
+    def pay(self, order_id: str | None, payment: str, status: str = "captured", **changes: object) -> None:
+        """A payment on an order becomes this."""
+        known = self.payments.get(payment, {})
+        listed = self.listed.get(order_id or "", {})
+        self.payments[payment] = (
+            {
+                "id": payment,
+                "order_id": order_id,
+                "amount": listed.get("amount", 50_000),
+                "currency": "INR",
+                "method": "upi",
+                "amount_refunded": 0,
+                "created_at": self.now,
+            }
+            | known
+            | {"status": status, "captured": status in {"captured", "refunded"}}
+            | changes
+        )
+        if listed:
+            listed["status"] = {"captured": "paid", "refunded": "paid"}.get(status, "attempted")
+
+    def give_back(self, payment: str, refund: str, amount_minor: int, status: str = "processed") -> None:
+        """A refund of a payment becomes this; Razorpay's own sum counts what did not fail."""
+        known = self.refunded.get(refund, {})
+        self.refunded[refund] = (
+            {"id": refund, "payment_id": payment, "amount": amount_minor, "created_at": self.now}
+            | known
+            | {"status": status}
+        )
+        sums = [
+            each["amount"]
+            for each in self.refunded.values()
+            if each["payment_id"] == payment and each["status"] != "failed"
+        ]
+        self.payments[payment]["amount_refunded"] = sum(sums)
+
+    # --- inside ---
+
+    def _called(self, call: str, about: str) -> None:
+        self.calls.append(f"{call} {about}")
+        failure = self.fails(call, about)
+        if failure is not None:
+            raise failure
+
+    def _order(self, order_id: str) -> ListedOrder:
+        return read_order(_found(self.listed, order_id), order_id)
+
+    def _refunds_of(self, payment_id: str) -> list[ListedRefund]:
+        return [read_refund(item) for item in self.refunded.values() if item["payment_id"] == payment_id]
+
+
+def _found(books: Mapping[str, dict[str, Any]], identity: str) -> dict[str, Any]:
+    if identity not in books:
+        raise NotAtGateway(400, "BAD_REQUEST_ERROR", "input_validation_failed")
+    return books[identity]
 
 
 class Crash(BaseException):

@@ -1,13 +1,13 @@
 """POST /api/payments/create-order/: the client accepts a proposal and gets an order to pay at Razorpay Checkout.
 
 201 is a new order, 200 an open one handed out again: double clicks and retries never make a second payable order. 409
-means there is nothing to pay (any more), 502 that a person must look at our account with the gateway, 503 that the
-same request may simply be sent again.
+means that there is nothing to pay (any more) and names the order it is about, 502 that a person must look at our
+account with the gateway, 503 that the same request may simply be sent again.
 """
 
 from payments.adapters.http import Request, Response
 from payments.adapters.log import RequestLog
-from payments.core.errors import Forbidden
+from payments.core.errors import AmountRefused, ApplicationRefused, FieldError, Forbidden, InvalidRequest
 from payments.core.ordering import place_order
 from payments.core.wire import CreateOrderBody
 from payments.wiring import aws
@@ -24,11 +24,18 @@ def create_order(request: Request, log: RequestLog) -> Response:
     user_id = service.callers.user_id(request.header("authorization"))
     log.note(user_id=user_id)
     request.require_json()
-    offer = CreateOrderBody.read(raw).to_offer(service.currencies)
+    offer = CreateOrderBody.read(raw).to_offer(service.currencies, service.max_amount)
     if offer.client_id != user_id:
         raise Forbidden("the client of the order is somebody else")
 
-    placed = place_order(service.table, service.gateway, service.number, offer, aws.now())
+    try:
+        placed = place_order(service.desk, offer, aws.now())
+    except ApplicationRefused as refused:
+        log.note(order_id=refused.order_id)
+        raise
+    except AmountRefused as refused:
+        # The account's own limit, which no page of Razorpay's documents and no setting of ours may know yet.
+        raise InvalidRequest([FieldError("amount", "is not an amount that the payment gateway accepts")]) from refused
     record, order = placed.record, placed.record.agreed()
     log.note(order_id=record.order_id, payment_id=order.payment_id, status=record.status.value)
     body = {

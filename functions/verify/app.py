@@ -6,10 +6,11 @@ changes nothing, since anyone can send one. Somebody else's order looks just lik
 
 from payments.adapters.http import Request, Response
 from payments.adapters.log import RequestLog
-from payments.core.errors import InvalidSignature, OrderNotFound, PaymentRefunded
+from payments.core.errors import InvalidSignature, OrderNotFound
 from payments.core.handoff import record_facts
-from payments.core.model import ORDER_ID, Record, Signed, Status
-from payments.core.transitions import amount_refunded, standing_payment
+from payments.core.model import ORDER_ID, Record, Signed
+from payments.core.position import Position, amount_refunded, under_review
+from payments.core.verification import require_paid
 from payments.core.wire import VerifyBody
 from payments.wiring import aws
 from payments.wiring.boundary import lambda_boundary
@@ -37,12 +38,12 @@ def verify(request: Request, log: RequestLog) -> Response:
             log.count("SignatureFailures")
             raise InvalidSignature("checkout")
 
-    signed = Signed(payment=body.razorpay_payment_id)
-    decision = record_facts(service.table, body.razorpay_order_id, [signed], aws.now(), admit=admit)
-    log.note(status=decision.record.status.value, version=decision.record.version)
-    if decision.record.status is Status.REFUNDED:
-        raise PaymentRefunded("refunded in full")
-    payment_id = decision.record.agreed().payment_id
+    now = aws.now()
+    signed = Signed(payment=body.razorpay_payment_id, at=now)
+    record = record_facts(service.table, body.razorpay_order_id, [signed], now, admit=admit).record
+    log.note(status=record.status.value, version=record.version)
+    require_paid(record, body.razorpay_payment_id)
+    payment_id = record.agreed().payment_id
     return Response(200, {"status": "success", "message": "Payment verified", "payment_id": payment_id})
 
 
@@ -73,7 +74,8 @@ def show(request: Request, log: RequestLog) -> Response:
         "status": record.status.value,
         "confirmed": record.confirmed,
         "amount_refunded": amount_refunded(record),
-        "razorpay_payment_id": standing_payment(record),
+        "under_review": under_review(record),
+        "razorpay_payment_id": Position.of(record).shown_payment(),
         "created_at": record.created_at,
         "updated_at": record.updated_at,
     }

@@ -9,15 +9,15 @@ import re
 
 from payments.adapters.http import Request, Response
 from payments.adapters.log import RequestLog
-from payments.core.errors import InvalidSignature, MalformedRequest
-from payments.core.handoff import deliver, record_facts
+from payments.core.errors import InvalidSignature, MalformedRequest, RequestTooLarge
+from payments.core.handoff import record_and_deliver
 from payments.core.webhooks import UnusableEvent, read_delivery
 from payments.wiring import aws
 from payments.wiring.boundary import lambda_boundary
 from payments.wiring.webhook import dependencies
 
-# Razorpay's own bodies are a few KiB.
-_MAX_BODY_BYTES = 64 * 1024
+# API Gateway's own limit ("Payload size"). Notes of any script, and line items, make genuine bodies large.
+_MAX_BODY_BYTES = 10 * 1024 * 1024
 # Razorpay gives up after 24 hours and then switches the webhook off, with everything that comes after. Half of that
 # leaves a person time to act on the alarm before any later event is at stake.
 _RETRY_FOR_S = 12 * 60 * 60
@@ -28,8 +28,9 @@ def receive(request: Request, log: RequestLog) -> Response:
     """Records what the webhook says and publishes what is pending; acknowledges only what is stored and published."""
     try:
         body = request.read_body(_MAX_BODY_BYTES)
-    except MalformedRequest as error:
-        raise InvalidSignature("not even bytes") from error
+    except (MalformedRequest, RequestTooLarge) as error:
+        # Nothing that could be signed: Razorpay's own deliveries come through API Gateway, which has that limit.
+        raise InvalidSignature("no body that could be signed") from error
     service = dependencies(log)
     if not service.is_signed(body, request.header("x-razorpay-signature")):
         log.count("SignatureFailures")
@@ -51,14 +52,15 @@ def receive(request: Request, log: RequestLog) -> Response:
         return acknowledged
 
     now = aws.now()
-    if delivery.created_at is None or now - delivery.created_at >= _RETRY_FOR_S:
+    if delivery.created_at is not None and now - delivery.created_at >= _RETRY_FOR_S:
         request.if_it_fails = acknowledged
-    decision = record_facts(service.table, delivery.order_id, delivery.facts, now, keep_unknown=True)
-    record = decision.record
-    log.note(status=record.status.value, version=record.version)
+    decision, published = record_and_deliver(
+        service.table, service.bus, delivery.order_id, delivery.facts, now, policy=service.policy, keep_unknown=True
+    )
+    log.note(status=decision.record.status.value, version=decision.record.version)
     if decision.dropped_attempts:
         log.count("DroppedAttempts", decision.dropped_attempts)
-    log.note(published=deliver(service.table, service.bus, record) or None)
+    log.note(published=published or None)
     return acknowledged
 
 

@@ -17,7 +17,7 @@ from botocore.stub import Stubber
 from payments.adapters.bus import Bus
 from payments.core.errors import BusUnavailable
 from payments.core.handoff import Message
-from tests.aws_limits import KB, check_request
+from tests.aws_limits import check_request
 
 if TYPE_CHECKING:
     from mypy_boto3_events.client import EventBridgeClient
@@ -82,12 +82,39 @@ def test_ten_events_go_in_one_call_and_the_eleventh_in_another(eventbridge: Stub
     assert bus.publish(sent) == set(sent)
 
 
-@pytest.mark.xfail(strict=True, reason="design v2, section 4: limits: PutEvents under 1 MB")
-def test_events_that_are_too_large_together_go_in_several_calls(eventbridge: Stubber, bus: Bus) -> None:
-    sent = {f"event-{number}": Message("payment.paid", f'{{"pad":"{"x" * 600 * KB}"}}') for number in range(2)}
+def large(count: int, size: int) -> dict[str, Message]:
+    """Messages that each count this many bytes: source, detail type and detail."""
+    rest = len("payment-service") + len("payment.review")
+    return {f"event-{number}": Message("payment.review", "x" * (size - rest)) for number in range(count)}
+
+
+@pytest.mark.parametrize(
+    ("size", "calls"),
+    [(256 * 1024, [3, 3, 1]), (100 * 1024, [7]), (150 * 1024, [6, 1]), (1024 * 1024 - 1, [1] * 7)],
+    ids=["256 KiB", "100 KiB", "150 KiB", "just under 1 MiB"],
+)
+def test_a_call_stays_under_one_megabyte(eventbridge: Stubber, bus: Bus, size: int, calls: list[int]) -> None:
+    # "The total entry size must be less than 1 MB."
+    sent = large(7, size)
+    left = list(sent.values())
+    for count in calls:
+        answer(eventbridge, *[ACCEPTED] * count, to=left[:count])
+        left = left[count:]
+    assert bus.publish(sent) == set(sent)
+
+
+def test_bytes_count_and_not_characters(eventbridge: Stubber, bus: Bus) -> None:
+    sent = {f"event-{number}": Message("payment.review", "é" * 300_000) for number in range(2)}
     for message in sent.values():
         answer(eventbridge, ACCEPTED, to=[message])
     assert bus.publish(sent) == set(sent)
+
+
+def test_what_comes_after_a_call_that_refused_all_is_sent_all_the_same(eventbridge: Stubber, bus: Bus) -> None:
+    sent = large(2, 600 * 1024)
+    answer(eventbridge, REFUSED)
+    answer(eventbridge, ACCEPTED)
+    assert bus.publish(sent) == {"event-1"}
 
 
 def test_of_every_call_only_the_accepted_entries_count(eventbridge: Stubber, bus: Bus) -> None:

@@ -4,6 +4,7 @@ import json
 import random
 import string
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Any
 
 import jwt
@@ -14,8 +15,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from payments.adapters import config
 from payments.adapters.config import (
     create_order_settings,
+    outbox_settings,
     read_previous,
     read_values,
+    reconcile_settings,
     verify_settings,
     webhook_settings,
 )
@@ -35,6 +38,8 @@ LOADERS: dict[str, Callable[[Mapping[str, str]], Any]] = {
     "create_order": create_order_settings,
     "verify": verify_settings,
     "webhook": webhook_settings,
+    "outbox": outbox_settings,
+    "reconcile": reconcile_settings,
 }
 
 
@@ -55,6 +60,8 @@ def test_good_settings_are_taken_and_their_secrets_never_shown(function: str) ->
         ("create_order", {"PAYMENTS_TABLE", "STAGE", "RAZORPAY_KEY_ID", "RAZORPAY_KEY_SECRET", "JWT_SECRET"}),
         ("verify", {"PAYMENTS_TABLE", "STAGE", "RAZORPAY_KEY_SECRET", "JWT_SECRET"}),
         ("webhook", {"PAYMENTS_TABLE", "EVENT_BUS", "STAGE", "RAZORPAY_WEBHOOK_SECRET"}),
+        ("outbox", {"PAYMENTS_TABLE", "EVENT_BUS", "STAGE"}),
+        ("reconcile", {"PAYMENTS_TABLE", "EVENT_BUS", "STAGE", "RAZORPAY_KEY_ID", "RAZORPAY_KEY_SECRET"}),
     ],
 )
 @pytest.mark.parametrize("value", [None, "", "   "])
@@ -106,12 +113,86 @@ def test_keys_are_sent_to_nobody_but_razorpay_in_production() -> None:
     assert create_order_settings(GOOD | elsewhere).api_url == elsewhere["RAZORPAY_API_URL"]
 
 
+LIVE = "rzp_live_Zq81Lm20Xc53Vb"
+ASKS_RAZORPAY: dict[str, Callable[[Mapping[str, str]], Any]] = {
+    "create_order": create_order_settings,
+    "reconcile": reconcile_settings,
+}
+ANY_STAGE = pytest.mark.parametrize("stage", ["local", "dev", "staging", "production", "live", "Production"])
+
+
+@ANY_STAGE
+@pytest.mark.parametrize("function", ASKS_RAZORPAY)
+@pytest.mark.parametrize("key_id", [LIVE, f" {LIVE} "])
+def test_a_live_key_is_sent_to_nobody_but_razorpay_whatever_the_stage_is_called(
+    stage: str, function: str, key_id: str
+) -> None:
+    live = PRODUCTION | {"STAGE": stage, "RAZORPAY_KEY_ID": key_id}
+    with pytest.raises(ConfigurationError, match="RAZORPAY_API_URL"):
+        ASKS_RAZORPAY[function](live | {"RAZORPAY_API_URL": "http://127.0.0.1:5001"})
+    assert ASKS_RAZORPAY[function](live).api_url == "https://api.razorpay.com"
+
+
+@ANY_STAGE
+@pytest.mark.parametrize("function", ASKS_RAZORPAY)
+def test_a_live_key_starts_nothing_beside_the_documented_secrets_whatever_the_stage_is_called(
+    stage: str, function: str
+) -> None:
+    live = PRODUCTION | {"STAGE": stage, "RAZORPAY_KEY_ID": LIVE}
+    names = {"RAZORPAY_KEY_SECRET", *(["JWT_SECRET"] if function == "create_order" else [])}
+    with pytest.raises(ConfigurationError) as wrong:
+        ASKS_RAZORPAY[function](live | {name: GOOD[name] for name in names})
+    assert {problem.partition(" ")[0] for problem in wrong.value.problems} == names
+    ASKS_RAZORPAY[function](live)
+
+
+@pytest.mark.parametrize(("text", "most"), [("500000", "500000"), ("0.01", "0.01"), (" 99.5 ", "99.5"), ("", None)])
+def test_the_largest_amount_is_a_setting_in_major_units(text: str, most: str | None) -> None:
+    settings = create_order_settings(GOOD | {"MAX_AMOUNT": text})
+    assert settings.max_amount == (None if most is None else Decimal(most))
+    assert create_order_settings(GOOD).max_amount is None
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "1e3", "NaN", "Infinity", "5,000", "₹500", "0x10", "1_000", "\u0663"])
+def test_a_largest_amount_that_is_none_is_named(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="MAX_AMOUNT"):
+        create_order_settings(GOOD | {"MAX_AMOUNT": text})
+
+
+DECIDES: dict[str, Callable[[Mapping[str, str]], Any]] = {
+    "create_order": create_order_settings,
+    "webhook": webhook_settings,
+    "reconcile": reconcile_settings,
+}
+
+
+@pytest.mark.parametrize("function", DECIDES)
+@pytest.mark.parametrize(("text", "floor"), [("1", 1), ("75", 75), (" 99 ", 99), ("", None)])
+def test_a_floor_for_offers_is_a_share_in_per_cent(function: str, text: str, floor: int | None) -> None:
+    settings = DECIDES[function](GOOD | {"ACCEPT_OFFERS": text})
+    assert settings.policy.accept_offers_from_percent == floor
+    assert DECIDES[function](GOOD).policy.accept_offers_from_percent is None
+
+
+@pytest.mark.parametrize("function", DECIDES)
+@pytest.mark.parametrize("text", ["0", "100", "-5", "75%", "7.5", "true", "all", "\u0667\u0665"])
+def test_a_floor_for_offers_that_is_none_is_named(function: str, text: str) -> None:
+    with pytest.raises(ConfigurationError, match="ACCEPT_OFFERS"):
+        DECIDES[function](GOOD | {"ACCEPT_OFFERS": text})
+
+
+def test_outbox_needs_no_key_and_keeps_none() -> None:
+    settings = outbox_settings({name: GOOD[name] for name in ("PAYMENTS_TABLE", "EVENT_BUS", "STAGE")})
+    assert not [name for name in dir(settings) if "key" in name or "secret" in name]
+
+
 @pytest.mark.parametrize("stage", ["staging", "production", "local2"])
 def test_the_documented_secrets_start_nothing_but_the_local_stage(stage: str) -> None:
     for function, named in {
         "create_order": {"RAZORPAY_KEY_ID", "RAZORPAY_KEY_SECRET", "JWT_SECRET"},
         "verify": {"RAZORPAY_KEY_SECRET", "JWT_SECRET"},
         "webhook": {"RAZORPAY_WEBHOOK_SECRET"},
+        "reconcile": {"RAZORPAY_KEY_ID", "RAZORPAY_KEY_SECRET"},
     }.items():
         with pytest.raises(ConfigurationError) as wrong:
             LOADERS[function](GOOD | {"STAGE": stage})

@@ -19,23 +19,20 @@ KINDS = sorted(
 )
 # The gateway's throttle answers this one before any function runs.
 BEFORE_US = {"too_many_requests"}
+ORDER_ID = "order_DESlLckIVRkHWj"
 LIBRARY_WORDS = "-8<- words of a library -8<-"
 
 
 def instance(kind: type[PaymentServiceError]) -> PaymentServiceError:
-    match kind:
-        case errors.InvalidRequest:
-            return errors.InvalidRequest([FieldError("amount", "is required")])
-        case errors.MethodNotAllowed:
-            return errors.MethodNotAllowed(["GET", "POST"])
-        case errors.RequestTooLarge:
-            return errors.RequestTooLarge(8192)
-        case errors.GatewayRefused:
-            return errors.GatewayRefused(400, LIBRARY_WORDS)
-        case errors.ConfigurationError:
-            return errors.ConfigurationError([LIBRARY_WORDS])
-        case _:
-            return kind(LIBRARY_WORDS)
+    arguments: dict[type[PaymentServiceError], tuple[object, ...]] = {
+        errors.InvalidRequest: ([FieldError("amount", "is required")],),
+        errors.MethodNotAllowed: (["GET", "POST"],),
+        errors.RequestTooLarge: (8192,),
+        errors.GatewayRefused: (400, LIBRARY_WORDS),
+        errors.ConfigurationError: ([LIBRARY_WORDS],),
+        errors.ApplicationRefused: (LIBRARY_WORDS, ORDER_ID),
+    }
+    return kind(*next((arguments[base] for base in kind.__mro__ if base in arguments), (LIBRARY_WORDS,)))
 
 
 def documented_codes() -> set[str]:
@@ -52,7 +49,11 @@ def test_every_error_has_an_answer_in_our_own_words(kind: type[PaymentServiceErr
     assert response.headers["Content-Type"] == "application/problem+json"
     wanted = ["type", "title", "status", "detail", "code", "request_id"]
     assert list(response.body)[:6] == wanted
-    assert list(response.body)[6:] == (["errors"] if kind is errors.InvalidRequest else [])
+    more = ["errors"] if kind is errors.InvalidRequest else []
+    # "Every 409 carries the `order_id` it is about."
+    more = ["order_id"] if issubclass(kind, errors.ApplicationRefused) else more
+    assert list(response.body)[6:] == more
+    assert response.body.get("order_id", ORDER_ID) == ORDER_ID
     assert response.body["code"] in documented_codes()
     assert response.body["status"] == response.status
     assert response.body["request_id"] == "a-request"
@@ -71,13 +72,43 @@ def test_no_code_stands_for_two_things() -> None:
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_whose_turn_it_is_shows_in_the_status(kind: type[PaymentServiceError]) -> None:
     problem = problem_for(instance(kind))
-    if issubclass(kind, errors.RequestError) and kind is not errors.RequestError:
+    if issubclass(kind, errors.RequestError) and kind not in {errors.RequestError, errors.ApplicationRefused}:
         assert 400 <= problem.status < 500
     elif issubclass(kind, errors.TemporaryError):
         assert problem.status == 503
         assert int(problem.headers["Retry-After"]) > 0
     else:
         assert problem.status in {500, 502}
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [
+        (errors.AlreadyPaid, "already_paid"),
+        (errors.PaymentInProgress, "payment_in_progress"),
+        (errors.PaymentUnderReview, "payment_under_review"),
+        (errors.PaymentRefunded, "payment_refunded"),
+        (errors.PaymentReturned, "payment_returned"),
+        (errors.PaymentFailed, "payment_failed"),
+    ],
+)
+def test_what_cannot_be_had_is_a_conflict_of_its_own(kind: type[PaymentServiceError], code: str) -> None:
+    assert (problem_for(instance(kind)).status, problem_for(instance(kind)).code) == (409, code)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        errors.GatewayRefused,
+        errors.KeysRefused,
+        errors.NotAtGateway,
+        errors.TooOldForGateway,
+        errors.ReceiptReused,
+        errors.AmountRefused,
+    ],
+)
+def test_whatever_the_gateway_refuses_is_502(kind: type[PaymentServiceError]) -> None:
+    assert (problem_for(instance(kind)).status, problem_for(instance(kind)).code) == (502, "gateway_refused")
 
 
 @pytest.mark.parametrize("kind", [StorageConflict, errors.ConfigurationError, PaymentServiceError])
@@ -97,8 +128,79 @@ def test_a_route_has_no_slash_at_its_end(resource: str) -> None:
     assert request(resource=resource).resource == "/api/payments/verify"
 
 
+LOAD_BALANCER = {
+    "requestContext": {"elb": {"targetGroupArn": "arn:aws:elasticloadbalancing:…"}},
+    "httpMethod": "POST",
+    "path": "/api/payments/verify/",
+    "queryStringParameters": {},
+    "headers": {"content-type": "application/json"},
+    "body": "{}",
+    "isBase64Encoded": False,
+}
+NULLS = dict.fromkeys(
+    (
+        "headers",
+        "multiValueHeaders",
+        "queryStringParameters",
+        "multiValueQueryStringParameters",
+        "pathParameters",
+        "stageVariables",
+        "body",
+    )
+)
+
+
 def test_where_there_is_no_resource_the_path_is_taken() -> None:
-    assert Request.from_event({"path": "/api/payments/verify/"}).resource == "/api/payments/verify"
+    found = Request.from_event(LOAD_BALANCER)
+    assert (found.method, found.resource) == ("POST", "/api/payments/verify")
+
+
+def test_a_rest_api_sends_null_for_what_there_is_none_of() -> None:
+    found = request(**NULLS, requestContext={"requestId": "c6af9ac6-7b61"}, isBase64Encoded=False)
+    assert (found.header("authorization"), found.read_body(10), found.path_parameters) == (None, b"", {})
+    assert found.request_id == "c6af9ac6-7b61"
+
+
+# As AWS documents each of them ("Using AWS Lambda with …").
+OTHER_EVENTS: dict[str, Any] = {
+    "HTTP API, payload 2.0": {
+        "version": "2.0",
+        "routeKey": "POST /api/payments/webhook",
+        "rawPath": "/api/payments/webhook",
+        "headers": {"x-razorpay-signature": "s"},
+        "requestContext": {"http": {"method": "POST", "path": "/api/payments/webhook"}, "requestId": "id"},
+        "body": "{}",
+        "isBase64Encoded": False,
+    },
+    "a function URL": {
+        "version": "2.0",
+        "routeKey": "$default",
+        "rawPath": "/",
+        "headers": {},
+        "requestContext": {"domainName": "x.lambda-url.ap-south-1.on.aws", "http": {"method": "POST", "path": "/"}},
+        "body": "{}",
+        "isBase64Encoded": False,
+    },
+    "HTTP API, payload 1.0 and $default": {"version": "1.0", "resource": "$default", "httpMethod": "POST", "path": "/"},
+    "a queue": {"Records": [{"messageId": "1", "body": "{}", "eventSource": "aws:sqs"}]},
+    "a topic": {"Records": [{"EventSource": "aws:sns", "Sns": {"Message": "{}"}}]},
+    "a bus": {"version": "0", "id": "1", "detail-type": "Scheduled Event", "source": "aws.events", "detail": {}},
+    "a schedule's own input": {"lane": "watch"},
+    "nothing": {},
+    "null": None,
+    "a list": [],
+    "a text": "POST",
+    "no method": {"resource": "/api/payments/verify", "path": "/api/payments/verify"},
+    "a method that is none": {"resource": "/api/payments/verify", "httpMethod": None},
+    "a proxy for everything": {"resource": "/{proxy+}", "httpMethod": "POST", "path": "/api/payments/webhook/"},
+    "a proxy below": {"resource": "/api/{proxy+}", "httpMethod": "POST", "path": "/api/payments/webhook/"},
+}
+
+
+@pytest.mark.parametrize("event", OTHER_EVENTS.values(), ids=OTHER_EVENTS.keys())
+def test_what_no_rest_api_sent_is_a_mistake_in_the_configuration(event: Any) -> None:
+    with pytest.raises(errors.ConfigurationError, match="REST API"):
+        Request.from_event(event)
 
 
 @pytest.mark.parametrize("sent", ["X-Razorpay-Signature", "x-razorpay-signature", "X-RAZORPAY-SIGNATURE"])

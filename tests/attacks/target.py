@@ -9,6 +9,7 @@ from unittest.mock import patch
 
 from payments.adapters import jwks
 from payments.wiring import callers
+from payments.wiring.boundary import RunFailed
 from sandbox import development, events
 from tests.attacks.family import OTHER_ORDER_ID, STRANGERS_ORDER_ID, Event, Family
 from tests.attacks.public_keys import KEY_SET_URL, key_set
@@ -19,7 +20,7 @@ from tests.handlers.service import CREATE_ORDER, GET, VERIFY, WEBHOOK, Answer, f
 from tests.secrecy import watch
 
 _FUNCTIONS: Final = {CREATE_ORDER: "create_order", VERIFY: "verify", GET: "verify", WEBHOOK: "webhook"}
-_READS: Final = frozenset({"dynamodb GetItem", "dynamodb Query"})
+_READS: Final = frozenset({"dynamodb GetItem", "dynamodb BatchGetItem", "dynamodb Query"})
 
 
 class Target:
@@ -98,12 +99,18 @@ def accepted(target: Target, family: Family, attack: Event) -> list[str]:
     target.adopt(family.settings)
     target.forget()
     before = target.state()
-    answer = target.send(attack, like=family.genuine)
     achieved = []
-    if answer.status not in family.statuses:
-        achieved.append(f"answered {answer.status}: {answer.text}")
-    if answer.headers["Content-Type"] != "application/problem+json":
-        achieved.append("not answered with a problem")
+    try:
+        answer = target.send(attack, like=family.genuine)
+    except RunFailed:
+        # What no REST API with our routes sends is not answered at all; whoever sent it gets a failed invocation.
+        if "{proxy+}" not in str(attack["resource"]) and isinstance(attack.get("httpMethod"), str):
+            achieved.append("the invocation failed")
+    else:
+        if answer.status not in family.statuses:
+            achieved.append(f"answered {answer.status}: {answer.text}")
+        if answer.headers["Content-Type"] != "application/problem+json":
+            achieved.append("not answered with a problem")
     calls = target.changes() if family.reaches_table else target.calls()
     if calls:
         achieved.append(f"calls: {', '.join(calls)}")

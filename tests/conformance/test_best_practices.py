@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.conformance.shop import FIRST_LOOK_S, Shop
+from tests.conformance.shop import HOUR_S, MINUTE_S, SWEPT_S, Shop
 from tests.gateway.receiver import wait_until
 
 PAID = ("paid", True, 0)
@@ -120,8 +120,8 @@ def test_bp_04_an_endpoint_that_answers_500_loses_nothing_and_is_repaired_by_the
     wait_until(lambda: all(event["attempts"] for event in shop.told(order_id)), 10, "each event to be tried once")
     assert shop.payment(order_id) == ("created", False, 0)
 
-    shop.clock.now += FIRST_LOOK_S
-    assert shop.reconcile()["outcomes"] == {"settled": 1}
+    shop.clock.now += SWEPT_S
+    assert shop.sweep()["outcomes"] == {"settled": 1}
     assert shop.payment(order_id) == PAID
     assert shop.published() == ["payment.paid"]
 
@@ -135,36 +135,60 @@ def test_bp_04_an_endpoint_that_answers_500_loses_nothing_and_is_repaired_by_the
 
 def test_bp_05_a_payment_without_any_webhook_is_found_by_asking_for_the_orders_payments(shop: Shop) -> None:
     order_id = shop.order()
-    shop.pay(order_id)
-    assert shop.reconcile()["looked_at"] == 0
+    assert shop.verify(shop.pay(order_id)).status == 200
+    shop.clock.now += MINUTE_S
+    assert shop.outbox()["looked_at"] == 1
+    assert shop.watch()["looked_at"] == 0
 
-    shop.clock.now += FIRST_LOOK_S
+    # Two minutes after its newest activity.
+    shop.clock.now += MINUTE_S
     shop.break_razorpay("500", "GET /v1/orders/{order_id}/payments", times=1)
-    assert shop.reconcile()["failed"] == 1
-    assert (shop.faults_met(), shop.payment(order_id)) == (1, ("created", False, 0))
+    assert shop.watch()["failed"] == 1
+    assert (shop.faults_met(), shop.payment(order_id)) == (1, ("paid", False, 0))
 
-    assert shop.reconcile()["outcomes"] == {"settled": 1}
+    shop.clock.now += MINUTE_S
+    assert shop.watch()["outcomes"] == {"settled": 1}
     assert shop.payment(order_id) == PAID
     assert shop.published() == ["payment.paid"]
 
 
-def test_bp_20_an_attempted_order_is_looked_at_until_it_is_paid_and_then_no_more(shop: Shop) -> None:
+def test_bp_05_a_payment_of_which_neither_webhook_nor_callback_told_is_found_in_razorpays_lists(shop: Shop) -> None:
+    order_id = shop.order()
+    shop.pay(order_id)
+    shop.clock.now += SWEPT_S
+    shop.break_razorpay("500", "GET /v1/payments", times=1)
+    report = shop.sweep()
+    assert (report["failed"], report["left_over"]) == (1, True)
+    assert (shop.faults_met(), shop.payment(order_id)) == (1, ("created", False, 0))
+
+    assert shop.sweep()["outcomes"] == {"settled": 1}
+    assert shop.payment(order_id) == PAID
+    assert shop.published() == ["payment.paid"]
+
+
+def test_bp_20_an_order_is_compared_at_several_ages_until_it_is_paid_and_then_nothing_is_asked_about_it(
+    shop: Shop,
+) -> None:
     order_id = shop.order()
     shop.fail_to_pay(order_id)
-    shop.clock.now += FIRST_LOOK_S
-    shop.reconcile()
+    shop.clock.now += SWEPT_S
+    assert shop.sweep()["outcomes"] == {"settled": 1}
     assert shop.payment(order_id) == ("failed", False, 0)
 
     shop.pay(order_id)
-    assert shop.reconcile()["looked_at"] == 0
-    shop.clock.now += 3600
-    assert shop.reconcile()["outcomes"] == {"settled": 1}
+    shop.clock.now += HOUR_S
+    assert shop.sweep()["outcomes"] == {"unchanged": 1, "settled": 1}
     assert shop.payment(order_id) == PAID
     assert shop.published() == ["payment.failed", "payment.paid"]
 
-    shop.break_razorpay("500")
-    shop.clock.now += 4 * 24 * 3600
-    assert (shop.reconcile()["looked_at"], shop.faults_met()) == (0, 0)
+    # The lists go on being read; the order itself is no longer asked about.
+    shop.break_razorpay("500", "GET /v1/orders/{order_id}")
+    for _ in range(4):
+        shop.clock.now += 24 * HOUR_S
+        assert (shop.outbox()["looked_at"], shop.watch()["looked_at"]) == (0, 0)
+        assert set(shop.sweep()["outcomes"]) <= {"unchanged"}
+    assert shop.faults_met() == 0
+    assert shop.payment(order_id) == PAID
 
 
 def late(failed: Mapping[str, Any], event: str, status: str) -> dict[str, Any]:
@@ -232,6 +256,18 @@ def test_bp_08_a_customer_who_never_heard_of_the_payment_cannot_pay_twice(shop: 
         shop.deliver(event)
     assert shop.create_order().code == "already_paid"
     assert shop.published() == ["payment.paid"]
+
+
+def test_bp_08_razorpay_is_asked_for_the_orders_payments_before_an_older_order_is_handed_out_again(shop: Shop) -> None:
+    order_id = shop.order()
+    payment_id = shop.pay(order_id)["razorpay_payment_id"]  # and the answer never reaches the page
+    shop.clock.now += SWEPT_S
+
+    again = shop.create_order()
+    assert (again.status, again.code, again.body["order_id"]) == (409, "already_paid", order_id)
+    assert shop.payment(order_id) == PAID
+    assert list(shop.record(order_id)["payments"]) == [payment_id]
+    assert len(shop.ledger()["orders"]) == 1
 
 
 def test_bp_11_deliveries_sent_again_because_our_answer_was_lost_count_once(shop: Shop) -> None:
@@ -325,6 +361,7 @@ def test_an_authorised_payment_that_is_never_captured_is_given_back_and_leaves_t
 
     shop.give_back(payment_id)
     shop.wait_until_delivered()
-    assert shop.payment(order_id)[0] == "failed"
-    assert shop.published() == ["payment.failed"]
+    # No attempt failed: what came to nothing is no event, and the record and its order say what there is to do.
+    assert shop.payment(order_id) == ("failed", False, 0)
+    assert shop.published() == []
     assert (shop.create_order().body["order_id"], shop.create_order().status) == (order_id, 200)

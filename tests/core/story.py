@@ -15,19 +15,24 @@ from referencing.jsonschema import DRAFT202012
 from payments.adapters.table import to_item, to_record
 from payments.core.events import detail, encode
 from payments.core.model import (
+    Accepted,
     Authorized,
     Captured,
     EventType,
     Fact,
     Failed,
+    NeverCaptured,
     Order,
     Record,
     Refunded,
     RefundState,
+    RefundTotal,
+    Released,
     Signed,
     Status,
 )
-from payments.core.transitions import Decision, decide, open_record, supersede
+from payments.core.position import NO_OFFERS, Policy
+from payments.core.transitions import TRANSITIONS, Decision, decide, open_record, supersede
 
 ORDER_ID: Final = "order_DESlLckIVRkHWj"
 OTHER_ORDER_ID: Final = "order_DESxiijbl9xjDB"
@@ -56,14 +61,30 @@ ORDER: Final = Order(
 type Delivery = tuple[Fact, ...]
 
 
-def captured(payment: str, amount_minor: int = AMOUNT, currency: str = "INR", method: str | None = "upi") -> Captured:
-    return Captured(payment=payment, amount_minor=amount_minor, currency=currency, method=method)
+def signed(payment: str, at: int = OPENED) -> Signed:
+    return Signed(payment=payment, at=at)
+
+
+def failed(payment: str, at: int | None = OPENED, listed_at: int | None = None) -> Failed:
+    return Failed(payment=payment, at=at, listed_at=listed_at)
+
+
+def captured(payment: str, amount_minor: int = AMOUNT, currency: str = "INR", **more: Any) -> Captured:
+    return Captured(payment=payment, amount_minor=amount_minor, currency=currency, **({"method": "upi"} | more))
 
 
 def refunded(
-    payment: str, refund: str, amount_minor: int = AMOUNT, state: RefundState = RefundState.PROCESSED
+    payment: str,
+    refund: str,
+    amount_minor: int = AMOUNT,
+    state: RefundState = RefundState.PROCESSED,
+    created_at: int | None = None,
 ) -> Refunded:
-    return Refunded(payment=payment, refund=refund, amount_minor=amount_minor, state=state)
+    return Refunded(payment=payment, refund=refund, amount_minor=amount_minor, state=state, created_at=created_at)
+
+
+def total(payment: str, amount_minor: int, *, complete: bool = False) -> RefundTotal:
+    return RefundTotal(payment=payment, amount_minor=amount_minor, complete=complete)
 
 
 def opened() -> Record:
@@ -82,13 +103,14 @@ class Story:
     now: int = OPENED + 1
     events: dict[str, str] = field(default_factory=dict)
     types: dict[str, EventType] = field(default_factory=dict)
+    policy: Policy = NO_OFFERS
 
     def deliver(self, *facts: Fact) -> Decision:
         """Decides one delivery and checks the step."""
         self.now += 1
         before = self.record
-        decision = decide(before, facts, self.now)
-        check_step(before, facts, decision, self.now)
+        decision = decide(before, facts, self.now, self.policy)
+        check_step(before, facts, decision, self.now, self.policy)
         for identity in decision.recorded:
             # An id is recorded once; what is published under it later is read back from the table.
             assert identity not in self.events
@@ -106,15 +128,22 @@ class Story:
     def count(self, event_type: EventType) -> int:
         return list(self.types.values()).count(event_type)
 
+    def reviews(self) -> list[str]:
+        """The reasons for a person to look, each with what became of it."""
+        return [
+            review.reason if review.resolution is None else f"{review.reason} {review.resolution}"
+            for review in self.record.reviews
+        ]
 
-def tell(deliveries: Sequence[Delivery], record: Record | None = None) -> Story:
-    story = Story() if record is None else Story(record)
+
+def tell(deliveries: Sequence[Delivery], record: Record | None = None, policy: Policy = NO_OFFERS) -> Story:
+    story = Story(policy=policy) if record is None else Story(record, policy=policy)
     for facts in deliveries:
         story.deliver(*facts)
     return story
 
 
-def check_step(before: Record, facts: Sequence[Fact], decision: Decision, now: int) -> None:
+def check_step(before: Record, facts: Sequence[Fact], decision: Decision, now: int, policy: Policy = NO_OFFERS) -> None:
     """What holds for every step, whatever is delivered to whichever record."""
     after = decision.record
     assert after.order == before.order
@@ -123,33 +152,51 @@ def check_step(before: Record, facts: Sequence[Fact], decision: Decision, now: i
         before.created_at,
         before.superseded_by,
     )
+    assert after.status is before.status or after.status in TRANSITIONS[before.status]
     if decision.changed:
         assert after.version == before.version + 1
         assert set(after.pending) == set(before.pending) | set(decision.recorded)
-        assert after.reviews[: len(before.reviews)] == before.reviews
+        check_reviews_grow(before, after)
         assert after.attention_at is not None or not after.pending
     else:
         assert after == before
         assert not decision.recorded
     if before.confirmed:
         assert after.confirmed
+        assert after.status in {Status.PAID, Status.REFUNDED}
     if before.status is Status.REFUNDED:
         assert after.status is Status.REFUNDED
     check_facts_grow(before, after)
     if not decision.dropped_attempts:
         for fact in facts:
             assert is_known(after, fact), f"{fact} was lost"
-    again = decide(after, facts, now + 1)
+    again = decide(after, facts, now + 1, policy)
     assert not again.changed, "redelivery changed the record"
     assert again.record == after
     check_confirmation(after)
 
 
+def check_reviews_grow(before: Record, after: Record) -> None:
+    """No review is forgotten, and none is opened twice; an open one may be resolved."""
+    for known, kept in zip(before.reviews, after.reviews, strict=False):
+        assert (kept.reason, kept.subject, kept.at) == (known.reason, known.subject, known.at)
+        assert known.is_open or kept == known
+    assert len(after.reviews) >= len(before.reviews)
+    assert len({(review.reason, review.subject) for review in after.reviews}) == len(after.reviews)
+
+
+# Each fact of an attempt, once it is known, stays so.
+_FACTS = ("authorized", "captured", "failed", "lapsed", "released", "accepted", "announced")
+
+
 def check_facts_grow(before: Record, after: Record) -> None:
     for payment, known in before.attempts.items():
         kept = after.attempts[payment]
-        for name in ("signed", "authorized", "captured", "failed", "announced"):
+        for name in _FACTS:
             assert getattr(kept, name) or not getattr(known, name), f"{name} of {payment} was taken back"
+        assert known.signed_at in {None, kept.signed_at}
+        assert known.verdict is None or kept.verdict is not None
+        assert kept.total_minor >= known.total_minor
     for refund, reported in before.refunds.items():
         latest = after.refunds[refund]
         assert (latest.payment_id, latest.amount_minor) == (reported.payment_id, reported.amount_minor)
@@ -157,21 +204,17 @@ def check_facts_grow(before: Record, after: Record) -> None:
 
 
 def check_confirmation(record: Record) -> None:
-    """I4: confirmed means a capture of what was agreed; paid without it, a checkout signature."""
+    """I4: confirmed means that a capture of what was agreed stood; paid without it, a checkout signature."""
     if record.order is None:
         assert not record.confirmed
         return
-    right = [
-        attempt
-        for attempt in record.attempts.values()
-        if attempt.captured
-        and (attempt.amount_minor, attempt.currency) == (record.order.amount_minor, record.order.currency)
-    ]
-    assert record.confirmed == bool(right)
+    assert record.confirmed == (record.stood is not None)
+    if record.stood is not None:
+        attempt = record.attempts[record.stood]
+        assert attempt.captured
+        assert attempt.verdict is not None or attempt.accepted
     if record.status is Status.PAID and not record.confirmed:
-        assert any(attempt.signed for attempt in record.attempts.values())
-    if record.status is Status.REFUNDED:
-        assert record.confirmed
+        assert any(attempt.signed_at is not None for attempt in record.attempts.values())
 
 
 def is_known(record: Record, fact: Fact) -> bool:
@@ -181,16 +224,21 @@ def is_known(record: Record, fact: Fact) -> bool:
         return stored is not None and stored.payment_id == fact.payment and stored.state.rank >= fact.state.rank
     attempt = record.attempts.get(fact.payment)
     if attempt is None:
-        return False
-    match fact:
-        case Signed():
-            return attempt.signed
-        case Authorized():
-            return attempt.authorized
-        case Captured():
-            return attempt.captured
-        case Failed():
-            return attempt.failed
+        # Evidence, and what operators and looks say, is said of payments that are known.
+        return isinstance(fact, RefundTotal | NeverCaptured | Accepted | Released)
+    if isinstance(fact, RefundTotal):
+        # Evidence, not a fact: what agrees need not be kept.
+        return True
+    held: dict[type[Fact], bool] = {
+        Signed: attempt.signed_at is not None,
+        Authorized: attempt.authorized,
+        Captured: attempt.captured,
+        Failed: attempt.failed,
+        NeverCaptured: attempt.lapsed or attempt.captured,
+        Accepted: attempt.accepted or not attempt.captured,
+        Released: attempt.released or attempt.captured,
+    }
+    return held[type(fact)]
 
 
 def check_bytes(record: Record, recorded: Mapping[str, str]) -> None:

@@ -6,170 +6,162 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from payments.core.attention import after_change, is_open, next_due, shard
+from payments.core.attention import SHARDS, after_change, after_failure, after_look, lane_of, partition, shard
 from payments.core.instants import epoch, iso
-from payments.core.model import Authorized, Failed, PendingEvent, Signed, Status
-from payments.core.transitions import open_record, unknown_record
-from tests.core.story import AMOUNT, OPENED, ORDER, ORDER_ID, REFUND_1, A, Story, captured, refunded
+from payments.core.model import Authorized, Fact, Lane, Record, RefundState
+from payments.core.transitions import foreign, open_record, unknown_record
+from tests.core.story import (
+    OPENED,
+    ORDER,
+    ORDER_ID,
+    REFUND_1,
+    A,
+    Story,
+    captured,
+    failed,
+    refunded,
+    signed,
+    tell,
+)
 
 MINUTE = 60
 HOUR = 60 * MINUTE
-EVENT = PendingEvent(type="payment.paid", version=2, at=iso(OPENED), status=Status.PAID, refunded_minor=0)
+DAY = 24 * HOUR
 
 
-def due(
-    attention_at: int | None,
-    status: Status = Status.CREATED,
-    *,
-    age: int,
-    pending: bool = False,
-    confirmed: bool = False,
-) -> int | None:
-    """The due time after a change at this age, relative to the order's creation."""
-    at = after_change(
-        attention_at=None if attention_at is None else OPENED + attention_at,
-        status=status,
-        confirmed=confirmed,
-        created_at=iso(OPENED),
-        pending={"id": EVENT} if pending else {},
-        now=OPENED + age,
-    )
-    return None if at is None else at - OPENED
+def quiet(record: Record) -> Record:
+    """The record once its events are published and cleared, and nothing is due."""
+    return replace(record, pending={}, lane=None, attention_at=None)
 
 
-@pytest.mark.parametrize(
-    ("age", "expected"),
-    [
-        (0, 15 * MINUTE),
-        (14 * MINUTE, 15 * MINUTE),
-        (15 * MINUTE - 1, 15 * MINUTE),
-        (15 * MINUTE, HOUR),
-        (59 * MINUTE, HOUR),
-        (HOUR, 6 * HOUR),
-        (6 * HOUR, 24 * HOUR),
-        (24 * HOUR, 72 * HOUR),
-        (72 * HOUR - 1, 72 * HOUR),
-        (72 * HOUR, None),
-        (100 * HOUR, None),
-    ],
-)
-def test_an_open_order_is_looked_at_at_growing_ages(age: int, expected: int | None) -> None:
-    at = next_due(iso(OPENED), OPENED + age)
-    assert at == (None if expected is None else OPENED + expected)
+def test_an_order_that_nobody_pays_is_never_due() -> None:
+    record = open_record(ORDER_ID, ORDER, OPENED)
+    assert (record.lane, record.attention_at) == (None, None)
+    assert after_look(record, OPENED + DAY).attention_at is None
 
 
-def test_a_new_order_is_due_in_a_quarter_of_an_hour() -> None:
-    assert open_record(ORDER_ID, ORDER, OPENED).attention_at == OPENED + 15 * MINUTE
-
-
-@pytest.mark.parametrize("status", [Status.CREATED, Status.AUTHORIZED, Status.FAILED, Status.PAID])
-def test_an_open_order_keeps_its_due_time_even_if_it_has_passed(status: Status) -> None:
-    assert due(15 * MINUTE, status, age=14 * MINUTE) == 15 * MINUTE
-    assert due(15 * MINUTE, status, age=20 * MINUTE) == 15 * MINUTE
-    assert due(None, status, age=20 * MINUTE) == HOUR
-
-
-def test_after_its_last_look_an_open_order_is_not_due_any_more() -> None:
-    assert due(None, Status.AUTHORIZED, age=73 * HOUR) is None
-
-
-@pytest.mark.parametrize("status", [Status.PAID, Status.REFUNDED])
-def test_a_settled_order_without_pending_events_is_not_due(status: Status) -> None:
-    assert due(15 * MINUTE, status, age=MINUTE, confirmed=True) is None
-
-
-@pytest.mark.parametrize("status", list(Status))
-def test_pending_events_are_looked_for_within_minutes(status: Status) -> None:
-    confirmed = status in {Status.PAID, Status.REFUNDED}
-    assert due(None, status, age=2 * HOUR, pending=True, confirmed=confirmed) == 2 * HOUR + MINUTE
-    assert due(6 * HOUR, status, age=2 * HOUR, pending=True, confirmed=confirmed) == 2 * HOUR + MINUTE
-
-
-def test_a_due_time_that_comes_soon_enough_is_kept_for_pending_events() -> None:
-    assert due(15 * MINUTE, Status.PAID, age=MINUTE, pending=True, confirmed=True) == 15 * MINUTE
-    assert due(15 * MINUTE, Status.PAID, age=16 * MINUTE, pending=True, confirmed=True) == 15 * MINUTE
-    assert due(15 * MINUTE, Status.PAID, age=0, pending=True, confirmed=True) == 15 * MINUTE
-    assert due(15 * MINUTE + 1, Status.PAID, age=0, pending=True, confirmed=True) == MINUTE
-
-
-def test_an_unknown_order_is_looked_up_in_a_minute_and_kept_for_a_month() -> None:
-    story = Story(unknown_record(ORDER_ID, OPENED), OPENED - 1)
-    story.deliver(Authorized(payment=A))
-    assert story.record.attention_at == OPENED + MINUTE
-    assert story.record.expires_at == OPENED + 30 * 24 * HOUR
-    story.deliver(captured(A))
-    assert story.record.attention_at == OPENED + MINUTE
-
-
-def test_the_good_case_never_moves_the_due_time_until_it_is_settled() -> None:
+@pytest.mark.parametrize("fact", [signed(A), Authorized(payment=A)])
+def test_what_is_alive_is_due_in_the_outbox_in_a_minute(fact: Fact) -> None:
     story = Story()
-    for fact in (Signed(payment=A), Authorized(payment=A), captured(A)):
+    story.deliver(fact)
+    assert (story.record.lane, story.record.attention_at) == (Lane.OUTBOX, story.now + MINUTE)
+
+
+def test_the_good_case_never_moves_the_due_time() -> None:
+    story = Story()
+    story.deliver(signed(A))
+    due = story.record.attention_at
+    for fact in (Authorized(payment=A), captured(A)):
         story.deliver(fact)
-        assert story.record.attention_at == OPENED + 15 * MINUTE
+        assert (story.record.lane, story.record.attention_at) == (Lane.OUTBOX, due)
+
+
+def test_the_outbox_moves_what_is_alive_on_to_watch() -> None:
+    record = after_look(tell([(signed(A),)]).record, OPENED + MINUTE)
+    assert (record.lane, record.attention_at) == (Lane.WATCH, epoch(record.updated_at) + 2 * MINUTE)
+
+
+def test_watch_looks_at_growing_ages_since_the_newest_activity() -> None:
+    record = tell([(Authorized(payment=A),)]).record
+    newest, now, ages = epoch(record.updated_at), OPENED + MINUTE, []
+    for _ in range(13):
+        record = after_look(record, now)
+        assert record.lane is Lane.WATCH
+        assert record.attention_at is not None
+        ages.append(record.attention_at - newest)
+        now = record.attention_at
+    assert ages[:12] == [2 * MINUTE, 10 * MINUTE, HOUR, 6 * HOUR, *(day * DAY for day in range(1, 9))]
+    assert ages[12] == 15 * DAY
 
 
 @pytest.mark.parametrize(
-    ("status", "confirmed", "expected"),
-    [
-        (Status.CREATED, False, True),
-        (Status.AUTHORIZED, False, True),
-        (Status.FAILED, False, True),
-        (Status.PAID, False, True),
-        (Status.PAID, True, False),
-        (Status.REFUNDED, True, False),
-    ],
+    "facts",
+    [(captured(A),), (failed(A),), (captured(A), refunded(A, REFUND_1)), ()],
+    ids=["paid", "failed", "refunded", "created"],
 )
-def test_an_order_is_open_until_a_capture_is_confirmed(status: Status, confirmed: bool, expected: bool) -> None:
-    assert is_open(status, confirmed=confirmed) is expected
+def test_what_is_settled_is_not_due_after_a_look(facts: tuple[Fact, ...]) -> None:
+    record = replace(tell([facts]).record, pending={})
+    assert (after_look(record, OPENED + HOUR).lane, after_look(record, OPENED + HOUR).attention_at) == (None, None)
 
 
-def test_a_refund_long_after_the_payment_is_due_in_a_minute() -> None:
-    story = Story()
-    story.deliver(captured(A))
-    story.record = replace(story.record, pending={}, attention_at=None)  # published and cleared
-    story.now += 30 * 24 * HOUR
-    story.deliver(refunded(A, REFUND_1, AMOUNT))
+def test_a_refund_under_way_is_watched() -> None:
+    record = quiet(tell([(captured(A),)]).record)
+    story = Story(record, OPENED + 30 * DAY)
+    story.deliver(refunded(A, REFUND_1, state=RefundState.CREATED))
     assert story.record.attention_at == story.now + MINUTE
+    assert after_look(story.record, story.now + MINUTE).lane is Lane.WATCH
+
+
+def test_events_are_looked_for_within_a_minute_whatever_was_due_before() -> None:
+    record = replace(quiet(tell([(Authorized(payment=A),)]).record), lane=Lane.WATCH, attention_at=OPENED + 5 * DAY)
+    story = Story(record, OPENED + DAY)
+    story.deliver(captured(A))
+    assert (story.record.lane, story.record.attention_at) == (Lane.OUTBOX, story.now + MINUTE)
 
 
 def test_a_fact_that_says_nothing_new_of_a_settled_order_does_not_make_it_due() -> None:
-    story = Story()
-    story.deliver(captured(A))
-    story.record = replace(story.record, pending={}, attention_at=None)  # published and cleared
-    story.deliver(Signed(payment=A))
+    story = Story(quiet(tell([(captured(A),)]).record), OPENED + DAY)
+    story.deliver(Authorized(payment=A))
     assert story.record.attention_at is None
 
 
-@pytest.mark.parametrize(("age", "expected"), [(2 * HOUR, 6 * HOUR), (80 * HOUR, None)])
-def test_a_fact_of_an_open_order_that_is_not_due_makes_it_so_at_its_next_age(age: int, expected: int | None) -> None:
-    story = Story(replace(open_record(ORDER_ID, ORDER, OPENED), attention_at=None), OPENED + age)
+def test_an_unknown_order_is_due_in_its_own_lane_and_never_expires_by_itself() -> None:
+    story = Story(unknown_record(ORDER_ID, OPENED), OPENED - 1)
     story.deliver(Authorized(payment=A))
-    assert story.record.attention_at == (None if expected is None else OPENED + expected)
+    assert (story.record.lane, story.record.attention_at) == (Lane.UNKNOWN, OPENED + MINUTE)
+    later = after_look(story.record, OPENED + 30 * DAY)
+    assert (later.attention_at, later.expires_at) == (OPENED + 31 * DAY, None)
 
 
-def test_a_failure_after_the_last_look_is_due_for_its_event() -> None:
-    story = Story(now=OPENED + 80 * HOUR)
-    story.record = open_record(ORDER_ID, ORDER, OPENED)
-    story.deliver(Failed(payment=A))
-    assert story.record.attention_at is not None
+def test_a_foreign_order_is_never_due_and_may_go() -> None:
+    record = foreign(unknown_record(ORDER_ID, OPENED), OPENED)
+    assert record.expires_at is not None
+    assert record.expires_at > OPENED
+    assert after_change(record, OPENED).attention_at is None
+    assert after_look(record, OPENED).attention_at is None
 
 
-# --- shards ---------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("lane", list(Lane))
+def test_a_record_that_keeps_failing_waits_longer_each_time_and_one_that_succeeds_begins_anew(lane: Lane) -> None:
+    record = replace(tell([(signed(A),)]).record, lane=lane, attention_at=OPENED)
+    waits = []
+    for _ in range(30):
+        record = after_failure(record, OPENED)
+        assert record.lane is lane
+        assert record.attention_at is not None
+        waits.append(record.attention_at - OPENED)
+    assert waits == sorted(waits)
+    assert waits[0] < waits[-1] <= DAY
+    assert after_look(record, OPENED).failures == 0
 
 
-def test_a_shard_is_the_same_in_every_process() -> None:
-    assert [shard(f"order_{number:014d}") for number in range(4)] == ["4", "2", "8", "14"]
+def test_no_event_waits_for_more_than_two_minutes_once_the_bus_is_back() -> None:
+    record = tell([(captured(A),)]).record
+    for _ in range(30):
+        record = after_failure(record, OPENED)
+    assert record.attention_at is not None
+    assert record.attention_at - OPENED <= 2 * MINUTE
 
 
-@given(st.text(alphabet="ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789", min_size=14, max_size=14))
-def test_a_shard_is_a_number_from_0_to_15(name: str) -> None:
-    assert 0 <= int(shard(f"order_{name}")) <= 15
+# --- partitions -----------------------------------------------------------------------------------------------------
+
+
+def test_a_shard_is_the_same_in_every_process_and_the_outbox_has_version_1s_names() -> None:
+    assert [shard(Lane.OUTBOX, f"order_{number:014d}") for number in range(4)] == ["4", "2", "8", "14"]
+    assert [shard(Lane.WATCH, f"order_{number:014d}") for number in range(2)] == ["watch-4", "watch-2"]
+
+
+@pytest.mark.parametrize("lane", list(Lane))
+def test_a_partition_tells_its_lane(lane: Lane) -> None:
+    names = {partition(lane, number) for number in range(SHARDS)}
+    assert len(names) == SHARDS
+    assert {lane_of(name) for name in names} == {lane}
 
 
 def test_shards_share_the_orders_about_evenly() -> None:
-    counts = [0] * 16
+    counts = [0] * SHARDS
     for number in range(16_000):
-        counts[int(shard(f"order_{number * 7919:014d}"))] += 1
+        counts[int(shard(Lane.OUTBOX, f"order_{number * 7919:014d}"))] += 1
     assert min(counts) > 800
 
 

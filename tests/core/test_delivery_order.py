@@ -5,9 +5,10 @@ from itertools import permutations
 
 import pytest
 
-from payments.core.model import Authorized, Failed, PendingEvent, Record, RefundState, Signed, Status
-from payments.core.transitions import amount_refunded, decide
-from tests.core.story import AMOUNT, OPENED, PART, REFUND_1, A, B, Delivery, captured, opened, refunded, tell
+from payments.core.model import Authorized, Failed, PendingEvent, Record, RefundState, Status
+from payments.core.position import amount_refunded
+from payments.core.transitions import decide
+from tests.core.story import AMOUNT, OPENED, PART, REFUND_1, A, B, Delivery, captured, opened, refunded, signed, tell
 
 FULL: tuple[Delivery, ...] = (
     (Authorized(payment=A, method="upi"),),
@@ -77,9 +78,9 @@ def test_the_customers_return_may_fall_anywhere_in_between(
 ) -> None:
     for order in permutations(deliveries):
         for place in range(len(order) + 1):
-            record, events = play((*order[:place], (Signed(payment=A),), *order[place:]))
+            record, events = play((*order[:place], (signed(A),), *order[place:]))
             assert end(record) == expected
-            assert record.attempts[A].signed
+            assert record.attempts[A].signed_at is not None
             assert count(events, "payment.paid") <= 1
             assert count(events, refund_event) == 1
 

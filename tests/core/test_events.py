@@ -7,7 +7,7 @@ import pytest
 from jsonschema import Draft202012Validator, ValidationError
 
 from payments.core.events import detail, encode, event_id
-from payments.core.model import Failed, PendingEvent, Record, Status
+from payments.core.model import PendingEvent, Record, Status
 from payments.core.transitions import unknown_record
 from tests.core.story import (
     OPENED,
@@ -20,17 +20,25 @@ from tests.core.story import (
     A,
     B,
     captured,
+    failed,
     refunded,
     tell,
     validator,
 )
 
-TYPES = ["payment.paid", "payment.failed", "payment.partially_refunded", "payment.refunded", "payment.review"]
+TYPES = [
+    "payment.paid",
+    "payment.failed",
+    "payment.partially_refunded",
+    "payment.refunded",
+    "payment.surplus_refunded",
+    "payment.review",
+]
 
 # Consumers deduplicate on the id and may compare bytes: a change of either is a change of the contract.
-GOLDEN_ID = "e6dd13ef-8d93-5185-bc54-79ea0ba8dad0"
+GOLDEN_ID = "fa12ff1f-3577-5362-9df4-8b3ebae3d42d"
 GOLDEN = (
-    '{"event_id":"e6dd13ef-8d93-5185-bc54-79ea0ba8dad0","version":2,"occurred_at":"2026-03-01T09:30:02Z",'
+    '{"schema_version":"1.0","event_id":"fa12ff1f-3577-5362-9df4-8b3ebae3d42d","version":2,"occurred_at":"2026-03-01T09:30:02Z",'
     '"payment":{"payment_id":17,"order_id":"order_DESlLckIVRkHWj","razorpay_payment_id":"pay_DESlfW9H8K9uqM","job_id":101,"application_id":202,"client_id":303,"freelancer_id":404,'
     '"amount":50000,"currency":"INR","status":"paid","amount_refunded":0,"method":"upi"}}'
 )
@@ -65,8 +73,10 @@ def test_an_event_id_is_a_uuid_of_what_the_event_is_about() -> None:
         event_id(ORDER_ID, "payment.paid", B),
         event_id(ORDER_ID, "payment.review", A, "duplicate_capture"),
         event_id(ORDER_ID, "payment.review", A, "superseded_order"),
+        event_id(ORDER_ID, "payment.review", A, "superseded_order", "open"),
+        event_id(ORDER_ID, "payment.review", A, "superseded_order", "resolved"),
     }
-    assert len(others) == 5
+    assert len(others) == 7
     assert identity not in others
 
 
@@ -119,7 +129,7 @@ def test_a_field_that_the_schema_does_not_name_is_refused() -> None:
 
 
 def test_a_failure_without_codes_fits_its_schema() -> None:
-    story = tell([(Failed(payment=A),)])
+    story = tell([(failed(A),)])
     ((identity, text),) = story.events.items()
     assert story.types[identity] == "payment.failed"
     assert json.loads(text)["failure"] == {"code": None, "reason": None}

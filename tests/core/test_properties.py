@@ -1,11 +1,13 @@
 """What holds for every sequence of facts. `Story` checks each step; the tests here check where it leads."""
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from payments.adapters.table import to_item
 from payments.core.model import (
     Authorized,
     Captured,
@@ -17,7 +19,8 @@ from payments.core.model import (
     Signed,
     Status,
 )
-from payments.core.transitions import amount_refunded, unknown_record
+from payments.core.position import Position, amount_refunded
+from payments.core.transitions import unknown_record
 from tests.core.story import (
     AMOUNT,
     OPENED,
@@ -51,7 +54,7 @@ class World:
     def facts(self) -> st.SearchStrategy[Fact]:
         payments = st.sampled_from(PAYMENTS)
         kinds: list[st.SearchStrategy[Fact]] = [
-            st.builds(Signed, payment=payments),
+            st.builds(Signed, payment=payments, at=st.just(OPENED)),
             st.builds(Authorized, payment=payments, method=METHODS),
             st.builds(Failed, payment=payments, method=METHODS, code=st.sampled_from([None, "BAD_REQUEST_ERROR"])),
             st.sampled_from(sorted(self.refunds)).flatmap(self.refund),
@@ -117,22 +120,27 @@ def right_captures(facts: Iterable[Fact]) -> set[str]:
 
 
 def projected(facts: Sequence[Fact]) -> tuple[Status, bool]:
-    """The five rules of the design, over a set of facts and without any order: a second, simpler implementation."""
+    """The rules of the design, over a set of facts and without any order: a second, simpler implementation."""
     processed = {
         fact.refund: fact for fact in facts if isinstance(fact, Refunded) and fact.state is RefundState.PROCESSED
     }.values()
     back = {payment: sum(r.amount_minor for r in processed if r.payment == payment) for payment in PAYMENTS}
-    captures = right_captures(facts)
-    if captures:
-        full = all(back[payment] >= AMOUNT for payment in captures)
-        return (Status.REFUNDED if full else Status.PAID), True
-    captured_at_all = {fact.payment for fact in facts if isinstance(fact, Captured)}
-    given_back = {payment for payment in PAYMENTS if back[payment] and payment not in captured_at_all}
-    if any(isinstance(fact, Signed) and fact.payment not in given_back for fact in facts):
-        return Status.PAID, False
-    if any(isinstance(fact, Authorized) and fact.payment not in given_back for fact in facts):
+    captured = {fact.payment: (fact.amount_minor, fact.currency) for fact in facts if isinstance(fact, Captured)}
+    owed = {
+        payment: min(amount, AMOUNT) if currency == "INR" else amount
+        for payment, (amount, currency) in captured.items()
+    }
+    returned = {p for p in PAYMENTS if (back[p] >= owed[p] if p in owed else back[p] > 0)}
+    matches = right_captures(facts)
+    if matches:
+        return (Status.REFUNDED if matches <= returned else Status.PAID), True
+    if set(captured) - returned:
         return Status.AUTHORIZED, False
-    if given_back or any(isinstance(fact, Failed) for fact in facts):
+    if any(isinstance(fact, Signed) and fact.payment not in {*returned, *captured} for fact in facts):
+        return Status.PAID, False
+    if any(isinstance(fact, Authorized) and fact.payment not in {*returned, *captured} for fact in facts):
+        return Status.AUTHORIZED, False
+    if any(isinstance(fact, Failed) or fact.payment in returned for fact in facts):
         return Status.FAILED, False
     return Status.CREATED, False
 
@@ -140,7 +148,7 @@ def projected(facts: Sequence[Fact]) -> tuple[Status, bool]:
 def known_facts(record: Record) -> object:
     """Everything a record knows, without when it came to know it."""
     attempts = {
-        payment: (a.signed, a.authorized, a.captured, a.failed, a.amount_minor, a.currency)
+        payment: (a.signed_at is not None, a.authorized, a.captured, a.failed, a.amount_minor, a.currency)
         for payment, a in record.attempts.items()
     }
     return attempts, dict(record.refunds), record.status, record.confirmed, amount_refunded(record)
@@ -166,28 +174,32 @@ def test_with_one_capture_the_order_of_deliveries_does_not_matter(
 
 
 @given(deliveries=told(), record=RECORDS)
-def test_every_capture_beyond_the_first_is_reviewed_as_a_duplicate(deliveries: list[Delivery], record: Record) -> None:
-    story = tell(deliveries, record)
-    duplicates = [review.subject for review in story.record.reviews if review.reason == "duplicate_capture"]
-    assert len(duplicates) == max(0, len(right_captures(flat(deliveries))) - 1)
-    assert len(set(duplicates)) == len(duplicates)
+def test_whoever_holds_money_that_does_not_stand_has_an_open_review(deliveries: list[Delivery], record: Record) -> None:
+    after = tell(deliveries, record).record
+    position = Position.of(after)
+    open_about = {review.subject for review in after.reviews if review.is_open}
+    for payment in after.attempts:
+        if position.holds_money(payment) and payment != position.standing:
+            assert payment in open_about
 
 
 @given(deliveries=told(), record=RECORDS)
 def test_an_order_is_announced_as_paid_and_as_refunded_at_most_once(deliveries: list[Delivery], record: Record) -> None:
     story = tell(deliveries, record)
     assert story.count("payment.paid") <= 1
-    assert story.count("payment.refunded") == (story.record.status is Status.REFUNDED)
+    assert story.count("payment.refunded") <= 1
     if record.superseded_by is not None:
-        assert story.count("payment.paid") == 0
+        # Nothing stands there, so nothing is told of it but what comes back.
+        assert story.count("payment.paid") + story.count("payment.refunded") == 0
+    elif story.record.status is Status.REFUNDED:
+        assert story.count("payment.refunded") == 1
 
 
 @given(deliveries=told(), record=RECORDS)
 def test_a_confirmed_payment_was_announced_in_one_way_or_another(deliveries: list[Delivery], record: Record) -> None:
     story = tell(deliveries, record)
     if story.record.confirmed:
-        first = {"payment.paid", "payment.refunded"} & set(story.types.values())
-        assert first or any(review.reason == "superseded_order" for review in story.record.reviews)
+        assert {"payment.paid", "payment.refunded"} & set(story.types.values())
 
 
 @given(deliveries=told(), record=RECORDS)
@@ -205,12 +217,17 @@ def test_refunds_beyond_their_capture_are_reviewed(deliveries: list[Delivery], r
 
 
 @given(deliveries=told(), record=RECORDS)
-def test_every_review_is_told_as_an_event_and_every_event_is_recorded_once(
-    deliveries: list[Delivery], record: Record
-) -> None:
+def test_every_review_is_told_when_it_opens_and_when_it_closes(deliveries: list[Delivery], record: Record) -> None:
     story = tell(deliveries, record)
-    assert story.count("payment.review") == len(story.record.reviews)
+    closed = sum(not review.is_open for review in story.record.reviews)
+    assert story.count("payment.review") == len(story.record.reviews) + closed
     assert set(story.record.pending) == set(story.events)
+
+
+@given(deliveries=told(), record=RECORDS)
+def test_an_item_stays_small_whatever_is_delivered(deliveries: list[Delivery], record: Record) -> None:
+    after = tell(deliveries, record).record
+    assert len(json.dumps(to_item(after))) < 60_000
 
 
 @given(deliveries=told())

@@ -38,6 +38,15 @@ type Word = Annotated[str | None, BeforeValidator(word)]
 type NotedId = Annotated[int, BeforeValidator(decimal), Field(strict=True, ge=1, le=MAX_ID)]
 
 
+def _number(value: object) -> object:
+    is_number = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_ID
+    return value if is_number else None
+
+
+Number = Annotated[int | None, BeforeValidator(_number)]
+"""Worth having where it is one."""
+
+
 class CreateOrder(BaseModel):
     model_config = ConfigDict(extra="forbid")
     job_id: Identity
@@ -49,7 +58,6 @@ class CreateOrder(BaseModel):
 
 
 class Verify(BaseModel):
-    model_config = ConfigDict(extra="forbid")
     razorpay_order_id: OrderId
     razorpay_payment_id: PaymentId
     razorpay_signature: str
@@ -65,16 +73,20 @@ class Payment(BaseModel):
     method: Word = None
     error_code: Word = None
     error_reason: Word = None
+    fee: Number = None
+    amount_refunded: Number = None
+    created_at: Number = None
 
 
 class ListedPayment(Payment):
-    amount_refunded: Annotated[int, Field(strict=True, ge=0, le=MAX_ID)] | None = None
+    pass
 
 
 class Refund(BaseModel):
     id: RefundId
     payment_id: PaymentId
     amount: Identity
+    created_at: Number = None
 
 
 class ListedRefund(Refund):
@@ -85,6 +97,7 @@ class ListedOrder(BaseModel):
     id: str
     amount: Annotated[int, Field(strict=True, ge=1, le=MAX_ID)]
     currency: str
+    status: str | None = None
     receipt: str | None = None
     notes: Any = None
     created_at: Annotated[int, Field(strict=True, ge=0, le=MAX_ID)]
@@ -93,6 +106,7 @@ class ListedOrder(BaseModel):
 class Notes(BaseModel):
     service: str
     stage: str
+    installation: str | None = None
     payment_id: NotedId
     job_id: NotedId
     application_id: NotedId

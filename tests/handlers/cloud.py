@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import boto3
 import pytest
-from boto3.dynamodb.types import TypeDeserializer
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore import endpoint
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.compat import HTTPHeaders
@@ -155,6 +155,21 @@ class Cloud:
 
     def item(self, order_id: str) -> dict[str, Any]:
         return self.items()[f"order#{order_id}"]
+
+    def change(self, key: str, changes: dict[str, Any]) -> None:
+        """Writes attributes of an item, as nobody here does."""
+        typed = TypeSerializer().serialize
+        with self._unrecorded():
+            admin("dynamodb").update_item(
+                TableName=TABLE,
+                Key={"pk": {"S": key}},
+                AttributeUpdates={name: {"Value": typed(value)} for name, value in changes.items()},
+            )
+
+    def remove(self, key: str) -> None:
+        """Removes an item, as nobody here does."""
+        with self._unrecorded():
+            admin("dynamodb").delete_item(TableName=TABLE, Key={"pk": {"S": key}})
 
     def details(self, kind: str | None = None) -> list[dict[str, Any]]:
         """The details on the bus, of one detail type or of all."""

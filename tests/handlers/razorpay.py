@@ -4,13 +4,14 @@ import base64
 import json
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
+from urllib.parse import parse_qs, urlsplit
 
 from sandbox import development
-from sandbox.events import ORDER_ID
+from sandbox.events import ORDER_ID, ORDERED_AT
 
 _KEYS = f"{development.RAZORPAY_KEY_ID}:{development.RAZORPAY_KEY_SECRET}"
 
@@ -50,12 +51,29 @@ class Asked:
         return base64.b64decode(self.headers["authorization"].removeprefix("Basic ")).decode()
 
 
+def collection(items: Iterable[Mapping[str, Any]]) -> bytes:
+    """A list in Razorpay's shape."""
+    listed = list(items)
+    return json.dumps({"entity": "collection", "count": len(listed), "items": listed}).encode()
+
+
+NOT_THERE = refusal(
+    400, "The id provided does not exist", reason="input_validation_failed", step="payment_initiation", field="id"
+)
+KEYS_REFUSED = refusal(400, "Authentication failed", reason="NA", step="NA", source="NA")
+
+
 class Razorpay:
-    """Makes every order it is asked for, unless `script` has another reply for it."""
+    """Makes every order it is asked for and keeps books of them, unless `script` or `trouble` has another reply."""
 
     def __init__(self) -> None:
         self.asked: list[Asked] = []
         self.script: deque[Reply] = deque()
+        self.trouble: Callable[[Asked], Reply | None] = lambda _: None
+        """Another reply to some request; None: the books answer it."""
+        self.orders: dict[str, dict[str, Any]] = {}
+        self.payments: dict[str, dict[str, Any]] = {}
+        self.refunds: dict[str, dict[str, Any]] = {}
         self.keys = _KEYS
         self._made = 0
         self._lock = threading.Lock()
@@ -81,8 +99,50 @@ class Razorpay:
     def reset(self) -> None:
         self.asked.clear()
         self.script.clear()
+        self.trouble = lambda _: None
+        for book in (self.orders, self.payments, self.refunds):
+            book.clear()
         self.keys = _KEYS
         self._made = 0
+
+    def pay(self, order_id: str | None, payment_id: str, status: str = "captured", **changes: Any) -> None:
+        """A payment on an order becomes this."""
+        order = self.orders.get(order_id or "", {})
+        self.payments[payment_id] = (
+            {
+                "id": payment_id,
+                "entity": "payment",
+                "order_id": order_id,
+                "amount": order.get("amount", 49950),
+                "currency": "INR",
+                "method": "netbanking",
+                "amount_refunded": 0,
+                "fee": None,
+                "error_code": None,
+                "error_reason": None,
+                "created_at": ORDERED_AT + 60,
+            }
+            | self.payments.get(payment_id, {})
+            | {"status": status, "captured": status in {"captured", "refunded"}}
+            | changes
+        )
+        if order:
+            order["status"] = "paid" if status in {"captured", "refunded"} else "attempted"
+
+    def give_back(self, payment_id: str, refund_id: str, amount: int, status: str = "processed", **more: Any) -> None:
+        """A refund of a payment becomes this; Razorpay's own sum counts what did not fail."""
+        self.refunds[refund_id] = (
+            {"id": refund_id, "entity": "refund", "payment_id": payment_id, "created_at": ORDERED_AT + 90}
+            | self.refunds.get(refund_id, {})
+            | {"amount": amount, "status": status}
+            | more
+        )
+        mine = [one for one in self.refunds.values() if one["payment_id"] == payment_id and one["status"] != "failed"]
+        self.payments[payment_id]["amount_refunded"] = sum(one["amount"] for one in mine)
+
+    def paths(self) -> list[str]:
+        """What was asked for: each request's method and path, without its query."""
+        return [f"{asked.method} {urlsplit(asked.path).path}" for asked in self.asked]
 
     def order(self, asked: Asked, **changes: Any) -> bytes:
         """The order that is asked for, as documented."""
@@ -95,7 +155,7 @@ class Razorpay:
             "amount_due": wanted["amount"],
             "amount_paid": 0,
             "attempts": 0,
-            "created_at": 1772357400,
+            "created_at": ORDERED_AT,
             "currency": wanted["currency"],
             "entity": "order",
             "id": ORDER_ID if number == 1 else f"order_{number:014d}",
@@ -104,6 +164,7 @@ class Razorpay:
             "receipt": wanted.get("receipt"),
             "status": "created",
         }
+        self.orders[str((entity | changes)["id"])] = entity | changes
         return json.dumps(entity | changes).encode()
 
     def _reply(self, asked: Asked) -> Reply:
@@ -112,9 +173,38 @@ class Razorpay:
             scripted = self.script.popleft() if self.script else None
         if scripted is not None:
             return scripted
+        if (trouble := self.trouble(asked)) is not None:
+            return trouble
         if asked.keys != self.keys:
             return refusal(401, "Authentication failed")
-        return Reply(body=self.order(asked))
+        return Reply(body=self.order(asked)) if asked.method == "POST" else self._read(asked)
+
+    def _read(self, asked: Asked) -> Reply:
+        """What the books say ("Fetch …" in Razorpay's API pages)."""
+        address = urlsplit(asked.path)
+        query = {name: int(values[0]) for name, values in parse_qs(address.query).items()}
+        _, _, kind, *rest = address.path.rstrip("/").split("/")
+        books = {"orders": self.orders, "payments": self.payments, "refunds": self.refunds}
+        match rest:
+            case []:
+                start, end = query["from"], query["to"]
+                found = [one for one in books[kind].values() if start <= one["created_at"] <= end]
+                return self._page(found, query)
+            case [identity]:
+                entity = books[kind].get(identity)
+                return NOT_THERE if entity is None else Reply(body=json.dumps(entity).encode())
+            case [identity, "payments"]:
+                # The one list that is not paged.
+                return Reply(body=collection(one for one in self.payments.values() if one["order_id"] == identity))
+            case [identity, "refunds"]:
+                return self._page([one for one in self.refunds.values() if one["payment_id"] == identity], query)
+        return refusal(400, "The requested URL was not found on the server.")
+
+    @staticmethod
+    def _page(found: list[dict[str, Any]], query: Mapping[str, int]) -> Reply:
+        newest_first = sorted(found, key=lambda one: one["created_at"], reverse=True)
+        skip = query.get("skip", 0)
+        return Reply(body=collection(newest_first[skip : skip + query.get("count", 10)]))
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         razorpay = self

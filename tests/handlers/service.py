@@ -1,4 +1,4 @@
-"""The three functions as API Gateway sees them: an event in, an answer out."""
+"""The functions as API Gateway sees them: an event in, an answer out."""
 
 import importlib.util
 import json
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from payments.adapters.log import logger as kept_logger
 from sandbox import development, events
 from tests.handlers.cloud import BUS, TABLE, Cloud
 from tests.handlers.razorpay import Razorpay
+from tests.handlers.template import resources
 from tests.secrecy import watch
 
 ROOT = Path(__file__).parents[2]
@@ -42,6 +44,17 @@ CREATE_ORDER = "/api/payments/create-order"
 VERIFY = "/api/payments/verify"
 WEBHOOK = "/api/payments/webhook"
 GET = "/api/payments/{order_id}"
+LANES: list[tuple[str, dict[str, Any]]] = [
+    ("outbox", {}),
+    ("reconcile", {"lane": "watch"}),
+    ("reconcile", {"lane": "sweep"}),
+]
+"""What runs on a schedule: the function, and what it is given."""
+RUN_S = {
+    function: resources()[f"{function.capitalize()}Function"]["Properties"]["Timeout"]
+    for function in ("outbox", "reconcile")
+}
+"""How long Lambda lets each of them run, in seconds."""
 _FUNCTION_BY_ROUTE = {CREATE_ORDER: "create_order", VERIFY: "verify", GET: "verify", WEBHOOK: "webhook"}
 
 
@@ -135,6 +148,13 @@ class Service:
         """A signed webhook."""
         return self.invoke(events.from_razorpay(body))
 
+    def run(self, function: str, event: Mapping[str, Any]) -> dict[str, Any]:
+        """Runs outbox or reconcile, as its schedule does: the report."""
+        forget_loggers()
+        context = SimpleNamespace(get_remaining_time_in_millis=lambda: RUN_S[function] * 1000)
+        report: dict[str, Any] = handler(function)(event, context)
+        return report
+
     def outside_calls(self) -> list[str]:
         """Everything that was asked of the table, the bus and Razorpay since `forget`."""
         return [*self.cloud.requests, *("Razorpay" for _ in self.razorpay.asked)]
@@ -177,7 +197,7 @@ def forget_loggers() -> None:
         for left in [each for each in handler.filters if isinstance(each, SuppressFilter)]:
             handler.removeFilter(left)
     kept_logger.cache_clear()
-    for name in (*FUNCTIONS, "reconcile"):
+    for name in (*FUNCTIONS, "outbox", "reconcile"):
         logger = logging.getLogger(name)
         for present in list(logger.handlers):
             logger.removeHandler(present)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from payments.core import transitions
+from payments.core import facts
 from sandbox import events
 from sandbox.cloud.packages import read_template
 from tests.handlers import cloud as faults
@@ -17,7 +17,7 @@ from tests.handlers.service import ENVIRONMENT, ROOT, Service, forget_loggers, h
 from tests.template.metrics import Metric, conditions_of, filtered, of_alarm, of_dashboard, sent, text
 
 OURS = "Payments/${Stage}"
-SCHEDULED = SimpleNamespace(get_remaining_time_in_millis=lambda: 50_000)
+SCHEDULED = SimpleNamespace(get_remaining_time_in_millis=lambda: 290_000)
 TEMPLATE = read_template(ROOT / "template.yaml")
 RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
 NAMESPACE = text(TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]["POWERTOOLS_METRICS_NAMESPACE"])
@@ -27,9 +27,15 @@ ONLY_COUNTED = {"IgnoredEvents", "Reconciled"}
 
 
 def reconcile(service: Service) -> None:
-    service.clock.now += 16 * 60
-    forget_loggers()
-    handler("reconcile")({}, SCHEDULED)
+    """Every lane, once what verify left has been waiting for long enough."""
+    for function, event in (
+        ("outbox", {}),
+        ("reconcile", {"lane": "watch"}),
+        ("reconcile", {"lane": "sweep", "passes": ["payments-900"]}),
+    ):
+        service.clock.now += 5 * 60
+        forget_loggers()
+        handler(function)(event, SCHEDULED)
 
 
 def forged_webhook(service: Service, _: pytest.MonkeyPatch) -> None:
@@ -55,7 +61,7 @@ def given_up(service: Service, _: pytest.MonkeyPatch) -> None:
 
 
 def dropped_attempt(service: Service, patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(transitions, "MAX_ATTEMPTS", 0)
+    patch.setattr(facts, "MAX_ATTEMPTS", 0)
     service.deliver(events.webhook_body("payment.failed"))
 
 
@@ -67,15 +73,28 @@ def broken_table(service: Service, _: pytest.MonkeyPatch) -> None:
 
 
 def settled_without_a_webhook(service: Service, _: pytest.MonkeyPatch) -> None:
-    payment = json.loads(events.webhook_body("payment.captured"))["payload"]["payment"]["entity"]
-    listed = {"entity": "collection", "count": 1, "items": [payment]}
-    service.razorpay.script.append(Reply(body=json.dumps(listed).encode()))
+    service.verify()
+    service.razorpay.pay(events.ORDER_ID, events.PAYMENT_ID)
     reconcile(service)
 
 
 def unsettled(service: Service, _: pytest.MonkeyPatch) -> None:
-    service.razorpay.script.append(Reply(500))
+    service.verify()
+    service.razorpay.trouble = lambda _: Reply(500)
     reconcile(service)
+
+
+def throttled(service: Service, _: pytest.MonkeyPatch) -> None:
+    service.verify()
+    service.razorpay.trouble = lambda _: Reply(429)
+    reconcile(service)
+
+
+def invoked_by_something_else(_: Service, __: pytest.MonkeyPatch) -> None:
+    for function in ("create_order", "verify", "webhook"):
+        forget_loggers()
+        with pytest.raises(Exception, match="ConfigurationError"):
+            handler(function)({}, SCHEDULED)
 
 
 def without_settings(service: Service, patch: pytest.MonkeyPatch) -> None:
@@ -83,8 +102,10 @@ def without_settings(service: Service, patch: pytest.MonkeyPatch) -> None:
         patch.delenv(name)
     for name in ("create-order", "verify", "webhook-payment-captured"):
         assert service.replay(name).status == 500
-    with pytest.raises(Exception, match="ConfigurationError"):
-        reconcile(service)
+    for function, event in (("outbox", {}), ("reconcile", {"lane": "watch"}), ("reconcile", {"lane": "sweep"})):
+        forget_loggers()
+        with pytest.raises(Exception, match="ConfigurationError"):
+            handler(function)(event, SCHEDULED)
 
 
 SCENES: list[Callable[[Service, pytest.MonkeyPatch], None]] = [
@@ -97,6 +118,8 @@ SCENES: list[Callable[[Service, pytest.MonkeyPatch], None]] = [
     broken_table,
     settled_without_a_webhook,
     unsettled,
+    throttled,
+    invoked_by_something_else,
     without_settings,
 ]
 

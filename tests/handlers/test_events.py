@@ -52,9 +52,13 @@ def test_the_generator_writes_its_files_and_removes_stale_ones(
     folder = tmp_path / "events"
     monkeypatch.setattr(events, "FOLDER", folder)
     events.main()
-    (folder / "stale.json").write_text("{}")
+    for stale in (folder, folder / "schedules"):
+        (stale / "stale.json").write_text("{}")
     events.main()
-    assert sorted(path.stem for path in folder.iterdir()) == sorted(EVENTS)
+    assert sorted(path.stem for path in folder.glob("*.json")) == sorted(EVENTS)
+    assert {path.name for path in (folder / "schedules").iterdir()} == {
+        path.name for path in (ROOT / "events/schedules").iterdir()
+    }
     assert f"{len(EVENTS)} events" in capsys.readouterr().out
 
 

@@ -3,16 +3,25 @@
 import socket
 import time
 from collections.abc import Callable, Iterator
+from math import ceil
 from runpy import run_path
 from typing import Any
 
 import pytest
 
 from payments.adapters import gateway
-from payments.wiring import aws, reconcile
-from tests.handlers.service import ROOT, Service, committed
+from payments.core.sweeping import PASSES
+from payments.wiring import aws, lanes, reconcile, sweep, watch
+from tests.handlers.cloud import is_unreachable
+from tests.handlers.service import LANES, ROOT, RUN_S, Service, committed
 from tests.handlers.template import resources
 from tests.signers import claims, signer
+
+# What one call takes that hangs, in seconds: its tries, and botocore's longest pause between two.
+_PAUSE_S = 1.0
+TABLE_S = 2 * lanes.TABLE_READ_TIMEOUT_S + _PAUSE_S
+BUS_S = 2 * aws._BUS_TIMEOUTS["read_timeout"] + _PAUSE_S  # noqa: SLF001 - nothing else shows it
+RAZORPAY_S = gateway.CONNECT_TIMEOUT_S + gateway.READ_TIMEOUT_S
 
 
 @pytest.fixture
@@ -149,12 +158,97 @@ def test_a_webhook_that_must_first_read_its_secret_still_answers_before_lambda_e
     assert hanging + 0.5 < resources()["WebhookFunction"]["Properties"]["Timeout"]
 
 
-def test_reconcile_keeps_enough_time_for_a_record_whose_calls_hang() -> None:
-    tries, pause_s = 2, 1.0
-    table = tries * reconcile.TABLE_READ_TIMEOUT_S + (tries - 1) * pause_s
-    razorpay = gateway.CONNECT_TIMEOUT_S + gateway.READ_TIMEOUT_S
-    kept_ms = run_path(str(ROOT / "functions/reconcile/app.py"))["_TIME_FOR_ONE_MS"]
-    assert table + razorpay < kept_ms / 1000
+# --- the scheduled lanes ---
+
+
+@pytest.mark.parametrize(("function", "event"), LANES, ids=str)
+@pytest.mark.usefixtures("new_clients")
+def test_a_lane_fails_in_time_as_a_whole_when_the_table_hangs(
+    ordered: Service, black_hole: str, monkeypatch: pytest.MonkeyPatch, function: str, event: dict[str, Any]
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", black_hole)
+    started = time.monotonic()
+    with pytest.raises(Exception, match=r"\ATableUnavailable\Z"):
+        ordered.run(function, event)
+    assert time.monotonic() - started < TABLE_S + 1
+    assert ordered.razorpay.asked == []
+
+
+@pytest.mark.usefixtures("new_clients")
+def test_the_outbox_puts_off_in_time_what_a_hanging_bus_does_not_take(
+    ordered: Service, black_hole: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ordered.cloud.fail_always("PutEvents", is_unreachable)
+    assert ordered.replay("webhook-payment-captured").status == 503
+    ordered.cloud.heal()
+    ordered.clock.now += 60
+    with monkeypatch.context() as hanging:
+        hanging.setenv("AWS_ENDPOINT_URL_EVENTBRIDGE", black_hole)
+        aws._client.cache_clear()  # noqa: SLF001 - as above
+        started = time.monotonic()
+        report = ordered.run("outbox", {})
+        assert time.monotonic() - started < 4
+    assert (report["looked_at"], report["failed"]) == (1, 1)
+    aws._client.cache_clear()  # noqa: SLF001 - as above
+    ordered.clock.now += 60
+    assert ordered.run("outbox", {})["outcomes"] == {"published": 1}
+    assert ordered.cloud.types() == ["payment.paid"]
+
+
+def test_watch_puts_off_in_time_what_a_hanging_razorpay_does_not_tell(
+    ordered: Service, black_hole: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert ordered.replay("verify").status == 200
+    ordered.clock.now += 60
+    assert ordered.run("outbox", {})["looked_at"] == 1
+    ordered.clock.now += 60
+    monkeypatch.setenv("RAZORPAY_API_URL", black_hole)
+    started = time.monotonic()
+    report = ordered.run("reconcile", {"lane": "watch"})
+    assert time.monotonic() - started < RAZORPAY_S + 1
+    assert (report["looked_at"], report["failed"]) == (1, 1)
+
+
+def test_a_sweep_ends_and_moves_nothing_when_razorpay_hangs(
+    ordered: Service, black_hole: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Shorter than they are: each worker waits for every pass that it takes up.
+    monkeypatch.setattr(gateway, "READ_TIMEOUT_S", 0.5)
+    before = ordered.cloud.items()
+    monkeypatch.setenv("RAZORPAY_API_URL", black_hole)
+    rounds = ceil(len(PASSES) / reconcile.WORKERS)
+    started = time.monotonic()
+    assert ordered.run("reconcile", {"lane": "sweep"})["left_over"] is True
+    assert time.monotonic() - started < rounds * 0.5 + 3
+    assert ordered.cloud.items() == before
+    assert rounds * RAZORPAY_S < RUN_S["reconcile"]
+
+
+@pytest.mark.parametrize("lane", ["watch", "sweep"])
+def test_a_lane_fails_in_time_when_secrets_manager_hangs_at_its_start(
+    ordered: Service, hanging_secrets: Callable[[], None], monkeypatch: pytest.MonkeyPatch, lane: str
+) -> None:
+    monkeypatch.setenv("SECRET_IDS", "api")
+    hanging_secrets()
+    started = time.monotonic()
+    with pytest.raises(Exception, match=r"\ASecretsUnavailable\Z"):
+        ordered.run("reconcile", {"lane": lane})
+    assert time.monotonic() - started < 4
+
+
+def test_a_lane_keeps_enough_time_for_one_more_whose_calls_hang() -> None:
+    outbox = run_path(str(ROOT / "functions/outbox/app.py"))["_TIME_FOR_ONE_MS"] / 1000
+    # Read or published, put off, and what is due next asked for.
+    assert max(TABLE_S, BUS_S) + 2 * TABLE_S < outbox < RUN_S["outbox"]
+    watched, page, entry = (
+        kept / 1000
+        for kept in (watch._TIME_FOR_ONE_MS, sweep._TIME_FOR_A_PAGE_MS, sweep._TIME_FOR_AN_ENTRY_MS)  # noqa: SLF001 - nothing else shows it
+    )
+    # Razorpay or the table hangs for the record, then the table when it is put off, and for what is due next.
+    assert max(TABLE_S, RAZORPAY_S) + 2 * TABLE_S <= watched < RUN_S["reconcile"]
+    # A page that Razorpay does not give; an entry that hangs, is set aside, and the run summed up.
+    assert RAZORPAY_S + TABLE_S < page < RUN_S["reconcile"]
+    assert max(TABLE_S, RAZORPAY_S) + 2 * TABLE_S <= entry <= page
 
 
 def test_each_function_ends_before_whoever_waits_for_it() -> None:

@@ -8,6 +8,7 @@ import json
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import jwt
@@ -379,29 +380,31 @@ def test_only_unknown_keys_are_worth_a_second_call(service: Service, secrets: An
 
 
 @calls_of_users
+@pytest.mark.parametrize("reply", [refusal(401, "no"), refusal(400, "Authentication failed", reason="NA")])
 def test_reconcile_takes_new_api_keys_up_as_well(
-    service: Service, secrets: Any, monkeypatch: pytest.MonkeyPatch
+    service: Service, secrets: Any, monkeypatch: pytest.MonkeyPatch, reply: Reply
 ) -> None:
     assert service.create_order().status == 201
+    assert service.verify(next(iter(service.razorpay.orders))).status == 200
     monkeypatch.setenv("SECRET_IDS", "api")
-    service.clock.now += 16 * MINUTE
-    assert run_reconcile(service, [refusal(500, "later")])["failed"] == 1  # it has read the old keys
+    service.clock.now += MINUTE
+    run("outbox", {})  # hands it to watch, two minutes after the signature
+    service.clock.now += MINUTE // 2
+    assert run("reconcile", {"lane": "watch"})["looked_at"] == 0  # it has read the old keys
     put(secrets, "api", **NEW_KEYS)
+    service.razorpay.keys = ROTATED
+    service.clock.now += MINUTE // 2
     service.forget()
-    report = run_reconcile(service, [refusal(401, "Authentication failed"), Reply(body=b'{"count":0,"items":[]}')])
+    service.razorpay.script.append(reply)
+    report = run("reconcile", {"lane": "watch"})
     assert (report["looked_at"], report["failed"]) == (1, 0)
     assert [asked.keys for asked in service.razorpay.asked][-1] == ROTATED
 
 
-def run_reconcile(service: Service, replies: list[Reply]) -> dict[str, Any]:
-    class Context:
-        @staticmethod
-        def get_remaining_time_in_millis() -> int:
-            return 55_000
-
-    service.razorpay.script.extend(replies)
+def run(function: str, event: dict[str, Any]) -> dict[str, Any]:
+    context = SimpleNamespace(get_remaining_time_in_millis=lambda: 290_000)
     forget_loggers()
-    report: dict[str, Any] = handler("reconcile")({}, Context)
+    report: dict[str, Any] = handler(function)(event, context)
     return report
 
 

@@ -11,13 +11,18 @@ from payments.wiring import aws
 from sandbox import development, events
 from tests.handlers.cloud import Fault, denies, fails, is_unreachable, throttles, times_out
 from tests.handlers.conftest import start_afresh
-from tests.handlers.service import ENVIRONMENT, SECRETS, Service
+from tests.handlers.service import ENVIRONMENT, LANES, SECRETS, Service
 
 EVENT = {"create_order": "create-order", "verify": "verify", "webhook": "webhook-payment-captured"}
 NEEDED = {
     "create_order": {"PAYMENTS_TABLE", "STAGE", "RAZORPAY_KEY_ID", "RAZORPAY_KEY_SECRET", "JWT_SECRET"},
     "verify": {"PAYMENTS_TABLE", "STAGE", "RAZORPAY_KEY_SECRET", "JWT_SECRET"},
     "webhook": {"PAYMENTS_TABLE", "EVENT_BUS", "STAGE", "RAZORPAY_WEBHOOK_SECRET"},
+}
+NEEDED_ON_SCHEDULE = {
+    # It publishes what is stored: no key, so that nothing of Razorpay's can stop it.
+    "outbox": {"PAYMENTS_TABLE", "EVENT_BUS", "STAGE"},
+    "reconcile": {"PAYMENTS_TABLE", "EVENT_BUS", "STAGE", "RAZORPAY_KEY_ID", "RAZORPAY_KEY_SECRET"},
 }
 
 
@@ -45,6 +50,35 @@ def test_a_function_needs_nothing_of_the_others(
     assert ordered.replay(EVENT[function]).status == 200
 
 
+@pytest.mark.parametrize(("function", "event"), LANES, ids=str)
+def test_a_lane_without_its_settings_fails_as_a_whole_and_logs_which_ones(
+    service: Service, monkeypatch: pytest.MonkeyPatch, function: str, event: dict[str, Any]
+) -> None:
+    for name in ENVIRONMENT:
+        monkeypatch.delenv(name)
+    with pytest.raises(Exception, match=r"\AConfigurationError\Z"):
+        service.run(function, event)
+    (line,) = service.log()
+    assert line["message"] == "run failed"
+    assert {problem.partition(" ")[0] for problem in line["problems"]} == NEEDED_ON_SCHEDULE[function]
+    assert service.metrics() == ["ConfigurationErrors"]
+    assert service.outside_calls() == []
+
+
+@pytest.mark.parametrize(("function", "event"), LANES, ids=str)
+@pytest.mark.parametrize("missing", sorted(NEEDED_ON_SCHEDULE["reconcile"]))
+def test_a_lane_needs_each_of_its_settings_and_nothing_of_the_others(
+    ordered: Service, monkeypatch: pytest.MonkeyPatch, *, function: str, event: dict[str, Any], missing: str
+) -> None:
+    for name in ENVIRONMENT.keys() - NEEDED_ON_SCHEDULE[function]:
+        monkeypatch.delenv(name)
+    assert ordered.run(function, event)["failed"] == 0
+    if missing in NEEDED_ON_SCHEDULE[function]:
+        monkeypatch.delenv(missing)
+        with pytest.raises(Exception, match=r"\AConfigurationError\Z"):
+            ordered.run(function, event)
+
+
 def test_an_empty_webhook_secret_lets_nobody_in(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAZORPAY_WEBHOOK_SECRET", "")
     event = events.from_razorpay(b"{}", secret="x")
@@ -55,6 +89,15 @@ def test_an_empty_webhook_secret_lets_nobody_in(service: Service, monkeypatch: p
 def test_a_test_key_in_production_stops_create_order(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STAGE", "production")
     assert service.create_order().status == 500
+    assert service.outside_calls() == []
+    assert "RAZORPAY_KEY_ID is a test key" in service.output()
+
+
+@pytest.mark.parametrize("lane", ["watch", "sweep"])
+def test_a_test_key_in_production_stops_reconcile(service: Service, monkeypatch: pytest.MonkeyPatch, lane: str) -> None:
+    monkeypatch.setenv("STAGE", "production")
+    with pytest.raises(Exception, match=r"\AConfigurationError\Z"):
+        service.run("reconcile", {"lane": lane})
     assert service.outside_calls() == []
     assert "RAZORPAY_KEY_ID is a test key" in service.output()
 
@@ -133,8 +176,8 @@ def test_nothing_is_made_or_read_on_import(service: Service) -> None:
 
 
 def test_dependencies_never_show_a_secret(service: Service) -> None:  # noqa: ARG001 - its environment
-    from payments.wiring import create_order, verify, webhook  # noqa: PLC0415 - beside their use
+    from payments.wiring import create_order, outbox, reconcile, verify, webhook  # noqa: PLC0415 - beside their use
 
-    for module in (create_order, verify, webhook):
+    for module in (create_order, outbox, reconcile, verify, webhook):
         shown = repr(module.dependencies(RequestLog("test")))
         assert not [secret for secret in SECRETS if secret in shown], module.__name__

@@ -1,6 +1,8 @@
 """verify and get: fast feedback, for the right people only."""
 
 import itertools
+import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,7 +11,7 @@ from payments.core.signature import checkout_signature
 from sandbox import development, events
 from tests.handlers import cloud as faults
 from tests.handlers.cloud import Fault
-from tests.handlers.service import VERIFY, Answer, Service
+from tests.handlers.service import VERIFY, Answer, Service, forget_loggers, handler
 
 SUCCESS = {"status": "success", "message": "Payment verified", "payment_id": 1}
 SIGNATURE = events.checkout()["razorpay_signature"]
@@ -24,8 +26,10 @@ def test_a_valid_signature_makes_the_payment_paid_and_not_yet_confirmed(ordered:
     assert (answer.status, answer.body) == (200, SUCCESS)
     record = ordered.cloud.item(events.ORDER_ID)
     assert (record["status"], record["confirmed"], record["version"]) == ("paid", False, 2)
-    assert record["payments"] == {events.PAYMENT_ID: {"signed": True}}
+    assert record["payments"] == {events.PAYMENT_ID: {"signed": ordered.clock.now}}
     assert record["pending"] == {}
+    # Looked at in a minute, should no webhook come.
+    assert record["attention_at"] == ordered.clock.now + 60
     assert ordered.cloud.sent == []
 
 
@@ -44,14 +48,19 @@ def test_verify_before_between_and_after_the_webhooks_ends_the_same(ordered: Ser
         assert answer.status == 200
     record = ordered.cloud.item(events.ORDER_ID)
     assert (record["status"], record["confirmed"], record["pending"]) == ("paid", True, {})
-    assert record["payments"][events.PAYMENT_ID] == {
-        "signed": True,
-        "authorized": True,
-        "captured": True,
-        "amount": 49950,
-        "currency": "INR",
-        "method": "netbanking",
-    }
+    known = record["payments"][events.PAYMENT_ID]
+    assert (
+        known.items()
+        >= {
+            "signed": ordered.clock.now,
+            "authorized": True,
+            "captured": True,
+            "amount": 49950,
+            "currency": "INR",
+            "method": "netbanking",
+            "verdict": "exact",
+        }.items()
+    )
     assert ordered.cloud.types() == ["payment.paid"]
     assert ordered.verify().body == SUCCESS
 
@@ -99,6 +108,95 @@ def test_after_a_full_refund_verify_says_so_and_the_status_stays(ordered: Servic
         answer = ordered.verify()
         assert (answer.status, answer.code) == (409, "payment_refunded")
     assert ordered.cloud.item(events.ORDER_ID)["status"] == "refunded"
+
+
+def capture(service: Service, **changes: Any) -> None:
+    document = json.loads(events.webhook_body("payment.captured"))
+    document["payload"]["payment"]["entity"] |= changes
+    assert service.deliver(json.dumps(document).encode()).status == 200
+
+
+def conflict(answer: Answer) -> str:
+    assert answer.status == 409
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    return answer.code
+
+
+@pytest.mark.parametrize("changes", [{"amount": 49949}, {"amount": 1_000_000}, {"currency": "USD"}], ids=str)
+def test_a_sum_that_was_not_agreed_is_under_review_and_not_called_paid(
+    ordered: Service, changes: dict[str, Any]
+) -> None:
+    capture(ordered, **changes)
+    answer = ordered.verify()
+    assert (conflict(answer), answer.body["order_id"]) == ("payment_under_review", events.ORDER_ID)
+    shown = ordered.read().body
+    assert (shown["status"], shown["confirmed"], shown["under_review"]) == ("authorized", False, True)
+
+
+def test_a_sum_that_was_not_agreed_and_was_paid_back_is_refunded(ordered: Service) -> None:
+    capture(ordered, amount=10000)
+    refund = json.loads(events.webhook_body("refund.processed", refund=events.FIRST_REFUND_ID))
+    refund["payload"]["payment"]["entity"]["amount"] = 10000
+    assert ordered.deliver(json.dumps(refund).encode()).status == 200
+    assert conflict(ordered.verify()) == "payment_refunded"
+    assert ordered.read().body["under_review"] is False
+
+
+@pytest.mark.parametrize("before", [[], ["webhook-payment-authorized"]], ids=["signed", "authorised"])
+def test_a_payment_that_was_given_back_uncaptured_is_returned(ordered: Service, before: list[str]) -> None:
+    for name in before:
+        ordered.replay(name)
+    refund = json.loads(events.webhook_body("refund.processed", refund=events.FIRST_REFUND_ID))
+    refund["payload"]["payment"]["entity"] |= {"captured": False, "status": "refunded"}
+    refund["payload"]["refund"]["entity"]["amount"] = 49950
+    assert ordered.deliver(json.dumps(refund).encode()).status == 200
+    assert conflict(ordered.verify()) == "payment_returned"
+
+
+def test_a_payment_on_a_superseded_order_is_under_review(ordered: Service) -> None:
+    assert ordered.create_order(amount=500).status == 201
+    answer = ordered.verify()
+    assert (conflict(answer), answer.body["order_id"]) == ("payment_under_review", events.ORDER_ID)
+    assert ordered.cloud.item(events.ORDER_ID)["status"] == "authorized"
+
+
+def test_webhooks_alone_never_kill_a_signature(ordered: Service) -> None:
+    # `failed`, then `authorized` for one payment is normal ("Late authorisation").
+    body = events.webhook_body("payment.failed").replace(events.FAILED_PAYMENT_ID.encode(), events.PAYMENT_ID.encode())
+    assert ordered.deliver(body).status == 200
+    assert ordered.verify().body == SUCCESS
+    assert ordered.deliver(body).status == 200
+    assert ordered.verify().body == SUCCESS
+
+
+def test_a_payment_that_a_later_look_lists_as_failed_is_dead(ordered: Service) -> None:
+    assert ordered.verify().body == SUCCESS
+    ordered.razorpay.pay(events.ORDER_ID, events.PAYMENT_ID, "failed")
+    ordered.clock.now += 3600
+    forget_loggers()
+    context = SimpleNamespace(get_remaining_time_in_millis=lambda: 290_000)
+    handler("reconcile")({"look": {"order_id": events.ORDER_ID}}, context)
+    assert conflict(ordered.verify()) == "payment_failed"
+    assert ordered.read().body["status"] == "failed"
+
+
+# What Checkout's mobile SDKs hand over beside the three fields, and whatever they may add.
+MORE = {
+    "org_logo": "",
+    "org_name": "Razorpay Software Private Ltd",
+    "status_code": 200,
+    "checkout_logo": "https://cdn.razorpay.com/logo.png",
+    "custom_branding": False,
+    "razorpay_wallet_issuer": None,
+    "nested": {"a": [1, {"b": None}]},
+}
+
+
+@pytest.mark.parametrize("name", MORE)
+def test_other_fields_of_checkouts_object_are_ignored(ordered: Service, name: str) -> None:
+    assert verifying(ordered, **{name: MORE[name]}).body == SUCCESS
+    assert verifying(ordered, **MORE).body == SUCCESS
+    assert "razorpay.com" not in ordered.output()
 
 
 # --- signatures ---
@@ -203,6 +301,7 @@ def test_both_parties_may_read_every_public_field_and_nothing_more(ordered: Serv
         "status": "paid",
         "confirmed": True,
         "amount_refunded": 10000,
+        "under_review": False,
         "razorpay_payment_id": events.PAYMENT_ID,
         "created_at": "2026-03-01T09:32:00Z",
         "updated_at": "2026-03-01T09:32:00Z",

@@ -62,6 +62,7 @@ def event(event_id: str, detail_type: str = "payment.paid", version: int = 3, or
         "source": "payment-service",
         "detail-type": detail_type,
         "detail": {
+            "schema_version": "1.0",
             "event_id": event_id,
             "version": version,
             "occurred_at": "2026-01-05T10:00:00Z",
@@ -142,6 +143,25 @@ def test_two_events_of_one_change_are_both_handled(notification: Any) -> None:
     assert app.consume(event("paid", "payment.paid", version=5)) == "handled"
     assert app.consume(event("refunded", "payment.refunded", version=5)) == "handled"
     assert handled(notification) == {"paid", "refunded"}
+
+
+def test_money_that_came_back_of_a_second_capture_is_told_whatever_came_before(notification: Any) -> None:
+    assert app.consume(event("refunded", "payment.refunded", version=7)) == "handled"
+    assert app.consume(event("surplus", "payment.surplus_refunded", version=5)) == "handled"
+    assert app.consume(event("surplus", "payment.surplus_refunded", version=5)) == "known already"
+    assert app.consume(event("paid", "payment.paid", version=6)) == "overtaken by a newer event"
+    assert handled(notification) == {"refunded", "surplus"}
+
+
+def test_fields_of_a_later_version_are_no_obstacle(job: Any) -> None:
+    later = event("e1")
+    later["detail"] |= {
+        "schema_version": "1.1",
+        "payment": {**later["detail"]["payment"], "new": {"a": [1]}},
+        "more": 1,
+    }
+    assert app.lambda_handler(batch({**later, "envelope": "grown"}), None) == {"batchItemFailures": []}
+    assert handled(job) == {"e1"}
 
 
 def test_one_payment_does_not_overtake_another(notification: Any) -> None:

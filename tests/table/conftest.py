@@ -14,8 +14,6 @@ from tests.table.dynamodb import Metered, create_table
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
-    from payments.core.ordering import OrderStore
-
 # As in tests/core.
 settings.register_profile("payments", max_examples=60, print_blob=True, deadline=None)
 settings.load_profile("payments")
@@ -30,10 +28,10 @@ def metered(monkeypatch: pytest.MonkeyPatch) -> Iterator[Metered]:
 
 
 @pytest.fixture(params=["fake", "memory", "moto"])
-def table(request: pytest.FixtureRequest) -> "Iterator[OrderStore]":
+def table(request: pytest.FixtureRequest) -> Iterator[PaymentsTable]:
     """The table's fake, and the real adapter on both stand-ins for DynamoDB: what holds of one must hold of all."""
     if request.param == "fake":
-        yield FakeTable()
+        yield cast("PaymentsTable", FakeTable())
         return
     if request.param == "memory":
         outside = Outside()

@@ -1,77 +1,70 @@
-"""Placing orders: one payable order per client, application and amount, however often and at once it is asked for."""
+"""Placing orders on every table: one payable order per client, application and amount, however often and at once."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from itertools import count
-from threading import Barrier, Lock
+from threading import Barrier
 
 import pytest
 
+from payments.adapters.table import PaymentsTable
 from payments.core.errors import (
     AlreadyPaid,
     ContentionError,
     GatewayRefused,
     GatewayUnavailable,
     PaymentInProgress,
+    PaymentUnderReview,
     StorageConflict,
     TableUnavailable,
     TemporaryError,
 )
 from payments.core.handoff import record_facts
-from payments.core.model import Authorized, Fact, Failed, Order, Record, Signed, Status
-from payments.core.ordering import OrderGateway, OrderStore, Placed, place_order
-from payments.core.transitions import open_record, unknown_record
+from payments.core.model import Application, Authorized, Fact, Failed, Order, Record, Signed, Status
+from payments.core.ordering import Desk, Placed, place_order
+from payments.core.position import NO_OFFERS
 from tests.core.story import AMOUNT, OPENED, ORDER, OTHER_ORDER_ID, REFUND_1, A, captured, refunded
-from tests.fakes import Crash, FakeGateway, FakeTable, Fate
+from tests.fakes import Crash, FakeGateway, FakeIds, FakeTable, Fate
 
 OFFER = replace(ORDER, payment_id=0, receipt="")
 DEARER = replace(OFFER, amount_minor=AMOUNT + 100)
 
 
-class Numbers:
-    """Payment ids from 1."""
-
-    def __init__(self) -> None:
-        self._next = count(1)
-        self._lock = Lock()
-
-    def __call__(self, offer: Order) -> Order:
-        with self._lock:
-            number = next(self._next)
-        return offer.numbered(number, receipt=f"test-{number}")
-
-
 class Shop:
     """A table, a gateway and payment ids."""
 
-    def __init__(self, table: OrderStore) -> None:
+    def __init__(self, table: PaymentsTable | FakeTable) -> None:
         self.table = table
         self.gateway = FakeGateway()
-        self.number = Numbers()
+        self.gateway.now = OPENED
+        self.ids = FakeIds()
 
     def place(self, offer: Order = OFFER, fate: Fate | None = None) -> Placed:
-        table: OrderStore = self.table if fate is None else fate.wrap(self.table)
-        gateway: OrderGateway = self.gateway if fate is None else fate.wrap(self.gateway)
-        return place_order(table, gateway, self.number, offer, OPENED)
+        fate = fate or Fate()
+        desk = Desk(table=fate.wrap(self.table), gateway=self.gateway, ids=self.ids, policy=NO_OFFERS)
+        return place_order(desk, offer, OPENED)
 
     def learn(self, placed: Placed, *facts: Fact) -> None:
         record_facts(self.table, placed.record.order_id, facts, OPENED + 60)
 
-    def current(self) -> Record:
-        """The record that the application points at."""
-        order_id = self.table.current_order(OFFER.client_id, OFFER.application_id)
-        assert order_id is not None
-        return self.stored(order_id)
+    def application(self) -> Application:
+        found = self.table.application(OFFER.client_id, OFFER.application_id)
+        assert found is not None
+        return found
 
     def stored(self, order_id: str) -> Record:
         record = self.table.read(order_id)
         assert record is not None
         return record
 
+    def payable(self) -> list[str]:
+        """The orders of the application that could be paid and be taken for what was agreed."""
+        records = self.table.read_many(self.application().orders)
+        return [key for key, record in records.items() if record.superseded_by is None]
+
 
 @pytest.fixture
-def shop(table: OrderStore) -> Shop:
+def shop(table: PaymentsTable) -> Shop:
     return Shop(table)
 
 
@@ -80,22 +73,12 @@ def fake() -> Shop:
     return Shop(FakeTable())
 
 
-# --- one order ------------------------------------------------------------------------------------------------------
-
-
-def test_a_first_request_makes_an_order_and_points_at_it(shop: Shop) -> None:
-    placed = shop.place()
-    assert placed.created
-    assert placed.record.status is Status.CREATED
-    assert shop.current() == placed.record
-    assert shop.gateway.orders == {placed.record.order_id: placed.record.agreed()}
-
-
-def test_the_same_request_gets_the_same_order_without_asking_razorpay(shop: Shop) -> None:
+def test_a_first_request_makes_an_order_and_the_same_again_gets_it(shop: Shop) -> None:
     first, second = shop.place(), shop.place()
-    assert not second.created
-    assert second.record == first.record
-    assert len(shop.gateway.orders) == 1
+    assert (first.created, second.created) == (True, False)
+    assert first.record == second.record == shop.stored(first.record.order_id)
+    assert shop.application().orders == (first.record.order_id,)
+    assert shop.gateway.calls == [f"create_order {first.record.agreed().receipt}"]
 
 
 @pytest.mark.parametrize(
@@ -111,29 +94,6 @@ def test_an_order_is_handed_out_again_with_its_present_status(
 
 
 @pytest.mark.parametrize(
-    "other",
-    [
-        replace(OFFER, client_id=OFFER.client_id + 1),
-        replace(OFFER, application_id=OFFER.application_id + 1),
-    ],
-    ids=["client", "application"],
-)
-def test_another_client_or_application_gets_an_order_of_its_own(shop: Shop, other: Order) -> None:
-    first, second = shop.place(), shop.place(other)
-    assert second.created
-    assert shop.stored(first.record.order_id).superseded_by is None
-
-
-def test_ids_and_receipts_are_never_used_twice(shop: Shop) -> None:
-    orders = [shop.place(replace(OFFER, application_id=number)).record.agreed() for number in range(1, 6)]
-    assert len({order.payment_id for order in orders}) == 5
-    assert len({order.receipt for order in orders}) == 5
-
-
-# --- another purchase -----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
     "offer",
     [
         DEARER,
@@ -146,57 +106,41 @@ def test_ids_and_receipts_are_never_used_twice(shop: Shop) -> None:
 def test_an_order_for_something_else_supersedes_the_open_one(shop: Shop, offer: Order) -> None:
     first, second = shop.place(), shop.place(offer)
     assert second.created
-    assert shop.current() == second.record
     assert shop.stored(first.record.order_id).superseded_by == second.record.order_id
+    assert shop.application().current == second.record.order_id
+    assert shop.application().orders == (first.record.order_id, second.record.order_id)
+    third = shop.place()
+    assert third.record.order_id not in {first.record.order_id, second.record.order_id}, "nothing is pointed back"
+    assert shop.payable() == [third.record.order_id]
 
 
-def test_going_back_to_the_first_amount_makes_a_third_order(shop: Shop) -> None:
-    first, second, third = shop.place(), shop.place(DEARER), shop.place()
-    assert len({placed.record.order_id for placed in (first, second, third)}) == 3
-    assert shop.current() == third.record
+@pytest.mark.parametrize(
+    ("fact", "error"),
+    [
+        (captured(A), AlreadyPaid),
+        (Signed(payment=A, at=OPENED), AlreadyPaid),
+        (Authorized(payment=A), PaymentInProgress),
+        (captured(A, AMOUNT - 1), PaymentUnderReview),
+    ],
+    ids=["captured", "signed", "authorised", "a wrong sum"],
+)
+def test_money_that_is_held_or_on_its_way_stands_in_the_way(shop: Shop, fact: Fact, error: type[Exception]) -> None:
+    first = shop.place()
+    shop.learn(first, fact)
+    with pytest.raises(error):
+        shop.place(DEARER)
+    assert shop.payable() == [first.record.order_id]
+    assert len(shop.gateway.orders) == 1
 
 
-def test_a_capture_of_the_superseded_order_is_reviewed(shop: Shop) -> None:
+def test_money_on_a_superseded_order_stands_in_everybodys_way(shop: Shop) -> None:
     first = shop.place()
     shop.place(DEARER)
     shop.learn(first, captured(A))
-    assert [review.reason for review in shop.stored(first.record.order_id).reviews] == ["superseded_order"]
-
-
-def test_a_paid_application_is_not_paid_again(shop: Shop) -> None:
-    first = shop.place()
-    shop.learn(first, captured(A))
     for offer in (OFFER, DEARER):
-        with pytest.raises(AlreadyPaid, match=r"^This application has already been paid\.$"):
+        with pytest.raises(PaymentUnderReview) as refused:
             shop.place(offer)
-    assert len(shop.gateway.orders) == 1
-
-
-def test_a_payment_whose_signature_was_verified_counts_as_paid(shop: Shop) -> None:
-    first = shop.place()
-    shop.learn(first, Signed(payment=A))
-    for offer in (OFFER, DEARER):
-        with pytest.raises(AlreadyPaid):
-            shop.place(offer)
-
-
-def test_an_authorised_payment_of_another_amount_stands_in_the_way(shop: Shop) -> None:
-    first = shop.place()
-    shop.learn(first, Authorized(payment=A))
-    with pytest.raises(PaymentInProgress, match=r"^A payment of another amount is in progress for this application\.$"):
-        shop.place(DEARER)
-    assert shop.stored(first.record.order_id).superseded_by is None
-    assert len(shop.gateway.orders) == 1
-
-
-def test_an_authorised_payment_on_a_superseded_order_stands_in_the_way_too(fake: Shop) -> None:
-    first = fake.place()
-    with pytest.raises(Crash):
-        fake.place(DEARER, Fate({5: Crash()}))  # superseded, and then nothing more
-    fake.learn(first, Authorized(payment=A))
-    for offer in (OFFER, DEARER):
-        with pytest.raises(PaymentInProgress):
-            fake.place(offer)
+        assert refused.value.order_id == first.record.order_id
 
 
 def test_a_refunded_application_may_be_paid_again(shop: Shop) -> None:
@@ -204,117 +148,73 @@ def test_a_refunded_application_may_be_paid_again(shop: Shop) -> None:
     shop.learn(first, captured(A), refunded(A, REFUND_1))
     second = shop.place()
     assert second.created
-    assert shop.current() == second.record
-    assert shop.stored(first.record.order_id).superseded_by is None
+    assert shop.stored(first.record.order_id).status is Status.REFUNDED
 
 
-# --- what fails -----------------------------------------------------------------------------------------------------
+def test_an_application_whose_order_has_no_record_gets_another(shop: Shop) -> None:
+    shop.table.open_application(OFFER.client_id, OFFER.application_id, OTHER_ORDER_ID)
+    placed = shop.place()
+    assert placed.created
+    assert shop.application().orders == (OTHER_ORDER_ID, placed.record.order_id)
 
 
 @pytest.mark.parametrize("error", [GatewayUnavailable(), GatewayRefused(400, "BAD_REQUEST_ERROR")])
 def test_without_an_order_at_razorpay_nothing_is_stored(shop: Shop, error: BaseException) -> None:
+    shop.gateway.fails = lambda *_: error
     with pytest.raises(type(error)):
-        shop.place(fate=Fate({2: error}))
-    assert shop.table.current_order(OFFER.client_id, OFFER.application_id) is None
+        shop.place()
+    assert shop.table.application(OFFER.client_id, OFFER.application_id) is None
+    shop.gateway.fails = lambda *_: None
     assert shop.place().created
 
 
-STEPS = ["current_order", "create_order", "insert", "point"]
-STEPS_SUPERSEDING = ["current_order", "read", "create_order", "save", "insert", "point"]
+# --- wherever it stops ---
 
 
-def test_the_steps_are_these(fake: Shop) -> None:
-    for offer, steps in ((OFFER, STEPS), (DEARER, STEPS_SUPERSEDING)):
-        fate = Fate()
-        fake.place(offer, fate)
-        assert fate.calls == steps
-
-
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("make", [Crash, TableUnavailable], ids=["the process dies", "the table fails"])
-@pytest.mark.parametrize("number", range(1, len(STEPS) + 1), ids=STEPS)
-def test_a_first_order_is_placed_by_the_retry_wherever_it_stopped(
-    fake: Shop, number: int, make: Callable[[], BaseException], after: bool
-) -> None:
-    with pytest.raises((Crash, TableUnavailable)):
-        fake.place(fate=Fate({number: make()}, after=after))
-    placed = fake.place()
-    assert fake.current() == placed.record
-    assert placed.record.superseded_by is None
+def steps(offer: Order, *, first: bool) -> int:
+    """How many calls to the table placing takes."""
+    shop, fate = Shop(FakeTable()), Fate()
+    if not first:
+        shop.place()
+    shop.place(offer, fate)
+    return len(fate.calls)
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("make", [Crash, TableUnavailable], ids=["the process dies", "the table fails"])
+@pytest.mark.parametrize("first", [True, False], ids=["a first order", "another amount"])
 @pytest.mark.parametrize("retried", [OFFER, DEARER], ids=["back to the old amount", "the new amount again"])
-@pytest.mark.parametrize("number", range(1, len(STEPS_SUPERSEDING) + 1), ids=STEPS_SUPERSEDING)
-def test_after_a_broken_change_of_amount_the_retry_leaves_one_payable_order(
-    fake: Shop, number: int, retried: Order, make: Callable[[], BaseException], after: bool
+def test_wherever_it_stopped_the_retry_leaves_one_payable_order(
+    make: Callable[[], BaseException], retried: Order, *, first: bool, after: bool
 ) -> None:
-    first = fake.place()
-    with pytest.raises((Crash, TableUnavailable)):
-        fake.place(DEARER, Fate({number: make()}, after=after))
-    placed = fake.place(retried)
-    current = fake.current()
-    assert current == placed.record
-    assert current.agreed().amount_minor == retried.amount_minor
-    handed_out = {first.record.order_id, placed.record.order_id}
-    payable = [order_id for order_id in handed_out if fake.stored(order_id).superseded_by is None]
-    assert payable == [current.order_id]
+    for number in range(1, steps(DEARER, first=first) + 1):
+        shop = Shop(FakeTable())
+        if not first:
+            shop.place()
+        with pytest.raises((Crash, TableUnavailable)):
+            shop.place(DEARER, Fate({number: make()}, after=after))
+        placed = shop.place(retried)
+        assert placed.record.agreed().amount_minor == retried.amount_minor
+        assert shop.payable() == [placed.record.order_id] == [shop.application().current]
 
 
-def test_an_order_that_was_superseded_before_a_crash_is_not_written_again(fake: Shop) -> None:
+def test_a_conflict_that_was_our_own_write_leaves_one_payable_order(fake: Shop) -> None:
     fake.place()
-    with pytest.raises(Crash):
-        fake.place(DEARER, Fate({5: Crash()}))
-    fate = Fate()
-    fake.place(DEARER, fate)
-    assert fate.calls == ["current_order", "read", "create_order", "insert", "point"]
+    for number in range(1, steps(DEARER, first=False) + 1):
+        shop = Shop(FakeTable())
+        shop.place()
+        placed = shop.place(DEARER, Fate({number: StorageConflict()}, after=True))
+        assert shop.payable() == [placed.record.order_id]
 
 
-@pytest.mark.parametrize("number", [3, 4], ids=["insert", "point"])
-def test_a_conflict_that_was_our_own_write_is_recognised(fake: Shop, number: int) -> None:
-    placed = fake.place(fate=Fate({number: StorageConflict()}, after=True))
-    assert placed.created
-    assert fake.current() == placed.record
-    assert len(fake.gateway.orders) == 1
-
-
-def test_a_record_that_somebody_else_made_under_our_new_id_is_not_taken_for_ours(fake: Shop) -> None:
-    fake.table.insert(unknown_record("order_00000000000001", OPENED))
-    with pytest.raises(ContentionError, match=r"^Another record holds the id of this new order\.$"):
-        fake.place()
-    assert fake.table.current_order(OFFER.client_id, OFFER.application_id) is None
-
-
-def test_a_pointer_that_never_stands_still_is_given_up_on(fake: Shop) -> None:
-    fate = Fate(dict.fromkeys((4, 6, 8, 10, 12), StorageConflict()))
-    with pytest.raises(ContentionError, match=r"^The application's order changed 5 times while one was placed\.$"):
+def test_an_application_that_never_stands_still_is_given_up_on(fake: Shop) -> None:
+    fate = Fate(dict.fromkeys(range(1, 100), StorageConflict()))
+    with pytest.raises(ContentionError):
         fake.place(fate=fate)
-    assert fate.calls == [*STEPS, *["current_order", "point"] * 4]
-    assert len(fake.gateway.orders) == 1
+    assert len(fate.calls) == 5
 
 
-def test_a_pointer_whose_record_is_missing_is_replaced(shop: Shop) -> None:
-    shop.table.point(OFFER.client_id, OFFER.application_id, OTHER_ORDER_ID, seen=None)
-    placed = shop.place()
-    assert placed.created
-    assert shop.current() == placed.record
-
-
-def test_an_order_that_is_authorised_while_it_is_superseded_is_left_alone(fake: Shop) -> None:
-    first = fake.place()
-
-    class Pays(FakeGateway):
-        def create_order(self, order: Order) -> str:
-            fake.learn(first, Authorized(payment=A))
-            return OTHER_ORDER_ID if order else ""
-
-    with pytest.raises(PaymentInProgress):
-        place_order(fake.table, Pays(), fake.number, DEARER, OPENED)
-    assert fake.stored(first.record.order_id).superseded_by is None
-
-
-# --- at the same time -----------------------------------------------------------------------------------------------
+# --- at the same time ---
 
 
 def at_once(shop: Shop, offers: list[Order]) -> list[Placed]:
@@ -333,19 +233,8 @@ def at_once(shop: Shop, offers: list[Order]) -> list[Placed]:
         return list(threads.map(work, offers))
 
 
-def test_ten_requests_at_once_get_one_payable_order(shop: Shop) -> None:
-    placed = at_once(shop, [OFFER] * 10)
-    assert {one.record.order_id for one in placed} == {shop.current().order_id}
-    assert sum(one.created for one in placed) == 1
-
-
-def test_ten_requests_of_two_amounts_leave_one_payable_order(shop: Shop) -> None:
-    placed = at_once(shop, [OFFER, DEARER] * 5)
-    payable = {one.record.order_id for one in placed if shop.stored(one.record.order_id).superseded_by is None}
-    assert payable == {shop.current().order_id}
-
-
-def test_a_new_order_is_open_and_due() -> None:
-    record = open_record(OTHER_ORDER_ID, ORDER, OPENED)
-    assert (record.status, record.confirmed, record.version) == (Status.CREATED, False, 1)
-    assert record.attention_at is not None
+@pytest.mark.parametrize("offers", [[OFFER] * 8, [OFFER, DEARER] * 3], ids=["the same", "two amounts"])
+def test_requests_at_once_leave_one_payable_order(shop: Shop, offers: list[Order]) -> None:
+    placed = at_once(shop, offers)
+    assert shop.payable() == [shop.application().current]
+    assert shop.application().current in {one.record.order_id for one in placed}

@@ -1,8 +1,10 @@
 """What is the real adapter's alone: items, the counter, and DynamoDB's errors."""
 
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import replace
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -17,14 +19,18 @@ from botocore.exceptions import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from payments.adapters.table import Due, PaymentsTable, to_item
-from payments.core.attention import shard
+from payments.adapters.table import Due, PaymentsTable, to_item, to_record
+from payments.core.attention import SHARDS, after_look, partition, shard
 from payments.core.errors import StorageConflict, TableUnavailable
+from payments.core.instants import epoch
 from payments.core.model import (
     MAX_ID,
+    Application,
     Attempt,
     Authorized,
     HistoryEntry,
+    KnownRefund,
+    Lane,
     Order,
     PendingEvent,
     Record,
@@ -33,10 +39,13 @@ from payments.core.model import (
     Review,
     Status,
 )
-from payments.core.transitions import decide, unknown_record
+from payments.core.position import Position, amount_refunded, under_review
+from payments.core.sweeping import Aside, Pause, Watermark
+from payments.core.transitions import decide, foreign, supersede, unknown_record
 from tests.core.story import (
     OPENED,
     ORDER_ID,
+    OTHER_ORDER_ID,
     PART,
     REFUND_1,
     A,
@@ -44,7 +53,6 @@ from tests.core.story import (
     captured,
     opened,
     refunded,
-    tell,
     through_the_table,
 )
 from tests.table.dynamodb import Metered
@@ -58,7 +66,8 @@ WORD = st.none() | st.text(alphabet="abcXYZ_09", min_size=1, max_size=12)
 PAYMENT = st.from_regex(r"\Apay_[A-Za-z0-9]{14}\Z")
 REFUND = st.from_regex(r"\Arfnd_[A-Za-z0-9]{14}\Z")
 EVENT_ID = st.uuids(version=5).map(str)
-REASON = st.sampled_from(["duplicate_capture", "amount_mismatch", "over_refunded", "never_captured"])
+REASON = st.sampled_from(["amount_mismatch", "over_refunded", "never_captured", "too_many_orders"])
+AT = st.none() | st.integers(min_value=1, max_value=2**33)
 
 ORDERS = st.builds(
     Order,
@@ -73,18 +82,42 @@ ORDERS = st.builds(
 )
 ATTEMPTS = st.builds(
     Attempt,
-    signed=st.booleans(),
+    signed_at=AT,
     authorized=st.booleans(),
-    captured=st.booleans(),
     failed=st.booleans(),
-    amount_minor=st.none() | MINOR,
-    currency=st.none() | st.sampled_from(["INR", "USD"]),
+    fee_minor=AT,
+    created_at=AT,
+    failed_at=AT,
+    listed_failed_at=AT,
+    lapsed=st.booleans(),
+    released=st.booleans(),
+    total_minor=st.integers(min_value=0, max_value=10**11),
+    refunds_unread=st.booleans(),
     method=WORD,
     code=WORD,
     reason=WORD,
     announced=st.booleans(),
 )
-REFUNDS = st.builds(Refund, payment_id=st.just(A), amount_minor=MINOR, state=st.sampled_from(RefundState))
+CAPTURED = st.builds(
+    Attempt,
+    captured=st.just(value=True),
+    amount_minor=MINOR,
+    currency=st.sampled_from(["INR", "USD"]),
+    fee_minor=AT,
+    verdict=st.sampled_from(["exact", "fee", "offer"]),
+    matched_in=st.integers(min_value=1, max_value=2**20),
+    accepted=st.booleans(),
+)
+REFUNDS = st.builds(
+    Refund,
+    payment_id=st.just(A),
+    amount_minor=MINOR,
+    state=st.sampled_from(RefundState),
+    failed=st.booleans(),
+)
+REVIEWS = st.builds(Review, reason=REASON, subject=PAYMENT, at=INSTANT) | st.builds(
+    Review, reason=REASON, subject=PAYMENT, at=INSTANT, resolved_at=INSTANT, resolution=st.just("returned")
+)
 PENDING = st.builds(
     PendingEvent,
     type=st.sampled_from(["payment.paid", "payment.failed", "payment.review"]),
@@ -99,12 +132,14 @@ PENDING = st.builds(
     code=WORD,
     failure_reason=WORD,
     review=st.none() | REASON,
+    review_state=st.sampled_from([None, "open", "resolved"]),
 )
 
 
 @st.composite
 def records(draw: st.DrawFn) -> Record:
     order = draw(st.none() | ORDERS)
+    lane = draw(st.none() | st.sampled_from(Lane))
     return Record(
         order_id=ORDER_ID,
         order=order,
@@ -113,9 +148,9 @@ def records(draw: st.DrawFn) -> Record:
         version=draw(ID),
         created_at=draw(INSTANT),
         updated_at=draw(INSTANT),
-        attempts={A: draw(ATTEMPTS), **draw(st.dictionaries(PAYMENT, ATTEMPTS, max_size=3))},
+        attempts={A: draw(ATTEMPTS | CAPTURED), **draw(st.dictionaries(PAYMENT, ATTEMPTS | CAPTURED, max_size=3))},
         refunds=draw(st.dictionaries(REFUND, REFUNDS, max_size=3)),
-        reviews=tuple(draw(st.lists(st.builds(Review, reason=REASON, subject=PAYMENT, at=INSTANT), max_size=2))),
+        reviews=tuple(draw(st.lists(REVIEWS, max_size=2))),
         history=tuple(
             draw(
                 st.lists(
@@ -125,8 +160,14 @@ def records(draw: st.DrawFn) -> Record:
         ),
         pending=draw(st.dictionaries(EVENT_ID, PENDING, max_size=3)),
         superseded_by=draw(st.none() | st.just("order_DESxiijbl9xjDB")),
-        attention_at=draw(st.none() | st.integers(min_value=1, max_value=2**33)),
-        expires_at=draw(st.none() | st.integers(min_value=1, max_value=2**33)),
+        stood=draw(st.none() | st.just(A)),
+        released=draw(st.booleans()),
+        looked_at=draw(AT),
+        lane=lane,
+        attention_at=None if lane is None else draw(st.integers(min_value=1, max_value=2**33)),
+        failures=draw(st.integers(min_value=0, max_value=99)),
+        foreign=draw(st.booleans()),
+        expires_at=draw(AT),
     )
 
 
@@ -139,13 +180,14 @@ def test_every_record_comes_back_from_the_table_as_it_was(record: Record) -> Non
 
 def test_an_item_has_the_documented_types(metered: Metered) -> None:
     table = PaymentsTable(metered.client, metered.name)
-    record = tell([(captured(A), refunded(A, REFUND_1, PART))]).record
-    table.insert(record)
+    record = decide(opened(), [captured(A), refunded(A, REFUND_1, PART)], OPENED + 1).record
+    table.insert(replace(record, looked_at=OPENED))
     item = metered.raw.get_item(TableName=metered.name, Key={"pk": {"S": f"order#{ORDER_ID}"}})["Item"]
     types = {name: next(iter(value)) for name, value in item.items()}
     assert types == {
         **dict.fromkeys(("payment_id", "job_id", "application_id", "client_id", "freelancer_id", "amount"), "N"),
-        **dict.fromkeys(("version", "attention_at"), "N"),
+        **dict.fromkeys(("version", "attention_at", "looked_at"), "N"),
+        "stood": "S",
         **dict.fromkeys(("pk", "order_id", "currency", "receipt", "status", "created_at", "updated_at"), "S"),
         "attention_shard": "S",
         "confirmed": "BOOL",
@@ -177,28 +219,21 @@ def test_a_value_that_no_item_of_ours_holds_is_not_written(metered: Metered, odd
         PaymentsTable(metered.client, metered.name).insert(replace(record, order=order))
 
 
-def test_an_unknown_order_expires_and_ours_does_not() -> None:
+def test_only_an_order_that_is_somebody_elses_expires() -> None:
     assert "expires_at" not in to_item(opened())
-    assert to_item(unknown_record(ORDER_ID, OPENED))["expires_at"] > OPENED
-
-
-def test_what_follows_from_the_facts_is_shown_beside_them() -> None:
-    record = tell([(refunded(A, REFUND_1),), (captured(B, PART),)]).record
-    payments = to_item(record)["payments"]
-    assert payments[A]["auto_refunded"] is True
-    assert payments[B]["mismatch"] == "amount_mismatch"
-    assert "auto_refunded" not in payments[B]
+    assert "expires_at" not in to_item(unknown_record(ORDER_ID, OPENED))
+    assert to_item(foreign(unknown_record(ORDER_ID, OPENED), OPENED))["expires_at"] > OPENED
 
 
 def test_the_due_time_and_its_shard_come_and_go_together(metered: Metered) -> None:
     table = PaymentsTable(metered.client, metered.name)
     key = {"pk": {"S": f"order#{ORDER_ID}"}}
     table.insert(opened())
-    item = metered.item(key)
-    assert item is not None
-    assert item["attention_shard"] == shard(ORDER_ID)
     settled = decide(opened(), [captured(A)], OPENED + 1).record
     table.save(opened(), settled)
+    item = metered.item(key)
+    assert item is not None
+    assert item["attention_shard"] == shard(Lane.OUTBOX, ORDER_ID)
     table.clear(settled, settled.pending)
     item = metered.item(key)
     assert item is not None
@@ -213,7 +248,7 @@ def test_an_event_added_to_a_record_that_was_cleared_meanwhile_puts_it_back_into
     table.save(opened(), paid)
     table.clear(paid, paid.pending)
     table.save(paid, decide(paid, [refunded(A, REFUND_1, PART)], OPENED + 2).record)
-    assert [due.order_id for due in table.due(shard(ORDER_ID), OPENED + 3600)] == [ORDER_ID]
+    assert [due.key for due in table.due(shard(Lane.OUTBOX, ORDER_ID), OPENED + 3600)] == [ORDER_ID]
 
 
 # --- the counter ----------------------------------------------------------------------------------------------------
@@ -221,8 +256,20 @@ def test_an_event_added_to_a_record_that_was_cleared_meanwhile_puts_it_back_into
 
 def test_blocks_of_payment_ids_start_at_one_and_never_overlap(metered: Metered) -> None:
     table = PaymentsTable(metered.client, metered.name)
-    assert [list(table.take_payment_ids(count)) for count in (1, 3, 2)] == [[1], [2, 3, 4], [5, 6]]
-    assert metered.item({"pk": {"S": "counter#payment_id"}}) == {"pk": "counter#payment_id", "last_taken": Decimal(6)}
+    assert [list(table.take_payment_ids(count, "1f2e3d4c").ids) for count in (1, 3, 2)] == [[1], [2, 3, 4], [5, 6]]
+    assert metered.item({"pk": {"S": "counter#payment_id"}}) == {
+        "pk": "counter#payment_id",
+        "last_taken": Decimal(6),
+        "installation": "1f2e3d4c",
+    }
+
+
+def test_a_counter_of_version_1_goes_on_and_gets_an_installation(metered: Metered) -> None:
+    metered.raw.put_item(TableName=metered.name, Item={"pk": {"S": "counter#payment_id"}, "last_taken": {"N": "40"}})
+    table = PaymentsTable(metered.client, metered.name)
+    assert table.installation() is None
+    assert list(table.take_payment_ids(2, "1f2e3d4c").ids) == [41, 42]
+    assert table.installation() == "1f2e3d4c"
 
 
 # --- DynamoDB's errors ----------------------------------------------------------------------------------------------
@@ -246,11 +293,36 @@ CALLS: dict[str, Callable[[PaymentsTable], object]] = {
     "insert": lambda table: table.insert(opened()),
     "save": lambda table: table.save(opened(), decide(opened(), [Authorized(payment=A)], OPENED).record),
     "clear": lambda table: table.clear(opened(), ["id"]),
-    "current_order": lambda table: table.current_order(1, 2),
-    "point": lambda table: table.point(1, 2, ORDER_ID, seen=None),
-    "take_payment_ids": lambda table: table.take_payment_ids(10),
+    "read_many": lambda table: table.read_many([ORDER_ID]),
+    "application": lambda table: table.application(1, 2),
+    "open_application": lambda table: table.open_application(1, 2, ORDER_ID),
+    "extend_application": lambda table: table.extend_application(SEEN, ORDER_ID),
+    "replace_order": lambda table: table.replace_order(
+        SEEN, opened(), (opened(), supersede(opened(), OTHER_ORDER_ID, OPENED))
+    ),
+    "take_payment_ids": lambda table: table.take_payment_ids(10, "1f2e3d4c"),
+    "installation": lambda table: table.installation(),
+    "raise_payment_ids": lambda table: table.raise_payment_ids(10),
     "due": lambda table: list(table.due("7", OPENED)),
+    "refunds": lambda table: table.refunds([REFUND_1]),
+    "keep_refunds": lambda table: table.keep_refunds([KNOWN]),
+    "watermark": lambda table: table.watermark("payments-900"),
+    "watermarks": lambda table: table.watermarks(["payments-900"]),
+    "move_watermark": lambda table: table.move_watermark("payments-900", None, Watermark(at=1, span=1)),
+    "set_aside": lambda table: table.set_aside(Aside.first(A, OPENED)),
+    "aside": lambda table: table.aside(A),
+    "end_aside": lambda table: table.end_aside(A),
+    "pause": lambda table: table.pause(),
+    "set_pause": lambda table: table.set_pause(Pause(until=OPENED, streak=1)),
 }
+SEEN: Application = Application(client_id=1, application_id=2, current=OTHER_ORDER_ID, orders=(OTHER_ORDER_ID,))
+KNOWN: KnownRefund = KnownRefund(
+    refund_id=REFUND_1, payment_id=A, order_id=None, amount_minor=1, state=RefundState.CREATED
+)
+
+
+def test_every_method_is_among_these() -> None:
+    assert set(CALLS) == {name for name in vars(PaymentsTable) if not name.startswith("_")}
 
 
 def refusal(code: str, status: int) -> ClientError:
@@ -312,11 +384,14 @@ def test_why_the_table_is_unavailable_is_said_in_its_own_words() -> None:
 
 
 def test_a_record_with_no_due_time_is_in_no_shard_of_the_index() -> None:
-    item = to_item(replace(opened(), attention_at=None))
+    item = to_item(opened())
     assert not {"attention_at", "attention_shard"} & item.keys()
 
 
-@pytest.mark.parametrize("call", ["insert", "save", "clear", "point"])
+CONDITIONAL = ["insert", "save", "clear", "open_application", "extend_application", "move_watermark"]
+
+
+@pytest.mark.parametrize("call", CONDITIONAL)
 def test_a_failed_condition_is_a_conflict(call: str) -> None:
     table = PaymentsTable(Failing(refusal("ConditionalCheckFailedException", 400)), "payments")  # type: ignore[arg-type]  # as above
     with pytest.raises(StorageConflict):
@@ -333,17 +408,248 @@ def test_the_due_records_of_a_shard_come_the_longest_overdue_first_and_page_by_p
     table = PaymentsTable(metered.raw, metered.name)
     mine, overdue = [], OPENED + 900
     for number in range(200):
-        record = replace(opened(), order_id=f"order_{number:014d}", attention_at=overdue - number)
-        if shard(record.order_id) == "7":
-            mine.append(Due(record.order_id, overdue - number))
-        table.insert(record)
-    for number in range(200, 260):
-        table.insert(replace(opened(), order_id=f"order_{number:014d}", attention_at=overdue + 1))
+        key = f"order_{number:014d}"
+        if shard(Lane.WATCH, key) == "watch-7":
+            mine.append(Due(key, overdue - number))
+            table.insert(replace(opened(), order_id=key, lane=Lane.WATCH, attention_at=overdue - number))
+    table.insert(replace(opened(), lane=Lane.OUTBOX, attention_at=overdue))
 
     assert len(mine) > 4
     asked: list[str] = []
     metered.raw.meta.events.register("before-call.dynamodb.Query", lambda model, **_: asked.append(model.name))
-    assert list(table.due("7", overdue)) == sorted(mine, key=lambda due: due.at)
+    assert list(table.due("watch-7", overdue)) == sorted(mine, key=lambda due: due.at)
     assert len(asked) >= len(mine) // 2
-    assert list(table.due("7", mine[-1].at)) == [mine[-1]]
-    assert list(table.due("7", mine[-1].at - 1)) == []
+    assert list(table.due("watch-7", mine[-1].at)) == [mine[-1]]
+    assert list(table.due("watch-7", mine[-1].at - 1)) == []
+
+
+def test_each_lane_has_partitions_of_its_own_and_the_outbox_those_of_version_1() -> None:
+    names = [partition(lane, number) for lane in Lane for number in range(SHARDS)]
+    assert len(set(names)) == len(names)
+    assert {partition(Lane.OUTBOX, number) for number in range(SHARDS)} == {str(number) for number in range(16)}
+
+
+# --- transactions and batches, as DynamoDB answers them ---
+
+
+def cancelled(*codes: str) -> ClientError:
+    """ "TransactWriteItems": the reasons in the order of the actions."""
+    answer: Any = {
+        "Error": {"Code": "TransactionCanceledException", "Message": ""},
+        "ResponseMetadata": {"HTTPStatusCode": 400},
+        "CancellationReasons": [{"Code": code} for code in codes],
+    }
+    return ClientError(answer, "TransactWriteItems")
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (cancelled("None", "ConditionalCheckFailed", "None"), StorageConflict),
+        (cancelled("TransactionConflict", "None", "None"), StorageConflict),
+        (cancelled("ConditionalCheckFailed", "TransactionConflict", "None"), StorageConflict),
+        (cancelled("ThrottlingError", "None", "None"), TableUnavailable),
+        (cancelled("ConditionalCheckFailed", "ProvisionedThroughputExceeded", "None"), TableUnavailable),
+        (refusal("TransactionConflictException", 400), StorageConflict),
+        (refusal("TransactionInProgressException", 400), TableUnavailable),
+        (cancelled("ValidationError", "None", "None"), ClientError),
+        (cancelled("ItemCollectionSizeLimitExceeded", "None", "None"), ClientError),
+    ],
+    ids=str,
+)
+def test_why_a_transaction_did_not_happen_is_told_apart(error: Exception, kind: type[Exception]) -> None:
+    table = PaymentsTable(Failing(error), "payments")  # type: ignore[arg-type]  # as above
+    with pytest.raises(kind) as raised:
+        CALLS["replace_order"](table)
+    assert type(raised.value) is kind
+
+
+@pytest.fixture
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The pauses between the rounds of a batch, without the wait."""
+    pauses: list[float] = []
+    monkeypatch.setattr("payments.adapters.table.time.sleep", pauses.append)
+    return pauses
+
+
+class Hesitant:
+    """A client that leaves most keys of a batch over ("BatchGetItem": UnprocessedKeys), for some rounds."""
+
+    def __init__(self, client: Any, rounds: int) -> None:
+        self._client = client
+        self._rounds = rounds
+        self.asked: list[int] = []
+
+    def batch_get_item(self, *, RequestItems: dict[str, Any]) -> dict[str, Any]:  # noqa: N803 - boto3's own
+        ((name, wanted),) = RequestItems.items()
+        assert 1 <= len(wanted["Keys"]) <= 100
+        self.asked.append(len(wanted["Keys"]))
+        if self._rounds == 0:
+            answer: dict[str, Any] = self._client.batch_get_item(RequestItems=RequestItems)
+            return answer
+        self._rounds -= 1
+        kept, left = deepcopy(wanted), deepcopy(wanted)
+        kept["Keys"], left["Keys"] = wanted["Keys"][:1], wanted["Keys"][1:]
+        answer = self._client.batch_get_item(RequestItems={name: kept})
+        return {**answer, "UnprocessedKeys": {name: left} if left["Keys"] else {}}
+
+
+@pytest.mark.parametrize("rounds", range(5))
+def test_keys_that_dynamodb_leaves_over_are_asked_for_again(
+    metered: Metered, unhurried: list[float], rounds: int
+) -> None:
+    order_ids = [f"order_{number:014d}" for number in range(12)]
+    for order_id in order_ids:
+        PaymentsTable(metered.raw, metered.name).insert(replace(opened(), order_id=order_id))
+    hesitant = Hesitant(metered.raw, rounds)
+    table = PaymentsTable(hesitant, metered.name)  # type: ignore[arg-type]  # as above
+    assert set(table.read_many(order_ids)) == set(order_ids)
+    assert hesitant.asked == [12 - round_ for round_ in range(rounds + 1)]
+    # "Use an exponential backoff algorithm."
+    assert all(later == 2 * earlier for earlier, later in pairwise(unhurried))
+
+
+def test_a_batch_that_never_ends_is_no_answer_and_not_taken_for_missing_records(
+    metered: Metered, unhurried: list[float]
+) -> None:
+    table = PaymentsTable(Hesitant(metered.raw, 99), metered.name)  # type: ignore[arg-type]  # as above
+    with pytest.raises(TableUnavailable):
+        table.read_many([f"order_{number:014d}" for number in range(50)])
+    assert sum(unhurried) < 5
+
+
+# --- what version 1 left behind -------------------------------------------------------------------------------------
+
+
+def version_1(**changes: Any) -> dict[str, Any]:
+    """A record as version 1 wrote it: plain values, `signed` a mark without a time, no verdict, nothing that stood."""
+    return {
+        "pk": f"order#{ORDER_ID}",
+        "order_id": ORDER_ID,
+        "payment_id": 17,
+        "job_id": 101,
+        "application_id": 202,
+        "client_id": 303,
+        "freelancer_id": 404,
+        "amount": 50_000,
+        "currency": "INR",
+        "receipt": "dev-17",
+        "status": "created",
+        "confirmed": False,
+        "version": 1,
+        "created_at": "2026-03-01T09:30:00Z",
+        "updated_at": "2026-03-01T09:31:00Z",
+        "payments": {},
+        "refunds": {},
+        "review": [],
+        "history": [],
+        "pending": {},
+        **changes,
+    }
+
+
+EXACT = {"signed": True, "captured": True, "amount": 50_000, "currency": "INR", "method": "upi"}
+PAID = version_1(status="paid", confirmed=True, version=3, payments={A: EXACT})
+
+
+def test_a_confirmed_payment_of_version_1_stands() -> None:
+    record = to_record(PAID)
+    position = Position.of(record)
+    assert (record.status, position.status(), position.standing, record.stood) == (Status.PAID, Status.PAID, A, A)
+    assert record.attempts[A].verdict == "exact"
+    assert not under_review(record)
+
+
+def test_what_comes_after_an_update_tells_nothing_twice() -> None:
+    record = to_record(PAID)
+    assert not decide(record, [captured(A)], OPENED + 900).changed
+    refund = decide(record, [refunded(A, REFUND_1, PART)], OPENED + 900)
+    assert [event.type for event in refund.record.pending.values()] == ["payment.partially_refunded"]
+    full = decide(record, [refunded(A, REFUND_1)], OPENED + 900).record
+    assert (full.status, amount_refunded(full)) == (Status.REFUNDED, 50_000)
+    second = decide(record, [captured(B)], OPENED + 900).record
+    assert (second.status, Position.of(second).standing) == (Status.PAID, A)
+    assert [review.reason for review in second.reviews] == ["duplicate_capture"]
+
+
+def test_a_signature_of_version_1_counts_from_the_orders_creation_on() -> None:
+    record = to_record(version_1(status="paid", payments={A: {"signed": True}}))
+    assert record.attempts[A].signed_at == epoch("2026-03-01T09:30:00Z")
+    assert Position.of(record).status() is Status.PAID
+    assert to_record(version_1(payments={A: {"failed": True}})).attempts[A].signed_at is None
+
+
+def test_of_two_captures_of_version_1_the_one_that_was_not_reviewed_stands() -> None:
+    review = {"reason": "duplicate_capture", "subject": A, "at": "2026-03-01T09:31:00Z"}
+    record = to_record(version_1(status="paid", confirmed=True, payments={A: EXACT, B: EXACT}, review=[review]))
+    assert (Position.of(record).standing, record.stood) == (B, B)
+    assert Position.of(record).surplus == {A}
+
+
+def test_a_refunded_order_of_version_1_stays_refunded_and_shows_how_much() -> None:
+    refund = {"payment": A, "amount": 50_000, "state": "processed"}
+    record = to_record(version_1(status="refunded", confirmed=True, payments={A: EXACT}, refunds={REFUND_1: refund}))
+    assert (record.status, record.stood, amount_refunded(record)) == (Status.REFUNDED, A, 50_000)
+    later = decide(record, [captured(B)], OPENED + 900).record
+    assert later.status is Status.REFUNDED
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"amount": 49_999, "mismatch": "amount_mismatch"}, {"currency": "USD", "mismatch": "currency_mismatch"}]
+)
+def test_a_wrong_sum_of_version_1_stands_no_more_than_before(wrong: dict[str, Any]) -> None:
+    record = to_record(version_1(payments={A: {**EXACT, **wrong}}))
+    assert (record.stood, Position.of(record).standing) == (None, None)
+    assert under_review(record)
+
+
+def test_a_capture_on_a_superseded_order_of_version_1_is_under_review() -> None:
+    record = to_record({**PAID, "superseded_by": OTHER_ORDER_ID})
+    assert (record.stood, Position.of(record).standing) == (None, None)
+    assert under_review(record)
+
+
+def test_what_was_due_in_version_1_is_due_in_the_outbox_and_moves_on_from_there() -> None:
+    record = to_record(version_1(attention_at=OPENED + 900, attention_shard="7"))
+    assert (record.lane, record.attention_at) == (Lane.OUTBOX, OPENED + 900)
+    assert after_look(record, OPENED + 900).lane is None
+    alive = to_record(version_1(payments={A: {"authorized": True}}, attention_at=OPENED + 900, attention_shard="7"))
+    assert after_look(alive, OPENED + 900).lane is Lane.WATCH
+
+
+def test_an_unknown_order_of_version_1_is_asked_about_and_expires_no_more() -> None:
+    item = version_1(status="unknown", payments={A: EXACT}, attention_at=OPENED + 60, attention_shard="7", expires_at=9)
+    for name in ("payment_id", "job_id", "application_id", "client_id", "freelancer_id", "amount", "currency"):
+        del item[name]
+    record = to_record(item)
+    assert (record.order, record.stood, record.attempts[A].verdict) == (None, None, None)
+    moved = after_look(record, OPENED + 60)
+    assert (moved.lane, moved.expires_at) == (Lane.UNKNOWN, None)
+
+
+def test_an_application_of_version_1_has_its_one_order_and_can_grow(metered: Metered) -> None:
+    key = {"pk": {"S": "application#303#202"}}
+    metered.raw.put_item(TableName=metered.name, Item={**key, "order_id": {"S": ORDER_ID}})
+    table = PaymentsTable(metered.client, metered.name)
+    seen = table.application(303, 202)
+    assert seen == Application(client_id=303, application_id=202, current=ORDER_ID, orders=(ORDER_ID,))
+    assert seen is not None
+    table.extend_application(seen, OTHER_ORDER_ID)
+    grown = table.application(303, 202)
+    assert grown is not None
+    assert (grown.current, grown.orders) == (ORDER_ID, (ORDER_ID, OTHER_ORDER_ID))
+    with pytest.raises(StorageConflict):
+        table.extend_application(seen, "order_00000000000003")
+
+
+def test_an_order_of_version_1_can_be_replaced(metered: Metered) -> None:
+    metered.raw.put_item(TableName=metered.name, Item={"pk": {"S": "application#303#202"}, "order_id": {"S": ORDER_ID}})
+    table = PaymentsTable(metered.client, metered.name)
+    table.insert(opened())
+    seen = table.application(303, 202)
+    assert seen is not None
+    fresh = replace(opened(), order_id=OTHER_ORDER_ID)
+    table.replace_order(seen, fresh, (opened(), supersede(opened(), OTHER_ORDER_ID, OPENED + 1)))
+    grown = table.application(303, 202)
+    assert grown is not None
+    assert (grown.current, grown.orders) == (OTHER_ORDER_ID, (ORDER_ID, OTHER_ORDER_ID))

@@ -1,7 +1,6 @@
 """The EventBridge bus that other services subscribe to."""
 
-from collections.abc import Mapping
-from itertools import batched
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError, HTTPClientError
@@ -14,8 +13,10 @@ from payments.core.handoff import Message
 if TYPE_CHECKING:
     from mypy_boto3_events.client import EventBridgeClient
 
-# "PutEvents: up to 10 entries" (EventBridge API reference).
+# "PutEvents: up to 10 entries" (EventBridge API reference), and "the total entry size must be less than 1 MB", of which
+# an entry takes the bytes of its source, its detail type and its detail ("Calculating PutEvents event entry size").
 _MAX_ENTRIES = 10
+_MAX_BYTES = 1024 * 1024 - 1
 _SERVER_ERROR = 500
 
 
@@ -37,7 +38,7 @@ class Bus:
             BusUnavailable: it did not answer in time, or cannot now; some messages may be on the bus all the same.
         """
         accepted: set[str] = set()
-        for batch in batched(messages.items(), _MAX_ENTRIES, strict=False):
+        for batch in _batches(messages):
             try:
                 answer = self._client.put_events(
                     Entries=[
@@ -63,3 +64,18 @@ class Bus:
                 if entry.get("EventId") and not entry.get("ErrorCode"):
                     accepted.add(key)
         return frozenset(accepted)
+
+
+def _batches(messages: Mapping[str, Message]) -> Iterator[list[tuple[str, Message]]]:
+    """The messages in their order, in as few calls as EventBridge takes; one that is too large in a call of its own."""
+    batch: list[tuple[str, Message]] = []
+    size = 0
+    for key, message in messages.items():
+        added = sum(len(text.encode()) for text in (SOURCE, message.type, message.detail))
+        if batch and (len(batch) == _MAX_ENTRIES or size + added > _MAX_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append((key, message))
+        size += added
+    if batch:
+        yield batch

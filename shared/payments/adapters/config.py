@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import lru_cache
 from importlib.util import find_spec
 from itertools import combinations
@@ -17,6 +18,7 @@ from urllib.parse import urlsplit
 from payments.core.errors import ConfigurationError
 from payments.core.identity import TokenRules
 from payments.core.money import EXPONENT_BY_CURRENCY
+from payments.core.position import Policy
 
 RAZORPAY_API_URL = "https://api.razorpay.com"
 
@@ -55,6 +57,9 @@ _MIN_DIFFERENT_CHARS = 4
 _DEVELOPMENT_SECRET = "local-development-"  # noqa: S105 - how all of them begin
 _DEVELOPMENT_KEY_ID = "rzp_test_LocalSandbox"
 
+_AMOUNT = re.compile(r"\A[0-9]{1,12}(\.[0-9]{1,3})?\Z")
+_PERCENT = re.compile(r"\A[1-9][0-9]?\Z")
+_LIVE_KEY = "rzp_live_"
 _ALGORITHMS = ("HS256", "RS256", "ES256")
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 _MIN_RSA_BITS, _MAX_RSA_BITS = 2048, 8192
@@ -73,6 +78,9 @@ class CreateOrderSettings:
     key_secret: str = field(repr=False)
     api_url: str
     currencies: frozenset[str]
+    max_amount: Decimal | None
+    """The most that an order may be, in major units of its currency; None: whatever Razorpay takes."""
+    policy: Policy
     token_rules: TokenRules
 
 
@@ -94,6 +102,15 @@ class WebhookSettings:
     event_bus: str
     webhook_secrets: tuple[str, ...] = field(repr=False)
     """The current one and, while rotating, the previous ones."""
+    policy: Policy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboxSettings:
+    """What outbox needs: no key of Razorpay's."""
+
+    table: str
+    event_bus: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +123,7 @@ class ReconcileSettings:
     key_id: str
     key_secret: str = field(repr=False)
     api_url: str
+    policy: Policy
 
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -163,6 +181,8 @@ def create_order_settings(values: Mapping[str, str]) -> CreateOrderSettings:
         key_secret=reader.secret("RAZORPAY_KEY_SECRET"),
         api_url=reader.api_url(),
         currencies=reader.currencies(),
+        max_amount=reader.max_amount(),
+        policy=reader.policy(),
         token_rules=reader.token_rules(),
     )
     reader.finish()
@@ -205,6 +225,7 @@ def webhook_settings(values: Mapping[str, str], previous: Mapping[str, str] = _N
         table=reader.required("PAYMENTS_TABLE"),
         event_bus=reader.required("EVENT_BUS"),
         webhook_secrets=tuple(secrets),
+        policy=reader.policy(),
     )
     reader.finish()
     return settings
@@ -220,7 +241,16 @@ def reconcile_settings(values: Mapping[str, str]) -> ReconcileSettings:
         key_id=reader.key_id(),
         key_secret=reader.secret("RAZORPAY_KEY_SECRET"),
         api_url=reader.api_url(),
+        policy=reader.policy(),
     )
+    reader.finish()
+    return settings
+
+
+def outbox_settings(values: Mapping[str, str]) -> OutboxSettings:
+    """The settings of outbox; ConfigurationError names everything that is wrong with them."""
+    reader = _Reader(values)
+    settings = OutboxSettings(table=reader.required("PAYMENTS_TABLE"), event_bus=reader.required("EVENT_BUS"))
     reader.finish()
     return settings
 
@@ -232,6 +262,8 @@ class _Reader:
         self._values = values
         self._problems: list[str] = []
         self.stage = self._read_stage()
+        # Real money hangs on the key, whatever the stage is called.
+        self.is_live = self.stage == _PRODUCTION or values.get("RAZORPAY_KEY_ID", "").strip().startswith(_LIVE_KEY)
         self._check_that_secrets_differ()
 
     def required(self, name: str) -> str:
@@ -245,7 +277,7 @@ class _Reader:
         if not value.strip():
             self._problems.append(f"{name} is not set")
             return ""
-        problem = _secret_problem(value, self.stage, min_chars)
+        problem = _secret_problem(value, min_chars, documented=self.stage == _LOCAL and not self.is_live)
         if problem is not None:
             self._problems.append(f"{name} {problem}")
         return value
@@ -253,7 +285,8 @@ class _Reader:
     def secrets_before(self, name: str, previous: Mapping[str, str]) -> list[str]:
         """What a secret was before its rotation, where that is fit to be one: a first filling often is not."""
         value = previous.get(name, "")
-        is_fit = value.strip() and _secret_problem(value, self.stage, _MIN_SECRET_CHARS) is None
+        documented = self.stage == _LOCAL and not self.is_live
+        is_fit = value.strip() and _secret_problem(value, _MIN_SECRET_CHARS, documented=documented) is None
         return [value] if is_fit and value != self._values.get(name) else []
 
     def _read_stage(self) -> str:
@@ -275,9 +308,9 @@ class _Reader:
 
     def api_url(self) -> str:
         url = self._values.get("RAZORPAY_API_URL") or RAZORPAY_API_URL
-        if url != RAZORPAY_API_URL and self.stage == _PRODUCTION:
+        if url != RAZORPAY_API_URL and self.is_live:
             # It is sent the keys.
-            self._problems.append("RAZORPAY_API_URL is not Razorpay's, and this is production")
+            self._problems.append("RAZORPAY_API_URL is not Razorpay's, and the key is a live one")
         return url
 
     def currencies(self) -> frozenset[str]:
@@ -286,6 +319,24 @@ class _Reader:
         if unknown:
             self._problems.append("CURRENCIES has something that is not a currency Razorpay supports")
         return frozenset(listed)
+
+    def max_amount(self) -> Decimal | None:
+        text = self._values.get("MAX_AMOUNT", "").strip()
+        if not text:
+            return None
+        if not _AMOUNT.match(text) or Decimal(text) <= 0:
+            self._problems.append("MAX_AMOUNT must be an amount in major units, such as 500000")
+            return None
+        return Decimal(text)
+
+    def policy(self) -> Policy:
+        text = self._values.get("ACCEPT_OFFERS", "").strip()
+        if not text:
+            return Policy()
+        if not _PERCENT.match(text):
+            self._problems.append("ACCEPT_OFFERS must be a whole number of per cent from 1 to 99")
+            return Policy()
+        return Policy(accept_offers_from_percent=int(text))
 
     def token_rules(self) -> TokenRules:
         algorithm = self._values.get("JWT_ALGORITHM") or "HS256"
@@ -343,15 +394,21 @@ class _Reader:
             raise ConfigurationError(self._problems)
 
 
-def _secret_problem(value: str, stage: str, min_chars: int) -> str | None:
-    """What is wrong with a secret, in words that follow its name; None: nothing that can be seen."""
+def _secret_problem(value: str, min_chars: int, *, documented: bool) -> str | None:
+    """What is wrong with a secret, in words that follow its name; None: nothing that can be seen.
+
+    Args:
+        value: the secret.
+        min_chars: the least length, in bytes.
+        documented: whether the sandbox's own secrets will do.
+    """
     if any(char.isspace() for char in value):
         # It would be part of the key, and whoever copied it into the other end's form has lost it there.
         return "has white space in it"
     if len(value.encode()) < min_chars:
         return f"is too short (at least {min_chars} bytes)"
     if value.startswith(_DEVELOPMENT_SECRET):
-        return None if stage == _LOCAL else "is the documented one of the sandbox"
+        return None if documented else "is the documented one of the sandbox"
     plain = re.sub(r"[-_.]", "", value.lower())
     if value[0] in "<{$" or len(set(value)) < _MIN_DIFFERENT_CHARS or any(word in plain for word in _PLACEHOLDERS):
         return "is a placeholder"

@@ -100,8 +100,17 @@ class Request:
             raise errors.UnsupportedMediaType("The body must be application/json.")
 
     @classmethod
-    def from_event(cls, event: Mapping[str, Any]) -> "Request":
-        """The request in an event; its body is not decoded yet. What has not the expected type is taken as absent."""
+    def from_event(cls, event: object) -> "Request":
+        """The request in an event; its body is not decoded yet. What has not the expected type is taken as absent.
+
+        Raises:
+            ConfigurationError: it is no event of a REST API: something else invokes the function, and what it sends
+                must not be lost in an answer that nobody reads.
+        """
+        if not _is_from_rest_api(event):
+            raise errors.ConfigurationError(
+                ["the function was invoked by something else than a REST API with our routes (payload format 1.0)"]
+            )
         event = _mapping(event)
         path = _text(event.get("resource")) or _text(event.get("path"))
         return cls(
@@ -113,6 +122,21 @@ class Request:
             _body=_text(event.get("body")),
             _is_base64=event.get("isBase64Encoded") is True,
         )
+
+
+# The routes of a proxy that takes everything: none of ours, so nobody would notice what it sends elsewhere.
+_CATCH_ALL = ("{proxy+}", "$default")
+
+
+def _is_from_rest_api(event: object) -> bool:
+    """Whether API Gateway's REST API (or a load balancer, in its form) sent it for one route.
+
+    "Lambda proxy integrations": the events of an HTTP API and a function URL have the version 2.0 and no `httpMethod`,
+    nor has what a queue, a bus or a schedule sends.
+    """
+    if not isinstance(event, Mapping) or not isinstance(event.get("httpMethod"), str):
+        return False
+    return event.get("version") != "2.0" and not any(mark in _text(event.get("resource")) for mark in _CATCH_ALL)
 
 
 _UTF_8 = frozenset({"utf-8", "utf8"})
@@ -186,9 +210,18 @@ PROBLEMS: Mapping[type[errors.PaymentServiceError], Problem] = {
     errors.PaymentInProgress: Problem(
         HTTPStatus.CONFLICT,
         "payment_in_progress",
-        "A payment of another amount is in progress for this application. Wait until it has settled.",
+        "A payment is in progress for this application. Wait until it has settled.",
+    ),
+    errors.PaymentUnderReview: Problem(
+        HTTPStatus.CONFLICT,
+        "payment_under_review",
+        "A payment for this application is under review. Do not pay again.",
     ),
     errors.PaymentRefunded: Problem(HTTPStatus.CONFLICT, "payment_refunded", "This payment was refunded in full."),
+    errors.PaymentReturned: Problem(
+        HTTPStatus.CONFLICT, "payment_returned", "This payment was not taken, and its money was given back."
+    ),
+    errors.PaymentFailed: Problem(HTTPStatus.CONFLICT, "payment_failed", "This payment failed. Nothing was charged."),
     errors.RequestTooLarge: Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", "The body is too large."),
     errors.UnsupportedMediaType: Problem(
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "The body must be application/json."
@@ -233,6 +266,8 @@ def problem_response(error: errors.PaymentServiceError, request_id: str) -> Resp
     }
     if isinstance(error, errors.InvalidRequest):
         body["errors"] = [{"field": item.field, "message": item.message} for item in error.errors]
+    if isinstance(error, errors.ApplicationRefused):
+        body["order_id"] = error.order_id
     if isinstance(error, errors.MethodNotAllowed):
         headers["Allow"] = ", ".join(error.allowed)
     return Response(problem.status.value, body, headers)

@@ -1,29 +1,62 @@
-"""The payments table in DynamoDB: records, pointers and the counter of payment ids.
+"""The payments table in DynamoDB: records, applications, refunds, the counter of payment ids, reconcile's own marks.
 
 Every write is conditional. The client's own retries can make our first write look like somebody else's, so a failed
 condition is always answered by reading again, never taken as news of what is stored.
+
+No request exceeds what DynamoDB takes ("Service quotas": 4 KB an expression, 100 keys a BatchGetItem, 100 items and
+4 MB a transaction): placeholders are short, keys are cleared in parts, and the core bounds what one decision writes.
 """
 
-from collections.abc import Collection, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from itertools import batched
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn
 
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as Unreachable
 
-from payments.core.attention import is_open, shard
+from payments.core.attention import lane_of, shard
 from payments.core.errors import StorageConflict, TableUnavailable
-from payments.core.model import Attempt, HistoryEntry, Order, PendingEvent, Record, Refund, RefundState, Review, Status
-from payments.core.transitions import payment_marks
+from payments.core.instants import epoch
+from payments.core.model import (
+    Application,
+    Attempt,
+    HistoryEntry,
+    KnownRefund,
+    Order,
+    PendingEvent,
+    Record,
+    Refund,
+    RefundState,
+    Review,
+    Status,
+)
+from payments.core.position import Position
+from payments.core.sweeping import ASIDE_PARTITION, Aside, Pause, Watermark
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
 ATTENTION_INDEX = "attention"
-"""The sparse, keys-only index of the records that reconcile must look at."""
+"""The sparse, keys-only index of what somebody must look at."""
 
 _RECORD_PREFIX = "order#"
+_ASIDE_PREFIX = "aside#"
 # Keys only, about a hundred bytes each: a page is a few KiB, and a run that has no time left wastes no more than one.
 _PAGE = 50
+# "BatchGetItem": up to 100 items.
+_MOST_KEYS = 100
+# Event ids in one clear. Each takes a dozen bytes of the expression, which may have 4 KB.
+_MOST_CLEARED = 50
+# Keys that DynamoDB left over are asked for again, a little later each time ("BatchGetItem", UnprocessedKeys).
+_BATCH_ROUNDS = 5
+_BATCH_PAUSE_S = 0.05
+# What reading an item raises that is not one of ours.
+_UNREADABLE = (KeyError, TypeError, ValueError)
+_COUNTER_KEY = "counter#payment_id"
+_PAUSE_KEY = "pause#razorpay"
 _SERVER_ERROR = 500
 _THROTTLED = frozenset(
     {"ProvisionedThroughputExceededException", "RequestLimitExceeded", "Throttling", "ThrottlingException"}
@@ -31,10 +64,18 @@ _THROTTLED = frozenset(
 
 
 class Due(NamedTuple):
-    """A record that reconcile must look at, and since when (epoch seconds)."""
+    """Something that somebody must look at, and since when (epoch seconds)."""
 
-    order_id: str
+    key: str
+    """The order id, or the Razorpay id of what was set aside."""
     at: int
+
+
+class IdBlock(NamedTuple):
+    """Payment ids, and the installation that they count for."""
+
+    ids: range
+    installation: str
 
 
 class PaymentsTable:
@@ -48,10 +89,28 @@ class PaymentsTable:
         self._client = client
         self._name = name
 
+    # --- records ---
+
     def read(self, order_id: str) -> Record | None:
         """The record as it is now (strongly consistent), or None."""
         item = self._get(_record_key(order_id))
         return None if item is None else to_record(item)
+
+    def read_many(self, order_ids: Iterable[str], *, consistent: bool = True) -> dict[str, Record]:
+        """Records by order id; those that do not exist are left out.
+
+        Args:
+            order_ids: which.
+            consistent: as they are now; else as they were a moment ago, at half the price, and without those that
+                cannot be read: whoever needs one of them reads it by itself, and fails alone.
+        """
+        items = self._batch_get([_record_key(order_id) for order_id in order_ids], consistent=consistent)
+        records = {}
+        for item in items:
+            with suppress(*(() if consistent else _UNREADABLE)):
+                record = to_record(item)
+                records[record.order_id] = record
+        return records
 
     def insert(self, record: Record) -> None:
         """Stores a new record.
@@ -59,13 +118,7 @@ class PaymentsTable:
         Raises:
             StorageConflict: there is one under this order id.
         """
-        item = to_item(record)
-        try:
-            self._client.put_item(
-                TableName=self._name, Item=_attributes(item), ConditionExpression="attribute_not_exists(pk)"
-            )
-        except (ClientError, BotoCoreError) as error:
-            _translate(error)
+        self._put(to_item(record), "attribute_not_exists(pk)")
 
     def save(self, before: Record, after: Record) -> None:
         """Writes what changed between two versions of a record, the new pending events key by key.
@@ -73,58 +126,134 @@ class PaymentsTable:
         Raises:
             StorageConflict: the stored version is not that of `before`.
         """
-        old, new = to_item(before), to_item(after)
-        added = new["pending"].keys() - old["pending"].keys()
-        # A clear may have removed the due time since `before` was read, and leaves the version alone. So whoever adds
-        # an event writes it again: the same value costs nothing, and without it nobody would look for the event.
-        rewritten = {"attention_at", "attention_shard"} if added else set()
-        update = _Update()
-        for name, value in new.items():
-            if name != "pending" and (old.get(name) != value or name in rewritten):
-                update.set((name,), value)
-        for name in old.keys() - new.keys():
-            update.remove((name,))
-        for key in sorted(added):
-            update.set(("pending", key), new["pending"][key])
-        self._update(_record_key(before.order_id), update, before.version)
+        key, update, condition = _changes(before, after)
+        if not update.is_empty:
+            self._execute(key, update, condition)
 
     def clear(self, record: Record, event_ids: Collection[str]) -> None:
         """Removes pending events key by key, and the due time with the last of them if nothing else is due.
 
+        The due time goes only if the record is still the one that was read and nothing else is pending on it;
+        otherwise it stays, and the outbox lane finds out that there is nothing to do.
+        """
+        parts = list(batched(sorted(event_ids), _MOST_CLEARED, strict=False))
+        for part in parts[:-1]:
+            self._forget(record, part)
+        last = parts[-1]
+        is_all = record.pending.keys() <= set(event_ids)
+        if is_all and record.attention_at is not None and not Position.of(record).unsettled:
+            update = _cleared(last)
+            for name in ("attention_at", "attention_shard"):
+                update.remove((name,))
+            condition = update.all_of(
+                update.equals("version", record.version),
+                f"size({update.path(('pending',))}) = {update.value(len(last))}",
+            )
+            try:
+                self._execute(_record_key(record.order_id), update, condition)
+            except StorageConflict:
+                pass
+            else:
+                return
+        self._forget(record, last)
+
+    def _forget(self, record: Record, event_ids: Sequence[str]) -> None:
+        self._execute(_record_key(record.order_id), _cleared(event_ids), "attribute_exists(pk)")
+
+    # --- applications ---
+
+    def application(self, client_id: int, application_id: int) -> Application | None:
+        """The orders of this client's application as they are now (strongly consistent), or None."""
+        item = self._get(_application_key(client_id, application_id))
+        if item is None:
+            return None
+        # Version 1 kept the current order alone, under another name.
+        current = item["current"] if "current" in item else item["order_id"]
+        return Application(
+            client_id=client_id,
+            application_id=application_id,
+            current=current,
+            orders=tuple(item.get("orders", (current,))),
+        )
+
+    def open_application(self, client_id: int, application_id: int, order_id: str) -> None:
+        """Stores an application with its first order.
+
         Raises:
-            StorageConflict: the record moved on, so that something else may be due now; read it again.
+            StorageConflict: it has one already.
+        """
+        self._put(
+            {"pk": _application_key(client_id, application_id), "current": order_id, "orders": [order_id]},
+            "attribute_not_exists(pk)",
+        )
+
+    def replace_order(self, seen: Application, fresh: Record, old: tuple[Record, Record] | None) -> None:
+        """Puts a new order in the place of the current one: all of it, or nothing.
+
+        Args:
+            seen: the application as it was read.
+            fresh: the new order's record.
+            old: the current order's record as it was read, and superseded by the new one; None where it has none.
+
+        Raises:
+            StorageConflict: one of them has changed; nothing was written.
+        """
+        actions: list[Any] = [
+            {"Put": self._arguments_of_put(to_item(fresh), "attribute_not_exists(pk)")},
+            {"Update": self._arguments(*_growth(seen, fresh.order_id, current=fresh.order_id))},
+        ]
+        if old is not None:
+            actions.append({"Update": self._arguments(*_changes(*old))})
+        try:
+            self._client.transact_write_items(TransactItems=actions)
+        except (ClientError, BotoCoreError) as error:
+            _translate(error)
+
+    def extend_application(self, seen: Application, order_id: str) -> None:
+        """Adds an order that was found at Razorpay to those of an application; the current one stays.
+
+        Raises:
+            StorageConflict: the application has changed.
+        """
+        self._execute(*_growth(seen, order_id, current=seen.current))
+
+    # --- payment ids ---
+
+    def take_payment_ids(self, count: int, new_installation: str) -> IdBlock:
+        """Takes the next block of payment ids: unique, from 1, never handed out twice; gaps are fine.
+
+        Args:
+            count: how many.
+            new_installation: what this installation is called, if it has no name yet.
         """
         update = _Update()
-        for key in sorted(event_ids):
-            update.remove(("pending", key))
-        if record.pending.keys() <= set(event_ids) and not is_open(record.status, confirmed=record.confirmed):
-            update.remove(("attention_at",))
-            update.remove(("attention_shard",))
-        self._update(_record_key(record.order_id), update, record.version)
+        update.add("last_taken", count)
+        update.set_if_absent("installation", new_installation)
+        attributes = self._execute(_COUNTER_KEY, update, None, returns="ALL_NEW")
+        last = int(attributes["last_taken"])
+        return IdBlock(range(last - count + 1, last + 1), str(attributes["installation"]))
 
-    def current_order(self, client_id: int, application_id: int) -> str | None:
-        """The order id that create-order hands out for this client's application, or None."""
-        item = self._get(_pointer_key(client_id, application_id))
-        return None if item is None else str(item["order_id"])
+    def installation(self) -> str | None:
+        """What this installation is called; None before the first payment id was taken."""
+        item = self._get(_COUNTER_KEY)
+        return None if item is None else item.get("installation")
 
-    def point(self, client_id: int, application_id: int, order_id: str, *, seen: str | None) -> None:
-        """Makes an order the one that create-order hands out.
-
-        Raises:
-            StorageConflict: the application does not point at `seen` (any more).
-        """
+    def raise_payment_ids(self, above: int) -> None:
+        """Makes sure that no payment id up to this one is handed out (again)."""
         update = _Update()
-        update.set(("order_id",), order_id)
-        condition = "attribute_not_exists(pk)"
-        if seen is not None:
-            update.values[":seen"] = seen
-            condition = "#order_id = :seen"
-        self._execute(_pointer_key(client_id, application_id), update, condition)
+        update.set(("last_taken",), above)
+        last = update.path(("last_taken",))
+        try:
+            self._execute(_COUNTER_KEY, update, f"attribute_not_exists({last}) OR {last} < {update.value(above)}")
+        except StorageConflict:
+            return
 
-    def due(self, shard_name: str, now: int) -> Iterator[Due]:
-        """The records of one shard of the index whose time has come, the longest overdue first, page by page.
+    # --- what is due ---
 
-        The index follows the table by a moment, so a record may not be due any more when it is read.
+    def due(self, partition: str, now: int) -> Iterator[Due]:
+        """What is due in one partition of the index, the longest overdue first, page by page.
+
+        The index follows the table by a moment, so something may not be due any more when it is read.
         """
         start: dict[str, Any] = {}
         while True:
@@ -133,32 +262,105 @@ class PaymentsTable:
                     TableName=self._name,
                     IndexName=ATTENTION_INDEX,
                     KeyConditionExpression="attention_shard = :shard AND attention_at <= :now",
-                    ExpressionAttributeValues=_attributes({":shard": shard_name, ":now": now}),
+                    ExpressionAttributeValues=_attributes({":shard": partition, ":now": now}),
                     Limit=_PAGE,
                     **start,
                 )
             except (ClientError, BotoCoreError) as error:
                 _translate(error)
             for item in page["Items"]:
-                yield Due(item["pk"]["S"].removeprefix(_RECORD_PREFIX), int(item["attention_at"]["N"]))
+                yield Due(item["pk"]["S"].partition("#")[2], int(item["attention_at"]["N"]))
             if "LastEvaluatedKey" not in page:
                 return
             start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
 
-    def take_payment_ids(self, count: int) -> range:
-        """Takes the next block of payment ids: unique, from 1, never handed out twice; gaps are fine."""
-        try:
-            answer = self._client.update_item(
-                TableName=self._name,
-                Key={"pk": {"S": "counter#payment_id"}},
-                UpdateExpression="ADD last_taken :count",
-                ExpressionAttributeValues={":count": {"N": str(count)}},
-                ReturnValues="UPDATED_NEW",
+    # --- refunds, by their own ids ---
+
+    def refunds(self, refund_ids: Iterable[str]) -> dict[str, KnownRefund]:
+        """What is known of refunds, by id, as it was a moment ago; those that are not known are left out."""
+        items = self._batch_get([_refund_key(refund_id) for refund_id in refund_ids], consistent=False)
+        return {refund.refund_id: refund for refund in map(_known_refund, items)}
+
+    def keep_refunds(self, refunds: Collection[KnownRefund], *, expires_at: int | None = None) -> None:
+        """Remembers what is known of refunds. What was known of one before is replaced.
+
+        Args:
+            refunds: which.
+            expires_at: when they may be forgotten, epoch seconds; None: never.
+        """
+        for refund in refunds:
+            self._put(_refund_item(refund, expires_at), None)
+
+    # --- the passes over Razorpay's lists ---
+
+    def watermark(self, name: str) -> Watermark | None:
+        """How far a pass has read; None where it never has."""
+        item = self._get(_watermark_key(name))
+        return None if item is None else _watermark(item)
+
+    def watermarks(self, names: Iterable[str]) -> dict[str, Watermark]:
+        """How far passes have read, by name, as they are now; those that never have are left out."""
+        items = self._batch_get([_watermark_key(name) for name in names], consistent=True)
+        return {item["pk"].partition("#")[2]: _watermark(item) for item in items}
+
+    def move_watermark(self, name: str, seen: Watermark | None, to: Watermark) -> None:
+        """Moves a watermark forward.
+
+        Raises:
+            StorageConflict: another run has moved it.
+        """
+        update = _Update()
+        for attribute, value in (("at", to.at), ("span", to.span), ("skip", to.skip)):
+            update.set((attribute,), value)
+        condition = "attribute_not_exists(pk)"
+        if seen is not None:
+            condition = update.all_of(
+                *(
+                    update.equals(name, value)
+                    for name, value in (("at", seen.at), ("span", seen.span), ("skip", seen.skip))
+                )
             )
+        self._execute(_watermark_key(name), update, condition)
+
+    def set_aside(self, aside: Aside) -> None:
+        """Keeps an entry of a list that could not be read or applied, until it can."""
+        self._put(
+            {
+                "pk": f"{_ASIDE_PREFIX}{aside.razorpay_id}",
+                "since": aside.since,
+                "failures": aside.failures,
+                "attention_at": aside.due_at,
+                "attention_shard": ASIDE_PARTITION,
+            },
+            None,
+        )
+
+    def aside(self, razorpay_id: str) -> Aside | None:
+        """What was set aside under this id; None where nothing is any more."""
+        item = self._get(f"{_ASIDE_PREFIX}{razorpay_id}")
+        if item is None:
+            return None
+        return Aside(
+            razorpay_id=razorpay_id, since=item["since"], failures=item["failures"], due_at=item["attention_at"]
+        )
+
+    def end_aside(self, razorpay_id: str) -> None:
+        """Forgets an entry that has been read and applied."""
+        try:
+            self._client.delete_item(TableName=self._name, Key={"pk": {"S": f"{_ASIDE_PREFIX}{razorpay_id}"}})
         except (ClientError, BotoCoreError) as error:
             _translate(error)
-        last = int(answer["Attributes"]["last_taken"]["N"])
-        return range(last - count + 1, last + 1)
+
+    def pause(self) -> Pause | None:
+        """Until when Razorpay is to be left alone; None where it never asked for that."""
+        item = self._get(_PAUSE_KEY)
+        return None if item is None else Pause(until=item["until"], streak=item["streak"])
+
+    def set_pause(self, pause: Pause) -> None:
+        """Leaves Razorpay alone for a while, for all lanes and instances."""
+        self._put({"pk": _PAUSE_KEY, "until": pause.until, "streak": pause.streak}, None)
+
+    # --- calls ---
 
     def _get(self, key: str) -> dict[str, Any] | None:
         try:
@@ -166,55 +368,147 @@ class PaymentsTable:
         except (ClientError, BotoCoreError) as error:
             _translate(error)
         item = answer.get("Item")
-        return None if item is None else {name: _plain(value) for name, value in item.items()}
+        return None if item is None else _values(item)
 
-    def _update(self, key: str, update: "_Update", seen_version: int) -> None:
-        update.names["#version"] = "version"
-        update.values[":seen"] = seen_version
-        self._execute(key, update, "#version = :seen")
+    def _batch_get(self, keys: Sequence[str], *, consistent: bool) -> list[dict[str, Any]]:
+        items: list[dict[str, Any]] = []
+        for part in batched(dict.fromkeys(keys), _MOST_KEYS, strict=False):
+            left: Any = {self._name: {"Keys": [{"pk": {"S": key}} for key in part], "ConsistentRead": consistent}}
+            for attempt in range(_BATCH_ROUNDS):
+                try:
+                    answer = self._client.batch_get_item(RequestItems=left)
+                except (ClientError, BotoCoreError) as error:
+                    _translate(error)
+                items += map(_values, answer["Responses"].get(self._name, ()))
+                left = answer.get("UnprocessedKeys")
+                if not left:
+                    break
+                time.sleep(_BATCH_PAUSE_S * 2**attempt)
+            else:
+                raise TableUnavailable("DynamoDB left keys of a batch over.")
+        return items
 
-    def _execute(self, key: str, update: "_Update", condition: str) -> None:
+    def _put(self, item: Mapping[str, Any], condition: str | None) -> None:
         try:
-            self._client.update_item(
-                TableName=self._name,
-                Key={"pk": {"S": key}},
-                UpdateExpression=update.expression(),
-                ConditionExpression=condition,
-                ExpressionAttributeNames=update.names,
-                ExpressionAttributeValues=_attributes(update.values),
-            )
+            self._client.put_item(**self._arguments_of_put(item, condition))
         except (ClientError, BotoCoreError) as error:
             _translate(error)
 
+    def _execute(
+        self, key: str, update: "_Update", condition: str | None, *, returns: Literal["NONE", "ALL_NEW"] = "NONE"
+    ) -> dict[str, Any]:
+        try:
+            answer = self._client.update_item(**self._arguments(key, update, condition), ReturnValues=returns)
+        except (ClientError, BotoCoreError) as error:
+            _translate(error)
+        return _values(answer.get("Attributes", {}))
+
+    def _arguments_of_put(self, item: Mapping[str, Any], condition: str | None) -> dict[str, Any]:
+        arguments: dict[str, Any] = {"TableName": self._name, "Item": _attributes(item)}
+        return arguments if condition is None else {**arguments, "ConditionExpression": condition}
+
+    def _arguments(self, key: str, update: "_Update", condition: str | None) -> dict[str, Any]:
+        arguments: dict[str, Any] = {
+            "TableName": self._name,
+            "Key": {"pk": {"S": key}},
+            "UpdateExpression": update.expression(),
+        }
+        if condition is not None:
+            arguments["ConditionExpression"] = condition
+        if update.names:
+            arguments["ExpressionAttributeNames"] = {place: name for name, place in update.names.items()}
+        if update.values:
+            arguments["ExpressionAttributeValues"] = _attributes(update.values)
+        return arguments
+
 
 class _Update:
-    """An update expression in the making; every name goes through a placeholder, since event ids hold dashes."""
+    """An update expression in the making; every name and value goes through a placeholder of a few characters."""
 
     def __init__(self) -> None:
         self.names: dict[str, str] = {}
+        """The placeholder of each name."""
         self.values: dict[str, Any] = {}
         self._sets: list[str] = []
+        self._adds: list[str] = []
         self._removes: list[str] = []
 
     def set(self, path: tuple[str, ...], value: object) -> None:
-        placeholder = f":v{len(self.values)}"
-        self.values[placeholder] = value
-        self._sets.append(f"{self._path(path)} = {placeholder}")
+        self._sets.append(f"{self.path(path)} = {self.value(value)}")
+
+    def set_if_absent(self, name: str, value: object) -> None:
+        path = self.path((name,))
+        self._sets.append(f"{path} = if_not_exists({path}, {self.value(value)})")
+
+    def add(self, name: str, value: int) -> None:
+        self._adds.append(f"{self.path((name,))} {self.value(value)}")
 
     def remove(self, path: tuple[str, ...]) -> None:
-        self._removes.append(self._path(path))
+        self._removes.append(self.path(path))
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self._sets or self._adds or self._removes)
 
     def expression(self) -> str:
-        clauses = (("SET", self._sets), ("REMOVE", self._removes))
+        clauses = (("SET", self._sets), ("REMOVE", self._removes), ("ADD", self._adds))
         return " ".join(f"{verb} {', '.join(parts)}" for verb, parts in clauses if parts)
 
-    def _path(self, path: tuple[str, ...]) -> str:
-        return ".".join(self._name(part) for part in path)
+    def equals(self, name: str, value: object) -> str:
+        return f"{self.path((name,))} = {self.value(value)}"
 
-    def _name(self, name: str) -> str:
-        placeholder = f"#{name.replace('-', '')}"
-        self.names[placeholder] = name
+    @staticmethod
+    def all_of(*conditions: str) -> str:
+        return " AND ".join(conditions)
+
+    def value(self, value: object) -> str:
+        placeholder = f":{len(self.values)}"
+        self.values[placeholder] = value
         return placeholder
+
+    def path(self, path: tuple[str, ...]) -> str:
+        return ".".join(self.names.setdefault(part, f"#{len(self.names)}") for part in path)
+
+
+def _changes(before: Record, after: Record) -> tuple[str, _Update, str]:
+    """The key, the update and the condition that turn one version of a record into another."""
+    old, new = to_item(before), to_item(after)
+    added = new["pending"].keys() - old["pending"].keys()
+    # A clear may have removed the due time since `before` was read, and leaves the version alone. So whoever saves a
+    # record that is due writes it again: the same value costs nothing, and without it nobody would look.
+    rewritten = {"attention_at", "attention_shard"}
+    update = _Update()
+    for name, value in new.items():
+        if name not in {"pk", "pending"} and (old.get(name) != value or name in rewritten):
+            update.set((name,), value)
+    for name in old.keys() - new.keys():
+        update.remove((name,))
+    for key in sorted(added):
+        update.set(("pending", key), new["pending"][key])
+    return _record_key(before.order_id), update, update.equals("version", before.version)
+
+
+def _cleared(event_ids: Iterable[str]) -> _Update:
+    update = _Update()
+    for key in event_ids:
+        update.remove(("pending", key))
+    return update
+
+
+def _growth(seen: Application, order_id: str, *, current: str) -> tuple[str, _Update, str]:
+    """The key, the update and the condition that add an order to an application: it must be as it was read."""
+    update = _Update()
+    update.set(("current",), current)
+    update.set(("orders",), [*seen.orders, order_id])
+    held, old, orders = update.path(("current",)), update.path(("order_id",)), update.path(("orders",))
+    as_seen = update.value(seen.current)
+    # Orders are only ever added, so their number says whether one was. Version 1 kept the current order under another
+    # name, and no list of them.
+    condition = (
+        f"({held} = {as_seen} AND size({orders}) = {update.value(len(seen.orders))})"
+        f" OR (attribute_not_exists({held}) AND {old} = {as_seen})"
+    )
+    return _application_key(seen.client_id, seen.application_id), update, condition
 
 
 def _translate(error: ClientError | BotoCoreError) -> NoReturn:
@@ -223,13 +517,26 @@ def _translate(error: ClientError | BotoCoreError) -> NoReturn:
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         if code == "ConditionalCheckFailedException":
             raise StorageConflict("The condition of the write did not hold.") from error
-        if code in _THROTTLED or status >= _SERVER_ERROR:
+        if code in {"TransactionCanceledException", "TransactionConflictException"}:
+            raise _cancelled(error) from error
+        if code in _THROTTLED or status >= _SERVER_ERROR or code == "TransactionInProgressException":
             raise TableUnavailable(code) from error
     # Two families in botocore: a connect timeout is not an HTTPClientError, a read timeout is.
     if isinstance(error, HTTPClientError | Unreachable):
         raise TableUnavailable(type(error).__name__) from error
     # Anything else (no permission, no such table, a malformed request) is a mistake of ours that waiting does not cure.
     raise error
+
+
+def _cancelled(error: ClientError) -> Exception:
+    """Why a transaction did not happen: somebody else's write in its way, or a table that cannot take it now."""
+    reasons: Any = error.response.get("CancellationReasons", ())
+    codes = {reason.get("Code", "None") for reason in reasons} - {"None"}
+    if codes & {"ThrottlingError", "ProvisionedThroughputExceeded"}:
+        return TableUnavailable("TransactionCanceled")
+    if codes <= {"ConditionalCheckFailed", "TransactionConflict"}:
+        return StorageConflict("The transaction did not happen.")
+    return error
 
 
 # --- items ----------------------------------------------------------------------------------------------------------
@@ -239,13 +546,25 @@ def _record_key(order_id: str) -> str:
     return f"{_RECORD_PREFIX}{order_id}"
 
 
-def _pointer_key(client_id: int, application_id: int) -> str:
+def _application_key(client_id: int, application_id: int) -> str:
     # With the client in it, so that nobody can occupy somebody else's application.
     return f"application#{client_id}#{application_id}"
 
 
+def _refund_key(refund_id: str) -> str:
+    return f"refund#{refund_id}"
+
+
+def _watermark_key(name: str) -> str:
+    return f"sweep#{name}"
+
+
 def _attributes(item: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _typed(value) for name, value in item.items()}
+
+
+def _values(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _plain(value) for name, value in item.items()}
 
 
 # The types that our items have. boto3 has the same for all types, and is not loaded for it (see wiring/aws.py).
@@ -309,40 +628,65 @@ def to_item(record: Record) -> dict[str, Any]:
         "version": record.version,
         "created_at": record.created_at,
         "updated_at": record.updated_at,
-        "payments": {key: _attempt_item(record, key, attempt) for key, attempt in record.attempts.items()},
+        "payments": {key: _attempt_item(attempt) for key, attempt in record.attempts.items()},
         "refunds": {
-            key: {"payment": refund.payment_id, "amount": refund.amount_minor, "state": refund.state.value}
+            key: {
+                "payment": refund.payment_id,
+                "amount": refund.amount_minor,
+                "state": refund.state.value,
+                **_present(failed=refund.failed or None),
+            }
             for key, refund in record.refunds.items()
         },
-        "review": [{"reason": review.reason, "subject": review.subject, "at": review.at} for review in record.reviews],
+        "review": [
+            {
+                "reason": review.reason,
+                "subject": review.subject,
+                "at": review.at,
+                **_present(resolved_at=review.resolved_at, resolution=review.resolution),
+            }
+            for review in record.reviews
+        ],
         "history": [{"at": entry.at, "what": entry.what, "status": entry.status.value} for entry in record.history],
         "pending": {key: _pending_item(event) for key, event in record.pending.items()},
         **_present(
             superseded_by=record.superseded_by,
+            stood=record.stood,
+            released=record.released or None,
+            looked_at=record.looked_at,
             attention_at=record.attention_at,
-            attention_shard=None if record.attention_at is None else shard(record.order_id),
+            attention_shard=None if record.lane is None else shard(record.lane, record.order_id),
+            failures=record.failures or None,
+            foreign=record.foreign or None,
             expires_at=record.expires_at,
         ),
     }
 
 
-def _attempt_item(record: Record, payment: str, attempt: Attempt) -> dict[str, Any]:
-    return {
-        **_present(
-            signed=attempt.signed or None,
-            authorized=attempt.authorized or None,
-            captured=attempt.captured or None,
-            failed=attempt.failed or None,
-            amount=attempt.amount_minor,
-            currency=attempt.currency,
-            method=attempt.method,
-            code=attempt.code,
-            reason=attempt.reason,
-            announced=attempt.announced or None,
-        ),
-        # Derived, for whoever looks at the item; reading it back ignores them.
-        **payment_marks(record, payment),
-    }
+def _attempt_item(attempt: Attempt) -> dict[str, Any]:
+    return _present(
+        signed=attempt.signed_at,
+        authorized=attempt.authorized or None,
+        captured=attempt.captured or None,
+        failed=attempt.failed or None,
+        amount=attempt.amount_minor,
+        currency=attempt.currency,
+        fee=attempt.fee_minor,
+        verdict=attempt.verdict,
+        matched=attempt.matched_in,
+        made=attempt.created_at,
+        failed_at=attempt.failed_at,
+        listed_failed=attempt.listed_failed_at,
+        lapsed=attempt.lapsed or None,
+        released=attempt.released or None,
+        accepted=attempt.accepted or None,
+        total=attempt.total_minor or None,
+        unread=attempt.refunds_unread or None,
+        method=attempt.method,
+        code=attempt.code,
+        reason=attempt.reason,
+        announced=attempt.announced or None,
+    )
 
 
 def _pending_item(event: PendingEvent) -> dict[str, Any]:
@@ -360,6 +704,7 @@ def _pending_item(event: PendingEvent) -> dict[str, Any]:
             code=event.code,
             reason=event.failure_reason,
             review=event.review,
+            review_state=event.review_state,
         ),
     }
 
@@ -369,9 +714,9 @@ def _present(**values: object) -> dict[str, Any]:
 
 
 def to_record(item: Mapping[str, Any]) -> Record:
-    """The record in an item that `to_item` made; DynamoDB's numbers become int again."""
+    """The record in an item that `to_item` made, or version 1's; DynamoDB's numbers become int again."""
     status = Status(item["status"])
-    return Record(
+    record = Record(
         order_id=item["order_id"],
         order=None if status is Status.UNKNOWN else _order(item),
         status=status,
@@ -379,10 +724,13 @@ def to_record(item: Mapping[str, Any]) -> Record:
         version=int(item["version"]),
         created_at=item["created_at"],
         updated_at=item["updated_at"],
-        attempts={key: _attempt(value) for key, value in item["payments"].items()},
+        attempts={key: _attempt(value, item["created_at"]) for key, value in item["payments"].items()},
         refunds={
             key: Refund(
-                payment_id=value["payment"], amount_minor=int(value["amount"]), state=RefundState(value["state"])
+                payment_id=value["payment"],
+                amount_minor=int(value["amount"]),
+                state=RefundState(value["state"]),
+                failed=value.get("failed", False),
             )
             for key, value in item["refunds"].items()
         },
@@ -393,9 +741,45 @@ def to_record(item: Mapping[str, Any]) -> Record:
         ),
         pending={key: _pending(value) for key, value in item["pending"].items()},
         superseded_by=item.get("superseded_by"),
+        stood=item.get("stood"),
+        released=item.get("released", False),
+        looked_at=_optional_int(item.get("looked_at")),
+        lane=lane_of(item["attention_shard"]) if "attention_shard" in item else None,
         attention_at=_optional_int(item.get("attention_at")),
+        failures=item.get("failures", 0),
+        foreign=item.get("foreign", False),
         expires_at=_optional_int(item.get("expires_at")),
     )
+    return _with_verdicts(record)
+
+
+def _with_verdicts(record: Record) -> Record:
+    """A record of version 1, which kept no verdicts and not which payment stood; any other comes back as it is.
+
+    It knew the exact sum alone, told of the first such capture (`payment.paid`), and reviewed each later one.
+    """
+    order = record.order
+    exact = [
+        payment
+        for payment, attempt in record.attempts.items()
+        if attempt.captured
+        and attempt.verdict is None
+        and order is not None
+        and (attempt.amount_minor, attempt.currency) == (order.amount_minor, order.currency)
+    ]
+    if not exact:
+        return record
+    later = {review.subject for review in record.reviews if review.reason == "duplicate_capture"}
+    judged = {
+        payment: replace(record.attempts[payment], verdict="exact", matched_in=2 if payment in later else 1)
+        for payment in exact
+    }
+    record = replace(record, attempts={**record.attempts, **judged})
+    # Of a capture on a superseded order it told nobody but those who review.
+    if record.stood is not None or not record.confirmed or record.superseded_by is not None:
+        return record
+    position = Position.of(record)
+    return replace(record, stood=position.standing or position.all_matches()[-1])
 
 
 def _order(item: Mapping[str, Any]) -> Order:
@@ -411,14 +795,27 @@ def _order(item: Mapping[str, Any]) -> Order:
     )
 
 
-def _attempt(value: Mapping[str, Any]) -> Attempt:
+def _attempt(value: Mapping[str, Any], created_at: str) -> Attempt:
+    signed = value.get("signed")
     return Attempt(
-        signed=value.get("signed", False),
+        # Version 1 did not keep when; the order is older than any of its signatures.
+        signed_at=epoch(created_at) if signed is True else _optional_int(signed),
         authorized=value.get("authorized", False),
         captured=value.get("captured", False),
         failed=value.get("failed", False),
         amount_minor=_optional_int(value.get("amount")),
         currency=value.get("currency"),
+        fee_minor=_optional_int(value.get("fee")),
+        verdict=value.get("verdict"),
+        matched_in=_optional_int(value.get("matched")),
+        created_at=_optional_int(value.get("made")),
+        failed_at=_optional_int(value.get("failed_at")),
+        listed_failed_at=_optional_int(value.get("listed_failed")),
+        lapsed=value.get("lapsed", False),
+        released=value.get("released", False),
+        accepted=value.get("accepted", False),
+        total_minor=value.get("total", 0),
+        refunds_unread=value.get("unread", False),
         method=value.get("method"),
         code=value.get("code"),
         reason=value.get("reason"),
@@ -440,8 +837,33 @@ def _pending(value: Mapping[str, Any]) -> PendingEvent:
         code=value.get("code"),
         failure_reason=value.get("reason"),
         review=value.get("review"),
+        review_state=value.get("review_state"),
     )
 
 
 def _optional_int(value: Any) -> int | None:  # noqa: ANN401 - whatever DynamoDB gives for a number
     return None if value is None else int(value)
+
+
+def _watermark(item: Mapping[str, Any]) -> Watermark:
+    return Watermark(at=item["at"], span=item["span"], skip=item.get("skip", 0))
+
+
+def _refund_item(refund: KnownRefund, expires_at: int | None) -> dict[str, Any]:
+    return {
+        "pk": _refund_key(refund.refund_id),
+        "payment": refund.payment_id,
+        "amount": refund.amount_minor,
+        "state": refund.state.value,
+        **_present(order_id=refund.order_id, expires_at=expires_at),
+    }
+
+
+def _known_refund(item: Mapping[str, Any]) -> KnownRefund:
+    return KnownRefund(
+        refund_id=item["pk"].partition("#")[2],
+        payment_id=item["payment"],
+        order_id=item.get("order_id"),
+        amount_minor=item["amount"],
+        state=RefundState(item["state"]),
+    )

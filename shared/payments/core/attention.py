@@ -1,61 +1,126 @@
-"""When reconcile must look at a record: the sparse index holds just the records that have such a time."""
+"""When somebody must look at a record, and who. The sparse index holds just the records that have such a time.
 
-from collections.abc import Mapping
+Three lanes have partitions of their own, so that no backlog in one delays another: `outbox` publishes and needs nothing
+of Razorpay, `watch` asks Razorpay about one order, `unknown` asks whose order it is.
+"""
+
+from dataclasses import replace
 from zlib import crc32
 
 from payments.core.instants import epoch
-from payments.core.model import PendingEvent, Status
-
-OPEN_STATUSES = frozenset({Status.CREATED, Status.AUTHORIZED, Status.FAILED})
-"""Open whatever else is known; `paid` is open too while it is unconfirmed."""
-
-# Ages at which an open order is settled from Razorpay's own list of its payments. A customer who pays is back within
-# minutes, so the first look is early; the last is when Razorpay gives an uncaptured payment back (three days).
-DUE_AGES_S = (15 * 60, 60 * 60, 6 * 60 * 60, 24 * 60 * 60, 72 * 60 * 60)
-
-# Events are published right after they are stored, and a failed publish is repeated by Razorpay's own redelivery within
-# seconds. Reconcile is the net below both, so a due time already set for the next quarter of an hour is good enough
-# and saves rewriting the index (two write units); anything later is brought forward to a minute ahead.
-_SOON_S = 15 * 60
-_PENDING_DELAY_S = 60
+from payments.core.model import Lane, Record, Status
+from payments.core.position import Position
 
 SHARDS = 16
+"""Partitions of each lane, so that none of them runs hot."""
+
+# Events are published right after they are stored, and a failed publish is repeated by Razorpay's own redelivery within
+# seconds. The outbox is the net below both.
+OUTBOX_DELAY_S = 60
+# An order that is not stored yet when its first webhook comes is stored a moment later.
+UNKNOWN_DELAY_S = 60
+
+_MINUTE_S, _HOUR_S, _DAY_S = 60, 60 * 60, 24 * 60 * 60
+WATCH_AGES_S = (
+    2 * _MINUTE_S,
+    10 * _MINUTE_S,
+    _HOUR_S,
+    6 * _HOUR_S,
+    *(day * _DAY_S for day in range(1, 9)),
+)
+"""Ages, since its newest activity, at which a record is looked at: what is alive is confirmed within minutes, or given
+back by Razorpay after three to five days ("Capture settings", "Late authorisation"); the eighth day is past both."""
+WEEK_S = 7 * _DAY_S
+"""How often a refund that is still under way is asked for after that; its way to the bank has no documented end."""
+LAST_WATCH_S = WATCH_AGES_S[-1]
+_UNKNOWN_AGES_S = (UNKNOWN_DELAY_S, 10 * _MINUTE_S, _HOUR_S, 6 * _HOUR_S)
+
+# A record that keeps failing waits twice as long each time, up to this. Short in the outbox: most failures there are
+# those of the bus, and when it is back no event should wait for more than two minutes.
+_LONGEST_BACKOFF_S = {Lane.OUTBOX: 2 * _MINUTE_S, Lane.WATCH: _HOUR_S, Lane.UNKNOWN: _DAY_S}
 
 
-def shard(order_id: str) -> str:
-    """Which of the index's partitions a record falls into: spread by hash, so that none of them runs hot."""
+def shard(lane: Lane, order_id: str) -> str:
+    """Which of the index's partitions a record falls into."""
     # crc32, because Python's own hash differs from process to process.
-    return str(crc32(order_id.encode()) % SHARDS)
+    return partition(lane, crc32(order_id.encode()) % SHARDS)
 
 
-def next_due(created_at: str, now: int) -> int | None:
-    """The next time an open order of this age is looked at, in epoch seconds; None after the last."""
-    born = epoch(created_at)
-    return next((born + age for age in DUE_AGES_S if born + age > now), None)
+def partition(lane: Lane, number: int) -> str:
+    """The name of one partition of a lane, such as `watch-3`."""
+    # The outbox has version 1's names, so that what was due before an update is found after it.
+    return str(number) if lane is Lane.OUTBOX else f"{lane.value}-{number}"
 
 
-def after_change(  # noqa: PLR0913 - each is a fact of the record; they never travel together elsewhere
-    *,
-    attention_at: int | None,
-    status: Status,
-    confirmed: bool,
-    created_at: str,
-    pending: Mapping[str, PendingEvent],
-    now: int,
-) -> int | None:
-    """When reconcile must look at a record that is about to be stored.
+def lane_of(partition_name: str) -> Lane:
+    """The lane that a partition belongs to."""
+    name, dash, _ = partition_name.partition("-")
+    return Lane(name) if dash else Lane.OUTBOX
 
-    A due time that is set stays until reconcile has been there, even if it has passed: moving it costs two write units.
+
+def next_watch(record: Record, now: int) -> int | None:
+    """When an unsettled record is looked at next, epoch seconds; None when nothing needs it."""
+    if not Position.of(record).unsettled:
+        return None
+    newest = epoch(record.updated_at)
+    return next((newest + age for age in WATCH_AGES_S if newest + age > now), now + WEEK_S)
+
+
+def next_unknown(record: Record, now: int) -> int:
+    """When a record is asked about next of which nobody knows whose it is, epoch seconds."""
+    born = epoch(record.created_at)
+    return next((born + age for age in _UNKNOWN_AGES_S if born + age > now), now + _DAY_S)
+
+
+def after_change(record: Record, now: int) -> Record:
+    """The record with its due time, when it is about to be stored after a change.
+
+    A due time that is set stays until a lane has been there: moving it costs two write units. It moves only to be
+    earlier: to the outbox when there is something to publish, or to a look that new activity makes due sooner.
     """
-    if pending or status is Status.UNKNOWN:
-        if attention_at is not None and attention_at <= now + _SOON_S:
-            return attention_at
-        return now + _PENDING_DELAY_S
-    if is_open(status, confirmed=confirmed):
-        return attention_at if attention_at is not None else next_due(created_at, now)
-    return None
+    if record.foreign:
+        return replace(record, lane=None, attention_at=None)
+    if record.status is Status.UNKNOWN:
+        return record if record.lane is Lane.UNKNOWN else _due(record, Lane.UNKNOWN, now + UNKNOWN_DELAY_S)
+    soon = now + OUTBOX_DELAY_S
+    if record.pending:
+        is_soon = record.lane is Lane.OUTBOX and record.attention_at is not None and record.attention_at <= soon
+        return record if is_soon else _due(record, Lane.OUTBOX, soon)
+    return _with_watch(record, now) if Position.of(record).unsettled else record
 
 
-def is_open(status: Status, *, confirmed: bool) -> bool:
-    """Whether Razorpay may still tell us something that changes the status."""
-    return status in OPEN_STATUSES or (status is Status.PAID and not confirmed)
+def _with_watch(record: Record, now: int) -> Record:
+    """An unsettled record with the due time of its next look."""
+    if record.lane is None:
+        # The capture is usually seconds away, and the outbox lane moves on what is still unsettled then.
+        return _due(record, Lane.OUTBOX, now + OUTBOX_DELAY_S)
+    watch = next_watch(record, now)
+    if record.attention_at is not None and watch is not None and watch < record.attention_at - _HOUR_S:
+        return _due(record, Lane.WATCH, watch)
+    return record
+
+
+def after_look(record: Record, now: int) -> Record:
+    """The record with its next due time, when a lane has done what was due."""
+    record = replace(record, failures=0)
+    if record.pending:
+        return _due(record, Lane.OUTBOX, now + OUTBOX_DELAY_S)
+    if record.foreign:
+        return replace(record, lane=None, attention_at=None)
+    if record.status is Status.UNKNOWN:
+        # Version 1 let each of them expire; only a foreign one may.
+        return _due(replace(record, expires_at=None), Lane.UNKNOWN, next_unknown(record, now))
+    watch = next_watch(record, now)
+    return replace(record, lane=None, attention_at=None) if watch is None else _due(record, Lane.WATCH, watch)
+
+
+def after_failure(record: Record, now: int) -> Record:
+    """The record with its due time put off, when a look at it failed: it delays no other."""
+    lane = record.lane or Lane.OUTBOX
+    failures = record.failures + 1
+    wait = min(_MINUTE_S * 2 ** min(failures - 1, 20), _LONGEST_BACKOFF_S[lane])
+    return replace(_due(record, lane, now + wait), failures=failures)
+
+
+def _due(record: Record, lane: Lane, at: int) -> Record:
+    return replace(record, lane=lane, attention_at=at)

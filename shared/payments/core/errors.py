@@ -13,9 +13,13 @@ PaymentServiceError
 │   ├── Forbidden                   somebody else's payment to start
 │   ├── InvalidSignature            checkout or webhook signature missing, malformed or wrong
 │   ├── OrderNotFound               unknown, or somebody else's: never told apart
-│   ├── AlreadyPaid
-│   ├── PaymentInProgress           an authorised payment on an order of another amount
-│   └── PaymentRefunded
+│   ├── ApplicationRefused          no new order for this application; carries the order that it is about
+│   │   ├── AlreadyPaid
+│   │   ├── PaymentInProgress           a payment is alive on another order, or under way at the bank
+│   │   └── PaymentUnderReview          money is held that a person must look at
+│   ├── PaymentRefunded
+│   ├── PaymentReturned             Razorpay gave the payment back uncaptured
+│   └── PaymentFailed               the payment is known to be dead
 ├── TemporaryError              time must pass; the same request may succeed later
 │   ├── TableUnavailable
 │   ├── BusUnavailable
@@ -26,6 +30,11 @@ PaymentServiceError
 │   └── GatewayUnavailable          unreachable, failing, or an answer we cannot use
 │       └── GatewayThrottled            it asks us to slow down
 ├── GatewayRefused              a person must act: Razorpay answered that our request is wrong
+│   ├── KeysRefused                 it does not know our API keys: says nothing of what was asked
+│   ├── NotAtGateway                in so many words: there is no such order, payment or refund
+│   ├── TooOldForGateway            older than 180 days: its API no longer shows it
+│   ├── ReceiptReused               the receipt of a new order was used before
+│   └── AmountRefused               the amount of a new order is not one that it takes
 ├── ConfigurationError          a person must act: settings missing or unusable
 └── StorageConflict             never leaves the service: the condition of a write did not hold
 """
@@ -110,16 +119,36 @@ class OrderNotFound(RequestError):
     """The order is unknown, or not the caller's; the two are never told apart."""
 
 
-class AlreadyPaid(RequestError):
+class ApplicationRefused(RequestError):
+    """No order is handed out for this application; `order_id` is the order that it is about."""
+
+    def __init__(self, why: str, order_id: str) -> None:
+        super().__init__(why)
+        self.order_id = order_id
+
+
+class AlreadyPaid(ApplicationRefused):
     """The client has paid for this application."""
 
 
-class PaymentInProgress(RequestError):
-    """A payment of another amount is authorised for this application, and may still be captured."""
+class PaymentInProgress(ApplicationRefused):
+    """A payment is alive on another order of this application, or under way at the bank."""
+
+
+class PaymentUnderReview(ApplicationRefused):
+    """Money is held for this application that is not as agreed: a person must look, and nobody must pay again."""
 
 
 class PaymentRefunded(RequestError):
     """The payment was refunded in full."""
+
+
+class PaymentReturned(RequestError):
+    """Razorpay gave the payment back without capturing it."""
+
+
+class PaymentFailed(RequestError):
+    """The payment failed, and Razorpay has confirmed that since it was signed."""
 
 
 class TemporaryError(PaymentServiceError):
@@ -174,6 +203,26 @@ class GatewayRefused(PaymentServiceError):
         self.code = code
         self.reason = reason
         self.field = field
+
+
+class KeysRefused(GatewayRefused):
+    """Razorpay does not know our API keys. "Cannot tell", never "no"."""
+
+
+class NotAtGateway(GatewayRefused):
+    """Razorpay says, in so many words, that what was asked for does not exist."""
+
+
+class TooOldForGateway(GatewayRefused):
+    """Razorpay's API no longer shows what was asked for: it is older than 180 days."""
+
+
+class ReceiptReused(GatewayRefused):
+    """The receipt was used before: our counter of payment ids has gone back."""
+
+
+class AmountRefused(GatewayRefused):
+    """Razorpay does not take an order of this amount."""
 
 
 class ConfigurationError(PaymentServiceError):

@@ -15,17 +15,25 @@ SOURCE = "payment-service"
 _NAMESPACE = UUID("6f3c1c52-6a53-5d0e-9c43-2f1f0c6b7f11")
 
 
-def event_id(order_id: str, event_type: EventType, subject: str, reason: Reason | None = None) -> str:
+SCHEMA_VERSION = "1.0"
+"""Of the `detail`: the first number grows with a change that a consumer must know of, the second with an addition."""
+
+
+def event_id(
+    order_id: str, event_type: EventType, subject: str, reason: Reason | None = None, state: str | None = None
+) -> str:
     """The stable id of an event: the same whenever and however often it is recorded.
 
     Args:
         order_id: the Razorpay order.
         event_type: the detail type.
-        subject: the Razorpay payment or refund id it is about.
+        subject: what it is about: the Razorpay payment or refund id, or of `payment.paid` the order id, so that an
+            order can have one alone.
         reason: of a review, since one payment can need looking at for more than one.
+        state: of a review: that it is open and that it is resolved are two events.
     """
-    parts = (order_id, event_type, subject) if reason is None else (order_id, event_type, subject, reason)
-    return str(uuid5(_NAMESPACE, "|".join(parts)))
+    parts = (order_id, event_type, subject, reason, state)
+    return str(uuid5(_NAMESPACE, "|".join(part for part in parts if part is not None)))
 
 
 def detail(record: Record, identity: str, event: PendingEvent) -> dict[str, Any]:
@@ -36,6 +44,7 @@ def detail(record: Record, identity: str, event: PendingEvent) -> dict[str, Any]
     """
     order = record.agreed()
     body: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
         "event_id": identity,
         "version": event.version,
         "occurred_at": event.at,
@@ -59,7 +68,7 @@ def detail(record: Record, identity: str, event: PendingEvent) -> dict[str, Any]
     if event.type == "payment.failed":
         body["failure"] = {"code": event.code, "reason": event.failure_reason}
     if event.review is not None:
-        body["review"] = {"reason": event.review}
+        body["review"] = {"reason": event.review, "state": event.review_state}
     return body
 
 

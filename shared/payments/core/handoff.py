@@ -6,13 +6,14 @@ a writer that dies between its write and its publish leaves the events where the
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Protocol
 
 from payments.core.errors import ContentionError, EventsUndelivered, OrderNotFound, StorageConflict, TableUnavailable
 from payments.core.events import encode
-from payments.core.model import EventType, Fact, Record
+from payments.core.facts import batches
+from payments.core.model import EventType, Fact, KnownRefund, Record
+from payments.core.position import NO_OFFERS, Policy
 from payments.core.transitions import Decision, decide, unknown_record
 
 # Two deliveries and a browser may meet on one record; five rounds let each of them through with room to spare.
@@ -38,7 +39,11 @@ class RecordStore(Protocol):
         ...
 
     def clear(self, record: Record, event_ids: Collection[str]) -> None:
-        """Forgets pending events, key by key; StorageConflict when the record moved on and must be read again."""
+        """Forgets pending events, key by key, and the due time with the last of them if nothing else is due."""
+        ...
+
+    def keep_refunds(self, refunds: Collection[KnownRefund]) -> None:
+        """Remembers what is known of refunds under their own ids: a refund names its payment, but not its order."""
         ...
 
 
@@ -65,6 +70,7 @@ def record_facts(  # noqa: PLR0913 - the three that name the change, and how to 
     facts: Sequence[Fact],
     now: int,
     *,
+    policy: Policy = NO_OFFERS,
     admit: Callable[[Record], None] | None = None,
     keep_unknown: bool = False,
 ) -> Decision:
@@ -73,8 +79,9 @@ def record_facts(  # noqa: PLR0913 - the three that name the change, and how to 
     Args:
         table: where records are kept.
         order_id: the Razorpay order.
-        facts: what arrived together.
+        facts: what arrived together; no more than one decision takes (`facts.batches`).
         now: epoch seconds.
+        policy: what counts as the agreed sum.
         admit: looks at the record as it is stored, and raises if the facts may not be added to it.
         keep_unknown: keep the facts of an order we have no record of, under status `unknown`.
 
@@ -94,7 +101,7 @@ def record_facts(  # noqa: PLR0913 - the three that name the change, and how to 
                 raise OrderNotFound("no record")
             if stored is not None and admit is not None:
                 admit(stored)
-            decision = decide(stored or unknown_record(order_id, now), facts, now)
+            decision = decide(stored or unknown_record(order_id, now), facts, now, policy)
             if not decision.changed:
                 return decision
             if stored is None:
@@ -113,6 +120,56 @@ def record_facts(  # noqa: PLR0913 - the three that name the change, and how to 
     raise ContentionError(f"The record changed {MAX_ROUNDS} times while facts were added to it.")
 
 
+def record_and_deliver(  # noqa: PLR0913 - as `record_facts`, and where events go
+    table: RecordStore,
+    bus: EventBus,
+    order_id: str,
+    facts: Sequence[Fact],
+    now: int,
+    *,
+    policy: Policy = NO_OFFERS,
+    keep_unknown: bool = False,
+) -> tuple[Decision, int]:
+    """Adds facts to the record of an order, and publishes whatever is pending on it then.
+
+    Many facts take several decisions, each of them stored, published and cleared before the next: so no write exceeds
+    what DynamoDB takes, whatever a record has been through.
+
+    Returns:
+        The last decision, and how many events were published in all.
+
+    Raises:
+        As `record_facts` and `deliver`.
+    """
+    published = 0
+    decision = None
+    for batch in batches(facts):
+        decision = record_facts(table, order_id, batch, now, policy=policy, keep_unknown=keep_unknown)
+        keep_new_refunds(table, decision)
+        published += deliver(table, bus, decision.record)
+    if decision is None:
+        raise ValueError("there are no facts to record")
+    return decision, published
+
+
+def keep_new_refunds(table: RecordStore, decision: Decision) -> None:
+    """Remembers the refunds that a decision learned of, under their own ids."""
+    record = decision.record
+    if decision.new_refunds:
+        table.keep_refunds(
+            [
+                KnownRefund(
+                    refund_id=key,
+                    payment_id=record.refunds[key].payment_id,
+                    order_id=record.order_id,
+                    amount_minor=record.refunds[key].amount_minor,
+                    state=record.refunds[key].state,
+                )
+                for key in decision.new_refunds
+            ]
+        )
+
+
 def deliver(table: RecordStore, bus: EventBus, record: Record) -> int:
     """Publishes every pending event of a stored record and clears those that the bus accepted.
 
@@ -129,23 +186,10 @@ def deliver(table: RecordStore, bus: EventBus, record: Record) -> int:
     accepted = bus.publish(
         {key: Message(event.type, encode(record, key, event)) for key, event in record.pending.items()}
     )
-    _clear(table, record, accepted)
+    if accepted:
+        table.clear(record, accepted)
     if len(accepted) < len(record.pending):
         raise EventsUndelivered(
             f"The bus refused {len(record.pending) - len(accepted)} of {len(record.pending)} events."
         )
     return len(accepted)
-
-
-def _clear(table: RecordStore, record: Record, accepted: AbstractSet[str]) -> None:
-    latest: Record | None = record
-    for _ in range(MAX_ROUNDS):
-        if latest is None or not accepted & latest.pending.keys():
-            return
-        try:
-            table.clear(latest, accepted & latest.pending.keys())
-        except StorageConflict:
-            latest = table.read(record.order_id)
-        else:
-            return
-    raise ContentionError(f"The record changed {MAX_ROUNDS} times while events were cleared from it.")

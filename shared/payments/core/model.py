@@ -55,10 +55,31 @@ Reason = Literal[
     "currency_mismatch",
     "superseded_order",
     "over_refunded",
+    "refund_reversed",
+    "refund_total_differs",
     "too_many_attempts",
+    "too_many_orders",
     "never_captured",
 ]
 """Why a person should look at an order."""
+
+Verdict = Literal["exact", "fee", "offer"]
+"""How a captured payment matches its order: the agreed sum, the sum plus the fee that the customer bears, or the sum
+less an offer that the setting `ACCEPT_OFFERS` admits."""
+
+Resolution = Literal["returned", "accepted", "captured", "agreed", "matched", "released"]
+"""What closed a review."""
+
+
+class Lane(StrEnum):
+    """Who looks at a record when its due time comes. The sparse index has partitions of its own for each."""
+
+    OUTBOX = "outbox"
+    """Publishes what is pending; needs nothing of Razorpay."""
+    WATCH = "watch"
+    """Asks Razorpay about one order of ours."""
+    UNKNOWN = "unknown"
+    """Asks Razorpay whose order it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,10 +108,10 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """The facts about one Razorpay payment id. Each is false until it is known, and then true for good."""
+    """The facts about one Razorpay payment id. None is taken back once it is known."""
 
-    signed: bool = False
-    """Its checkout signature was verified: the customer came back from a successful checkout."""
+    signed_at: int | None = None
+    """When its checkout signature was verified (epoch seconds): the customer came back from a successful checkout."""
     authorized: bool = False
     captured: bool = False
     failed: bool = False
@@ -98,6 +119,28 @@ class Attempt:
     """As captured; None until then."""
     currency: str | None = None
     """As captured; None until then."""
+    fee_minor: int | None = None
+    """Razorpay's fee for it, tax included; None until Razorpay has reported it."""
+    verdict: Verdict | None = None
+    """How the capture matches the order; None where it does not, or before a capture."""
+    matched_in: int | None = None
+    """The version of the record that first knew it as a match: the first recorded match stands."""
+    created_at: int | None = None
+    """When Razorpay made the payment (epoch seconds): decides between matches that one version recorded together."""
+    failed_at: int | None = None
+    """When it failed, epoch seconds, as far as Razorpay said."""
+    listed_failed_at: int | None = None
+    """When a look at Razorpay began that listed it as failed: only that ends the claim of an earlier signature."""
+    lapsed: bool = False
+    """Never captured, for as long as Razorpay was asked: its signature no longer makes the order paid."""
+    released: bool = False
+    """An operator looked and released it: neither its signature nor its authorisation counts any more."""
+    accepted: bool = False
+    """An operator accepted it although it does not match, or its order was superseded."""
+    total_minor: int = 0
+    """The highest sum of its refunds that Razorpay has reported (`amount_refunded`)."""
+    refunds_unread: bool = False
+    """That sum disagrees with the refunds we know: Razorpay's list of refunds must be read."""
     method: str | None = None
     code: str | None = None
     """Razorpay's error code of the failure, such as `BAD_REQUEST_ERROR`."""
@@ -115,6 +158,9 @@ class Refund:
     """The Razorpay payment it pays back."""
     amount_minor: int
     state: RefundState
+    """The furthest that was reported."""
+    failed: bool = False
+    """It was reported as failed as well as processed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +170,14 @@ class Review:
     reason: Reason
     subject: str
     at: str
+    resolved_at: str | None = None
+    """None while it is open."""
+    resolution: Resolution | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a person should still look."""
+        return self.resolved_at is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +191,12 @@ class HistoryEntry:
 
 
 EventType = Literal[
-    "payment.paid", "payment.failed", "payment.partially_refunded", "payment.refunded", "payment.review"
+    "payment.paid",
+    "payment.failed",
+    "payment.partially_refunded",
+    "payment.refunded",
+    "payment.surplus_refunded",
+    "payment.review",
 ]
 
 
@@ -162,6 +221,7 @@ class PendingEvent:
     code: str | None = None
     failure_reason: str | None = None
     review: Reason | None = None
+    review_state: Literal["open", "resolved"] | None = None
 
 
 def _empty[V]() -> Mapping[str, V]:
@@ -172,7 +232,7 @@ def _empty[V]() -> Mapping[str, V]:
 class Record:
     """One Razorpay order and everything we know about it.
 
-    Times are ISO 8601 in UTC to the second, `attention_at` and `expires_at` are epoch seconds.
+    Times are ISO 8601 in UTC to the second; `attention_at`, `looked_at` and `expires_at` are epoch seconds.
     """
 
     order_id: str
@@ -194,11 +254,23 @@ class Record:
     pending: Mapping[str, PendingEvent] = field(default_factory=_empty)
     """By event id: recorded, and not yet known to be on the bus."""
     superseded_by: str | None = None
-    """The order id that took this one's place when the client agreed to something else."""
+    """The order id that took this one's place; nothing that is captured on it from then on stands by itself."""
+    stood: str | None = None
+    """The payment that stands, or the last one that stood; None while none ever did."""
+    released: bool = False
+    """An operator found it unpaid at Razorpay: it no longer counts towards its application's most orders."""
+    looked_at: int | None = None
+    """When Razorpay was last asked about it; None before the first time."""
+    lane: Lane | None = None
+    """Who must look at the record next; None when nothing is due."""
     attention_at: int | None = None
-    """When reconcile must look at the record; None when nothing is due."""
+    """When they must; None when nothing is due."""
+    failures: int = 0
+    """How many looks in a row failed: each waits longer than the one before."""
+    foreign: bool = False
+    """Razorpay's own notes say that the order is not ours. Only such a record expires."""
     expires_at: int | None = None
-    """When DynamoDB may delete it; only while the status is `unknown`."""
+    """When DynamoDB may delete it; only of a foreign order."""
 
     def agreed(self) -> Order:
         """What was agreed.
@@ -211,6 +283,30 @@ class Record:
         return self.order
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Application:
+    """The orders of one client's application. It is the authority on which of them is handed out."""
+
+    client_id: int
+    application_id: int
+    current: str
+    """The order id that is handed out."""
+    orders: tuple[str, ...]
+    """Every order id that it ever had, the current one included. It only grows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownRefund:
+    """What is known of a refund under its own id: a refund names its payment, but not its order."""
+
+    refund_id: str
+    payment_id: str
+    order_id: str | None
+    """None for a refund of a payment that is not ours."""
+    amount_minor: int
+    state: RefundState
+
+
 # --- facts, as they arrive ------------------------------------------------------------------------------------------
 
 
@@ -219,6 +315,8 @@ class Signed:
     """The checkout signature of this payment was verified."""
 
     payment: str
+    at: int
+    """When, epoch seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,6 +325,7 @@ class Authorized:
 
     payment: str
     method: str | None = None
+    created_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,7 +335,9 @@ class Captured:
     payment: str
     amount_minor: int
     currency: str
+    fee_minor: int | None = None
     method: str | None = None
+    created_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,6 +348,11 @@ class Failed:
     code: str | None = None
     reason: str | None = None
     method: str | None = None
+    created_at: int | None = None
+    at: int | None = None
+    """When, epoch seconds, as far as that is known."""
+    listed_at: int | None = None
+    """When the look at Razorpay began that listed it; None for a webhook, which never ends a signature's claim."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,6 +363,38 @@ class Refunded:
     refund: str
     amount_minor: int
     state: RefundState
+    created_at: int | None = None
 
 
-type Fact = Signed | Authorized | Captured | Failed | Refunded
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefundTotal:
+    """Razorpay's own sum of a payment's refunds, created ones included: evidence, not a fact."""
+
+    payment: str
+    amount_minor: int
+    complete: bool = False
+    """Whether the facts beside it hold every refund that Razorpay lists for the payment."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NeverCaptured:
+    """Razorpay was asked for the last time, and the payment is neither captured nor given back."""
+
+    payment: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """An operator lets the payment stand although it does not match, or its order was superseded."""
+
+    payment: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Released:
+    """An operator, after a look at Razorpay, found that the payment's signature or authorisation leads to nothing."""
+
+    payment: str
+
+
+type Fact = Signed | Authorized | Captured | Failed | Refunded | RefundTotal | NeverCaptured | Accepted | Released

@@ -26,12 +26,13 @@ MAX_MAJOR = Decimal("99999999.99")
 _DECIMAL = re.compile(r"\A[0-9]{1,16}(\.[0-9]{1,4})?\Z")
 
 
-def to_minor_units(amount: object, currency: str) -> int:
+def to_minor_units(amount: object, currency: str, *, most: Decimal = MAX_MAJOR) -> int:
     """An amount in major units, as a client sent it, in integer minor units: `499.5` INR is 49950.
 
     Args:
         amount: an int, a Decimal (a JSON number is parsed into one, never into a float) or a decimal string.
         currency: an ISO 4217 code that Razorpay supports.
+        most: the largest amount, in major units.
 
     Raises:
         ValueError: in our own words, fit for the caller.
@@ -41,8 +42,8 @@ def to_minor_units(amount: object, currency: str) -> int:
     written = value.as_tuple().exponent
     if not isinstance(written, int) or -written > exponent:
         raise ValueError(f"must have at most {exponent} decimals in {currency}")
-    if not MIN_MAJOR <= value <= MAX_MAJOR:
-        raise ValueError(f"must be from {MIN_MAJOR}.00 to {MAX_MAJOR}")
+    if not MIN_MAJOR <= value <= most:
+        raise ValueError(f"must be from {MIN_MAJOR}.00 to {most}")
     minor = int(value.scaleb(exponent))
     # Razorpay refuses, or rounds, a last digit other than 0 in three-decimal currencies; its pages disagree on which.
     if exponent == 3 and minor % 10:  # noqa: PLR2004 - the number of decimals, as in the table above

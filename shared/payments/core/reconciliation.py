@@ -1,40 +1,94 @@
-"""Repairing one record: publish what is pending, settle what is open, find out what is unknown, recover what is lost.
+"""Razorpay's books against ours: everything that no webhook told, or that a dead function left undone.
 
-Every step goes through the same decision and the same hand-off as a webhook's, so a record that a webhook is working on
-at the same moment comes out the same.
+Three lanes. The **outbox** publishes what is pending and needs nothing of Razorpay. **Watch** asks Razorpay about one
+record at a time, while something on it is alive and unconfirmed. The **sweep** compares Razorpay's lists with the
+table, whatever age an order has. All of them decide as a webhook does, so a record that a webhook is working on at the
+same moment comes out the same.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Protocol
 
 from payments.core import attention
-from payments.core.errors import ContentionError, GatewayRefused, StorageConflict
-from payments.core.handoff import MAX_ROUNDS, EventBus, deliver
-from payments.core.listing import ListedOrder, rebuild
-from payments.core.model import Fact, Order, Record, Status
+from payments.core.errors import ContentionError, GatewayUnavailable, OrderNotFound, StorageConflict
+from payments.core.handoff import MAX_ROUNDS, EventBus, deliver, keep_new_refunds, record_and_deliver
+from payments.core.instants import epoch
+from payments.core.listing import (
+    ListedOrder,
+    ListedPayment,
+    ListedRefund,
+    Look,
+    Origin,
+    read_order,
+    read_payment,
+    read_refund,
+    whose,
+)
+from payments.core.model import (
+    ORDER_ID,
+    PAYMENT_ID,
+    REFUND_ID,
+    Fact,
+    KnownRefund,
+    NeverCaptured,
+    Order,
+    Record,
+    RefundState,
+)
 from payments.core.ordering import OrderStore
-from payments.core.transitions import adopt, settle, unknown_record
+from payments.core.position import Policy, Position
+from payments.core.sweeping import Entry, Listed
+from payments.core.transitions import adopt, decide, foreign, unknown_record
 
-_NO_SUCH_ORDER = 400
+# A refund of somebody else's payment is remembered for longer than any pass over the refunds looks back.
+_FOREIGN_REFUND_S = 60 * 24 * 60 * 60
 
 
-class SettlingGateway(Protocol):
-    """Razorpay, as far as settling needs it."""
+class ReconcileStore(OrderStore, Protocol):
+    """The payments table, as far as reconcile needs it."""
+
+    def refunds(self, refund_ids: Iterable[str]) -> Mapping[str, KnownRefund]:
+        """What is known of refunds, by id, as it was a moment ago."""
+        ...
+
+    def keep_refunds(self, refunds: Collection[KnownRefund], *, expires_at: int | None = None) -> None:
+        """Remembers what is known of refunds."""
+        ...
+
+
+class Gateway(Protocol):
+    """Razorpay, as far as reconcile needs it."""
 
     def order(self, order_id: str) -> ListedOrder:
         """The order as Razorpay has it."""
         ...
 
-    def facts_of_order(self, order_id: str) -> Sequence[Fact]:
-        """What every payment of the order, and every refund of those, says now."""
+    def look(self, order_id: str, *, also_refunds_of: Collection[str] = ()) -> Look:
+        """The order with all its payments, and every refund of those that have any, or are named."""
+        ...
+
+    def payment(self, payment_id: str) -> ListedPayment:
+        """One payment."""
+        ...
+
+    def refund(self, refund_id: str) -> ListedRefund:
+        """One refund."""
+        ...
+
+    def refunds_of(self, payment_id: str) -> Sequence[ListedRefund]:
+        """Every refund of a payment."""
+        ...
+
+    def page(self, listed: Listed, start: int, end: int, skip: int) -> Sequence[Entry]:
+        """Up to `sweeping.PAGE` entries of one of the account's lists, the newest first."""
         ...
 
 
 class Outcome(StrEnum):
-    """What became of a record that was due."""
+    """What became of a record or an entry."""
 
     NOTHING_DUE = "nothing_due"
     """Somebody else has been there meanwhile; the index follows a moment later."""
@@ -42,160 +96,378 @@ class Outcome(StrEnum):
     SETTLED = "settled"
     """Razorpay told something new, and it is recorded and published."""
     UNCHANGED = "unchanged"
-    WAITING = "waiting"
-    """Razorpay is not to be asked now; the record stays due."""
     REBUILT = "rebuilt"
+    """An order of ours that had no record has one."""
     FOREIGN = "foreign"
+    UNKNOWN = "unknown"
+    """Nobody can say whose it is."""
 
 
-def needs_gateway(record: Record) -> bool:
-    """Whether the record can only be repaired by asking Razorpay."""
-    return record.status is Status.UNKNOWN or attention.is_open(record.status, confirmed=record.confirmed)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reconciler:
+    """What every lane works with."""
+
+    table: ReconcileStore
+    bus: EventBus
+    gateway: Gateway
+    origin: Origin
+    policy: Policy
+
+    # --- one record ---
+
+    def watch(self, order_id: str, now: int) -> Outcome:
+        """Asks Razorpay about one record that is due, and sets its next due time.
+
+        Raises:
+            TemporaryError, GatewayRefused: it stays due.
+        """
+        return _in_rounds(lambda: self._watch(order_id, now))
+
+    def _watch(self, order_id: str, now: int) -> Outcome:
+        record = self.table.read(order_id)
+        if record is None or record.attention_at is None or record.attention_at > now:
+            return Outcome.NOTHING_DUE
+        return self.find_out(record, now) if record.order is None else self.look_at(record, now)
+
+    def ask_about(self, order_id: str, now: int) -> Outcome:
+        """Asks Razorpay about one order whether or not it is due.
+
+        Raises:
+            OrderNotFound: it has no record.
+        """
+        return _in_rounds(lambda: self._ask_about(order_id, now))
+
+    def _ask_about(self, order_id: str, now: int) -> Outcome:
+        record = self.table.read(order_id)
+        if record is None:
+            raise OrderNotFound("no record")
+        return self.find_out(record, now) if record.order is None else self.look_at(record, now)
+
+    def look_at(self, record: Record, now: int) -> Outcome:
+        """Asks Razorpay about one record whether or not it is due, and sets its next due time.
+
+        Raises:
+            StorageConflict: it changed meanwhile; what was learned is recorded.
+        """
+        look = self.gateway.look(record.order_id, also_refunds_of=_refunds_to_read(record))
+        facts = (*look.facts, *_never_captured(record, look.facts, now, self.policy))
+        latest, outcome = record, Outcome.UNCHANGED
+        if facts:
+            decision, _ = record_and_deliver(self.table, self.bus, record.order_id, facts, now, policy=self.policy)
+            latest = decision.record
+            outcome = Outcome.UNCHANGED if latest.version == record.version else Outcome.SETTLED
+        elif record.pending:
+            deliver(self.table, self.bus, record)
+        _move_on(self.table, latest, now, looked_at=now)
+        return outcome
+
+    def find_out(self, record: Record, now: int) -> Outcome:
+        """Finds out whose an order is that is only known from webhooks, and what has become of it if it is ours.
+
+        Raises:
+            StorageConflict: it changed meanwhile.
+        """
+        listed = self.gateway.order(record.order_id)
+        claim = whose(listed, self.origin)
+        if claim.order is not None:
+            adopted = self._adopt(record, listed, claim.order, now)
+            with suppress(StorageConflict):
+                self.look_at(adopted, now)
+            return Outcome.REBUILT
+        if claim.foreign:
+            self.table.save(record, foreign(record, now))
+            return Outcome.FOREIGN
+        self.table.save(record, attention.after_look(record, now))
+        return Outcome.UNKNOWN
+
+    # --- lists ---
+
+    def apply_payment(self, payment: ListedPayment, record: Record | None, now: int) -> Outcome:
+        """Compares one listed payment with the record of its order, and records what is new.
+
+        Args:
+            payment: as it is listed, which may be minutes behind.
+            record: as it was a moment ago; None where there was none.
+            now: epoch seconds.
+        """
+        order_id = payment.order_id
+        if order_id is None:
+            # "Payments made without an order_id cannot be captured": nothing of ours, and given back by itself.
+            return Outcome.FOREIGN
+        return _in_rounds(
+            lambda: self._apply_payment(payment, order_id, record, now),
+            lambda: self._apply_payment(payment, order_id, self.table.read(order_id), now),
+        )
+
+    def _apply_payment(self, payment: ListedPayment, order_id: str, record: Record | None, now: int) -> Outcome:
+        found = Outcome.UNCHANGED
+        if record is None:
+            record, found = self._record_of(order_id, now)
+        if record.foreign:
+            return Outcome.FOREIGN
+        facts = payment.facts()
+        preview = decide(record, facts, now, self.policy)
+        if not preview.changed:
+            return found
+        attempt = preview.record.attempts.get(payment.id)
+        if attempt is not None and attempt.refunds_unread:
+            # Razorpay's sum has refunds in it that we do not know.
+            fresh, refunds = self.gateway.payment(payment.id), self.gateway.refunds_of(payment.id)
+            facts = fresh.facts(refunds)
+        record_and_deliver(self.table, self.bus, order_id, facts, now, policy=self.policy, keep_unknown=True)
+        return Outcome.SETTLED if found is Outcome.UNCHANGED else found
+
+    def apply_refund(self, refund: ListedRefund, known: KnownRefund | None, now: int) -> Outcome:
+        """Compares one listed refund with what is known of it, and records what is new.
+
+        It is decided together with its payment, fetched: so that a capture we missed is not taken for a payment that
+        Razorpay gave back by itself.
+        """
+        state = refund.state
+        if state is None or (known is not None and not _is_news(state, known)):
+            return Outcome.UNCHANGED
+        payment = self.gateway.payment(refund.payment_id)
+        return _in_rounds(lambda: self._apply_refund(refund, state, payment, now))
+
+    def _apply_refund(self, refund: ListedRefund, state: RefundState, payment: ListedPayment, now: int) -> Outcome:
+        order_id, record = payment.order_id, None
+        if order_id is not None:
+            record, _ = self._record_of(order_id, now)
+        if order_id is None or record is None or record.foreign:
+            self._keep(refund, state, None, now)
+            return Outcome.FOREIGN
+        facts = (*payment.facts(totals=False), *refund.facts(), *payment.totals())
+        decision, _ = record_and_deliver(
+            self.table, self.bus, order_id, facts, now, policy=self.policy, keep_unknown=True
+        )
+        self._keep(refund, state, order_id, now)
+        return Outcome.UNCHANGED if decision.record.version == record.version else Outcome.SETTLED
+
+    def apply_order(self, listed: ListedOrder, record: Record | None, now: int) -> Outcome:
+        """Makes sure that an order of ours has a record, and asks Razorpay about it; for a table that was restored."""
+        return _in_rounds(
+            lambda: self._apply_order(listed, record, now),
+            lambda: self._apply_order(listed, self.table.read(listed.id), now),
+        )
+
+    def _apply_order(self, listed: ListedOrder, record: Record | None, now: int) -> Outcome:
+        claim = whose(listed, self.origin)
+        if claim.order is None:
+            return Outcome.FOREIGN if claim.foreign else Outcome.UNKNOWN
+        found = Outcome.UNCHANGED
+        if record is None or record.order is None:
+            record, found = self._adopt(record, listed, claim.order, now), Outcome.REBUILT
+        if listed.status == "created":
+            # Nobody has tried to pay it: there is nothing to ask.
+            return found
+        outcome = self.look_at(record, now)
+        return outcome if found is Outcome.UNCHANGED else found
+
+    def _keep(self, refund: ListedRefund, state: RefundState, order_id: str | None, now: int) -> None:
+        known = KnownRefund(
+            refund_id=refund.id,
+            payment_id=refund.payment_id,
+            order_id=order_id,
+            amount_minor=refund.amount,
+            state=state,
+        )
+        self.table.keep_refunds([known], expires_at=None if order_id else now + _FOREIGN_REFUND_S)
+
+    # --- orders without a record ---
+
+    def _record_of(self, order_id: str, now: int) -> tuple[Record, Outcome]:
+        """The record of an order that has none, made now: ours, somebody else's, or nobody knows whose."""
+        stored = self.table.read(order_id)
+        if stored is not None:
+            return stored, Outcome.UNCHANGED
+        listed = self.gateway.order(order_id)
+        claim = whose(listed, self.origin)
+        if claim.order is not None:
+            return self._adopt(None, listed, claim.order, now), Outcome.REBUILT
+        record = unknown_record(order_id, now)
+        record = foreign(record, now) if claim.foreign else attention.after_change(record, now)
+        with suppress(StorageConflict):
+            self.table.insert(record)
+        return record, Outcome.FOREIGN if claim.foreign else Outcome.UNKNOWN
+
+    def _adopt(self, stored: Record | None, listed: ListedOrder, order: Order, now: int) -> Record:
+        """Gives an order of ours its record: after everything that leads to it, so that each step may be the last.
+
+        Raises:
+            StorageConflict: somebody else was faster.
+        """
+        self.table.raise_payment_ids(order.payment_id)
+        others = self._join_application(order, listed.id)
+        paid = next((other for other in others if Position.of(other).standing is not None), None)
+        decision = adopt(
+            stored or unknown_record(listed.id, now),
+            order,
+            listed.created_at,
+            now,
+            self.policy,
+            superseded_by=paid.order_id if paid is not None else None,
+        )
+        if stored is None:
+            self.table.insert(decision.record)
+        else:
+            self.table.save(stored, decision.record)
+        keep_new_refunds(self.table, decision)
+        deliver(self.table, self.bus, decision.record)
+        return replace(decision.record, pending={})
+
+    def _join_application(self, order: Order, order_id: str) -> list[Record]:
+        """Adds an order to its application; the records of the others."""
+        for _ in range(MAX_ROUNDS):
+            application = self.table.application(order.client_id, order.application_id)
+            with suppress(StorageConflict):
+                if application is None:
+                    self.table.open_application(order.client_id, order.application_id, order_id)
+                    return []
+                if order_id not in application.orders:
+                    self.table.extend_application(application, order_id)
+                records = self.table.read_many(application.orders)
+                return [record for key, record in records.items() if key != order_id]
+        raise ContentionError(f"The application changed {MAX_ROUNDS} times while an order was added to it.")
 
 
-def reconcile_record(  # noqa: PLR0913 - the three sides it stands between, and what to do
-    table: OrderStore, gateway: SettlingGateway | None, bus: EventBus, order_id: str, *, stage: str, now: int
-) -> Outcome:
-    """Does whatever is due for one record.
-
-    Args:
-        table: where records are kept.
-        gateway: Razorpay; None when it has asked us to slow down: then only pending events are published.
-        bus: where events go.
-        order_id: of a record that the index says is due.
-        stage: ours, to tell our orders from those of another stage.
-        now: epoch seconds.
+def empty_outbox(table: OrderStore, bus: EventBus, order_id: str, now: int) -> Outcome:
+    """Publishes what is pending on a record that is due, and hands what is unsettled to the lane that asks Razorpay.
 
     Raises:
-        TemporaryError: it stays due, and is tried again with the next run.
+        TemporaryError: it stays due.
     """
-    for _ in range(MAX_ROUNDS):
+
+    def attempt() -> Outcome:
         record = table.read(order_id)
         if record is None or record.attention_at is None or record.attention_at > now:
             return Outcome.NOTHING_DUE
         published = deliver(table, bus, record)
-        if gateway is None or not needs_gateway(record):
-            return _without_gateway(table, record, published)
-        try:
-            return _with_gateway(table, gateway, bus, record, stage=stage, now=now)
-        except StorageConflict:
-            continue
+        _move_on(table, record, now)
+        return Outcome.PUBLISHED if published else Outcome.UNCHANGED
+
+    return _in_rounds(attempt)
+
+
+def put_off(table: OrderStore, order_id: str, now: int) -> None:
+    """Lets a record that failed wait longer each time, so that it delays no other."""
+    record = table.read(order_id)
+    if record is not None and record.attention_at is not None and record.attention_at <= now:
+        # If it changed, it did not only fail; the next run finds out.
+        with suppress(StorageConflict):
+            table.save(record, attention.after_failure(record, now))
+
+
+def _in_rounds(attempt: Callable[[], Outcome], again: Callable[[], Outcome] | None = None) -> Outcome:
+    """Does it, and does it again from the start when the record changed meanwhile.
+
+    Args:
+        attempt: what is done.
+        again: what is done from the second time on, where that reads more; as the first time unless given.
+    """
+    for step in (attempt, *[again or attempt] * (MAX_ROUNDS - 1)):
+        with suppress(StorageConflict):
+            return step()
     raise ContentionError(f"The record changed {MAX_ROUNDS} times while it was reconciled.")
 
 
-def _without_gateway(table: OrderStore, record: Record, published: int) -> Outcome:
-    if published:
-        return Outcome.PUBLISHED
-    if needs_gateway(record):
-        return Outcome.WAITING
-    # Nothing is due after all: forget the due time, unless the record has moved on.
-    with suppress(StorageConflict):
-        table.save(record, replace(record, attention_at=None))
-    return Outcome.NOTHING_DUE
+def _move_on(table: OrderStore, record: Record, now: int, *, looked_at: int | None = None) -> None:
+    """Sets the next due time of a record whose pending events were published and cleared, without a new version."""
+    seen = replace(record, pending={})
+    moved = attention.after_look(seen, now)
+    if looked_at is not None:
+        moved = replace(moved, looked_at=looked_at)
+    if moved != seen:
+        table.save(seen, moved)
 
 
-def _with_gateway(  # noqa: PLR0913 - as above
-    table: OrderStore, gateway: SettlingGateway, bus: EventBus, record: Record, *, stage: str, now: int
-) -> Outcome:
-    # What was pending is published and cleared, key by key, without a new version.
-    record = replace(record, pending={})
-    outcome = Outcome.SETTLED
-    if record.status is Status.UNKNOWN:
-        rebuilt = _rebuild(table, gateway, record, stage, now)
-        if rebuilt is None:
-            return Outcome.FOREIGN
-        record, outcome = rebuilt, Outcome.REBUILT
-    decision = settle(record, gateway.facts_of_order(record.order_id), now)
-    if decision.changed:
-        table.save(record, decision.record)
-    deliver(table, bus, decision.record)
-    news = decision.record.version != record.version
-    return outcome if news or outcome is Outcome.REBUILT else Outcome.UNCHANGED
+def _refunds_to_read(record: Record) -> set[str]:
+    """Payments whose refunds must be listed though Razorpay's sum may say nothing: one under way may have failed."""
+    under_way = {refund.payment_id for refund in record.refunds.values() if refund.state is RefundState.CREATED}
+    return under_way | {payment for payment, attempt in record.attempts.items() if attempt.refunds_unread}
 
 
-def _rebuild(table: OrderStore, gateway: SettlingGateway, record: Record, stage: str, now: int) -> Record | None:
-    try:
-        listed = gateway.order(record.order_id)
-    except GatewayRefused as error:
-        if error.status != _NO_SUCH_ORDER:
-            raise
-        order = None
-    else:
-        order = rebuild(listed, stage)
-    if order is None:
-        table.save(record, replace(record, attention_at=None))
-        return None
-    adopted = adopt(record, order, listed.created_at, now).record
-    table.save(record, adopted)
-    # So that create-order finds it; if the application has moved on to another order, that one stays.
-    with suppress(StorageConflict):
-        table.point(order.client_id, order.application_id, record.order_id, seen=None)
-    return adopted
+def _never_captured(record: Record, facts: Sequence[Fact], now: int, policy: Policy) -> tuple[Fact, ...]:
+    """What the last look says of payments that are still alive: by now Razorpay would have taken or returned them."""
+    if now - epoch(record.updated_at) < attention.LAST_WATCH_S or decide(record, facts, now, policy).changed:
+        return ()
+    position = Position.of(record)
+    return tuple(
+        NeverCaptured(payment=payment)
+        for payment, attempt in record.attempts.items()
+        if position.alive(payment) and not attempt.lapsed
+    )
 
 
-def recover_order(  # noqa: PLR0913 - as `reconcile_record`
-    table: OrderStore, gateway: SettlingGateway, bus: EventBus, listed: ListedOrder, *, stage: str, now: int
-) -> Outcome:
-    """Brings the record of an order that Razorpay lists up to what Razorpay knows: one that is missing too, or settled.
-
-    For a table that was restored to an earlier moment. Doing it again changes nothing.
-
-    Args:
-        table: where records are kept.
-        gateway: Razorpay.
-        bus: where events go.
-        listed: as Razorpay lists it.
-        stage: ours, to tell our orders from those of another stage.
-        now: epoch seconds.
-
-    Returns:
-        FOREIGN for an order that is not ours; REBUILT where there was no record, or none with an order; SETTLED where
-        Razorpay told something new; else UNCHANGED.
-
-    Raises:
-        TemporaryError: some of it may be done; doing it again is safe.
-    """
-    order = rebuild(listed, stage)
-    if order is None:
-        return Outcome.FOREIGN
-    for _ in range(MAX_ROUNDS):
-        with suppress(StorageConflict):
-            return _recover(table, gateway, bus, listed, order, now=now)
-    raise ContentionError(f"The record changed {MAX_ROUNDS} times while it was recovered.")
+def _is_news(state: RefundState, known: KnownRefund) -> bool:
+    # Failed after it was processed: the bank sent it back, which a person must be told.
+    is_reversed = (known.state, state) == (RefundState.PROCESSED, RefundState.FAILED)
+    return known.order_id is not None and (state.rank > known.state.rank or is_reversed)
 
 
-def _recover(  # noqa: PLR0913 - as above
-    table: OrderStore, gateway: SettlingGateway, bus: EventBus, listed: ListedOrder, order: Order, *, now: int
-) -> Outcome:
-    stored = table.read(listed.id)
-    if stored is None:
-        record = adopt(unknown_record(listed.id, now), order, listed.created_at, now).record
-        table.insert(record)
-    elif stored.status is Status.UNKNOWN:
-        record = adopt(stored, order, listed.created_at, now).record
-        table.save(stored, record)
-    else:
-        record = stored
-    decision = settle(record, gateway.facts_of_order(record.order_id), now)
-    if decision.changed:
-        table.save(record, decision.record)
-    deliver(table, bus, decision.record)
-    _point_if_better(table, decision.record)
-    if record is not stored:
-        return Outcome.REBUILT
-    return Outcome.SETTLED if decision.record.version != record.version else Outcome.UNCHANGED
+# --- entries of lists, which may be anything ------------------------------------------------------------------------
 
 
-def _point_if_better(table: OrderStore, record: Record) -> None:
-    """Makes create-order hand the order out if its application has none, or has been paid by it."""
-    order = record.agreed()
-    pointer = table.current_order(order.client_id, order.application_id)
-    if pointer == record.order_id:
-        return
-    if pointer is not None:
-        # Which of several unpaid orders the customer was given nobody can tell, so the one that is there stays. But who
-        # has paid is not asked to pay again.
-        current = table.read(pointer)
-        if record.status is not Status.PAID or (current is not None and current.status is Status.PAID):
-            return
-    table.point(order.client_id, order.application_id, record.order_id, seen=pointer)
+def entry_id(entry: Entry) -> str | None:
+    """The Razorpay id of an entry of a list, if it has one that can be asked for."""
+    identity = entry.get("id")
+    is_id = isinstance(identity, str) and any(form.match(identity) for form in (PAYMENT_ID, REFUND_ID, ORDER_ID))
+    return identity if is_id else None
+
+
+type Applied = Callable[[str, Callable[[], Outcome]], None]
+"""Gets the id of an entry and what to do about it; decides what becomes of a failure."""
+
+
+def apply_payments(reconciler: Reconciler, page: Sequence[Entry], applied: Applied, now: int) -> None:
+    """Compares a page of payments with the table, a batch at once; only news costs more than that."""
+    readable = {}
+    for entry in page:
+        with suppress(GatewayUnavailable):
+            payment = read_payment(entry)
+            readable[payment.id] = payment
+    orders = {payment.order_id for payment in readable.values() if payment.order_id is not None}
+    records = reconciler.table.read_many(orders, consistent=False)
+    for entry in page:
+        payment_or_none = readable.get(str(entry.get("id")))
+
+        def act(entry: Entry = entry, payment: ListedPayment | None = payment_or_none) -> Outcome:
+            listed = payment or read_payment(entry)
+            return reconciler.apply_payment(listed, records.get(listed.order_id or ""), now)
+
+        applied(entry_id(entry) or "", act)
+
+
+def apply_refunds(reconciler: Reconciler, page: Sequence[Entry], applied: Applied, now: int) -> None:
+    """Compares a page of refunds with the table, a batch at once; an unseen one costs a look at its payment."""
+    known = reconciler.table.refunds([identity for entry in page if (identity := entry_id(entry)) is not None])
+    for entry in page:
+
+        def act(entry: Entry = entry) -> Outcome:
+            refund = read_refund(entry)
+            return reconciler.apply_refund(refund, known.get(refund.id), now)
+
+        applied(entry_id(entry) or "", act)
+
+
+def apply_orders(reconciler: Reconciler, page: Sequence[Entry], applied: Applied, now: int) -> None:
+    """Makes sure that every order of ours on a page has a record."""
+    orders = [identity for entry in page if (identity := entry_id(entry)) is not None]
+    records = reconciler.table.read_many(orders, consistent=False)
+    for entry in page:
+
+        def act(entry: Entry = entry) -> Outcome:
+            listed = read_order(entry)
+            return reconciler.apply_order(listed, records.get(listed.id), now)
+
+        applied(entry_id(entry) or "", act)
+
+
+def apply_by_id(reconciler: Reconciler, razorpay_id: str, now: int) -> Outcome:
+    """What was set aside, asked for by itself."""
+    if REFUND_ID.match(razorpay_id):
+        return reconciler.apply_refund(reconciler.gateway.refund(razorpay_id), None, now)
+    if ORDER_ID.match(razorpay_id):
+        return reconciler.apply_order(reconciler.gateway.order(razorpay_id), reconciler.table.read(razorpay_id), now)
+    payment = reconciler.gateway.payment(razorpay_id)
+    record = reconciler.table.read(payment.order_id) if payment.order_id is not None else None
+    return reconciler.apply_payment(payment, record, now)

@@ -14,6 +14,7 @@ from pydantic_core import ValidationError
 
 from payments.core.errors import MalformedRequest
 from payments.core.model import (
+    MAX_ID,
     ORDER_ID,
     PAYMENT_ID,
     REFUND_ID,
@@ -23,6 +24,7 @@ from payments.core.model import (
     Failed,
     Refunded,
     RefundState,
+    RefundTotal,
 )
 from payments.core.shapes import BOOLEAN, STRING, Schema, Shape, after, inside, integer, matching, optional
 from payments.core.wire import read_json
@@ -72,13 +74,47 @@ class PaymentEntity:
     status: str | None = None
     captured: bool | None = None
     method: str | None = None
+    fee: int | None = None
+    amount_refunded: int | None = None
     error_code: str | None = None
     error_reason: str | None = None
+    created_at: int | None = None
 
     @property
     def says_captured(self) -> bool:
         """Both fields agree that it was captured; what came after does not undo that."""
         return self.captured is True and self.status in {"captured", "refunded"}
+
+    def as_captured(self) -> Captured:
+        """The fact that it was captured."""
+        return Captured(
+            payment=self.id,
+            amount_minor=self.amount,
+            currency=self.currency,
+            fee_minor=self.fee,
+            method=self.method,
+            created_at=self.created_at,
+        )
+
+    def as_authorized(self) -> Authorized:
+        """The fact that it was authorised."""
+        return Authorized(payment=self.id, method=self.method, created_at=self.created_at)
+
+    def as_failed(self, *, at: int | None = None, listed_at: int | None = None) -> Failed:
+        """The fact that it failed."""
+        return Failed(
+            payment=self.id,
+            code=self.error_code,
+            reason=self.error_reason,
+            method=self.method,
+            created_at=self.created_at,
+            at=at,
+            listed_at=listed_at,
+        )
+
+    def totals(self) -> tuple[RefundTotal, ...]:
+        """Razorpay's sum of its refunds, where there is one."""
+        return (RefundTotal(payment=self.id, amount_minor=self.amount_refunded),) if self.amount_refunded else ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +124,17 @@ class RefundEntity:
     id: str
     payment_id: str
     amount: int
+    created_at: int | None = None
+
+    def as_refunded(self, state: RefundState) -> Refunded:
+        """The fact that it reached this state."""
+        return Refunded(
+            payment=self.payment_id,
+            refund=self.id,
+            amount_minor=self.amount,
+            state=state,
+            created_at=self.created_at,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +149,13 @@ class _RefundPayload:
     refund: RefundEntity
 
 
+def _lenient(value: object) -> int | None:
+    """A number that is worth having where it is one; an entity that lacks it is as good."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_ID else None
+
+
 _OPTIONAL_WORD = after(_word, optional(STRING))
+_OPTIONAL_NUMBER = after(_lenient, optional(integer(0)))
 PAYMENT_MEMBERS: Mapping[str, Schema] = {
     "id": matching(PAYMENT_ID),
     "order_id": optional(matching(ORDER_ID)),
@@ -114,12 +167,16 @@ PAYMENT_MEMBERS: Mapping[str, Schema] = {
     "method": _OPTIONAL_WORD,
     "error_code": _OPTIONAL_WORD,
     "error_reason": _OPTIONAL_WORD,
+    "fee": _OPTIONAL_NUMBER,
+    "amount_refunded": _OPTIONAL_NUMBER,
+    "created_at": _OPTIONAL_NUMBER,
 }
 """The schemas of `PaymentEntity`'s fields."""
 REFUND_MEMBERS: Mapping[str, Schema] = {
     "id": matching(REFUND_ID),
     "payment_id": matching(PAYMENT_ID),
     "amount": integer(1),
+    "created_at": _OPTIONAL_NUMBER,
 }
 """The schemas of `RefundEntity`'s fields."""
 
@@ -167,7 +224,7 @@ def read_delivery(body: bytes) -> Delivery:
     if not isinstance(created_at, int) or isinstance(created_at, bool):
         created_at = None
     try:
-        order_id, facts = _facts(name, envelope.get("payload"))
+        order_id, facts = _facts(name, envelope.get("payload"), created_at)
     except ValidationError as error:
         # Where and what kind, never the values: they hold the customer's data.
         where = "; ".join(f"{'.'.join(map(str, item['loc']))} {item['type']}" for item in error.errors())
@@ -177,37 +234,31 @@ def read_delivery(body: bytes) -> Delivery:
     return Delivery(event=name, created_at=created_at, order_id=order_id, facts=facts)
 
 
-def _facts(name: str, payload: object) -> tuple[str | None, tuple[Fact, ...]]:
+def _facts(name: str, payload: object, created_at: int | None) -> tuple[str | None, tuple[Fact, ...]]:
     if name in _PAYMENT_EVENTS:
         about = _PAYMENT_PAYLOAD.read(payload)
         payment = about.payment
         if about.order is not None and about.order != payment.order_id:
             raise ValueError("the payment and the order do not belong together")
-        return payment.order_id, (_payment_fact(name, payment),)
+        return payment.order_id, (_payment_fact(name, payment, created_at), *payment.totals())
     if name in _REFUND_STATES:
         returned = _REFUND_PAYLOAD.read(payload)
         payment, refund = returned.payment, returned.refund
         if refund.payment_id != payment.id:
             raise ValueError("the refund and the payment do not belong together")
-        fact = Refunded(payment=payment.id, refund=refund.id, amount_minor=refund.amount, state=_REFUND_STATES[name])
-        return payment.order_id, (*((_captured(payment),) if payment.says_captured else ()), fact)
+        captured = (payment.as_captured(),) if payment.says_captured else ()
+        return payment.order_id, (*captured, refund.as_refunded(_REFUND_STATES[name]), *payment.totals())
     return None, ()
 
 
-def _payment_fact(name: str, payment: PaymentEntity) -> Fact:
+def _payment_fact(name: str, payment: PaymentEntity, created_at: int | None) -> Fact:
     match name:
         case "payment.authorized":
-            return Authorized(payment=payment.id, method=payment.method)
+            return payment.as_authorized()
         case "payment.failed":
-            return Failed(
-                payment=payment.id, code=payment.error_code, reason=payment.error_reason, method=payment.method
-            )
+            return payment.as_failed(at=created_at)
         case _:  # payment.captured and order.paid: one fact under two event ids
-            return _captured(payment)
-
-
-def _captured(payment: PaymentEntity) -> Captured:
-    return Captured(payment=payment.id, amount_minor=payment.amount, currency=payment.currency, method=payment.method)
+            return payment.as_captured()
 
 
 def _ids(name: str, envelope: dict[str, Any]) -> dict[str, str]:

@@ -14,7 +14,7 @@ from pydantic_core import ValidationError
 
 from payments.core.errors import FieldError, InvalidRequest, MalformedRequest
 from payments.core.model import MAX_ID, ORDER_ID, PAYMENT_ID, Order
-from payments.core.money import EXPONENT_BY_CURRENCY, to_minor_units
+from payments.core.money import EXPONENT_BY_CURRENCY, MAX_MAJOR, to_minor_units
 from payments.core.shapes import ANYTHING, STRING, Shape, integer, matching
 
 if TYPE_CHECKING:
@@ -150,11 +150,12 @@ class CreateOrderBody:
         """Reads and validates a request body; see `read_body`."""
         return read_body(_CREATE_ORDER, body)
 
-    def to_offer(self, currencies: frozenset[str]) -> Order:
+    def to_offer(self, currencies: frozenset[str], max_amount: Decimal | None = None) -> Order:
         """What the client agrees to, the amount in integer minor units; not numbered yet.
 
         Args:
             currencies: those that may be paid in.
+            max_amount: the most that an order may be, in major units; None: no bound of ours.
 
         Raises:
             InvalidRequest: the currency is not one of them, or the amount does not suit it.
@@ -162,7 +163,8 @@ class CreateOrderBody:
         if self.currency not in currencies or self.currency not in EXPONENT_BY_CURRENCY:
             raise InvalidRequest([FieldError("currency", f"must be one of {', '.join(sorted(currencies))}")])
         try:
-            amount_minor = to_minor_units(self.amount, self.currency)
+            most = MAX_MAJOR if max_amount is None else min(max_amount, MAX_MAJOR)
+            amount_minor = to_minor_units(self.amount, self.currency, most=most)
         except ValueError as error:
             raise InvalidRequest([FieldError("amount", str(error))]) from error
         return Order(
@@ -211,7 +213,7 @@ _VERIFY = Shape(
         # Any text is taken: a signature that is malformed in whatever way has the one outcome of a wrong one.
         "razorpay_signature": STRING,
     },
-    closed=True,
+    # Checkout's object is Razorpay's to extend: mobile SDKs add a logo, a status code and more.
 )
 
 # Our own words: a library's messages change with its version, and some of them quote the input.

@@ -37,6 +37,11 @@ def now() -> int:
     return int(time.time())
 
 
+def clock() -> float:
+    """Seconds on a clock that only goes forward, for how long things may take."""
+    return time.monotonic()
+
+
 def table(name: str, *, attempts: int, read_timeout_s: float = _TABLE_TIMEOUTS["read_timeout"]) -> PaymentsTable:
     """The payments table.
 

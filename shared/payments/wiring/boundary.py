@@ -28,7 +28,7 @@ _SERVER_ERROR = 500
 
 
 class RunFailed(Exception):
-    """A scheduled run failed; it carries the type of what went wrong, and the log says where."""
+    """An invocation failed; it carries the type of what went wrong, and the log says where."""
 
 
 def lambda_boundary(service: str, routes: Mapping[tuple[str, str], Endpoint]) -> LambdaHandler:
@@ -40,8 +40,8 @@ def lambda_boundary(service: str, routes: Mapping[tuple[str, str], Endpoint]) ->
     """
 
     def lambda_handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
-        request = Request.from_event(event)
         log = RequestLog(service)
+        request = _request(event, log)
         log.note(request_id=request.request_id, **_address(request, routes))
         response = _answer(request, log, routes)
         log.note(http_status=response.status)
@@ -52,6 +52,21 @@ def lambda_boundary(service: str, routes: Mapping[tuple[str, str], Endpoint]) ->
         return response.to_gateway(os.environ.get("CORS_ORIGIN") or None)
 
     return lambda_handler
+
+
+def _request(event: object, log: RequestLog) -> Request:
+    """The request in an event.
+
+    Raises:
+        RunFailed: there is none. Whoever invoked us must notice: a queue keeps its message, a gateway answers 5xx.
+    """
+    try:
+        return Request.from_event(event)
+    except ConfigurationError as error:
+        log.note(problems=list(error.problems))
+        log.count("ConfigurationErrors")
+        log.alert("not a request")
+        raise RunFailed(type(error).__name__) from None
 
 
 def scheduled_boundary(service: str, job: ScheduledJob) -> LambdaHandler:

@@ -1,14 +1,19 @@
 """What create_order works with."""
 
+import secrets
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cache, lru_cache
 from threading import Lock
 
 from payments.adapters.config import CreateOrderSettings, create_order_settings
 from payments.adapters.log import RequestLog
 from payments.adapters.table import PaymentsTable
+from payments.core.listing import Look
 from payments.core.model import Order
+from payments.core.ordering import Desk
 from payments.wiring import aws
 from payments.wiring.callers import Callers
 from payments.wiring.gateway import RotatingGateway
@@ -17,39 +22,81 @@ from payments.wiring.gateway import RotatingGateway
 _ID_BLOCK = 10
 
 
+# Enough to tell the installations on one Razorpay account apart; what is left of a receipt's 40 characters is the id's.
+_INSTALLATION_BYTES = 4
+
+
 class PaymentIds:
     """Hands out payment ids, from the counter in blocks: no hot key, no call for most orders."""
 
     def __init__(self, table: PaymentsTable) -> None:
         self._table = table
         self._block: Iterator[int] = iter(())
+        self._installation = ""
         self._lock = Lock()
+
+    @property
+    def installation(self) -> str:
+        """Which installation they count for; known once the first was taken."""
+        return self._installation
 
     def take(self) -> int:
         """The next id of this instance's block, or the first of a new one."""
         with self._lock:
             payment_id = next(self._block, None)
-            if payment_id is None:
-                self._block = iter(self._table.take_payment_ids(_ID_BLOCK))
-                payment_id = next(self._block)
-            return payment_id
+            return self._renew(_ID_BLOCK) if payment_id is None else payment_id
+
+    def skip(self, count: int) -> None:
+        """Leaves so many ids out."""
+        with self._lock:
+            self._renew(count)
+            self._block = iter(())
+
+    def _renew(self, count: int) -> int:
+        block = self._table.take_payment_ids(count, secrets.token_hex(_INSTALLATION_BYTES))
+        self._block, self._installation = iter(block.ids), block.installation
+        return next(self._block)
+
+
+@dataclass(frozen=True, slots=True)
+class OrderMaker:
+    """Numbers orders, and makes them at Razorpay under this installation."""
+
+    gateway: RotatingGateway
+    payment_ids: PaymentIds
+    stage: str
+
+    def number(self, offer: Order) -> Order:
+        """The offer with a payment id and a receipt of its own: `<stage>-<installation>-<payment id>`."""
+        payment_id = self.payment_ids.take()
+        return offer.numbered(payment_id, receipt=f"{self.stage}-{self.payment_ids.installation}-{payment_id}")
+
+    def skip(self, count: int) -> None:
+        """Leaves so many payment ids out."""
+        self.payment_ids.skip(count)
+
+    def within(self, seconds: float) -> AbstractContextManager[None]:
+        """See `RotatingGateway.within`."""
+        return self.gateway.within(seconds)
+
+    def create_order(self, order: Order) -> str:
+        """See `RazorpayGateway.create_order`."""
+        return self.gateway.create_order(order, self.payment_ids.installation)
+
+    def look(self, order_id: str) -> Look:
+        """See `RazorpayGateway.look`."""
+        return self.gateway.look(order_id)
 
 
 @dataclass(frozen=True, slots=True)
 class Dependencies:
     """Settings and adapters of one request; clients and ids are shared by all requests of an instance."""
 
-    table: PaymentsTable
+    desk: Desk
     gateway: RotatingGateway
     callers: Callers
-    payment_ids: PaymentIds
     currencies: frozenset[str]
-    stage: str
-
-    def number(self, offer: Order) -> Order:
-        """The offer with a payment id and a receipt of its own."""
-        payment_id = self.payment_ids.take()
-        return offer.numbered(payment_id, receipt=f"{self.stage}-{payment_id}")
+    max_amount: Decimal | None
 
 
 def dependencies(log: RequestLog) -> Dependencies:
@@ -63,13 +110,14 @@ def dependencies(log: RequestLog) -> Dependencies:
     def renewed() -> CreateOrderSettings:
         return _settings(aws.renewed_texts(log))
 
+    gateway = RotatingGateway(settings, renewed)
+    maker = OrderMaker(gateway, _payment_ids(settings.table), settings.stage)
     return Dependencies(
-        table=aws.table(settings.table, attempts=2),
-        gateway=RotatingGateway(settings, renewed),
+        desk=Desk(table=aws.table(settings.table, attempts=2), gateway=maker, ids=maker, policy=settings.policy),
+        gateway=gateway,
         callers=Callers(settings, renewed, log),
-        payment_ids=_payment_ids(settings.table),
         currencies=settings.currencies,
-        stage=settings.stage,
+        max_amount=settings.max_amount,
     )
 
 

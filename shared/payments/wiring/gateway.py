@@ -1,15 +1,16 @@
-"""The gateway's client: one per function instance, for the functions that ask Razorpay (and so load its SDK)."""
+"""The gateway's clients: made once per function instance, for the functions that ask Razorpay (and so load its SDK)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Protocol
 
 from payments.adapters.gateway import RazorpayGateway
-from payments.core.errors import GatewayRefused
-from payments.core.listing import ListedOrder
-from payments.core.model import Fact, Order
-
-_UNAUTHORIZED = 401
+from payments.core.errors import KeysRefused
+from payments.core.listing import ListedOrder, ListedPayment, ListedRefund, Look
+from payments.core.model import Order
+from payments.core.sweeping import Entry, Listed
+from payments.wiring import aws
 
 
 class ApiKeys(Protocol):
@@ -31,58 +32,96 @@ class ApiKeys(Protocol):
 class RotatingGateway:
     """Razorpay under the keys as they are: when it does not know them, they are read anew and the call is made again.
 
-    That is safe, since a call that was answered 401 has done nothing.
+    That is safe, since a call that was refused for its keys has done nothing.
     """
 
-    def __init__(self, keys: ApiKeys, renewed_keys: Callable[[], ApiKeys]) -> None:
+    def __init__(self, keys: ApiKeys, renewed_keys: Callable[[], ApiKeys], *, worker: int = 0) -> None:
         """Razorpay under these keys.
 
         Args:
             keys: known so far.
             renewed_keys: reads them anew, if that was not done a moment ago.
+            worker: which of several that ask at the same time; each has a client of its own.
         """
         self._keys = keys
         self._renewed_keys = renewed_keys
+        self._worker = worker
+        self._deadline: float | None = None
 
     @property
     def key_id(self) -> str:
         """The key id of the last call, which Checkout must use as well."""
         return self._keys.key_id
 
-    def create_order(self, order: Order) -> str:
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        """Bounds what all calls inside take together; an outer bound counts as well."""
+        outer, deadline = self._deadline, aws.clock() + seconds
+        self._deadline = deadline if outer is None else min(outer, deadline)
+        try:
+            yield
+        finally:
+            self._deadline = outer
+
+    def create_order(self, order: Order, installation: str) -> str:
         """See `RazorpayGateway.create_order`."""
-        return self._ask(lambda gateway: gateway.create_order(order))
+        return self._ask(lambda gateway: gateway.create_order(order, installation))
 
     def order(self, order_id: str) -> ListedOrder:
         """See `RazorpayGateway.order`."""
         return self._ask(lambda gateway: gateway.order(order_id))
 
-    def orders_created(self, start: int, end: int, skip: int) -> list[ListedOrder]:
-        """See `RazorpayGateway.orders_created`."""
-        return self._ask(lambda gateway: gateway.orders_created(start, end, skip))
+    def payment(self, payment_id: str) -> ListedPayment:
+        """See `RazorpayGateway.payment`."""
+        return self._ask(lambda gateway: gateway.payment(payment_id))
 
-    def facts_of_order(self, order_id: str) -> list[Fact]:
-        """See `RazorpayGateway.facts_of_order`."""
-        return self._ask(lambda gateway: gateway.facts_of_order(order_id))
+    def refund(self, refund_id: str) -> ListedRefund:
+        """See `RazorpayGateway.refund`."""
+        return self._ask(lambda gateway: gateway.refund(refund_id))
+
+    def refunds_of(self, payment_id: str) -> list[ListedRefund]:
+        """See `RazorpayGateway.refunds_of`."""
+        return self._ask(lambda gateway: gateway.refunds_of(payment_id))
+
+    def look(self, order_id: str, *, also_refunds_of: Collection[str] = ()) -> Look:
+        """See `RazorpayGateway.look`."""
+        began_at = aws.now()
+        return self._ask(lambda gateway: gateway.look(order_id, began_at, also_refunds_of=also_refunds_of))
+
+    def page(self, listed: Listed, start: int, end: int, skip: int) -> list[Entry]:
+        """See `RazorpayGateway.page`."""
+        return self._ask(lambda gateway: gateway.page(listed, start, end, skip))
 
     def _ask[T](self, question: Callable[[RazorpayGateway], T]) -> T:
         try:
-            return question(_under(self._keys))
-        except GatewayRefused as refused:
-            if refused.status != _UNAUTHORIZED:
-                raise
+            return self._put(question)
+        except KeysRefused:
             keys = self._renewed_keys()
             if (keys.key_id, keys.key_secret) == (self._keys.key_id, self._keys.key_secret):
                 raise
             self._keys = keys
-        return question(_under(self._keys))
+        return self._put(question)
 
-
-def _under(keys: ApiKeys) -> RazorpayGateway:
-    return gateway(key_id=keys.key_id, key_secret=keys.key_secret, api_url=keys.api_url, stage=keys.stage)
+    def _put[T](self, question: Callable[[RazorpayGateway], T]) -> T:
+        keys = self._keys
+        client = gateway(
+            key_id=keys.key_id,
+            key_secret=keys.key_secret,
+            api_url=keys.api_url,
+            stage=keys.stage,
+            worker=self._worker,
+        )
+        with client.until(self._deadline):
+            return question(client)
 
 
 @cache
-def gateway(*, key_id: str, key_secret: str, api_url: str, stage: str) -> RazorpayGateway:
+def gateway(*, key_id: str, key_secret: str, api_url: str, stage: str, worker: int) -> RazorpayGateway:  # noqa: ARG001 - one client for each
     """Razorpay under these keys; made again only when a secret was rotated."""
-    return RazorpayGateway(key_id=key_id, key_secret=key_secret, api_url=api_url, stage=stage)
+    return RazorpayGateway(
+        key_id=key_id,
+        key_secret=key_secret,
+        api_url=api_url,
+        stage=stage,
+        clock=lambda: aws.clock(),  # noqa: PLW0108 - looked up at each call, as everywhere
+    )

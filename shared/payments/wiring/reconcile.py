@@ -1,17 +1,21 @@
-"""What reconcile works with: the table and its index, the gateway and the bus."""
+"""What reconcile works with: the table and its index, the bus, and a gateway for each worker."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from payments.adapters.bus import Bus
 from payments.adapters.config import ReconcileSettings, reconcile_settings
 from payments.adapters.log import RequestLog
 from payments.adapters.table import PaymentsTable
+from payments.core.listing import Origin
+from payments.core.reconciliation import Reconciler
 from payments.wiring import aws
 from payments.wiring.gateway import RotatingGateway
+from payments.wiring.lanes import TABLE_READ_TIMEOUT_S
 
-# Nobody waits for reconcile, and a query that fails ends the run: it has more patience than those who must answer.
-TABLE_READ_TIMEOUT_S = 3.0
+WORKERS = 4
+"""How many passes over Razorpay's lists are under way at once in one run: four calls of 0.3 s each keep up with a
+hundred payments a second (docs/scaling.md), and stay far below what the account may ask."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +23,17 @@ class Dependencies:
     """Settings and adapters of one run; clients are shared by all runs of an instance."""
 
     table: PaymentsTable
-    gateway: RotatingGateway
-    bus: Bus
-    stage: str
+    reconcilers: tuple[Reconciler, ...]
+    """One for each worker: the SDK's client is for one thread at a time."""
+
+    @property
+    def reconciler(self) -> Reconciler:
+        """The first worker's, for what is done one by one."""
+        return self.reconcilers[0]
+
+
+type Connect = Callable[[], Dependencies]
+"""Reads the settings and puts everything together: called once the input is known to mean something, not before."""
 
 
 def dependencies(log: RequestLog) -> Dependencies:
@@ -29,17 +41,28 @@ def dependencies(log: RequestLog) -> Dependencies:
 
     Raises:
         ConfigurationError: names every setting that is missing or unusable.
+        TableUnavailable: the installation's name cannot be read right now.
     """
     settings = _settings(aws.setting_texts(log))
 
     def renewed() -> ReconcileSettings:
         return _settings(aws.renewed_texts(log))
 
+    table = aws.table(settings.table, attempts=2, read_timeout_s=TABLE_READ_TIMEOUT_S)
+    bus = aws.bus(settings.event_bus)
+    origin = Origin(stage=settings.stage, installation=table.installation())
     return Dependencies(
-        table=aws.table(settings.table, attempts=2, read_timeout_s=TABLE_READ_TIMEOUT_S),
-        gateway=RotatingGateway(settings, renewed),
-        bus=aws.bus(settings.event_bus),
-        stage=settings.stage,
+        table=table,
+        reconcilers=tuple(
+            Reconciler(
+                table=table,
+                bus=bus,
+                gateway=RotatingGateway(settings, renewed, worker=worker),
+                origin=origin,
+                policy=settings.policy,
+            )
+            for worker in range(WORKERS)
+        ),
     )
 
 

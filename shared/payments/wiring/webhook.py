@@ -8,6 +8,7 @@ from payments.adapters.bus import Bus
 from payments.adapters.config import WebhookSettings, webhook_settings
 from payments.adapters.log import RequestLog
 from payments.adapters.table import PaymentsTable
+from payments.core.position import Policy
 from payments.core.signature import webhook_signature_is_valid
 from payments.wiring import aws
 
@@ -20,6 +21,7 @@ class Dependencies:
     bus: Bus
     secrets: tuple[str, ...] = field(repr=False)
     renewed_secrets: Callable[[], tuple[str, ...]]
+    policy: Policy
 
     def is_signed(self, body: bytes, signature: str | None) -> bool:
         """Whether Razorpay signed these bytes: with a secret we know, or else one that was put in place just now."""
@@ -45,6 +47,7 @@ def dependencies(log: RequestLog) -> Dependencies:
         bus=aws.bus(settings.event_bus),
         secrets=settings.webhook_secrets,
         renewed_secrets=renewed_secrets,
+        policy=settings.policy,
     )
 
 

@@ -1,0 +1,231 @@
+"""What a change of a record tells: its events, and the reviews that it opens and closes."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Literal
+
+from payments.core.events import event_id
+from payments.core.facts import MAX_REFUNDS, Merge
+from payments.core.instants import iso
+from payments.core.model import (
+    Attempt,
+    EventType,
+    PendingEvent,
+    Reason,
+    Record,
+    RefundState,
+    Resolution,
+    Review,
+    Status,
+)
+from payments.core.position import Position, amount_refunded
+
+MAX_REVIEWS = 100
+"""How many reviews a record keeps: more than anybody reads about one order."""
+
+# Older failures are told to nobody: the customer has long seen it, and may have paid elsewhere.
+_NEWS_OF_FAILURE_S = 60 * 60
+
+
+class Recorder:
+    """Collects the events and reviews of one change, and marks what must be announced only once."""
+
+    def __init__(self, record: Record, now: int) -> None:
+        self._record = record
+        self.now = now
+        self.attempts = dict(record.attempts)
+        self.events: dict[str, PendingEvent] = {}
+        self.reviews: list[Review] = list(record.reviews)
+
+    def record(
+        self, event_type: EventType, payment: str, *, refund: str | None = None, subject: str | None = None
+    ) -> None:
+        """Records an event about a payment or a refund, or about `subject` where that is something else."""
+        self._add(event_type, subject or refund or payment, payment, refund=refund)
+
+    def fail(self, payment: str) -> None:
+        """Records that a payment failed; once for each."""
+        attempt = self.attempts[payment]
+        if not attempt.announced:
+            self.attempts[payment] = replace(attempt, announced=True)
+            self._add("payment.failed", payment, payment)
+
+    def review(self, reason: Reason, payment: str | None, *, subject: str | None = None) -> None:
+        """Asks a person to look; once for a reason and a subject."""
+        about = subject or payment or self._record.order_id
+        if any((known.reason, known.subject) == (reason, about) for known in self.reviews):
+            return
+        if len(self.reviews) >= MAX_REVIEWS:
+            return
+        self.reviews.append(Review(reason=reason, subject=about, at=iso(self.now)))
+        self._add("payment.review", about, payment, refund=_refund(self._record, about), review=(reason, "open"))
+
+    def resolve(self, place: int, resolution: Resolution) -> None:
+        """Closes a review."""
+        review = self.reviews[place]
+        self.reviews[place] = replace(review, resolved_at=iso(self.now), resolution=resolution)
+        refund = _refund(self._record, review.subject)
+        payment = self._record.refunds[refund].payment_id if refund else review.subject
+        self._add(
+            "payment.review",
+            review.subject,
+            payment if payment in self._record.attempts else None,
+            refund=refund,
+            review=(review.reason, "resolved"),
+        )
+
+    def _add(
+        self,
+        event_type: EventType,
+        subject: str,
+        payment: str | None,
+        *,
+        refund: str | None = None,
+        review: tuple[Reason, Literal["open", "resolved"]] | None = None,
+    ) -> None:
+        record = self._record
+        attempt = record.attempts.get(payment, Attempt()) if payment else Attempt()
+        failed = event_type == "payment.failed"
+        self.events[event_id(record.order_id, event_type, subject, *(review or ()))] = PendingEvent(
+            type=event_type,
+            version=record.version,
+            at=record.updated_at,
+            status=record.status,
+            refunded_minor=amount_refunded(record),
+            payment=payment,
+            method=attempt.method,
+            refund=refund,
+            refund_minor=record.refunds[refund].amount_minor if refund else None,
+            code=attempt.code if failed else None,
+            failure_reason=attempt.reason if failed else None,
+            review=review[0] if review else None,
+            review_state=review[1] if review else None,
+        )
+
+
+def _refund(record: Record, subject: str) -> str | None:
+    return subject if subject in record.refunds else None
+
+
+def announce(recorder: Recorder, record: Record, before: Position, after: Position, merge: Merge) -> None:
+    """Records the events of a change, and opens and closes its reviews.
+
+    Args:
+        recorder: collects them, for the record as it is after the change.
+        record: as it was.
+        before: what its facts amounted to.
+        after: what they amount to now.
+        merge: the facts that were added.
+    """
+    status = after.status()
+    if after.standing is not None and record.stood is None:
+        recorder.record("payment.paid", after.standing, subject=record.order_id)
+    _record_refunds(recorder, record, before, after, status)
+    if status is Status.FAILED and not after.superseded:
+        for payment, attempt in sorted(after.attempts.items()):
+            if attempt.failed_at is not None and recorder.now - attempt.failed_at < _NEWS_OF_FAILURE_S:
+                recorder.fail(payment)
+    _open_reviews(recorder, before, after, merge)
+    _close_reviews(recorder, after, merge)
+
+
+def _record_refunds(recorder: Recorder, record: Record, before: Position, after: Position, status: Status) -> None:
+    news = sorted(_effective_refunds(after) - _effective_refunds(before))
+    # What comes back of a payment that is returned already changes its sum, and nothing else.
+    news = [key for key in news if not _was_returned(before, after.refunds[key].payment_id)]
+    of_standing = [key for key in news if after.refunds[key].payment_id == after.stood]
+    for refund in news:
+        if refund not in of_standing:
+            recorder.record("payment.surplus_refunded", after.refunds[refund].payment_id, refund=refund)
+    if status is not Status.REFUNDED:
+        for refund in of_standing:
+            recorder.record("payment.partially_refunded", after.refunds[refund].payment_id, refund=refund)
+    elif record.status is not Status.REFUNDED and after.stood is not None:
+        # The refund may be old news: of a payment that a fee, reported later, shows to have matched all along.
+        for last in (of_standing or sorted(_processed_refunds(after, after.stood)))[-1:]:
+            recorder.record("payment.refunded", after.stood, refund=last)
+
+
+def _processed_refunds(position: Position, payment: str) -> list[str]:
+    return [
+        key
+        for key, refund in position.refunds.items()
+        if refund.payment_id == payment and refund.state is RefundState.PROCESSED
+    ]
+
+
+def _effective_refunds(position: Position) -> set[str]:
+    """Refunds that moved money: processed, of a payment that was captured."""
+    return {
+        key
+        for key, refund in position.refunds.items()
+        if refund.state is RefundState.PROCESSED
+        and (attempt := position.attempts.get(refund.payment_id)) is not None
+        and attempt.captured
+    }
+
+
+def _was_returned(position: Position, payment: str) -> bool:
+    return payment in position.attempts and position.attempts[payment].captured and position.returned(payment)
+
+
+def _open_reviews(recorder: Recorder, before: Position, after: Position, merge: Merge) -> None:
+    for payment in sorted(after.surplus):
+        recorder.review(_why_surplus(after, payment), payment)
+    for payment in sorted(after.over_refunded() - before.over_refunded()):
+        recorder.review("over_refunded", payment, subject=max(_processed_refunds(after, payment)))
+    for refund in sorted(merge.reversed):
+        recorder.review("refund_reversed", after.refunds[refund].payment_id, subject=refund)
+    for payment in sorted(merge.disputed):
+        if merge.settles(payment) or len(after.refunds) >= MAX_REFUNDS:
+            recorder.review("refund_total_differs", payment)
+    for payment in sorted(_lapsed(after) - _lapsed(before)):
+        if not after.returned(payment):
+            recorder.review("never_captured", payment)
+    if merge.overflows is not None:
+        recorder.review("too_many_attempts", None, subject=merge.overflows)
+
+
+def _why_surplus(position: Position, payment: str) -> Reason:
+    """Why money is held that is not as agreed."""
+    wrong = position.mismatch(payment)
+    if wrong is not None:
+        return wrong
+    return "superseded_order" if position.superseded else "duplicate_capture"
+
+
+def _lapsed(position: Position) -> set[str]:
+    return {payment for payment, attempt in position.attempts.items() if attempt.lapsed}
+
+
+def _close_reviews(recorder: Recorder, after: Position, merge: Merge) -> None:
+    for place, review in enumerate(recorder.reviews):
+        if review.is_open and (resolution := _resolution(review, after, merge)) is not None:
+            recorder.resolve(place, resolution)
+
+
+def _resolution(review: Review, after: Position, merge: Merge) -> Resolution | None:
+    """What closes a review by itself; None while a person should still look."""
+    match review.reason:
+        case "duplicate_capture":
+            return None if any(map(after.matches, after.surplus)) else "returned"
+        case "refund_total_differs":
+            return "agreed" if review.subject in merge.agreed else None
+        case "amount_mismatch" | "currency_mismatch" | "superseded_order" | "never_captured":
+            ends = _ends(review, after)
+            return next((resolution for resolution, holds in ends.items() if holds), None)
+        case _:
+            return None
+
+
+def _ends(review: Review, after: Position) -> Mapping[Resolution, bool]:
+    """Everything that could close a review of a payment, and whether it has happened."""
+    attempt, returned = after.attempts[review.subject], after.returned(review.subject)
+    if review.reason == "never_captured":
+        return {"captured": attempt.captured, "returned": returned, "released": attempt.released}
+    is_mismatch = review.reason != "superseded_order"
+    return {
+        "accepted": attempt.accepted,
+        "returned": returned,
+        "matched": is_mismatch and after.matches(review.subject),
+    }

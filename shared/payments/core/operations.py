@@ -1,0 +1,112 @@
+"""What an operator decides about one order, where no rule can: always after a look at Razorpay, and as a fact."""
+
+from dataclasses import replace
+from typing import Final
+
+from payments.core.errors import OrderNotFound, PaymentServiceError
+from payments.core.handoff import record_and_deliver
+from payments.core.instants import iso
+from payments.core.model import Accepted, Fact, Record, Released, Status
+from payments.core.ordering import MAX_ORDERS
+from payments.core.position import Position
+from payments.core.reconciliation import Reconciler
+from payments.core.transitions import close_review, with_entry
+
+
+class NotPossible(PaymentServiceError):
+    """What was asked for would break a promise to the client; the message says which."""
+
+
+def accept_payment(reconciler: Reconciler, order_id: str, payment: str, now: int) -> Record:
+    """Lets a captured payment stand that does not match, or that came on a superseded order.
+
+    Raises:
+        OrderNotFound: no record of ours.
+        NotPossible: the payment holds no money, or another order of the application does.
+    """
+    record = _looked_at(reconciler, order_id, now)
+    position = Position.of(record)
+    if payment not in record.attempts or not position.holds_money(payment):
+        raise NotPossible("The payment holds no money that could stand.")
+    if position.refunded:
+        raise NotPossible("The order is refunded, which is final: refund this payment too.")
+    if position.standing not in {None, payment}:
+        raise NotPossible("Another payment of this order stands.")
+    for other in _others(reconciler, record):
+        if any(map(Position.of(other).holds_money, other.attempts)):
+            raise NotPossible("Another order of this application holds money: refund it first.")
+    return _recorded(reconciler, order_id, Accepted(payment=payment), now)
+
+
+def release_payment(reconciler: Reconciler, order_id: str, payment: str, now: int) -> Record:
+    """Lets the signature or the authorisation of a payment no longer count.
+
+    Raises:
+        OrderNotFound: no record of ours.
+        NotPossible: the payment was captured.
+    """
+    record = _looked_at(reconciler, order_id, now)
+    if payment not in record.attempts or record.attempts[payment].captured:
+        raise NotPossible("The payment is unknown, or captured: only a promise of money can be released.")
+    return _recorded(reconciler, order_id, Released(payment=payment), now)
+
+
+def release_order(reconciler: Reconciler, order_id: str, now: int) -> Record:
+    """Lets an order that nobody has paid no longer count towards its application's most orders.
+
+    Raises:
+        OrderNotFound: no record of ours.
+        NotPossible: money is on it, or on its way.
+    """
+    record = _looked_at(reconciler, order_id, now)
+    if record.status not in _UNPAID or Position.of(record).consumed:
+        raise NotPossible("Money is held on this order, or on its way to it.")
+    if not record.released:
+        released = replace(
+            record,
+            released=True,
+            version=record.version + 1,
+            updated_at=iso(now),
+            history=with_entry(record.history, now, "released", record.status),
+        )
+        reconciler.table.save(record, released)
+        record = released
+    _close_too_many_orders(reconciler, record, now)
+    return record
+
+
+_UNPAID: Final = frozenset({Status.CREATED, Status.FAILED})
+
+
+def _looked_at(reconciler: Reconciler, order_id: str, now: int) -> Record:
+    """The record, after Razorpay was asked about its order."""
+    reconciler.ask_about(order_id, now)
+    record = reconciler.table.read(order_id)
+    if record is None or record.order is None:
+        raise OrderNotFound("no record of ours")
+    return record
+
+
+def _others(reconciler: Reconciler, record: Record) -> list[Record]:
+    order = record.agreed()
+    application = reconciler.table.application(order.client_id, order.application_id)
+    if application is None:
+        return []
+    records = reconciler.table.read_many(application.orders)
+    return [other for key, other in records.items() if key != record.order_id]
+
+
+def _recorded(reconciler: Reconciler, order_id: str, fact: Fact, now: int) -> Record:
+    decision, _ = record_and_deliver(reconciler.table, reconciler.bus, order_id, [fact], now, policy=reconciler.policy)
+    return decision.record
+
+
+def _close_too_many_orders(reconciler: Reconciler, record: Record, now: int) -> None:
+    """Closes the review of an application that has room for orders again."""
+    others = _others(reconciler, record)
+    if sum(not other.released for other in (record, *others)) >= MAX_ORDERS:
+        return
+    for other in (record, *others):
+        decision = close_review(other, "too_many_orders", "released", now)
+        if decision.changed:
+            reconciler.table.save(other, decision.record)

@@ -1,0 +1,133 @@
+"""What the scheduled lanes share: how a run takes failures, and how its input is read."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from payments.adapters.log import RequestLog
+from payments.adapters.table import PaymentsTable
+from payments.core.attention import SHARDS
+from payments.core.errors import GatewayThrottled, GatewayUnavailable, KeysRefused, PaymentServiceError
+from payments.core.reconciliation import Outcome, put_off
+from payments.wiring import aws
+
+# Nobody waits for a scheduled lane, and a query that fails ends the run: more patience than those who must answer have.
+TABLE_READ_TIMEOUT_S = 3.0
+# One order that Razorpay cannot answer for must not keep the others waiting; several in a row are Razorpay itself.
+_GATEWAY_FAILURES = 3
+
+
+class MeaninglessInput(PaymentServiceError):
+    """The input of a scheduled function, or of a command, is none that it knows; the message says which there are."""
+
+
+class GatewayDown(PaymentServiceError):
+    """Calls to Razorpay for different records failed in a row, or it refuses our keys: the run asks no more."""
+
+
+def refuse(why: str, log: RequestLog) -> MeaninglessInput:
+    """The error for an input that means nothing; the log says what would."""
+    log.note(why=why)
+    return MeaninglessInput(why)
+
+
+def fields_of(event: object, known: frozenset[str], log: RequestLog) -> Mapping[str, Any]:
+    """The input's fields.
+
+    Raises:
+        MeaninglessInput: it is no object, or has a field that means nothing.
+    """
+    if not isinstance(event, Mapping) or event.keys() - known:
+        raise refuse(f"the input is an object with some of: {', '.join(sorted(known))}", log)
+    return event
+
+
+def checked_shards(event: object, log: RequestLog) -> list[int]:
+    """Which shards to look at: those named in the input, or all.
+
+    Raises:
+        MeaninglessInput: there is no such shard, or the input is something else.
+    """
+    named = fields_of(event, frozenset({"shards"}), log).get("shards")
+    if named is None:
+        return list(range(SHARDS))
+    texts = {str(number): number for number in range(SHARDS)}
+    if not isinstance(named, list) or not named or not all(isinstance(one, str) and one in texts for one in named):
+        raise refuse(f'"shards" is a list of "0" to "{SHARDS - 1}"', log)
+    return [texts[one] for one in dict.fromkeys(named)]
+
+
+class LaneRun:
+    """One run of a lane: what came of each record so far, and whether Razorpay may still be asked."""
+
+    def __init__(self, table: PaymentsTable, log: RequestLog, failure: str) -> None:
+        """A run.
+
+        Args:
+            table: where records are put off that fail.
+            log: of the run.
+            failure: what the log says of one that failed.
+        """
+        self._table = table
+        self._log = log
+        self._failure = failure
+        self._gateway_failures = 0
+        self.looked_at = 0
+        self.failed = 0
+        self.left_over = False
+        self.oldest_due_s = 0
+        self.outcomes: Counter[str] = Counter()
+
+    def attempt(self, order_id: str, act: Callable[[], Outcome]) -> None:
+        """Does what is due for one record; if it fails, it is told and the record waits longer.
+
+        Raises:
+            GatewayThrottled: Razorpay asks us to slow down.
+            GatewayDown: it is unreachable, or does not know our keys.
+        """
+        self.looked_at += 1
+        try:
+            outcome = act()
+        except GatewayThrottled:
+            raise
+        except KeysRefused as error:
+            self._tell(order_id, error)
+            raise GatewayDown("Razorpay does not know our keys.") from error
+        except GatewayUnavailable as error:
+            self._fail(order_id, error)
+            self._gateway_failures += 1
+            if self._gateway_failures >= _GATEWAY_FAILURES:
+                raise GatewayDown(f"{_GATEWAY_FAILURES} calls to Razorpay failed in a row.") from error
+        except Exception as error:  # noqa: BLE001 - the boundary of one record: it stays due, and the others go on
+            self._fail(order_id, error)
+        else:
+            self.outcomes[outcome.value] += 1
+            if outcome not in {Outcome.NOTHING_DUE, Outcome.PUBLISHED}:
+                self._gateway_failures = 0
+
+    def report(self) -> dict[str, Any]:
+        """What the run answers, and logs."""
+        report = {
+            "looked_at": self.looked_at,
+            "failed": self.failed,
+            "left_over": self.left_over,
+            "outcomes": dict(self.outcomes),
+        }
+        self._log.note(**report, oldest_due_s=self.oldest_due_s)
+        for outcome, count in self.outcomes.items():
+            self._log.count("Reconciled", count, dimensions={"outcome": outcome})
+        return report
+
+    def _fail(self, order_id: str, error: Exception) -> None:
+        self._tell(order_id, error)
+        try:
+            put_off(self._table, order_id, aws.now())
+        except PaymentServiceError as unavailable:
+            # It stays due as it is, and is the first of the next run.
+            self._tell(order_id, unavailable)
+
+    def _tell(self, order_id: str, error: Exception) -> None:
+        self.failed += 1
+        with self._log.about(order_id=order_id):
+            self._log.crash(error)
+            self._log.alert(self._failure)

@@ -1,0 +1,339 @@
+"""Reconcile's sweep: Razorpay's lists against the table, by several workers in one run."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any, Final
+
+from payments.adapters.log import RequestLog
+from payments.adapters.table import PaymentsTable
+from payments.core.errors import GatewayThrottled, GatewayUnavailable, KeysRefused, PaymentServiceError
+from payments.core.model import ORDER_ID
+from payments.core.reconciliation import (
+    Outcome,
+    Reconciler,
+    apply_by_id,
+    apply_orders,
+    apply_payments,
+    apply_refunds,
+)
+from payments.core.sweeping import (
+    ASIDE_PARTITION,
+    EARLIEST,
+    LATEST,
+    PASSES,
+    Aside,
+    Entry,
+    Listed,
+    OneRun,
+    Pass,
+    Watermark,
+    is_due,
+)
+from payments.core.sweeping import (
+    sweep as sweep_list,
+)
+from payments.wiring import aws
+from payments.wiring.lanes import GatewayDown, fields_of, refuse
+from payments.wiring.reconcile import Connect
+from payments.wiring.watch import is_paused, pause
+
+# Enough for a page that hangs at Razorpay, and for an entry that hangs there or at the table, before Lambda ends the
+# run: a call takes 11 s at Razorpay and 7 s at the table, and a failed entry is set aside before the run is summed up.
+_TIME_FOR_A_PAGE_MS: Final = 30_000
+_TIME_FOR_AN_ENTRY_MS: Final = 25_000
+_GATEWAY_FAILURES: Final = 3
+# A rebuild begins with slices of a day, and learns from the first page how long they should be.
+_FIRST_SPAN_S: Final = 24 * 60 * 60
+_NOT_APPLIED: Final = "an entry of Razorpay's lists could not be applied; it is set aside"
+_ORDER_OF_REBUILD: Final[tuple[Listed, ...]] = ("orders", "payments", "refunds")
+_APPLY: Final[Mapping[Listed, Callable[..., None]]] = {
+    "orders": apply_orders,
+    "payments": apply_payments,
+    "refunds": apply_refunds,
+}
+
+
+class _OutOfTime(PaymentServiceError):
+    """A page has more news than the run has time for: it is read again by the next one, which finds less news in it."""
+
+
+@dataclass(slots=True)
+class _Run:
+    """One run over lists, by several workers at once."""
+
+    table: PaymentsTable
+    log: RequestLog
+    remaining_ms: Callable[[], int]
+    applied: int = 0
+    failed: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    gateway_failures: int = 0
+    throttled: bool = False
+    down: bool = False
+    left_over: bool = False
+    lock: Lock = field(default_factory=Lock)
+
+    def is_over(self) -> bool:
+        """Whether no more pages are to be read."""
+        return self.throttled or self.down or self.remaining_ms() < _TIME_FOR_A_PAGE_MS
+
+    def apply(self, razorpay_id: str, act: Callable[[], Outcome]) -> None:
+        """Does what an entry says; one that fails is set aside, and the others go on.
+
+        Raises:
+            GatewayThrottled, GatewayDown: nobody needs to ask Razorpay anything now.
+            TableUnavailable: it is not even set aside; the page must be read again.
+            _OutOfTime: so must it.
+        """
+        if self.remaining_ms() < _TIME_FOR_AN_ENTRY_MS:
+            raise _OutOfTime("Lambda ends the run soon.")
+        with self.lock:
+            self.applied += 1
+        try:
+            outcome = act()
+        except GatewayThrottled:
+            raise
+        except KeysRefused as error:
+            raise GatewayDown("Razorpay does not know our keys.") from error
+        except Exception as error:  # noqa: BLE001 - the boundary of one entry
+            self._fail(razorpay_id, error)
+        else:
+            with self.lock:
+                self.outcomes[outcome.value] += 1
+                if outcome is not Outcome.UNCHANGED:
+                    self.gateway_failures = 0
+
+    def _fail(self, razorpay_id: str, error: Exception) -> None:
+        if razorpay_id:
+            self.table.set_aside(Aside.first(razorpay_id, aws.now()))
+        self.took_failure(razorpay_id, error)
+
+    def took_failure(self, razorpay_id: str, error: Exception) -> None:
+        """Tells of a failure, and counts those of Razorpay's that come in a row.
+
+        Raises:
+            GatewayDown: there were enough of them.
+        """
+        self.tell(razorpay_id, error)
+        if isinstance(error, GatewayUnavailable):
+            with self.lock:
+                self.gateway_failures += 1
+                down = self.gateway_failures >= _GATEWAY_FAILURES
+            if down:
+                raise GatewayDown(f"{_GATEWAY_FAILURES} calls to Razorpay failed in a row.") from error
+
+    def tell(self, razorpay_id: str, error: Exception) -> None:
+        """Says that an entry failed, by its id and the kind of error."""
+        with self.lock:
+            self.failed += 1
+            name = "refund_id" if razorpay_id.startswith("rfnd_") else "razorpay_payment_id"
+            about = {} if not razorpay_id else {"order_id" if ORDER_ID.match(razorpay_id) else name: razorpay_id}
+            with self.log.about(**about):
+                self.log.crash(error)
+                self.log.alert(_NOT_APPLIED)
+
+    def guarded(self, work: Callable[[], bool]) -> bool:
+        """Runs a pass; whether it came to its end. What stops one stops all."""
+        try:
+            finished = work()
+        except GatewayThrottled:
+            self.throttled = True
+            finished = False
+        except GatewayDown:
+            self.down = True
+            finished = False
+        except _OutOfTime:
+            finished = False
+        except PaymentServiceError as error:
+            # The table, or Razorpay's answer to a whole page: the watermark stays, and the next run tries again.
+            self.tell("", error)
+            finished = False
+        self.left_over = self.left_over or not finished
+        return finished
+
+    def report(self) -> dict[str, Any]:
+        """What the run answers, and logs."""
+        report = {
+            "looked_at": self.applied,
+            "failed": self.failed,
+            "left_over": self.left_over,
+            "outcomes": dict(self.outcomes),
+        }
+        self.log.note(**report)
+        for outcome, count in self.outcomes.items():
+            self.log.count("Reconciled", count, dimensions={"outcome": outcome})
+        return report
+
+
+def sweep(
+    asked: Mapping[str, Any], connect: Connect, remaining_ms: Callable[[], int], log: RequestLog
+) -> dict[str, Any]:
+    """Tries again what was set aside, then reads the lists on from where each pass was left."""
+    passes = _passes(asked, log)
+    service = connect()
+    now = aws.now()
+    run = _Run(service.table, log, remaining_ms)
+    if is_paused(service.table, now, log):
+        run.left_over = True
+        return _swept(run, service.table, now)
+    run.guarded(lambda: _retry_asides(run, service.reconciler, now))
+    if not run.is_over():
+        marks = service.table.watermarks(one.name for one in passes)
+        due = [one for one in passes if is_due(one, marks.get(one.name), now)]
+        _in_parallel(run, due, service.reconcilers, now)
+    if run.throttled:
+        pause(service.table, log)
+    return _swept(run, service.table, now)
+
+
+def _passes(asked: Mapping[str, Any], log: RequestLog) -> Sequence[Pass]:
+    named = fields_of(asked, frozenset({"passes"}), log).get("passes")
+    if named is None:
+        return PASSES
+    by_name = {one.name: one for one in PASSES}
+    if not isinstance(named, list) or not named or not all(isinstance(one, str) and one in by_name for one in named):
+        raise refuse(f'"passes" is a list of some of: {", ".join(by_name)}', log)
+    return [by_name[one] for one in dict.fromkeys(named)]
+
+
+def _in_parallel(run: _Run, due: Sequence[Pass], reconcilers: Sequence[Reconciler], now: int) -> None:
+    """Shares the passes among the workers, each with a client of Razorpay's of its own."""
+    left = list(due)
+
+    def work(reconciler: Reconciler) -> None:
+        while True:
+            with run.lock:
+                one = left.pop(0) if left and not run.is_over() else None
+            if one is None:
+                return
+            run.guarded(lambda one=one: _run_pass(run, one, reconciler, now))  # type: ignore[misc]  # bound per turn
+
+    workers = reconcilers[: max(min(len(reconcilers), len(due)), 1)]
+    if len(workers) == 1:
+        work(workers[0])
+    else:
+        with ThreadPoolExecutor(len(workers)) as pool:
+            list(pool.map(work, workers))
+    run.left_over = run.left_over or bool(left)
+
+
+def _run_pass(run: _Run, one: Pass, reconciler: Reconciler, now: int) -> bool:
+    return _sweep_list(run, one.listed, one.name, run.table, reconciler, end=now - one.age_s)
+
+
+def _sweep_list(  # noqa: PLR0913 - which list, from where to where, and what it is done with
+    run: _Run,
+    listed: Listed,
+    name: str,
+    marks: PaymentsTable | OneRun,
+    reconciler: Reconciler,
+    *,
+    end: int,
+) -> bool:
+    def read(start: int, until: int, skip: int) -> Sequence[Entry]:
+        try:
+            return reconciler.gateway.page(listed, start, until, skip)
+        except KeysRefused as error:
+            raise GatewayDown("Razorpay does not know our keys.") from error
+
+    def apply(page: Sequence[Entry]) -> None:
+        _APPLY[listed](reconciler, page, run.apply, aws.now())
+
+    return sweep_list(marks, name, read, apply, end=end, is_over=run.is_over)
+
+
+def _retry_asides(run: _Run, reconciler: Reconciler, now: int) -> bool:
+    for due in run.table.due(ASIDE_PARTITION, now):
+        if run.is_over():
+            return False
+        _retry(run, reconciler, due.key, now)
+    return True
+
+
+def _retry(run: _Run, reconciler: Reconciler, razorpay_id: str, now: int) -> None:
+    aside = run.table.aside(razorpay_id)
+    if aside is None:
+        return
+    try:
+        outcome = apply_by_id(reconciler, razorpay_id, now)
+    except GatewayThrottled:
+        raise
+    except KeysRefused as error:
+        raise GatewayDown("Razorpay does not know our keys.") from error
+    except Exception as error:  # noqa: BLE001 - the boundary of one entry: it stays aside
+        run.table.set_aside(aside.again(now))
+        run.took_failure(razorpay_id, error)
+    else:
+        run.table.end_aside(razorpay_id)
+        run.outcomes[outcome.value] += 1
+        run.gateway_failures = 0
+
+
+def _swept(run: _Run, table: PaymentsTable, now: int) -> dict[str, Any]:
+    # The metric's alarm is on while anything is set aside, due or not.
+    far = now + 2 * 24 * 60 * 60
+    run.log.count("SetAside", sum(1 for _ in table.due(ASIDE_PARTITION, far)))
+    run.log.count("SweepFailures", run.failed)
+    marks = table.watermarks(one.name for one in PASSES)
+    # How long the pass that is furthest behind has been due: a daily one may lie a day behind without being late.
+    late = [now - one.age_s - one.every_s - marks[one.name].at for one in PASSES if one.name in marks]
+    run.log.count("SweepLagSeconds", max([0, *late]))
+    return run.report()
+
+
+# --- by hand --------------------------------------------------------------------------------------------------------
+
+
+def rebuild(asked: object, connect: Connect, remaining_ms: Callable[[], int], log: RequestLog) -> dict[str, Any]:
+    """Goes over a period: orders first, so that each of ours has a record, then payments, then refunds."""
+    lists, mark, end = _period(asked, log)
+    service = connect()
+    begin = asked["from"] if isinstance(asked, Mapping) else 0
+    run = _Run(service.table, log, remaining_ms)
+    following: dict[str, Any] | None = None
+    for place, listed in enumerate(lists):
+        marks = OneRun(mark if place == 0 else Watermark(at=begin, span=_FIRST_SPAN_S))
+        finished = run.guarded(
+            lambda listed=listed, marks=marks: _sweep_list(run, listed, listed, marks, service.reconciler, end=end)  # type: ignore[misc]  # bound per turn
+        )
+        if not finished:
+            following = _next(begin, end, listed, marks.mark)
+            break
+    if run.throttled:
+        pause(service.table, log)
+    return {**run.report(), "next": following}
+
+
+def _period(asked: object, log: RequestLog) -> tuple[Sequence[Listed], Watermark, int]:
+    """Which lists, from where, and to when (epoch seconds; that second is left out).
+
+    Raises:
+        MeaninglessInput: it is not that; the log says what it should be.
+    """
+    fields = asked if isinstance(asked, Mapping) else {}
+    begin, to, span, skip = (
+        _whole(fields.get(name, default))
+        for name, default in (("from", None), ("to", None), ("span", _FIRST_SPAN_S), ("skip", 0))
+    )
+    at, listed = _whole(fields.get("at", begin)), fields.get("list", _ORDER_OF_REBUILD[0])
+    is_known = listed in _ORDER_OF_REBUILD and not fields.keys() - {"from", "to", "list", "at", "span", "skip"}
+    if not is_known or not EARLIEST <= begin <= at <= to + 1 <= LATEST or span < 1 or skip < 0:
+        raise refuse(
+            f'rebuild takes {{"from": ..., "to": ...}} in epoch seconds ({EARLIEST} to {LATEST}), or the last "next"',
+            log,
+        )
+    lists = _ORDER_OF_REBUILD[_ORDER_OF_REBUILD.index(listed) :]
+    return lists, Watermark(at=at, span=span, skip=skip), to + 1
+
+
+def _whole(value: object) -> int:
+    """A whole number that is not negative; anything else is -1, which no field may be."""
+    return value if type(value) is int and value >= 0 else -1
+
+
+def _next(begin: int, end: int, listed: Listed, mark: Watermark) -> dict[str, Any]:
+    going_on = {"list": listed, "at": mark.at, "span": mark.span, "skip": mark.skip}
+    return {"rebuild": {"from": begin, "to": end - 1, **going_on}}

@@ -1,0 +1,187 @@
+"""The vocabulary of the design, section 3, each word with examples; and what the facts about it may grow to."""
+
+import pytest
+
+from payments.core.errors import PaymentFailed, PaymentRefunded, PaymentReturned, PaymentUnderReview
+from payments.core.facts import MAX_FACTS, MAX_REFUNDS, batches
+from payments.core.handoff import record_and_deliver
+from payments.core.model import Authorized, Captured, Fact, NeverCaptured, RefundState, Released, Status, Verdict
+from payments.core.position import Policy, Position, under_review
+from payments.core.verification import require_paid
+from tests.core.story import (
+    AMOUNT,
+    OPENED,
+    ORDER_ID,
+    PART,
+    REFUND_1,
+    REFUND_2,
+    A,
+    B,
+    captured,
+    failed,
+    opened,
+    refunded,
+    signed,
+    superseded,
+    tell,
+    total,
+)
+from tests.fakes import FakeBus, FakeTable
+
+
+@pytest.mark.parametrize(
+    ("capture", "floor", "verdict"),
+    [
+        (captured(A), None, "exact"),
+        (captured(A, AMOUNT + 1180, fee_minor=1180), None, "fee"),
+        (captured(A, AMOUNT + 1180, fee_minor=1179), None, None),
+        (captured(A, AMOUNT + 1180), None, None),
+        (captured(A, AMOUNT * 9 // 10), 90, "offer"),
+        (captured(A, AMOUNT * 9 // 10 - 1), 90, None),
+        (captured(A, AMOUNT * 9 // 10), None, None),
+        (captured(A, AMOUNT + 1), 90, None),
+        (captured(A, currency="USD"), 90, None),
+    ],
+)
+def test_a_capture_matches_exactly_with_its_fee_or_within_an_offer(
+    capture: Captured, floor: int | None, verdict: Verdict | None
+) -> None:
+    record = tell([(capture,)], policy=Policy(accept_offers_from_percent=floor)).record
+    assert record.attempts[A].verdict == verdict
+    assert (record.status is Status.PAID) == (verdict is not None)
+
+
+def test_a_fee_that_is_reported_later_cures_a_mismatch() -> None:
+    story = tell([(captured(A, AMOUNT + 1180),)])
+    assert story.reviews() == ["amount_mismatch"]
+    story.deliver(captured(A, AMOUNT + 1180, fee_minor=1180))
+    assert (story.status(), story.reviews()) == (Status.PAID, ["amount_mismatch matched"])
+
+
+@pytest.mark.parametrize(
+    ("facts", "returned"),
+    [
+        ((captured(A), refunded(A, REFUND_1, AMOUNT - 1)), False),
+        ((captured(A), refunded(A, REFUND_1)), True),
+        ((captured(A), refunded(A, REFUND_1, state=RefundState.CREATED)), False),
+        ((captured(A, PART), refunded(A, REFUND_1, PART)), True),
+        ((captured(A, AMOUNT + 1180, fee_minor=1180), refunded(A, REFUND_1)), True),
+        ((Authorized(payment=A), refunded(A, REFUND_1, 1)), True),
+        ((Authorized(payment=A),), False),
+    ],
+)
+def test_a_payment_is_returned_when_all_that_counts_of_it_came_back(facts: tuple[Fact, ...], returned: bool) -> None:
+    assert Position.of(tell([facts]).record).returned(A) is returned
+
+
+def test_the_first_recorded_match_stands_and_the_next_when_it_is_returned() -> None:
+    story = tell([(captured(B),), (captured(A),)])
+    assert Position.of(story.record).standing == B
+    story.deliver(refunded(B, REFUND_1))
+    assert (Position.of(story.record).standing, story.status()) == (A, Status.PAID)
+    assert story.reviews() == ["duplicate_capture returned"]
+    assert story.count("payment.surplus_refunded") == 1
+
+
+def test_of_matches_recorded_together_the_one_razorpay_made_first_stands_then_the_lower_id() -> None:
+    together = tell([(captured(A, created_at=OPENED + 2), captured(B, created_at=OPENED + 1))]).record
+    assert Position.of(together).standing == B
+    assert Position.of(tell([(captured(B), captured(A))]).record).standing == min(A, B)
+
+
+def test_a_second_capture_of_the_agreed_sum_is_surplus_and_the_purchase_not_under_review() -> None:
+    record = tell([(captured(A), captured(B))]).record
+    assert len(Position.of(record).surplus) == 1
+    assert not under_review(record)
+
+
+@pytest.mark.parametrize(
+    ("deliveries", "dead"),
+    [
+        ([(signed(A, OPENED),), (failed(A),)], False),
+        ([(signed(A, OPENED),), (failed(A, listed_at=OPENED),)], False),
+        ([(signed(A, OPENED),), (failed(A, listed_at=OPENED + 1),)], True),
+        ([(failed(A, listed_at=OPENED + 1),), (signed(A, OPENED + 2),)], False),
+        ([(signed(A, OPENED),), (failed(A, listed_at=OPENED + 1),), (Authorized(payment=A),)], False),
+    ],
+)
+def test_only_a_look_that_began_after_it_was_signed_ends_a_signature(
+    deliveries: list[tuple[Fact, ...]], dead: bool
+) -> None:
+    record = tell(deliveries).record
+    assert Position.of(record).dead(A) is dead
+    assert (record.status is Status.FAILED) is dead
+
+
+def test_never_captured_ends_the_claim_of_a_signature_but_is_never_said_of_a_capture() -> None:
+    story = tell([(signed(A),), (NeverCaptured(payment=A),)])
+    assert (story.status(), story.reviews()) == (Status.FAILED, ["never_captured"])
+    story.deliver(captured(A))
+    assert (story.status(), story.reviews()) == (Status.PAID, ["never_captured captured"])
+    assert not story.deliver(NeverCaptured(payment=A)).changed
+
+
+# --- verify ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("facts", "replaced", "refusal"),
+    [
+        ((captured(A), refunded(A, REFUND_1)), False, PaymentRefunded),
+        ((refunded(A, REFUND_1),), False, PaymentReturned),
+        ((failed(A, listed_at=OPENED + 1),), False, PaymentFailed),
+        ((captured(A, PART),), False, PaymentUnderReview),
+        ((), True, PaymentUnderReview),
+        ((captured(A),), True, PaymentUnderReview),
+        ((Released(payment=A),), False, PaymentFailed),
+    ],
+)
+def test_verify_refuses_what_is_not_paid_with_its_reason(
+    facts: tuple[Fact, ...], replaced: bool, refusal: type[Exception]
+) -> None:
+    record = tell([(signed(A),), facts], superseded() if replaced else opened()).record
+    with pytest.raises(refusal):
+        require_paid(record, A)
+
+
+def test_verify_passes_what_is_paid() -> None:
+    require_paid(tell([(signed(A),)]).record, A)
+
+
+# --- many facts, and evidence ---------------------------------------------------------------------------------------
+
+
+def many(count: int, amount_minor: int = 1) -> list[Fact]:
+    return [refunded(A, f"rfnd_{n:014d}", amount_minor, created_at=OPENED + n) for n in range(count)]
+
+
+def test_more_than_fifty_facts_take_several_decisions_captures_first_and_refunds_by_creation() -> None:
+    parts = list(batches([total(A, 120, complete=True), *reversed(many(120)), captured(A)]))
+    assert max(map(len, parts)) <= MAX_FACTS == 50
+    told = [fact for part in parts for fact in part]
+    assert told == [captured(A), *many(120), total(A, 120, complete=True)]
+
+
+def test_a_payment_with_very_many_refunds_keeps_five_hundred_and_a_person_is_told_once() -> None:
+    table, bus = FakeTable(), FakeBus()
+    table.insert(opened())
+    for _ in range(2):
+        record_and_deliver(table, bus, ORDER_ID, [captured(A), *many(MAX_REFUNDS + 20)], OPENED + 60)
+    record = table.records[ORDER_ID]
+    assert len(record.refunds) == MAX_REFUNDS == 500
+    assert [review.reason for review in record.reviews] == ["refund_total_differs"]
+    assert bus.types()[0] == "payment.paid"
+
+
+def test_a_total_that_fits_the_refunds_we_know_or_those_under_way_agrees() -> None:
+    base = (captured(A), refunded(A, REFUND_1, 100), refunded(A, REFUND_2, 50, RefundState.CREATED))
+    for amount, unread in ((99, True), (100, False), (150, False), (151, True)):
+        assert tell([base, (total(A, amount),)]).record.attempts[A].refunds_unread is unread
+
+
+def test_a_total_that_differs_keeps_the_record_due_until_the_refunds_were_read() -> None:
+    story = tell([(captured(A), total(A, PART))])
+    assert Position.of(story.record).unsettled
+    story.deliver(refunded(A, REFUND_1, PART), total(A, PART, complete=True))
+    assert not Position.of(story.record).unsettled
+    assert not story.reviews()

@@ -1,0 +1,433 @@
+"""Reading Razorpay's lists: with lag, crashes and two runs at once no entry is skipped (design, section 7)."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from payments.core import sweeping
+from payments.core.errors import GatewayUnavailable, StorageConflict
+from payments.core.sweeping import PASSES, Apply, Aside, Entry, OneRun, Pass, Pause, ReadPage, Watermark, is_due, sweep
+from tests.fakes import Crash, FakeTable
+
+MINUTE: Final = 60
+HOUR: Final = 60 * MINUTE
+DAY: Final = 24 * HOUR
+NOW: Final = 1_772_357_400
+NAME: Final = "payments-900"
+
+
+def entries(*created: int) -> list[Entry]:
+    return [{"id": f"pay_{number:014d}", "created_at": at} for number, at in enumerate(created)]
+
+
+def newest_first(known: Sequence[Entry], start: int, end: int, skip: int) -> list[Entry]:
+    """A page as Razorpay gives it: both ends included, the newest first ("Fetch all payments")."""
+    inside = [entry for entry in known if start <= entry["created_at"] <= end]
+    inside.sort(key=lambda entry: (entry["created_at"], entry["id"]), reverse=True)
+    return inside[skip : skip + sweeping.PAGE]
+
+
+@dataclass
+class Book:
+    """A list, and what a sweep did with it."""
+
+    known: list[Entry]
+    reads: list[tuple[int, int, int]] = field(default_factory=list)
+    applied: set[str] = field(default_factory=set)
+
+    def read(self, start: int, end: int, skip: int) -> list[Entry]:
+        self.reads.append((start, end, skip))
+        return newest_first(self.known, start, end, skip)
+
+    def apply(self, page: Sequence[Entry]) -> None:
+        self.applied.update(entry["id"] for entry in page)
+
+    def sweep(self, marks: FakeTable | OneRun, end: int, *, begin: int | None = None, steps: int = 10**9) -> bool:
+        left = iter(range(steps))
+        return sweep(marks, NAME, self.read, self.apply, end=end, begin=begin, is_over=lambda: next(left, None) is None)
+
+    @property
+    def everything(self) -> set[str]:
+        return {entry["id"] for entry in self.known}
+
+
+# --- one run --------------------------------------------------------------------------------------------------------
+
+
+def test_a_pass_that_has_never_run_begins_eight_days_back() -> None:
+    book, table = Book(entries(NOW - 8 * DAY, NOW - 1)), FakeTable()
+    assert book.sweep(table, NOW)
+    assert book.reads[0][0] == NOW - 8 * DAY
+    assert book.applied == book.everything
+
+
+def test_the_last_second_is_left_for_the_next_time() -> None:
+    book, table = Book(entries(NOW - 1, NOW)), FakeTable()
+    assert book.sweep(table, NOW)
+    assert len(book.applied) == 1
+    assert book.sweep(table, NOW + 1)
+    assert book.applied == book.everything
+
+
+def test_the_watermark_is_where_the_run_ended_and_the_next_begins_there() -> None:
+    book, table = Book([]), FakeTable()
+    book.sweep(table, NOW)
+    assert table.marks[NAME].at == NOW
+    book.reads.clear()
+    book.sweep(table, NOW + 300)
+    assert book.reads[0][0] == NOW
+
+
+def test_a_watermark_never_moves_back() -> None:
+    book, table = Book([]), FakeTable()
+    book.sweep(table, NOW)
+    mark = table.marks[NAME]
+    assert book.sweep(table, NOW - HOUR)
+    assert table.marks[NAME] == mark
+
+
+def test_nothing_is_read_without_time() -> None:
+    book, table = Book(entries(NOW - 1)), FakeTable()
+    assert not book.sweep(table, NOW, steps=0)
+    assert not book.reads
+    assert NAME not in table.marks
+
+
+def test_a_run_that_has_no_time_left_is_gone_on_with_from_its_last_slice() -> None:
+    book, table = Book(entries(*range(NOW - 4 * HOUR, NOW, 10))), FakeTable()
+    runs = 1
+    while not book.sweep(table, NOW, begin=NOW - 4 * HOUR, steps=3):
+        runs += 1
+        assert runs < 200
+    assert runs > 1
+    assert book.applied == book.everything
+
+
+def test_a_crowded_slice_is_split_in_time_before_it_is_paged_deep() -> None:
+    book, table = Book(entries(*(NOW - DAY + n // 10 for n in range(3_000)))), FakeTable()
+    table.marks[NAME] = Watermark(at=NOW - DAY, span=DAY)
+    assert book.sweep(table, NOW)
+    assert book.applied == book.everything
+    assert max(skip for _, _, skip in book.reads) < 5 * sweeping.PAGE
+
+
+def test_pages_overlap_by_ten_entries() -> None:
+    book, table = Book(entries(*([NOW - 1] * 250))), FakeTable()
+    table.marks[NAME] = Watermark(at=NOW - 1, span=1)
+    assert book.sweep(table, NOW)
+    assert [skip for _, _, skip in book.reads] == [0, 90, 180]
+
+
+def test_inside_one_second_the_watermark_keeps_how_far_it_was_read() -> None:
+    book, table = Book(entries(*([NOW - 1] * 2_000))), FakeTable()
+    table.marks[NAME] = Watermark(at=NOW - 1, span=1)
+    seen: list[int] = []
+    while not book.sweep(table, NOW, steps=2):
+        seen.append(table.marks[NAME].skip)
+        assert table.marks[NAME].at == NOW - 1
+    assert seen == sorted(set(seen))
+    assert len(seen) > 5
+    assert book.applied == book.everything
+    assert table.marks[NAME].skip == 0
+
+
+@pytest.mark.parametrize("where", ["read", "apply"])
+def test_the_watermark_stays_where_a_page_could_not_be_read_or_applied(where: str) -> None:
+    book, table = Book(entries(NOW - 1)), FakeTable()
+    failure = GatewayUnavailable("down")
+
+    def fail(*_: Any) -> Any:
+        raise failure
+
+    read: ReadPage = fail if where == "read" else book.read
+    apply: Apply = fail if where == "apply" else book.apply
+    with pytest.raises(GatewayUnavailable):
+        sweep(table, NAME, read, apply, end=NOW, is_over=lambda: False)
+    assert NAME not in table.marks
+
+
+def test_a_run_that_is_overtaken_stops() -> None:
+    book, table = Book(entries(NOW - 1)), FakeTable()
+
+    def overtaken(page: Sequence[Entry]) -> None:
+        book.apply(page)
+        table.marks[NAME] = Watermark(at=NOW, span=60)
+
+    assert not sweep(table, NAME, book.read, overtaken, end=NOW, begin=NOW - 60, is_over=lambda: False)
+    assert table.marks[NAME] == Watermark(at=NOW, span=60)
+
+
+def test_a_run_by_hand_keeps_its_progress_to_itself() -> None:
+    run = OneRun(Watermark(at=NOW - DAY, span=HOUR))
+    book = Book(entries(NOW - DAY, NOW - 1))
+    assert book.sweep(run, NOW)
+    assert run.mark.at == NOW
+    assert book.applied == book.everything
+
+
+def test_an_entry_that_has_no_time_does_not_keep_a_slice_from_being_read() -> None:
+    known = entries(*(NOW - 1 - n // 50 for n in range(400)))
+    odd = [{**entry, "created_at": "yesterday"} for entry in known]
+
+    def read(start: int, end: int, skip: int) -> list[Entry]:
+        page = newest_first(known, start, end, skip)
+        return [odd[known.index(entry)] for entry in page]
+
+    applied: set[str] = set()
+    table = FakeTable()
+    assert sweep(
+        table,
+        NAME,
+        read,
+        lambda page: applied.update(entry["id"] for entry in page),
+        end=NOW,
+        begin=NOW - HOUR,
+        is_over=lambda: False,
+    )
+    assert len(applied) == 400
+
+
+# --- every order of steps -------------------------------------------------------------------------------------------
+
+
+class _Next(BaseException):
+    """The step that a run takes next."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run: what its steps have answered. A run may stop for ever after each of them."""
+
+    end: int
+    answers: tuple[object, ...] = ()
+    is_done: bool = False
+
+
+@dataclass(frozen=True)
+class Sweeps:
+    mark: Watermark | None
+    applied: frozenset[str]
+    runs: tuple[Run, ...]
+
+
+class _Script:
+    """Everything that a run calls: answers as before, and stops at the first step that was not taken yet."""
+
+    def __init__(self, known: Sequence[Entry], world: Sweeps, answers: Sequence[object], *, conditional: bool) -> None:
+        self._known, self._world, self._answers = known, world, list(answers)
+        self._conditional = conditional
+        self.following: list[tuple[object, Sweeps]] = []
+
+    def watermark(self, _name: str) -> Any:
+        return self._step([(self._world.mark, self._world)])
+
+    def move_watermark(self, _name: str, seen: Watermark | None, to: Watermark) -> None:
+        moves = seen == self._world.mark or not self._conditional
+        self._step([(None, replace(self._world, mark=to)) if moves else (StorageConflict(), self._world)])
+
+    def read(self, start: int, end: int, skip: int) -> list[Entry]:
+        return newest_first(self._known, start, end, skip)
+
+    def apply(self, page: Sequence[Entry]) -> None:
+        applied = self._world.applied | {entry["id"] for entry in page}
+        self._step([(None, replace(self._world, applied=applied))])
+
+    def is_over(self) -> Any:
+        return self._step([(False, self._world), (True, self._world)])
+
+    def _step(self, following: list[tuple[object, Sweeps]]) -> object:
+        if not self._answers:
+            self.following = following
+            raise _Next
+        answer = self._answers.pop(0)
+        if isinstance(answer, StorageConflict):
+            raise answer
+        return answer
+
+
+def following(known: Sequence[Entry], world: Sweeps, *, conditional: bool) -> Iterator[Sweeps]:
+    """Every state that is one step away. That a run stops for ever is that it takes no more steps."""
+    for number, run in enumerate(world.runs):
+        if run.is_done:
+            continue
+        script = _Script(known, world, run.answers, conditional=conditional)
+        try:
+            sweep(script, NAME, script.read, script.apply, end=run.end, begin=0, is_over=script.is_over)
+        except _Next:
+            for answer, after in script.following:
+                yield _with(after, number, replace(run, answers=(*run.answers, answer)))
+        else:
+            yield _with(world, number, Run(run.end, is_done=True))
+
+
+def _with(world: Sweeps, number: int, run: Run) -> Sweeps:
+    return replace(world, runs=(*world.runs[:number], run, *world.runs[number + 1 :]))
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages and slices so small that a few entries are many."""
+    for name, value in (("PAGE", 3), ("_OVERLAP", 1), ("_DEEPEST", 2), ("_FIRST_SPAN_S", 4), ("_LONGEST_SPAN_S", 4)):
+        monkeypatch.setattr(sweeping, name, value)
+
+
+def explore(known: Sequence[Entry], ends: Sequence[int], *, conditional: bool = True) -> int:
+    """Visits every state of runs to these ends at once; how many there are."""
+    start = Sweeps(None, frozenset(), tuple(Run(end) for end in ends))
+    seen, todo, states = {repr(start)}, [start], 0
+    while todo:
+        world = todo.pop()
+        states += 1
+        if world.mark is not None:
+            behind = {entry["id"] for entry in known if entry["created_at"] < world.mark.at}
+            assert behind <= world.applied, f"skipped before {world.mark}"
+        for after in following(known, world, conditional=conditional):
+            if world.mark is not None and after.mark is not None:
+                assert after.mark.at >= world.mark.at, "the watermark went back"
+            if (key := repr(after)) not in seen:
+                seen.add(key)
+                todo.append(after)
+    return states
+
+
+CROWDED: Final = entries(0, 1, 1, 1, 1, 1, 3)
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize(
+    ("known", "ends"),
+    [(CROWDED, (2,)), (CROWDED, (4,)), (CROWDED, (2, 2)), (entries(0, 0, 1, 2, 2), (2, 3)), (entries(0, 1), (1, 2, 2))],
+    ids=["one second", "one run", "two alike", "two with different ends", "three"],
+)
+def test_whatever_stops_whenever_nothing_before_the_watermark_was_skipped(
+    known: Sequence[Entry], ends: Sequence[int]
+) -> None:
+    assert explore(known, ends) > 5
+
+
+@pytest.mark.usefixtures("small")
+def test_the_exploration_notices_a_watermark_that_moves_whatever_it_was_seen_at() -> None:
+    with pytest.raises(AssertionError, match="the watermark went back"):
+        explore(entries(0, 1), (1, 2), conditional=False)
+
+
+# --- with lag, over weeks -------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Account:
+    """Razorpay's list, which an entry joins a while after it was created."""
+
+    arrivals: list[tuple[int, int]]
+    """When each entry was created, and how much later it is listed."""
+    applied: set[str] = field(default_factory=set)
+
+    def page(self, now: int, start: int, end: int, skip: int) -> list[Entry]:
+        known = entries(*(created for created, _ in self.arrivals))
+        listed = [entry for entry, (at, lag) in zip(known, self.arrivals, strict=True) if at + lag <= now]
+        return newest_first(listed, start, end, skip)
+
+    def run(self, table: FakeTable, one: Pass, now: int, *, steps: int, crashes_at: int) -> None:
+        left, calls = iter(range(steps)), iter(range(crashes_at))
+
+        def apply(page: Sequence[Entry]) -> None:
+            if next(calls, None) is None:
+                raise Crash
+            self.applied.update(entry["id"] for entry in page)
+
+        def read(start: int, end: int, skip: int) -> list[Entry]:
+            return self.page(now, start, end, skip)
+
+        sweep(
+            table,
+            one.name,
+            read,
+            apply,
+            end=now - one.age_s,
+            is_over=lambda: next(left, None) is None,
+        )
+
+
+PAYMENTS: Final = [one for one in PASSES if one.listed == "payments"]
+LAGS: Final = st.sampled_from([0, 30, 10 * MINUTE, 2 * HOUR, 3 * DAY])
+
+
+@settings(max_examples=40)
+@given(data=st.data())
+def test_an_entry_that_is_listed_late_is_met_by_a_later_pass(data: st.DataObject) -> None:
+    burst = data.draw(st.integers(0, 150))
+    times = st.tuples(st.integers(NOW, NOW + 2 * DAY), LAGS)
+    account = Account([*data.draw(st.lists(times, max_size=30)), *[(NOW + HOUR, 5)] * burst])
+    table = FakeTable()
+    for day in range(1, 12):
+        for one in PAYMENTS:
+            crashes_at = data.draw(st.sampled_from([0, 1, 2, 10**6]))
+            steps = data.draw(st.sampled_from([1, 3, 10**6]))
+            try:
+                account.run(table, one, NOW + day * DAY, steps=steps, crashes_at=crashes_at)
+            except Crash:
+                continue
+    for one in PAYMENTS:
+        account.run(table, one, NOW + 12 * DAY, steps=10**6, crashes_at=10**6)
+    assert len(account.applied) == len(account.arrivals)
+
+
+# --- when a pass is due, and what is put off ------------------------------------------------------------------------
+
+
+def test_the_passes_are_those_of_the_design() -> None:
+    ages = {"payments": set[tuple[int, int]](), "refunds": set[tuple[int, int]]()}
+    for one in PASSES:
+        ages[one.listed].add((one.age_s, one.every_s))
+    six = {
+        (15 * MINUTE, 5 * MINUTE),
+        (HOUR, 15 * MINUTE),
+        (6 * HOUR, HOUR),
+        (DAY, 3 * HOUR),
+        (4 * DAY, DAY),
+        (8 * DAY, DAY),
+    }
+    assert ages == {"payments": six, "refunds": six | {(15 * DAY, DAY)}}
+    assert len({one.name for one in PASSES}) == len(PASSES)
+
+
+@pytest.mark.parametrize(
+    ("mark", "expected"),
+    [
+        (None, True),
+        (Watermark(at=NOW - HOUR - 15 * MINUTE, span=60), True),
+        (Watermark(at=NOW - HOUR - 15 * MINUTE + 1, span=60), False),
+        (Watermark(at=NOW - HOUR, span=1, skip=90), True),
+    ],
+)
+def test_a_pass_is_due_when_its_interval_is_over_or_it_was_left_inside_a_second(
+    mark: Watermark | None, expected: bool
+) -> None:
+    assert is_due(Pass("payments", HOUR, 15 * MINUTE), mark, NOW) is expected
+
+
+def test_what_was_set_aside_is_tried_again_with_growing_waits_up_to_a_day() -> None:
+    aside = Aside.first("pay_DESlfW9H8K9uqM", NOW)
+    waits = [aside.due_at - NOW]
+    for _ in range(30):
+        aside = aside.again(NOW)
+        waits.append(aside.due_at - NOW)
+    assert waits == sorted(waits)
+    assert waits[0] > 0
+    assert waits[-1] == DAY
+    assert (aside.razorpay_id, aside.since, aside.failures) == ("pay_DESlfW9H8K9uqM", NOW, 31)
+
+
+def test_pauses_in_a_row_grow_and_one_after_a_while_begins_anew() -> None:
+    first = Pause.after(None, NOW)
+    second = Pause.after(first, first.until)
+    assert second.until - first.until > first.until - NOW
+    assert (first.streak, second.streak) == (1, 2)
+    later = Pause.after(second, second.until + DAY)
+    assert later.until - (second.until + DAY) == first.until - NOW
+    endless = Pause(until=NOW, streak=10)
+    assert Pause.after(endless, NOW).until - NOW <= HOUR
