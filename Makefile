@@ -66,6 +66,10 @@ check: .venv/.ready ## Lint, types and import rules
 	.venv/bin/mypy
 	PYTHONPATH=shared .venv/bin/lint-imports
 
+.PHONY: states
+states: .venv/.ready ## Write docs/states.md: the statuses as a diagram, made from the code
+	PYTHONPATH=shared $(PY) -m tests.core.diagram
+
 # --- build ----------------------------------------------------------------------------------------------------------
 
 # What the functions are built for: this machine, whose emulator and tests run them. A stage is built for its own
@@ -106,8 +110,8 @@ demo: .venv/.ready ## Take one payment all the way, while `make run` runs
 	@$(PY) -m sandbox.demo
 
 .PHONY: reconcile
-reconcile: .venv/.ready ## Run reconcile once, while `make run` runs
-	@$(PY) -m sandbox.reconcile
+reconcile: .venv/.ready ## Run outbox, watch and sweep once, while `make run` runs (LAST=30: and go over 30 minutes)
+	@$(PY) -m sandbox.reconcile $(if $(LAST),--last $(LAST))
 
 .PHONY: screenshots
 screenshots: install browser ## Take the pictures in the README anew

@@ -26,3 +26,7 @@ build-WebhookFunction:
 .PHONY: build-ReconcileFunction
 build-ReconcileFunction:
 	@$(BUILD) reconcile $(ARCHITECTURE) "$(ARTIFACTS_DIR)"
+
+.PHONY: build-OutboxFunction
+build-OutboxFunction:
+	@$(BUILD) outbox $(ARCHITECTURE) "$(ARTIFACTS_DIR)"

@@ -6,6 +6,9 @@ For `sam local invoke -e`, and as the fixtures of the handler tests. The output 
 fixed, the tokens expire in 2100 and everything is signed with the documented secrets of `sandbox/development.py`. The
 events tell one story: user 42 orders, pays 499.50, and gets it back in two refunds. verify, get and webhook need the
 record that create-order makes; where there is none, they show what becomes of an unknown order.
+
+In `events/schedules/`, what the schedules of the template give to outbox and reconcile, and what an operator gives to
+reconcile by hand (docs/runbook.md).
 """
 
 import base64
@@ -339,21 +342,42 @@ def events() -> dict[str, dict[str, Any]]:
     }
 
 
+def scheduled() -> dict[str, dict[str, Any]]:
+    """What outbox and reconcile are invoked with, by the name of its file: the function's, and what for."""
+    order = {"order_id": ORDER_ID}
+    payment = {**order, "razorpay_payment_id": PAYMENT_ID}
+    return {
+        "outbox": {},
+        "reconcile-watch": {"lane": "watch"},
+        "reconcile-sweep": {"lane": "sweep"},
+        "reconcile-look": {"look": order},
+        "reconcile-accept": {"accept": payment},
+        "reconcile-release-order": {"release": order},
+        "reconcile-release-payment": {"release": payment},
+        "reconcile-rebuild": {"rebuild": {"from": ORDERED_AT, "to": ORDERED_AT + 3600}},
+    }
+
+
 def files() -> dict[str, str]:
     """The text of every file in `events/`, by its name."""
     return {f"{name}.json": json.dumps(event, indent=2) + "\n" for name, event in events().items()}
 
 
+def scheduled_files() -> dict[str, str]:
+    """The text of every file in `events/schedules/`, by its name."""
+    return {f"{name}.json": json.dumps(event, indent=2) + "\n" for name, event in scheduled().items()}
+
+
 def main() -> None:
     """Writes the files, and removes those that are no longer made."""
-    FOLDER.mkdir(exist_ok=True)
-    made = files()
-    for stale in FOLDER.glob("*.json"):
-        if stale.name not in made:
-            stale.unlink()
-    for name, text in made.items():
-        (FOLDER / name).write_text(text, encoding="utf-8")
-    print(f"{len(made)} events in {FOLDER.name}/")
+    for folder, made in ((FOLDER, files()), (FOLDER / "schedules", scheduled_files())):
+        folder.mkdir(exist_ok=True)
+        for stale in folder.glob("*.json"):
+            if stale.name not in made:
+                stale.unlink()
+        for name, text in made.items():
+            (folder / name).write_text(text, encoding="utf-8")
+    print(f"{len(files())} events in {FOLDER.name}/, and {len(scheduled())} in its schedules/")
 
 
 if __name__ == "__main__":

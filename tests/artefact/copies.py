@@ -59,8 +59,10 @@ def serve() -> list[int]:
     def aws_call(target: str, body: bytes) -> Any:
         if b"counter#" not in body:
             return plain(target, body)
-        count = int(json.loads(body)["ExpressionAttributeValues"][":count"]["N"])
-        return 200, json.dumps({"Attributes": {"last_taken": {"N": str(take(count))}}}).encode()
+        values = json.loads(body)["ExpressionAttributeValues"].values()
+        (count,) = (int(value["N"]) for value in values if "N" in value)
+        attributes = {"last_taken": {"N": str(take(count))}, "installation": {"S": "a0000001"}}
+        return 200, json.dumps({"Attributes": attributes}).encode()
 
     answers.aws = aws_call
     event = json.loads(Path(event_file).read_text(encoding="utf-8"))

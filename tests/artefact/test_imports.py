@@ -15,7 +15,7 @@ pytestmark = pytest.mark.timeout(300)
 
 PROJECT = Path(__file__).parents[2]
 RUNTIME = PROJECT / ".venvs/runtime"
-FUNCTIONS = ["CreateOrderFunction", "ReconcileFunction", "VerifyFunction", "WebhookFunction"]
+FUNCTIONS = ["CreateOrderFunction", "OutboxFunction", "ReconcileFunction", "VerifyFunction", "WebhookFunction"]
 
 # Checks a token with a key in PEM form, after the handler was imported.
 CHECK_TOKEN = """
@@ -115,7 +115,7 @@ def test_no_function_loads_pydantics_models_as_its_validator_is_enough(
 
 
 @pytest.mark.parametrize("package", ["razorpay", "requests"])
-@pytest.mark.parametrize("function", ["VerifyFunction", "WebhookFunction"])
+@pytest.mark.parametrize("function", ["OutboxFunction", "VerifyFunction", "WebhookFunction"])
 def test_only_functions_that_ask_razorpay_load_its_sdk(
     imported: dict[str, Imported], function: str, package: str
 ) -> None:
@@ -123,7 +123,7 @@ def test_only_functions_that_ask_razorpay_load_its_sdk(
 
 
 def test_functions_without_callers_of_ours_load_no_token_library(imported: dict[str, Imported]) -> None:
-    for function in ("WebhookFunction", "ReconcileFunction"):
+    for function in ("WebhookFunction", "OutboxFunction", "ReconcileFunction"):
         assert "jwt" not in imported[function].files
 
 

@@ -1,14 +1,22 @@
-"""Reconcile as it is deployed: its role, its index, its schedule, and Razorpay's API behind the stand-in."""
+"""The three lanes as they are deployed: roles, index, schedules, and Razorpay's API behind the stand-in."""
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
 
+from payments.core.sweeping import PASSES
 from sandbox.cloud.service import LocalService
+from sandbox.reconcile import main as make_reconcile
 from tests.e2e.platform_client import Platform, eventually
+
+OUTBOX, RECONCILE = "OutboxFunctionName", "ReconcileFunctionName"
+WATCH: Mapping[str, Any] = {"lane": "watch"}
+SWEEP: Mapping[str, Any] = {"lane": "sweep"}
+# Two minutes of the schedules' own, with room for a cold start.
+SCHEDULED_S = 100
 
 
 @pytest.fixture
@@ -35,53 +43,163 @@ def make_due(service: LocalService, order_id: str) -> None:
     )
 
 
-def run_reconcile(service: LocalService) -> dict[str, Any]:
-    answer = service.cloud.client("lambda").invoke(FunctionName=service.outputs["ReconcileFunctionName"], Payload=b"{}")
+def run(service: LocalService, function: str, event: Mapping[str, Any]) -> dict[str, Any]:
+    answer = service.cloud.client("lambda").invoke(
+        FunctionName=service.outputs[function], Payload=json.dumps(event).encode()
+    )
     report: dict[str, Any] = json.loads(answer["Payload"].read())
     assert not answer.get("FunctionError"), report
     return report
 
 
+def rebuild(service: LocalService, since: int) -> list[dict[str, Any]]:
+    """Goes over Razorpay's lists since then, run after run."""
+    reports = []
+    asked: Any = {"rebuild": {"from": since, "to": int(time.time()) + 1}}
+    while asked is not None:
+        reports.append(run(service, RECONCILE, asked))
+        asked = reports[-1]["next"]
+    assert sum(report["failed"] for report in reports) == 0
+    return reports
+
+
+def lane_of(record: dict[str, Any]) -> str | None:
+    """The outbox has the plain numbers as the names of its partitions, the other lanes their own name before one."""
+    shard = record.get("attention_shard")
+    return None if shard is None else shard.rpartition("-")[0] or "outbox"
+
+
+def is_told(platform: Platform, order_id: str) -> bool:
+    record = platform.record(order_id)
+    return record["pending"] == {} and "attention_at" not in record
+
+
 @pytest.mark.usefixtures("withheld")
-def test_without_any_webhook_a_payment_ends_paid_and_told(platform: Platform, local_service: LocalService) -> None:
+def test_a_verified_payment_without_any_webhook_is_confirmed_by_the_watch_lane(
+    platform: Platform, local_service: LocalService
+) -> None:
     order_id = platform.create_order().json()["order_id"]
-    platform.pay(order_id)
-    assert platform.payment(order_id)["status"] == "created"
+    verified = platform.verify(platform.pay(order_id).json())
+    assert verified.status_code == 200
+    assert platform.payment(order_id)["confirmed"] is False
+
+    assert lane_of(platform.record(order_id)) == "outbox"
+    make_due(local_service, order_id)
+    run(local_service, OUTBOX, {})
+    # The schedule may have been faster; either way it waits for Razorpay now, two minutes after the signature.
+    eventually(lambda: lane_of(platform.record(order_id)), lambda lane: lane == "watch")
 
     make_due(local_service, order_id)
-    # The schedule may have been faster; either way it is done now.
-    eventually(lambda: run_reconcile(local_service), lambda report: report["failed"] == 0)
+    run(local_service, RECONCILE, WATCH)
+    platform.wait_for_payment(order_id, status="paid", confirmed=True)
+    for subscriber in ("job", "application", "notification"):
+        platform.wait_for_inbox(subscriber, order_id, "payment.paid")
+    eventually(lambda: is_told(platform, order_id), bool)
+
+
+@pytest.mark.usefixtures("withheld")
+def test_without_any_webhook_a_payment_ends_paid_and_told(platform: Platform, local_service: LocalService) -> None:
+    began = int(time.time()) - 1
+    order_id = platform.create_order().json()["order_id"]
+    platform.pay(order_id)
+    # Nobody verified it, so nothing is due: it is in Razorpay's lists alone, which the sweep reads 15 minutes later.
+    assert platform.payment(order_id)["status"] == "created"
+    assert "attention_at" not in platform.record(order_id)
+
+    rebuild(local_service, began)
 
     platform.wait_for_payment(order_id, status="paid", confirmed=True)
     for subscriber in ("job", "application", "notification"):
         platform.wait_for_inbox(subscriber, order_id, "payment.paid")
-    record = platform.record(order_id)
-    assert record["pending"] == {}
-    assert "attention_at" not in record
+    eventually(lambda: is_told(platform, order_id), bool)
 
 
 @pytest.mark.usefixtures("withheld")
 def test_a_refund_without_any_webhook_is_found_with_its_payment(
     platform: Platform, local_service: LocalService
 ) -> None:
+    began = int(time.time()) - 1
     order_id = platform.create_order().json()["order_id"]
     checkout = platform.pay(order_id).json()
     platform.refund(checkout["razorpay_payment_id"])
 
-    make_due(local_service, order_id)
-    eventually(lambda: run_reconcile(local_service), lambda report: report["failed"] == 0)
+    rebuild(local_service, began)
 
     platform.wait_for_payment(order_id, status="refunded", confirmed=True, amount_refunded=49950)
     platform.wait_for_inbox("notification", order_id, "payment.refunded")
 
 
-def test_the_schedule_runs_it_without_being_asked(platform: Platform, local_service: LocalService) -> None:
+@pytest.mark.usefixtures("withheld")
+def test_an_operator_can_have_one_order_looked_at_now(platform: Platform, local_service: LocalService) -> None:
     order_id = platform.create_order().json()["order_id"]
-    before = platform.record(order_id)["attention_at"]
+    platform.pay(order_id)
+
+    told = run(local_service, RECONCILE, {"look": {"order_id": order_id}})
+
+    assert (told["status"], told["confirmed"], told["under_review"]) == ("paid", True, False)
+    platform.wait_for_inbox("job", order_id, "payment.paid")
+
+
+def test_a_sweep_reads_every_list_to_where_it_should(local_service: LocalService) -> None:
+    report = eventually(lambda: run(local_service, RECONCILE, SWEEP), lambda report: not report["left_over"])
+    assert report["failed"] == 0
+
+    items = local_service.cloud.client("dynamodb").scan(TableName=local_service.outputs["TableName"])["Items"]
+    read = {item["pk"]["S"]: int(item["at"]["N"]) for item in items if item["pk"]["S"].startswith("sweep#")}
+    assert read.keys() == {f"sweep#{one.name}" for one in PASSES}
+    for one in PASSES:
+        assert time.time() - read[f"sweep#{one.name}"] < one.age_s + one.every_s + 120
+
+
+@pytest.mark.parametrize("event", [{}, {"lane": "sweap"}, {"lane": "watch", "shards": ["16"]}, {"rebuild": {}}, []])
+def test_an_input_that_means_nothing_fails(local_service: LocalService, event: Any) -> None:
+    answer = local_service.cloud.client("lambda").invoke(
+        FunctionName=local_service.outputs[RECONCILE], Payload=json.dumps(event).encode()
+    )
+    assert answer["FunctionError"] == "Unhandled"
+
+
+def test_make_reconcile_runs_each_lane_and_says_what_it_did(
+    local_service: LocalService, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_dir = local_service.endpoints["run_dir"]
+    monkeypatch.setattr("sys.argv", ["make reconcile", "--run-dir", run_dir, "--last", "1"])
+    assert make_reconcile() == 0
+    said = capsys.readouterr().out
+    assert [line.partition(":")[0] for line in said.splitlines() if ":" in line][:4] == [
+        "Outbox",
+        "Watch",
+        "Sweep",
+        "Rebuild",
+    ]
+
+
+@pytest.mark.usefixtures("withheld")
+def test_the_schedules_run_outbox_and_watch_without_being_asked(
+    platform: Platform, local_service: LocalService
+) -> None:
+    order_id = platform.create_order().json()["order_id"]
+    platform.verify(platform.pay(order_id).json())
+
     make_due(local_service, order_id)
+    wait(lambda: lane_of(platform.record(order_id)) == "watch")
+    make_due(local_service, order_id)
+    wait(lambda: platform.payment(order_id)["confirmed"])
 
-    deadline = time.monotonic() + 100
-    while platform.record(order_id)["attention_at"] < before and time.monotonic() < deadline:
+
+def test_each_schedule_says_which_lane_it_is(local_service: LocalService) -> None:
+    events = local_service.cloud.client("events")
+    told = [
+        (rule["ScheduleExpression"], json.loads(target["Input"]))
+        for rule in events.list_rules()["Rules"]
+        if "ScheduleExpression" in rule
+        for target in events.list_targets_by_rule(Rule=rule["Name"])["Targets"]
+    ]
+    assert sorted(told, key=str) == [("rate(1 minute)", WATCH), ("rate(1 minute)", {}), ("rate(5 minutes)", SWEEP)]
+
+
+def wait(done: Any) -> None:
+    deadline = time.monotonic() + SCHEDULED_S
+    while not done():
+        assert time.monotonic() < deadline
         time.sleep(1)
-
-    assert platform.record(order_id)["attention_at"] >= before

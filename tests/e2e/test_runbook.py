@@ -98,7 +98,7 @@ def shell(service: LocalService, tmp_path_factory: pytest.TempPathFactory) -> Sh
 
 def test_before_anything_else_every_variable_gets_a_value(shell: Shell) -> None:
     assigned = [line.split("=")[0].removeprefix("export ") for line in SETUP.script.splitlines() if "$(output" in line]
-    assert len(assigned) == 9
+    assert len(assigned) == 11
     assert all(shell.environment[name] not in {"", "None"} for name in assigned)
 
 

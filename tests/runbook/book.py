@@ -57,4 +57,4 @@ def blocks() -> list[Block]:
 
 def anchor(title: str) -> str:
     """What a link to a heading ends in."""
-    return re.sub(r"[^a-z0-9 -]", "", title.lower()).replace(" ", "-")
+    return re.sub(r"[^a-z0-9 _-]", "", title.lower()).replace(" ", "-")

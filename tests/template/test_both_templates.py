@@ -72,35 +72,44 @@ def test_every_rule_target_has_a_dead_letter_queue(resources: Any) -> None:
             assert target["DeadLetterConfig"]["Arn"], name
 
 
-def test_every_queue_a_rule_writes_to_lets_that_rule_and_no_other_in(resources: Any) -> None:
+def test_every_queue_rules_write_to_lets_these_rules_and_no_others_in(resources: Any) -> None:
+    writers: dict[str, set[str]] = {}
     for rule_id, rule in resources.of_type("AWS::Events::Rule").items():
         for target in rule["Targets"]:
             # A function, named by its alias, lets the rule in by a permission of its own: see below.
             for arn in [arn for arn in (target["Arn"], target["DeadLetterConfig"]["Arn"]) if "Ref" not in arn]:
                 queue_id, attribute = arn["Fn::GetAtt"]
                 assert attribute == "Arn"
-                statements = [
-                    statement
-                    for policy in resources.of_type("AWS::SQS::QueuePolicy").values()
-                    if {"Ref": queue_id} in policy["Queues"]
-                    for statement in policy["PolicyDocument"]["Statement"]
-                ]
-                (statement,) = statements
-                assert statement["Principal"] == {"Service": EVENTBRIDGE}
-                assert statement["Action"] == "sqs:SendMessage"
-                assert arn in statement["Resource"]
-                assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": [rule_id, "Arn"]}}}
+                writers.setdefault(queue_id, set()).add(rule_id)
+    assert writers
+    for queue_id, rules in writers.items():
+        (statement,) = [
+            statement
+            for policy in resources.of_type("AWS::SQS::QueuePolicy").values()
+            if {"Ref": queue_id} in policy["Queues"]
+            for statement in policy["PolicyDocument"]["Statement"]
+        ]
+        assert statement["Principal"] == {"Service": EVENTBRIDGE}
+        assert statement["Action"] == "sqs:SendMessage"
+        assert {"Fn::GetAtt": [queue_id, "Arn"]} in statement["Resource"]
+        assert statement["Condition"].keys() == {"ArnEquals"}
+        sources = as_list(statement["Condition"]["ArnEquals"]["aws:SourceArn"])
+        assert {source["Fn::GetAtt"][0] for source in sources} == rules
+        assert {source["Fn::GetAtt"][1] for source in sources} == {"Arn"}
 
 
-def test_every_function_that_a_rule_calls_lets_that_rule_and_no_other_in(resources: Any) -> None:
+def test_every_function_that_rules_call_lets_these_rules_and_no_others_in(resources: Any) -> None:
+    callers: dict[str, set[str]] = {}
     for rule_id, rule in resources.of_type("AWS::Events::Rule").items():
-        for function in [target["Arn"] for target in rule["Targets"] if "Ref" in target["Arn"]]:
-            permitted = [
-                (permission["Principal"], permission["SourceArn"])
-                for permission in resources.of_type("AWS::Lambda::Permission").values()
-                if permission["FunctionName"] == function and permission["Principal"] == EVENTBRIDGE
-            ]
-            assert permitted == [(EVENTBRIDGE, {"Fn::GetAtt": [rule_id, "Arn"]})]
+        for function in [target["Arn"]["Ref"] for target in rule["Targets"] if "Ref" in target["Arn"]]:
+            callers.setdefault(function, set()).add(rule_id)
+    for function, rules in callers.items():
+        permitted = [
+            permission["SourceArn"]["Fn::GetAtt"]
+            for permission in resources.of_type("AWS::Lambda::Permission").values()
+            if permission["FunctionName"] == {"Ref": function} and permission["Principal"] == EVENTBRIDGE
+        ]
+        assert sorted(permitted) == sorted([rule, "Arn"] for rule in rules)
 
 
 def as_list(value: Any) -> list[Any]:

@@ -15,8 +15,9 @@ RESERVED = {
     "CreateOrderFunction": ("ReserveCreateOrder", "CreateOrderConcurrency"),
     "VerifyFunction": ("ReserveVerify", "VerifyConcurrency"),
     "WebhookFunction": ("ReserveWebhook", "WebhookConcurrency"),
+    "ReconcileFunction": ("ReserveReconcile", "ReconcileConcurrency"),
 }
-FUNCTIONS = [*RESERVED, "ReconcileFunction"]
+FUNCTIONS = [*RESERVED, "OutboxFunction"]
 # What no role, key or queue of the template may be without: the name of the service that is let in, or our account.
 ACCOUNT_ROOT = {"AWS": {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"}}
 
@@ -31,7 +32,7 @@ def local() -> Resources:
 
 
 @pytest.mark.parametrize("function", RESERVED)
-def test_each_function_of_the_api_has_instances_of_its_own(service: Any, function: str) -> None:
+def test_each_function_that_many_may_call_at_once_can_have_instances_of_its_own(service: Any, function: str) -> None:
     condition, parameter = RESERVED[function]
     reserved = service.by_id[function]["Properties"]["ReservedConcurrentExecutions"]
     assert reserved == {"Fn::If": [condition, {"Ref": parameter}, {"Ref": "AWS::NoValue"}]}
@@ -40,7 +41,8 @@ def test_each_function_of_the_api_has_instances_of_its_own(service: Any, functio
 def test_what_is_reserved_leaves_the_account_what_lambda_insists_on(written: dict[str, Any], service: Any) -> None:
     parameters = [parameter for _, parameter in RESERVED.values()]
     reserved = sum(written["Parameters"][parameter]["Default"] for parameter in parameters)
-    reserved += service.by_id["ReconcileFunction"]["Properties"]["ReservedConcurrentExecutions"]
+    # A number that no parameter sets to 0 would keep an account whose quota was never raised from deploying at all.
+    assert "ReservedConcurrentExecutions" not in service.by_id["OutboxFunction"]["Properties"]
     assert reserved <= 1000 - 100  # the default quota of an account, less what must stay free
 
 
@@ -234,7 +236,7 @@ def names_the_webhook(regex: str) -> bool:
 
 def test_every_queue_is_encrypted_and_keeps_what_it_holds_for_as_long_as_sqs_can(service: Any) -> None:
     queues = service.of_type("AWS::SQS::Queue")
-    assert set(queues) == {"ReconcileDeadLetters", "ReviewQueue", "ReviewDeadLetters"}
+    assert set(queues) == {"OutboxDeadLetters", "ReconcileDeadLetters", "ReviewQueue", "ReviewDeadLetters"}
     for queue in queues.values():
         assert queue["SqsManagedSseEnabled"] is True
         assert queue["MessageRetentionPeriod"] == 14 * 24 * 3600
@@ -242,7 +244,8 @@ def test_every_queue_is_encrypted_and_keeps_what_it_holds_for_as_long_as_sqs_can
 
 def test_each_dead_letter_queue_takes_from_one_side_and_can_give_back_to_it(service: Any) -> None:
     queues = service.of_type("AWS::SQS::Queue")
-    assert queues["ReconcileDeadLetters"]["RedriveAllowPolicy"] == {"redrivePermission": "denyAll"}
+    for runs in ("OutboxDeadLetters", "ReconcileDeadLetters"):
+        assert queues[runs]["RedriveAllowPolicy"] == {"redrivePermission": "denyAll"}
     redrive = queues["ReviewQueue"]["RedrivePolicy"]
     assert redrive["deadLetterTargetArn"] == {"Fn::GetAtt": ["ReviewDeadLetters", "Arn"]}
     allowed = queues["ReviewDeadLetters"]["RedriveAllowPolicy"]
@@ -310,11 +313,18 @@ ALARMS = {
     "WebhookSlow": ("Latency", "notBreaching"),
     "ForgedWebhooks": ("SignatureFailures", "notBreaching"),
     "ForgedCheckouts": ("SignatureFailures", "notBreaching"),
+    "OutboxOverdue": ("OldestOutboxSeconds", "breaching"),
     "OverdueRecords": ("OldestDueSeconds", "breaching"),
+    "SweepLag": ("SweepLagSeconds", "breaching"),
     "ReviewsWaiting": ("ApproximateNumberOfMessagesVisible", "notBreaching"),
     "DeadLetters": ("ApproximateNumberOfMessagesVisible", "notBreaching"),
     "Throttled": ("Throttles", "notBreaching"),
+    "OutboxFailures": ("OutboxFailures", "notBreaching"),
     "ReconcileFailures": ("ReconcileFailures", "notBreaching"),
+    "SweepFailures": ("SweepFailures", "notBreaching"),
+    "SetAside": ("SetAside", "notBreaching"),
+    "UnknownOrders": ("UnknownOrders", "notBreaching"),
+    "GatewayPauses": ("GatewayPauses", "notBreaching"),
     "WebhooksMissing": ("Reconciled", "notBreaching"),
     "UnusableEvents": ("UnusableEvents", "notBreaching"),
     "GivenUp": ("GivenUp", "notBreaching"),
@@ -324,6 +334,7 @@ ALARMS = {
     "CreateOrderBroken": ("ConfigurationErrors", "notBreaching"),
     "VerifyBroken": ("ConfigurationErrors", "notBreaching"),
     "WebhookBroken": ("ConfigurationErrors", "notBreaching"),
+    "OutboxBroken": ("ConfigurationErrors", "notBreaching"),
     "ReconcileBroken": ("ConfigurationErrors", "notBreaching"),
 }
 TOPIC = [{"Fn::If": ["CreateAlarmTopic", {"Ref": "AlarmTopic"}, {"Ref": "AlarmTopicArn"}]}]
@@ -361,6 +372,32 @@ def test_the_limits_are_those_that_were_asked_for(service: Any) -> None:
     assert dict(metric.dimensions)["Resource"] == WEBHOOK_PATH
     overdue = service.by_id["OverdueRecords"]["Properties"]
     assert (overdue["Statistic"], overdue["Threshold"]) == ("Maximum", 300)
+    # Design, invariant I22: nothing delays a pending event by more than two minutes.
+    outbox = service.by_id["OutboxOverdue"]["Properties"]
+    assert (outbox["Statistic"], outbox["ComparisonOperator"], outbox["Threshold"]) == (
+        "Maximum",
+        "GreaterThanThreshold",
+        120,
+    )
+
+
+def test_what_stays_unknown_is_shown_for_as_long_as_it_is_asked_about_once_a_day(service: Any) -> None:
+    unknown = service.by_id["UnknownOrders"]["Properties"]
+    assert (unknown["Statistic"], unknown["Period"], unknown["Threshold"]) == ("Sum", 24 * 3600, 1)
+
+
+def test_something_set_aside_is_told_of_once_it_is_no_passing_failure(service: Any) -> None:
+    # A figure that is told every five minutes: its least in a period is above nothing only if it was all the time.
+    aside = service.by_id["SetAside"]["Properties"]
+    assert (aside["Statistic"], aside["Threshold"]) == ("Minimum", 1)
+    assert aside["Period"] * aside["DatapointsToAlarm"] == 30 * 60
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_an_event_that_is_none_of_its_own_sets_a_functions_alarm_off(service: Any, function: str) -> None:
+    # It is counted as a configuration error and raised, whoever invoked the function and by whatever name.
+    metrics = of_alarm(service.by_id[function.replace("Function", "Broken")]["Properties"])
+    assert {"Errors", "ConfigurationErrors"} <= {metric.name for metric in metrics}
 
 
 def test_the_metrics_of_the_webhook_by_itself_are_kept(service: Any) -> None:

@@ -44,7 +44,7 @@ JWT_IF_USED = {"Fn::If": ["UsesJwtSecret", JWT, {"Ref": "AWS::NoValue"}]}
 # Per function: which actions on what, and nothing else.
 GRANTED: dict[str, list[tuple[set[str], list[Any]]]] = {
     "CreateOrderFunction": [
-        ({"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"}, [TABLE]),
+        ({"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"}, [TABLE]),
         ({"secretsmanager:GetSecretValue"}, [API_KEYS, JWT_IF_USED]),
     ],
     "VerifyFunction": [
@@ -56,16 +56,37 @@ GRANTED: dict[str, list[tuple[set[str], list[Any]]]] = {
         ({"events:PutEvents"}, [BUS]),
         ({"secretsmanager:GetSecretValue"}, [WEBHOOK]),
     ],
+    "OutboxFunction": [
+        ({"sqs:SendMessage"}, [{"Fn::GetAtt": ["OutboxDeadLetters", "Arn"]}]),
+        ({"dynamodb:GetItem", "dynamodb:UpdateItem"}, [TABLE]),
+        ({"dynamodb:Query"}, [INDEX]),
+        ({"events:PutEvents"}, [BUS]),
+    ],
     "ReconcileFunction": [
         ({"sqs:SendMessage"}, [{"Fn::GetAtt": ["ReconcileDeadLetters", "Arn"]}]),
-        ({"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"}, [TABLE]),
+        (
+            {
+                "dynamodb:GetItem",
+                "dynamodb:BatchGetItem",
+                "dynamodb:PutItem",
+                "dynamodb:UpdateItem",
+                "dynamodb:DeleteItem",
+            },
+            [TABLE],
+        ),
         ({"dynamodb:Query"}, [INDEX]),
         ({"events:PutEvents"}, [BUS]),
         ({"secretsmanager:GetSecretValue"}, [API_KEYS]),
     ],
 }
-# Seconds within which the caller is promised an answer.
-PROMISED = {"CreateOrderFunction": 20, "VerifyFunction": 10, "WebhookFunction": 5, "ReconcileFunction": 60}
+# Seconds within which the caller is promised an answer, or after which the next run of the longest schedule is due.
+PROMISED = {
+    "CreateOrderFunction": 20,
+    "VerifyFunction": 10,
+    "WebhookFunction": 5,
+    "OutboxFunction": 60,
+    "ReconcileFunction": 300,
+}
 ROUTES = {
     ("post", "/api/payments/create-order"): "CreateOrderFunction",
     ("post", "/api/payments/verify"): "VerifyFunction",
@@ -202,11 +223,12 @@ def test_a_function_may_do_what_it_does_and_nothing_else(service: Any, function:
 
 
 def test_only_events_of_the_payment_service_may_be_published(service: Any) -> None:
-    (publish,) = [s for s in statements(service, "WebhookFunction") if s["Action"] == "events:PutEvents"]
-    assert publish["Condition"] == {"StringEquals": {"events:source": SOURCE}}
+    for function in ("WebhookFunction", "OutboxFunction", "ReconcileFunction"):
+        (publish,) = [s for s in statements(service, function) if s["Action"] == "events:PutEvents"]
+        assert publish["Condition"] == {"StringEquals": {"events:source": SOURCE}}
 
 
-@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("function", sorted(set(FUNCTIONS) - {"OutboxFunction"}))
 def test_a_function_is_told_of_the_secrets_it_may_read(service: Any, function: str) -> None:
     told = service.by_id[function]["Properties"]["Environment"]["Variables"]["SECRET_IDS"]
     (read,) = [s for s in statements(service, function) if s["Action"] == "secretsmanager:GetSecretValue"]
@@ -217,6 +239,112 @@ def test_a_function_is_told_of_the_secrets_it_may_read(service: Any, function: s
         assert read["Resource"] == [API_KEYS, JWT_IF_USED]
     else:
         assert [told] == as_list(read["Resource"])
+
+
+def test_outbox_knows_no_secret_and_no_gateway(service: Any) -> None:
+    # Nothing in its lane waits for Razorpay, so that no backlog there delays an event.
+    variables = service.by_id["OutboxFunction"]["Properties"]["Environment"]["Variables"]
+    assert not [name for name in variables if name.startswith(("SECRET", "RAZORPAY", "JWT"))]
+    assert variables["EVENT_BUS"] == {"Ref": "PaymentsBus"}
+
+
+# --- Schedules --------------------------------------------------------------------------------------------------------
+
+SCHEDULES = {
+    "OutboxFunctionEveryMinute": ("OutboxFunction", "rate(1 minute)", {}),
+    "ReconcileFunctionWatch": ("ReconcileFunction", "rate(1 minute)", {"lane": "watch"}),
+    "ReconcileFunctionSweep": ("ReconcileFunction", "rate(5 minutes)", {"lane": "sweep"}),
+}
+
+
+def test_each_lane_has_a_schedule_of_its_own_that_says_which_it_is(service: Any) -> None:
+    found = {}
+    for name, rule in service.of_type("AWS::Events::Rule").items():
+        if "ScheduleExpression" in rule:
+            (target,) = rule["Targets"]
+            (function,) = [one for one in GRANTED if target["Arn"] == {"Ref": f"{one}Aliaslive"}]
+            # Without one of its own, EventBridge sends a description of the schedule, which no lane takes.
+            found[name] = (function, rule["ScheduleExpression"], json.loads(target["Input"]))
+            assert rule.get("State", "ENABLED") == "ENABLED"
+    assert found == SCHEDULES
+
+
+@pytest.mark.parametrize("function", ["OutboxFunction", "ReconcileFunction"])
+def test_a_run_that_could_not_be_started_or_failed_is_set_aside_and_not_repeated(service: Any, function: str) -> None:
+    queue = {"Fn::GetAtt": [function.replace("Function", "DeadLetters"), "Arn"]}
+    rules = sorted(name for name, (runs, _, _) in SCHEDULES.items() if runs == function)
+    for name in rules:
+        assert service.by_id[name]["Properties"]["Targets"][0]["DeadLetterConfig"] == {"Arn": queue}
+    (statement,) = service.by_id[function.replace("Function", "DeadLettersPolicy")]["Properties"]["PolicyDocument"][
+        "Statement"
+    ]
+    sources = as_list(statement["Condition"]["ArnEquals"]["aws:SourceArn"])
+    assert sorted(source["Fn::GetAtt"][0] for source in sources) == rules
+    assert statement["Resource"] == [queue]
+    invoked = [
+        config
+        for config in service.of_type("AWS::Lambda::EventInvokeConfig").values()
+        if config["FunctionName"] == {"Ref": function}
+    ]
+    assert [config["MaximumRetryAttempts"] for config in invoked] == [0]
+    assert invoked[0]["DestinationConfig"]["OnFailure"]["Destination"] == queue
+
+
+@pytest.mark.parametrize(("reserved", "allowed"), [("0", True), ("1", False), ("2", True), ("10", True)])
+def test_one_instance_for_all_lanes_stops_the_deployment(
+    written: dict[str, Any], reserved: str, *, allowed: bool
+) -> None:
+    (assertion,) = written["Rules"]["Lanes"]["Assertions"]
+    assert holds(assertion["Assert"], {"ReconcileConcurrency": reserved}) is allowed
+    assert written["Parameters"]["ReconcileConcurrency"]["Default"] == 0
+
+
+# --- What may be paid -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("parameter", "variable", "functions"),
+    [
+        ("MaxAmount", "MAX_AMOUNT", {"CreateOrderFunction"}),
+        ("AcceptOffers", "ACCEPT_OFFERS", {"CreateOrderFunction", "WebhookFunction", "ReconcileFunction"}),
+    ],
+)
+def test_what_may_be_paid_is_told_to_every_function_that_decides_about_it(
+    written: dict[str, Any], service: Any, parameter: str, variable: str, functions: set[str]
+) -> None:
+    told = {
+        function
+        for function in FUNCTIONS
+        if service.by_id[function]["Properties"]["Environment"]["Variables"].get(variable) == {"Ref": parameter}
+    }
+    assert told == functions
+    assert written["Parameters"][parameter]["Default"] == ""
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value", "allowed"),
+    [
+        ("MaxAmount", "", True),
+        ("MaxAmount", "500000", True),
+        ("MaxAmount", "499.50", True),
+        ("MaxAmount", "0", False),
+        ("MaxAmount", "5,00,000", False),
+        ("MaxAmount", "-1", False),
+        ("AcceptOffers", "", True),
+        ("AcceptOffers", "90", True),
+        ("AcceptOffers", "1", True),
+        ("AcceptOffers", "0", False),
+        ("AcceptOffers", "100", False),
+        ("AcceptOffers", "90%", False),
+    ],
+)
+def test_a_sum_or_a_share_that_means_nothing_stops_the_deployment(
+    written: dict[str, Any], parameter: str, value: str, *, allowed: bool
+) -> None:
+    assert bool(re.search(written["Parameters"][parameter]["AllowedPattern"], value)) is allowed
+
+
+# --- Functions, how they are built ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -383,6 +511,8 @@ def test_a_cognito_user_pool_fits_into_the_description_of_a_version(written: dic
         "JwtAudience": "1h57kf5cpq17m0eml12EXAMPLE",
         "JwtUserClaim": "custom:user_id",
         "RestoredTable": "payments-r20260301",
+        "MaxAmount": "500000",
+        "AcceptOffers": "90",
         "SnapStart": "PublishedVersions",
         "RazorpayApiSecretArn": "arn:aws:secretsmanager:ap-southeast-1:123456789012:secret:payments/razorpay-AbCdEf",
     }

@@ -7,7 +7,7 @@ import pytest
 HEARD = {
     "Job": ["payment.paid"],
     "Application": ["payment.paid"],
-    "Notification": ["payment.paid", "payment.failed", "payment.refunded"],
+    "Notification": ["payment.paid", "payment.failed", "payment.refunded", "payment.surplus_refunded"],
 }
 
 

@@ -7,15 +7,19 @@ Stock behaviour:
      stack trace.
   3. Functions inherit the environment of whoever started ministack, and import ministack's own packages (pydantic and
      boto3 among them). The layer comes before the function's own folder on sys.path.
+  4. Whatever finds no free environment starts one at once. A burst on a cold or busy machine starts as many processes
+     as it has requests; they share the processors, none is ready in time, all are ended, and the next ones start.
 
 AWS:
   The runtime client polls the Runtime API, reports errors with their type and trace, and stays warm. The environment
   holds the documented variables and the template's, nothing else. /var/task precedes /opt/python, the runtime's own
-  boto3 comes last.
+  boto3 comes last. A request whose environment is still starting takes any that becomes free before, and each start has
+  a processor of its own.
 
 Why it matters:
   A dependency missing from the layer, a secret read from a developer's shell or a module that shadows another must fail
-  here as it would on AWS; and latencies measured here must be the service's own.
+  here as it would on AWS; and latencies measured here must be the service's own. A local cloud that was overloaded once
+  must not stay so.
 """
 
 import contextlib
@@ -38,7 +42,10 @@ from pathlib import Path
 from ministack.core import lambda_runtime as ministack_runtime
 from ministack.services import lambda_svc
 
-INIT_LIMIT_SECONDS = 10  # AWS's limit of the init phase
+# AWS's limit of the init phase is 10 s, at full speed. Here the processors are shared with tests, pages and whatever
+# else the machine does: to end a start that only waits for one would make the next start wait even longer.
+INIT_LIMIT_SECONDS = 60
+COLD_STARTS_AT_ONCE = max(2, os.cpu_count() or 1)  # a start computes; more at once would only take longer each
 KEPT_ARCHIVES = 40  # some ten deployments: a change in the layer alone leaves 20 MB behind
 
 
@@ -73,6 +80,8 @@ def install(settings):
         return ConfiguredEnvironment if is_python else stock_worker_class(config)
 
     ministack_runtime._worker_class_for = worker_class
+    lambda_svc.acquire_worker = COLD_STARTS.lease
+    lambda_svc.release_worker = COLD_STARTS.release
     # The caller for custom runtimes passes error documents through unchanged; the one for Python rewrites them.
     lambda_svc._execute_function_warm = lambda_svc._execute_function_provided_warm
 
@@ -84,6 +93,59 @@ class InitError(RuntimeError):
         super().__init__(document.get("errorMessage", "init failed"))
         self.document = document
         self.error_type = document.get("errorType", "Runtime.Unknown")
+
+
+class ColdStarts:
+    """Who may start an environment now: `COLD_STARTS_AT_ONCE` at a time, the others wait for one or for a warm one.
+
+    `lease` and `release` take the place of ministack's `acquire_worker` and `release_worker`. A turn is held during
+    init only, never during an invocation, so that a function may wait for another one.
+    """
+
+    def __init__(self):
+        self._changed = threading.Condition()
+        self._starting = set()  # the environments that have a turn
+
+    def lease(self, func_name, config, code_zip, qualifier="$LATEST", max_concurrency=None):
+        """A warm environment of this function, or one that may start now; waits until there is either."""
+        key = ministack_runtime._worker_key(func_name, config, qualifier)
+        with self._changed:
+            while True:
+                if warm := self._warm(key):
+                    return warm, "reused"
+                if len(self._starting) < COLD_STARTS_AT_ONCE:
+                    worker, how = ministack_runtime.acquire_worker(
+                        func_name, config, code_zip, qualifier, max_concurrency
+                    )
+                    if worker is not None:
+                        self._starting.add(worker)
+                    return worker, how
+                self._changed.wait()
+
+    @staticmethod
+    def _warm(key):
+        with ministack_runtime._lock:
+            for worker in ministack_runtime._workers.get(key, []):
+                process = worker._proc
+                if not worker.in_use and process is not None and process.poll() is None:
+                    worker.in_use = True
+                    worker.last_used = time.time()
+                    return worker
+        return None
+
+    def started(self, worker):
+        """The environment is ready, or will never be: its turn is over."""
+        with self._changed:
+            self._starting.discard(worker)
+            self._changed.notify_all()
+
+    def release(self, worker):
+        """Return a leased environment (None: it was ended)."""
+        ministack_runtime.release_worker(worker)
+        self.started(worker)
+
+
+COLD_STARTS = ColdStarts()
 
 
 class ExecutionEnvironment(ministack_runtime.Worker):
@@ -100,6 +162,12 @@ class ExecutionEnvironment(ministack_runtime.Worker):
         self._output = None
 
     def _spawn(self):
+        try:
+            self._start()
+        finally:
+            COLD_STARTS.started(self)
+
+    def _start(self):
         self._discard_tmpdir()
         self._tmpdir = tempfile.mkdtemp(prefix="lambda-")
         # A file, not a pipe: what the function printed before it answered is there when its answer is, without waiting.
