@@ -16,6 +16,7 @@ Who = Literal["Frontend", "Customer", "Merchant", "Razorpay", "Service", "Stageh
 
 PART_MINOR: Final = 19950
 OTHER_AMOUNT_MINOR: Final = 49900
+OTHER_AMOUNT_RUPEES: Final = "450.00"
 _OK: Final = 200
 _CREATED: Final = 201
 _BAD_REQUEST: Final = 400
@@ -156,12 +157,32 @@ def _history(what: str, *, count: int, of: str) -> Expectation:
     return Expectation(what, look)
 
 
-def _reviewed(reason: str) -> Expectation:
-    def look(stage: Stage) -> tuple[bool, str]:
-        reasons = [str(review["reason"]) for review in stage.record()["review"]]
-        return reasons == [reason], ", ".join(reasons) or "no review"
+def _reviewed(reason: str, *, resolution: str | None = None) -> Expectation:
+    """That a person is asked to look, and with a resolution also that nobody has to any more."""
+    words = f"{reason}, {resolution or 'open'}"
 
-    return Expectation(f"A person is asked to look: {reason}", look)
+    def look(stage: Stage) -> tuple[bool, str]:
+        told = [f"{review['reason']}, {review.get('resolution', 'open')}" for review in stage.record()["review"]]
+        return told == [words], "; ".join(told) or "no review"
+
+    what = "A person is asked to look" if resolution is None else "A person was asked to look, and has no need to now"
+    return Expectation(f"{what}: {words}", look)
+
+
+def _under_review(stage: Stage) -> tuple[bool, str]:
+    seen = stage.payment()["under_review"]
+    return seen is True, f"under_review is {str(seen).lower()}"
+
+
+def _refused_while_under_review(stage: Stage) -> str:
+    answer = stage.create_order().expect(_CONFLICT).document
+    if (answer["code"], answer["order_id"]) != ("payment_under_review", stage.order_id):
+        raise StageError(f"answered 409 {answer['code']} about {answer['order_id']}")
+    return f"answered 409, {answer['code']}, about {answer['order_id']}"
+
+
+UNDER_REVIEW: Final = Expectation("The client sees that the payment is being checked", _under_review)
+REFUSED: Final = Step("Frontend", "Asks for an order once more", _refused_while_under_review)
 
 
 def _unmoved(stage: Stage) -> tuple[bool, str]:
@@ -273,18 +294,12 @@ def _nothing_known(stage: Stage) -> str:
     return f"the payment is still {payment['status']}"
 
 
-def _due(stage: Stage) -> str:
-    stage.make_due()
-    return "reconcile would look 15 minutes after the order was made; the record says now"
-
-
 def _reconcile(stage: Stage) -> str:
-    report = stage.reconcile()
-    # The schedule runs it too, every minute, and may have been faster.
+    entries = stage.rebuild()
     stage.until(stage.payment, lambda seen: bool(seen["confirmed"]), "reconcile to confirm the payment")
     stage.until(lambda: len(stage.record()["pending"]), lambda left: left == 0, "its event to be published")
     stage.mark()
-    return f"looked at {report['looked_at']} due records and asked Razorpay for this order's payments"
+    return f"read {entries} entries of Razorpay's lists since this story began; this payment is among them"
 
 
 def _late_webhooks(stage: Stage) -> str:
@@ -304,14 +319,13 @@ def _nothing_but_authorised_since(stage: Stage) -> tuple[bool, str]:
 WITHHELD: Final = Scenario(
     name="webhooks-withheld",
     title="Webhooks withheld, then reconcile",
-    about="No webhook arrives and the browser is closed; reconcile asks Razorpay itself.",
+    about="No webhook arrives and the browser is closed; reconcile reads Razorpay's lists of payments.",
     steps=[
         ORDER,
         HOLD,
         PAY,
         Step("Customer", "Closes the browser before verify is called", _nothing_known),
-        Step("Stagehand", "Lets a quarter of an hour pass for this record: makes it due", _due),
-        Step("Service", "Runs reconcile", _reconcile),
+        Step("Stagehand", "Has the lists read now, not in 15 minutes as the schedule would", _reconcile),
         Step("Razorpay", "Sends the webhooks after all", _late_webhooks),
     ],
     expectations=[
@@ -427,10 +441,12 @@ AMOUNT_MISMATCH: Final = Scenario(
         ORDER,
         Step("Customer", f"Pays {money(OTHER_AMOUNT_MINOR, 'INR')} instead", _pay_another_amount),
         Step("Razorpay", "Tells of it by webhook", _all_delivered),
+        REFUSED,
     ],
     expectations=[
         _becomes("authorized", confirmed=False),
         _reviewed("amount_mismatch"),
+        UNDER_REVIEW,
         *[_notes(subscriber) for subscriber in SUBSCRIBERS],
         Expectation("Every delivery is answered 200", _all_answered_ok),
         NOTHING_PENDING,
@@ -443,22 +459,74 @@ def _pay_twice(stage: Stage) -> str:
     return f"{paid['razorpay_payment_id']} went through as well"
 
 
+def _second_told(stage: Stage) -> str:
+    stage.until(
+        lambda: [review["reason"] for review in stage.record()["review"]],
+        lambda reasons: reasons == ["duplicate_capture"],
+        "a person to be asked to look",
+    )
+    return _all_delivered(stage)
+
+
+def _refund_second(stage: Stage) -> str:
+    refund = stage.refund(payment=1).expect(_OK).document
+    return f"{refund['id']}, {money(refund['amount'], refund['currency'])}, {refund['status']}"
+
+
 DUPLICATE_CAPTURE: Final = Scenario(
     name="duplicate-capture",
     title="Duplicate capture",
-    about="An order is paid twice; a person is asked to look, the services hear of one payment.",
+    about="An order is paid twice; a person is asked to look, and the second payment is paid back.",
     steps=[
         ORDER,
         PAY,
         CONFIRMED,
         Step("Customer", "Pays once more, from another tab", _pay_twice),
-        Step("Razorpay", "Tells of the second payment", _all_delivered),
+        Step("Razorpay", "Tells of the second payment", _second_told),
+        Step("Merchant", "Pays the second payment back", _refund_second),
+        Step("Razorpay", "Tells of the refund", _all_delivered),
     ],
     expectations=[
         _becomes("paid", confirmed=True),
         _history("Both captures are kept", count=2, of="captured "),
-        _reviewed("duplicate_capture"),
-        *_all_note_it_paid(),
+        _reviewed("duplicate_capture", resolution="returned"),
+        *_all_note_it_paid("payment.surplus_refunded"),
+        NOTHING_PENDING,
+    ],
+)
+
+
+def _agree_to_less(stage: Stage) -> str:
+    other = stage.create_order(OTHER_AMOUNT_RUPEES).expect(_CREATED).document
+    if other["order_id"] == stage.order_id:
+        raise StageError("the same order was handed out for another amount")
+    return f"{other['order_id']} over {money(other['amount'], other['currency'])} takes its place"
+
+
+def _checked(stage: Stage) -> str:
+    stage.until(stage.payment, lambda seen: bool(seen["under_review"]), "the payment to be under review")
+    return _all_delivered(stage)
+
+
+SUPERSEDED: Final = Scenario(
+    name="superseded-order",
+    title="An old order is paid",
+    about="The client agrees to another sum and pays the old order all the same; it is checked and paid back.",
+    steps=[
+        ORDER,
+        Step("Frontend", "Creates an order for another amount, while the old Checkout stays open", _agree_to_less),
+        Step("Customer", "Pays in the old Checkout", _pay),
+        Step("Razorpay", "Tells of it by webhook", _checked),
+        REFUSED,
+        Step("Merchant", "Pays it back", _refund_rest),
+        Step("Razorpay", "Tells of the refund", _all_delivered),
+    ],
+    expectations=[
+        _becomes("refunded", confirmed=False),
+        _reviewed("superseded_order", resolution="returned"),
+        _notes("job"),
+        _notes("application"),
+        _notes("notification", "payment.surplus_refunded"),
         NOTHING_PENDING,
     ],
 )
@@ -540,6 +608,7 @@ SCENARIOS: Final = {
         REFUNDS,
         AMOUNT_MISMATCH,
         DUPLICATE_CAPTURE,
+        SUPERSEDED,
         EVENTBRIDGE_DOWN,
     )
 }

@@ -26,8 +26,10 @@ REQUEST_SECONDS: Final = 30
 """A function's first start on a slow machine, with room."""
 PATIENCE_SECONDS: Final = 30
 POLL_SECONDS: Final = 0.2
-# Longer than reconcile's own 55 seconds.
-_RECONCILE_SECONDS: Final = 65
+# Longer than reconcile's own 290 seconds.
+_RECONCILE_SECONDS: Final = 300
+_BEFORE_S: Final = 5
+"""The stand-in's clock is this machine's; whole seconds, and the order was made before it was handed out."""
 _OUTAGES: Final = "/_sandbox/outages"
 
 
@@ -81,13 +83,14 @@ class Stage:
             for _ in range(4)
         )
         self.order_id = ""
+        self._began = int(time.time())
         self.paid: list[Mapping[str, Any]] = []
         self.version = 0
 
     # --- the frontend ---
 
-    def create_order(self) -> Answer:
-        """The client accepts the proposal, or clicks once more."""
+    def create_order(self, amount: str = AMOUNT_RUPEES) -> Answer:
+        """The client accepts the proposal, clicks once more, or agrees to another amount (in rupees)."""
         answer = self._call(
             "POST",
             "create-order/",
@@ -96,7 +99,7 @@ class Stage:
                 "application_id": self._application_id,
                 "client_id": self._client_id,
                 "freelancer_id": self._freelancer_id,
-                "amount": AMOUNT_RUPEES,
+                "amount": amount,
             },
         )
         if not self.order_id and answer.status == requests.codes.created:
@@ -120,9 +123,9 @@ class Stage:
             self.paid.append(answer.document)
         return answer
 
-    def refund(self, amount_minor: int | None = None) -> Answer:
-        """The merchant pays back the first payment: a part, or all that is left, through Razorpay's API."""
-        payment_id = self.paid[0]["razorpay_payment_id"]
+    def refund(self, amount_minor: int | None = None, *, payment: int = 0) -> Answer:
+        """The merchant pays back the first payment, or that one: a part, or all that is left, through the API."""
+        payment_id = self.paid[payment]["razorpay_payment_id"]
         return self._request(
             "POST",
             f"{self._service.gateway}/v1/payments/{payment_id}/refund",
@@ -166,29 +169,26 @@ class Stage:
             self._outages("PUT", {"events": self._out})
             self._out = None
 
-    def make_due(self) -> None:
-        """As if the record's due time had come: that is a quarter of an hour ahead, longer than anybody looks on."""
-        self._aws("dynamodb").update_item(
-            TableName=self._endpoints["table"],
-            Key={"pk": {"S": f"order#{self.order_id}"}},
-            UpdateExpression="SET attention_at = :now",
-            ConditionExpression="attribute_exists(attention_at)",
-            ExpressionAttributeValues={":now": {"N": str(int(time.time()) - 1)}},
-        )
+    def rebuild(self) -> int:
+        """Lets reconcile read Razorpay's lists since this story began, as an operator does; how many entries it read.
 
-    def reconcile(self) -> Mapping[str, Any]:
-        """Runs reconcile, as its schedule does every minute; its report.
+        The sweep of the schedule reads them a quarter of an hour later, longer than anybody looks on.
 
         Raises:
-            StageError: the run failed.
+            StageError: a run failed.
         """
-        answer = self._aws("lambda").invoke(
-            FunctionName=self._endpoints["outputs"]["ReconcileFunctionName"], Payload=b"{}"
-        )
-        report: Mapping[str, Any] = json.loads(answer["Payload"].read())
-        if answer.get("FunctionError"):
-            raise StageError(f"reconcile failed; {self._endpoints['logs']['functions']} says why")
-        return report
+        asked: Any = {"rebuild": {"from": self._began - _BEFORE_S, "to": int(time.time()) + 1}}
+        entries = 0
+        while asked is not None:
+            answer = self._aws("lambda").invoke(
+                FunctionName=self._endpoints["outputs"]["ReconcileFunctionName"], Payload=json.dumps(asked).encode()
+            )
+            report: Mapping[str, Any] = json.loads(answer["Payload"].read())
+            if answer.get("FunctionError"):
+                raise StageError(f"reconcile failed; {self._endpoints['logs']['functions']} says why")
+            entries += int(report["looked_at"])
+            asked = report["next"]
+        return entries
 
     def mark(self) -> int:
         """Notes the record's version, to see later whether it moved."""

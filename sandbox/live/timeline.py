@@ -32,13 +32,17 @@ _GIVES: Final[Mapping[str, tuple[str, ...]]] = {
     "refund processed": ("refund.processed",),
 }
 _FACT: Final = re.compile(
-    r"(?P<fact>signed|authorized|captured|failed|refund created|refund failed|refund processed) "
+    r"(?P<fact>signed|authorized|never captured|captured|failed|accepted|released"
+    r"|refund created|refund failed|refund processed) "
     r"(?P<subject>(?:pay|rfnd)_[A-Za-z0-9]{14})"
 )
 _FACT_WORDS: Final[Mapping[str, str]] = {
     "authorized": "authorised",
     "captured": "captured",
+    "never captured": "never captured, for as long as Razorpay was asked",
     "failed": "failed",
+    "accepted": "accepted by an operator",
+    "released": "released by an operator",
     "refund created": "refund begun",
     "refund failed": "refund failed",
     "refund processed": "refunded",
@@ -57,8 +61,19 @@ _REVIEWS: Final[Mapping[str, str]] = {
     "currency_mismatch": "Razorpay captured another currency than agreed.",
     "superseded_order": "An order was paid that a newer one had taken the place of.",
     "over_refunded": "More was paid back than was captured.",
+    "refund_reversed": "A refund that was processed was reported as failed afterwards.",
+    "refund_total_differs": "Razorpay's sum of the refunds is not the sum of those that it lists.",
     "too_many_attempts": "There were more attempts than are kept.",
+    "too_many_orders": "The application has as many orders as it may have.",
     "never_captured": "The money was held and never captured.",
+}
+_RESOLUTIONS: Final[Mapping[str, str]] = {
+    "returned": "The money was paid back.",
+    "accepted": "An operator accepted the payment.",
+    "captured": "The payment was captured after all.",
+    "agreed": "The sums agree again.",
+    "matched": "The payment turned out to be as agreed.",
+    "released": "An operator released it.",
 }
 _ATTEMPT_STATES: Final[Mapping[str, tuple[str, Mood]]] = {
     "created": ("begun", "wait"),
@@ -163,9 +178,9 @@ def timeline(sources: Sources) -> list[dict[str, Any]]:
 def payment(sources: Sources) -> dict[str, Any]:
     """One payment as the live view shows it: the record's public fields, and the timeline.
 
-    `{order_id, payment_id, status, confirmed, version, amount, currency, amount_refunded, created_at, updated_at,
-    pending, reviews, timeline}`; amounts in minor units, times in Unix seconds, `pending` how many events are not sent
-    yet.
+    `{order_id, payment_id, status, confirmed, version, amount, currency, amount_refunded, under_review, superseded_by,
+    created_at, updated_at, pending, reviews, timeline}`; amounts in minor units, times in Unix seconds, `pending` how
+    many events are not sent yet, `reviews` the reasons of those that are open.
     """
     record = sources.record
     return {
@@ -176,15 +191,44 @@ def payment(sources: Sources) -> dict[str, Any]:
         "version": int(record["version"]),
         "amount": None if "amount" not in record else int(record["amount"]),
         "currency": str(record.get("currency", "INR")),
-        "amount_refunded": sum(
-            int(refund["amount"]) for refund in record["refunds"].values() if refund["state"] == "processed"
-        ),
+        "amount_refunded": _paid_back(record, record.get("stood")),
+        "under_review": _is_under_review(record),
+        "superseded_by": record.get("superseded_by"),
         "created_at": _seconds(record["created_at"]),
         "updated_at": _seconds(record["updated_at"]),
         "pending": len(record["pending"]),
-        "reviews": [str(review["reason"]) for review in record["review"]],
+        "reviews": [str(review["reason"]) for review in record["review"] if "resolved_at" not in review],
         "timeline": timeline(sources),
     }
+
+
+def _paid_back(record: Mapping[str, Any], payment_id: object) -> int:
+    """How much of a payment came back, in minor units."""
+    return sum(
+        int(refund["amount"])
+        for refund in record["refunds"].values()
+        if refund["state"] == "processed" and refund["payment"] == payment_id
+    )
+
+
+def _is_under_review(record: Mapping[str, Any]) -> bool:
+    """Whether money is held that is not as agreed, as the API says of it (docs/openapi.yaml, `under_review`)."""
+    holding = {
+        key: known
+        for key, known in record["payments"].items()
+        if known.get("captured") and _paid_back(record, key) < _enough(record, known)
+    }
+    stood = record.get("stood")
+    return any(
+        key != stood and not (stood in holding and (known.get("verdict") or known.get("accepted")))
+        for key, known in holding.items()
+    )
+
+
+def _enough(record: Mapping[str, Any], known: Mapping[str, Any]) -> int:
+    """How much must come back until a captured payment holds no money."""
+    amount = int(known["amount"])
+    return min(amount, int(record.get("amount", amount))) if known["currency"] == record.get("currency") else amount
 
 
 # --- what happened at Razorpay --------------------------------------------------------------------------------------
@@ -331,7 +375,7 @@ def _changes(sources: Sources, subjects: Sequence[_Entry], deliveries: Sequence[
         signed = [subject for fact, subject in facts if fact == "signed"]
         kind: Kind = "order" if what == "created" else "verify" if signed else "status"
         became = "" if status == before or what == "created" else f"the payment is {status}"
-        if not confirmed and status in {"paid", "refunded"} and any(fact == "captured" for fact, _ in facts):
+        if not confirmed and status in {"paid", "refunded"} and {fact for fact, _ in facts} & {"captured", "accepted"}:
             confirmed = True
             became = f"{became or 'the payment is'}{' and' if became else ''} confirmed"
         entry = _Entry(
@@ -389,18 +433,41 @@ def _facts(what: str) -> list[tuple[str, str]]:
 
 
 def _reviews(sources: Sources, changes: Sequence[_Entry]) -> list[_Entry]:
-    return [
-        _Entry(
-            key=f"review {review['reason']} {review['subject']}",
+    entries = []
+    for review in sources.record["review"]:
+        reason, subject = str(review["reason"]), str(review["subject"])
+        is_open = "resolved_at" not in review
+        opened = _Entry(
+            key=f"review {reason} {subject}",
             kind="review",
             at=_seconds(review["at"]),
             title="A person should look",
-            mood="look",
-            detail=_joined(_REVIEWS.get(str(review["reason"]), str(review["reason"])), str(review["subject"])),
-            causes=[change for change in changes if str(review["subject"]) in _what(sources.record, change)][-1:],
+            mood="look" if is_open else "plain",
+            detail=_joined(_REVIEWS.get(reason, reason), subject),
+            causes=_moved(sources.record, changes, subject, review["at"]),
         )
-        for review in sources.record["review"]
-    ]
+        entries.append(opened)
+        if not is_open:
+            resolution = str(review.get("resolution"))
+            entries.append(
+                _Entry(
+                    key=f"review {reason} {subject} resolved",
+                    kind="review",
+                    at=_seconds(review["resolved_at"]),
+                    title="Nobody has to look any more",
+                    mood="good",
+                    detail=_joined(_RESOLUTIONS.get(resolution, resolution), _reason(reason), subject),
+                    causes=[opened, *_moved(sources.record, changes, subject, review["resolved_at"])],
+                )
+            )
+    return entries
+
+
+def _moved(record: Mapping[str, Any], changes: Sequence[_Entry], subject: str, instant: object) -> list[_Entry]:
+    """The change that opened or resolved a review: of that second, and if there are several, of what it is about."""
+    at = _seconds(instant)
+    then = [change for change in changes if _seconds(record["history"][int(change.follows)]["at"]) == at]
+    return ([change for change in then if subject in _what(record, change)] or then)[-1:]
 
 
 def _what(record: Mapping[str, Any], change: _Entry) -> str:
@@ -439,7 +506,7 @@ def _events(sources: Sources, changes: Sequence[_Entry]) -> list[_Entry]:
             )
     for identity, event in sources.record["pending"].items():
         version = int(event["version"])
-        key = _pending_key(str(identity), event)
+        key = _pending_key(str(sources.record["order_id"]), str(identity), event)
         entries[key] = _Entry(
             key=key,
             kind="event",
@@ -459,30 +526,32 @@ def _unheard(sources: Sources, changes: Sequence[_Entry]) -> Iterator[tuple[str,
     """
     record = sources.record
     for review in record["review"]:
-        for change in changes:
-            if str(review["subject"]) in _what(record, change) and _seconds(review["at"]) == change.at:
-                yield _unheard_key("payment.review", review["subject"], review["reason"]), "payment.review", change
+        subject = str(review["subject"])
+        for state, instant in (("open", review["at"]), ("resolved", review.get("resolved_at"))):
+            for change in _moved(record, changes, subject, instant) if instant is not None else []:
+                yield _unheard_key("payment.review", subject, review["reason"], state), "payment.review", change
     for change in changes:
         status = record["history"][int(change.follows)]["status"]
         for fact in _FACT.finditer(_what(record, change)):
             refund = record["refunds"].get(fact["subject"])
             if fact["fact"] != "refund processed" or status != "paid" or refund is None:
                 continue
-            paid = record["payments"].get(refund["payment"], {})
-            if paid.get("captured") and "mismatch" not in paid:
+            # A refund of any other payment is payment.surplus_refunded, which Notification listens to.
+            if refund["payment"] == record.get("stood"):
                 event_type = "payment.partially_refunded"
                 yield _unheard_key(event_type, fact["subject"]), event_type, change
 
 
-def _unheard_key(event_type: str, subject: object, reason: object = "") -> str:
+def _unheard_key(event_type: str, subject: object, *more: object) -> str:
     """What an event is about, for those whose id the record does not keep."""
-    return f"event {event_type} {subject} {reason}".rstrip()
+    return " ".join(["event", event_type, str(subject), *map(str, more)])
 
 
-def _pending_key(identity: str, event: Mapping[str, Any]) -> str:
+def _pending_key(order_id: str, identity: str, event: Mapping[str, Any]) -> str:
     if event["type"] not in _UNHEARD:
         return f"event {identity}"
-    return _unheard_key(event["type"], event.get("refund") or event.get("payment"), event.get("review", ""))
+    review = [event[name] for name in ("review", "review_state") if name in event]
+    return _unheard_key(event["type"], event.get("refund") or event.get("payment") or order_id, *review)
 
 
 def _inboxes(

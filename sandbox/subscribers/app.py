@@ -6,10 +6,15 @@ The bus delivers an event once or more, in any order. Two conditions in one tran
 * the inbox takes an `event_id` once; the payment service sends every copy of an event under the same one;
 * a payment's `version` only rises, so what is older than the newest seen is dropped. It matters to a service that
   hears of several kinds of event, such as Notification: a "failed" that was overtaken by the "paid" after it must not
-  be acted on any more. A service that hears of `payment.paid` alone gets one event per order: no VERSIONS_TABLE.
+  be acted on any more. A service that hears of `payment.paid` alone gets one event per order: no VERSIONS_TABLE. What
+  tells of something of its own and not of the payment's state, such as money that came back of a second capture, is
+  never overtaken.
 
 What the service itself changes belongs into the same transaction: then it happens exactly once. What cannot be part of
 it, such as an e-mail, comes after it and happens at most once, or before it and happens at least once.
+
+Only the fields that are named here are read: a later version of the payment service may add others, and other detail
+types reach nobody whose rule does not name them.
 """
 
 import json
@@ -26,6 +31,8 @@ if TYPE_CHECKING:
 
 # Longer than the bus's archive (90 days) can bring an event back.
 _INBOX_DAYS = 120
+# Each is about one refund or one review, whatever has become of the payment since.
+_NEVER_OVERTAKEN = frozenset({"payment.surplus_refunded", "payment.review"})
 _DAY_S = 86_400
 
 logger = logging.getLogger()
@@ -66,9 +73,11 @@ def consume(event: dict[str, Any]) -> str:
                 "ConditionExpression": "attribute_not_exists(event_id)",
             }
         },
-        # The service's own change goes here: job status, "application paid", an e-mail to be sent.
+        # The service's own change goes here: job status, "application paid", an e-mail to be sent. The client's browser
+        # named the amount and the ids: first compare them with this service's own proposal (docs/events).
     ]
-    if versions_table := os.environ.get("VERSIONS_TABLE"):
+    versions_table = os.environ.get("VERSIONS_TABLE")
+    if versions_table and event["detail-type"] not in _NEVER_OVERTAKEN:
         writes.append(
             {
                 "Update": {

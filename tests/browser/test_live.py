@@ -158,7 +158,7 @@ def test_a_scenario_is_played_by_keyboard_and_the_button_keeps_the_focus(page: P
 
     page.keyboard.press("Enter")
 
-    expect(page.locator("#verdict")).to_have_text("Amount mismatch: all 7 expectations met.", timeout=SCENARIO_MS)
+    expect(page.locator("#verdict")).to_have_text("Amount mismatch: all 8 expectations met.", timeout=SCENARIO_MS)
     expect(button).to_be_focused()
 
 

@@ -16,6 +16,8 @@ from sandbox.cloud.service import LocalService
 from sandbox.demo import Service
 
 PROJECT = Path(__file__).parents[2]
+_SHOPS_OWN = {"Access-Control-Allow-Origin": "*"}
+"""What a browser needs to hand an answer that a test makes up to a page of another origin."""
 SLOW_MS = 45_000
 """What needs a webhook: the first start of a function on a busy machine, and Razorpay's second try after it."""
 
@@ -341,6 +343,76 @@ def test_a_proposal_paid_in_another_tab_is_not_paid_twice(
 
     other.expect_status("This proposal has been paid already.")
     assert shop.payments(shop.order_id()) == ["captured"]
+
+
+def test_another_sum_than_agreed_is_being_checked_and_nobody_is_to_pay_again(shop: Shop, page_problems: Any) -> None:
+    page_problems.expected.append("answer: 409 POST")
+    shop.open_checkout()
+    order_id = shop.order_id()
+    shop.leave_checkout()
+    shop.control("POST", "pay", {"order_id": order_id, "amount": 249_900})
+
+    shop.expect_label("Being checked")
+    shop.expect_status(f"Your payment is being checked; do not pay again. Order {order_id}.")
+    expect(shop.pay_button).to_be_hidden()
+
+    # A browser that does not know the order gets the same answer from create-order.
+    shop.page.evaluate("localStorage.clear()")
+    shop.page.reload()
+    shop.pay_button.click()
+    shop.expect_status(f"Your payment is being checked; do not pay again. Order {order_id}.")
+    expect(shop.pay_button).to_be_hidden()
+    assert shop.order_id() == order_id
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "can_pay"),
+    [
+        ("payment_failed", "This payment failed. You were not charged; you can try again.", True),
+        ("payment_returned", "Your bank gives the money back; you can pay again.", True),
+        ("payment_refunded", "This payment was refunded in full.", False),
+        ("payment_under_review", "Your payment is being checked; do not pay again.", False),
+    ],
+)
+@pytest.mark.usefixtures("held")
+def test_an_attempt_that_verify_calls_over_is_not_called_received(
+    shop: Shop, page_problems: Any, code: str, status: str, *, can_pay: bool
+) -> None:
+    page_problems.expected.append("answer: 409 POST")
+
+    def over(route: Route) -> None:
+        problem = {"type": "about:blank", "title": "Conflict", "status": 409, "detail": "…", "code": code}
+        route.fulfill(status=409, json=problem, headers=_SHOPS_OWN)
+
+    shop.page.route("**/verify/", over)
+    shop.open_checkout()
+    shop.pay_by_upi()
+
+    shop.expect_status(status)
+    shop.expect_label("Not paid yet")
+    expect(shop.pay_button).to_have_attribute("aria-disabled", str(not can_pay).lower())
+
+
+def test_a_payment_under_way_on_another_order_is_watched_until_it_has_settled(shop: Shop, page_problems: Any) -> None:
+    page_problems.expected.append("answer: 409 POST")
+    shop.open_checkout()
+    order_id = shop.order_id()
+    shop.leave_checkout()
+
+    def under_way(route: Route) -> None:
+        problem = {"type": "about:blank", "title": "Conflict", "status": 409, "detail": "…", "order_id": order_id}
+        route.fulfill(status=409, json=problem | {"code": "payment_in_progress"}, headers=_SHOPS_OWN)
+
+    shop.page.evaluate("localStorage.clear()")
+    shop.page.reload()
+    shop.page.route("**/create-order/", under_way)
+    shop.pay_button.click()
+    shop.expect_status("A payment is under way for this proposal.")
+    assert shop.order_id() == order_id
+
+    shop.control("POST", "pay", {"order_id": order_id})
+    shop.expect_label("Paid")
+    shop.expect_status("Razorpay has confirmed your payment.")
 
 
 def test_a_bank_that_answers_too_late_is_noticed_without_the_client(shop: Shop) -> None:

@@ -51,9 +51,10 @@ def paid_record(**fields: Any) -> dict[str, Any]:
             "version": 4,
             "updated_at": instant(5),
             "payments": {
-                FIRST: {"signed": True, "authorized": True, "captured": True, "amount": 49950, "currency": "INR"}
-                | {"method": "upi"}
+                FIRST: {"signed": BEGIN + 5, "authorized": True, "captured": True, "amount": 49950, "currency": "INR"}
+                | {"method": "upi", "verdict": "exact", "matched": 4}
             },
+            "stood": FIRST,
             "history": [
                 change(0, "created", "created"),
                 change(5, f"authorized {FIRST}", "authorized"),

@@ -214,6 +214,7 @@ def test_every_scenario_has_a_name_of_its_own_a_line_about_it_and_something_to_e
         "refunds",
         "amount-mismatch",
         "duplicate-capture",
+        "superseded-order",
         "eventbridge-down",
     ]
     for one in SCENARIOS.values():

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +22,8 @@ from tests.live.stories import (
     three_webhooks,
     webhook,
 )
+
+PROJECT = Path(__file__).parents[2]
 
 
 def titles(sources: Sources) -> list[str]:
@@ -331,6 +334,132 @@ def test_a_review_says_what_a_person_should_look_at() -> None:
     assert titles(sources)[-2:] == ["A person should look", "payment.review recorded"]
 
 
+def twice_captured(**fields: Any) -> dict[str, Any]:
+    story = paid_record()
+    second = {"captured": True, "amount": 49950, "currency": "INR", "verdict": "exact", "matched": 5}
+    return paid_record(
+        version=5,
+        payments={**story["payments"], SECOND: second},
+        review=[{"reason": "duplicate_capture", "subject": SECOND, "at": instant(8)}],
+        history=[*story["history"], change(8, f"captured {SECOND}", "paid")],
+    ) | dict(fields)
+
+
+def test_a_review_that_is_resolved_says_why_and_is_no_longer_to_be_looked_at() -> None:
+    twice = twice_captured()
+    resolved = {**twice["review"][0], "resolved_at": instant(12), "resolution": "returned"}
+    sources = Sources(
+        record=twice_captured(
+            version=6,
+            review=[resolved],
+            refunds={REFUND: {"payment": SECOND, "amount": 49950, "state": "processed"}},
+            history=[*twice["history"], change(12, f"refund processed {REFUND}", "paid")],
+        )
+    )
+
+    reviews = [entry for entry in timeline(sources) if entry["kind"] == "review"]
+
+    assert [(entry["title"], entry["mood"]) for entry in reviews] == [
+        ("A person should look", "plain"),
+        ("Nobody has to look any more", "good"),
+    ]
+    assert reviews[1]["detail"] == f"The money was paid back. · duplicate capture · {SECOND}"
+    assert (payment(Sources(record=twice))["reviews"], payment(sources)["reviews"]) == (["duplicate_capture"], [])
+    # Opened and resolved are two events; the refund of a second capture is not one of the payment's own.
+    assert [title for title in titles(sources) if title.endswith("recorded")] == ["payment.review recorded"] * 2
+    assert payment(sources)["amount_refunded"] == 0
+
+
+def test_an_event_of_a_review_keeps_its_key_when_it_is_published() -> None:
+    waiting = {
+        "an-id": {"type": "payment.review", "version": 5, "at": instant(8), "payment": SECOND}
+        | {"review": "duplicate_capture", "review_state": "open"}
+    }
+
+    keys = {
+        entry["key"]
+        for pending in (waiting, {})
+        for entry in timeline(Sources(record=twice_captured(pending=pending)))
+        if entry["kind"] == "event"
+    }
+
+    assert len(keys) == 1
+
+
+MISMATCH = {"captured": True, "amount": 49900, "currency": "INR"}
+
+
+@pytest.mark.parametrize(
+    ("record_of", "is_checked"),
+    [
+        ({}, False),
+        ({"payments": {FIRST: {"authorized": True}}, "status": "authorized"}, False),
+        ({"payments": {FIRST: MISMATCH}, "status": "authorized"}, True),
+        ({"payments": {FIRST: MISMATCH | {"accepted": True}}, "status": "paid", "stood": FIRST}, False),
+        (
+            {"payments": {FIRST: MISMATCH | {"verdict": "fee", "amount": 50950}}, "status": "paid", "stood": FIRST},
+            False,
+        ),
+        ({"payments": {FIRST: MISMATCH | {"verdict": "exact"}}, "status": "authorized"}, True),
+        (
+            {
+                "payments": {FIRST: MISMATCH},
+                "refunds": {REFUND: {"payment": FIRST, "amount": 49900, "state": "processed"}},
+                "status": "failed",
+            },
+            False,
+        ),
+        (
+            {
+                "payments": {FIRST: MISMATCH},
+                "refunds": {REFUND: {"payment": FIRST, "amount": 49899, "state": "processed"}},
+                "status": "authorized",
+            },
+            True,
+        ),
+        ({"payments": {FIRST: MISMATCH | {"currency": "USD"}}, "status": "authorized"}, True),
+    ],
+)
+def test_a_payment_is_under_review_while_it_holds_money_that_is_not_as_agreed(
+    record_of: dict[str, Any], *, is_checked: bool
+) -> None:
+    assert payment(Sources(record=record(**record_of)))["under_review"] is is_checked
+
+
+def test_a_second_capture_of_the_agreed_sum_is_looked_at_and_the_purchase_is_as_agreed() -> None:
+    assert payment(Sources(record=twice_captured()))["under_review"] is False
+
+
+def test_an_order_that_another_one_replaced_says_which() -> None:
+    replaced = record(
+        superseded_by="order_DESlLckIVRkHWk",
+        version=2,
+        history=[change(0, "created", "created"), change(4, "superseded by order_DESlLckIVRkHWk", "created")],
+    )
+    assert payment(Sources(record=replaced))["superseded_by"] == "order_DESlLckIVRkHWk"
+    assert titles(Sources(record=replaced)) == ["Created", "Superseded by order_DESlLckIVRkHWk"]
+
+
+@pytest.mark.parametrize(
+    ("what", "title"),
+    [
+        (f"accepted {FIRST}", "Accepted by an operator"),
+        (f"released {FIRST}", "Released by an operator"),
+        (f"never captured {FIRST}", "Never captured, for as long as Razorpay was asked"),
+    ],
+)
+def test_what_nobody_but_an_operator_or_time_decides_is_told(what: str, title: str) -> None:
+    story = record(version=2, history=[change(0, "created", "created"), change(4, what, "failed")])
+    assert titles(Sources(record=story))[-1] == title
+
+
+def test_every_reason_for_a_review_has_words() -> None:
+    reasons = json.loads((PROJECT / "docs/events/payment.review.schema.json").read_text(encoding="utf-8"))
+    for reason in reasons["properties"]["review"]["properties"]["reason"]["enum"]:
+        story = record(review=[{"reason": reason, "subject": FIRST, "at": instant(0)}])
+        assert reason not in entry_of(Sources(record=story), "review")["detail"]
+
+
 def test_a_record_known_only_from_a_webhook_is_shown_without_an_amount() -> None:
     unknown = record(status="unknown")
     for name in ("payment_id", "amount", "currency"):
@@ -354,6 +483,8 @@ def test_a_payment_is_shown_with_what_the_record_says() -> None:
         "amount": 49950,
         "currency": "INR",
         "amount_refunded": 19950,
+        "under_review": False,
+        "superseded_by": None,
         "created_at": BEGIN,
         "updated_at": BEGIN + 5,
         "pending": 0,

@@ -86,6 +86,7 @@ function facts(payment) {
     `created ${time(payment.created_at, false)}`,
     `version ${payment.version}`,
     payment.amount_refunded > 0 ? `${money(payment.amount_refunded, payment.currency)} paid back` : null,
+    payment.superseded_by === null ? null : `replaced by ${payment.superseded_by}`,
     payment.pending > 0 ? `${counted(payment.pending, "event")} waiting to be published` : null,
     ...payment.reviews.map((reason) => `to be looked at: ${reason.replaceAll("_", " ")}`),
   ].filter((fact) => fact !== null);

@@ -36,7 +36,7 @@ export function counted(count, one, many = `${one}s`) {
 /**
  * What a payment's status is, in words, and how it looks.
  *
- * @param {{status: string, confirmed: boolean}} payment
+ * @param {{status: string, confirmed: boolean, under_review: boolean}} payment
  * @returns {{words: string, tone: string, icon: string}}
  */
 export function statusOf(payment) {
@@ -50,7 +50,10 @@ export function statusOf(payment) {
     case "refunded":
       return { words: "Refunded", tone: "neutral", icon: "good" };
     case "authorized":
-      return { words: "Authorised", tone: "busy", icon: "wait" };
+      // Money was taken that is not as agreed: no longer a promise of the bank's, and not yet a payment.
+      return payment.under_review
+        ? { words: "Being checked", tone: "warn", icon: "look" }
+        : { words: "Authorised", tone: "busy", icon: "wait" };
     case "created":
       return { words: "Created", tone: "neutral", icon: "plain" };
     default:

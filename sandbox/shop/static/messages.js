@@ -2,16 +2,24 @@
  * What to tell the customer for each `code` of the payment service, and what they can do.
  *
  * `next` is one of: "pay" (offer the button again), "sign-in", "wait" (look at the payment again by itself) and "stop"
- * (nothing the customer can do; a person or a programmer must).
+ * (nothing the customer can do; a person or a programmer must). `over`: the attempt that Checkout reported has come to
+ * nothing, so that no confirmation of it is on its way. `lasting`: still worth saying when the payment has settled.
  */
 const MESSAGES = {
   // --- the customer's turn
-  already_paid: { text: "This proposal has been paid already. You were not charged again.", next: "stop" },
+  already_paid: { text: "This proposal has been paid already. You were not charged again.", next: "stop", lasting: true },
   payment_in_progress: {
-    text: "A payment of another amount is under way for this proposal. Wait until it has settled, then try again.",
+    text: "A payment is under way for this proposal. Wait until it has settled; only then, if you need to, try again.",
     next: "pay",
   },
-  payment_refunded: { text: "This payment was refunded in full.", next: "stop" },
+  payment_under_review: { text: "Your payment is being checked; do not pay again.", next: "stop", over: true },
+  payment_refunded: { text: "This payment was refunded in full.", next: "stop", over: true },
+  payment_returned: {
+    text: "This payment was not taken. Your bank gives the money back; you can pay again.",
+    next: "pay",
+    over: true,
+  },
+  payment_failed: { text: "This payment failed. You were not charged; you can try again.", next: "pay", over: true },
   unauthenticated: { text: "You were signed out. Sign in again to go on; nothing is lost.", next: "sign-in" },
   forbidden: { text: "Only the client who owns this job can pay for it.", next: "stop" },
   order_not_found: { text: "We do not know this order. You were not charged by us.", next: "stop" },
@@ -44,7 +52,8 @@ const MESSAGES = {
 
 /**
  * @param {{code: string, requestId?: string}} problem A PaymentProblem.
- * @returns {{text: string, next: "pay" | "sign-in" | "wait" | "stop", reference?: string}} `reference` is for support.
+ * @returns {{text: string, next: "pay" | "sign-in" | "wait" | "stop", over?: boolean, lasting?: boolean,
+ *   reference?: string}} `reference` is for support.
  */
 export function messageFor(problem) {
   // A code that is newer than this page: the kind of answer still says whether trying again can help.

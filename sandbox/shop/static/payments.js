@@ -21,13 +21,17 @@ const PASSES_BY_ITSELF = new Set([
 
 /** What the service answered instead of what was asked for; `unreachable` where it gave no usable answer at all. */
 export class PaymentProblem extends Error {
-  /** @param {{code: string, status?: number, detail?: string, request_id?: string, retryAfterS?: number}} problem */
-  constructor({ code, status, detail, request_id, errors, retryAfterS }) {
+  /**
+   * @param {{code: string, status?: number, detail?: string, request_id?: string, order_id?: string,
+   *   errors?: object[], retryAfterS?: number}} problem
+   */
+  constructor({ code, status, detail, request_id, order_id, errors, retryAfterS }) {
     super(detail ?? code);
     this.name = "PaymentProblem";
     this.code = code;
     this.status = status;
     this.requestId = request_id;
+    this.orderId = order_id; // the order that a conflict is about
     this.errors = errors ?? [];
     this.retryAfterS = retryAfterS;
   }
@@ -66,7 +70,8 @@ export class Payments {
   /**
    * Fast feedback: shows the service what Checkout handed over.
    *
-   * @param {{razorpay_order_id: string, razorpay_payment_id: string, razorpay_signature: string}} checkout Untouched.
+   * @param {{razorpay_order_id: string, razorpay_payment_id: string, razorpay_signature: string}} checkout Untouched;
+   *   other fields that Checkout adds are ignored by the service.
    */
   verify(checkout) {
     return this.#call("POST", "verify/", checkout);
@@ -76,7 +81,8 @@ export class Payments {
    * The payment as the service knows it: the only thing that says whether it is paid.
    *
    * @param {string} orderId
-   * @returns {Promise<{status: string, confirmed: boolean, amount: number, amount_refunded: number, currency: string}>}
+   * @returns {Promise<{order_id: string, status: string, confirmed: boolean, under_review: boolean, amount: number,
+   *   amount_refunded: number, currency: string}>}
    */
   get(orderId) {
     return this.#call("GET", `${encodeURIComponent(orderId)}/`);

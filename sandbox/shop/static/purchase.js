@@ -11,7 +11,9 @@ import { PaymentProblem, seconds } from "./payments.js";
 // Webhooks land within seconds. After a while the answer is not coming soon, and each question costs something.
 const WAITS_S = [0.5, 0.5, 1, 1, 2, 3, 5];
 const LONGEST_WAIT_S = 15;
-const WATCH_FOR_S = 15 * 60; // the service itself asks Razorpay about an order that is 15 minutes old
+const WATCH_FOR_S = 15 * 60; // by then the service itself has asked Razorpay about a payment that it knows of
+/** Stages that say everything there is to say, whatever was expected before. */
+const SETTLED = new Set(["review", "confirmed", "refunded"]);
 
 export class Purchase {
   #offer;
@@ -29,8 +31,8 @@ export class Purchase {
    * @param {(order: object, onFailure: (error: object) => void) => Promise<object>} given.checkout Loads and opens
    *   Checkout for an order; resolves as `openCheckout` does.
    * @param {(orderId: string | null) => void} given.remember Keeps the order's id over a reload.
-   * @param {(state: object) => void} given.show Draws `{stage, payment?, failure?, message?, slow?}`; stages: "offered",
-   *   "ordering", "checkout", "verifying", "waiting", "open", "confirmed", "refunded", "stopped".
+   * @param {(state: object) => void} given.show Draws `{stage, payment?, orderId?, failure?, message?, slow?}`; stages:
+   *   "offered", "ordering", "checkout", "verifying", "waiting", "open", "review", "confirmed", "refunded", "stopped".
    */
   constructor({ offer, payments, checkout, remember, show }) {
     this.#offer = offer;
@@ -59,9 +61,9 @@ export class Purchase {
       this.#show({ stage: "checkout" });
       const { paid, failure } = await this.#checkout(order, (error) => this.#show({ stage: "checkout", failure: error }));
       const message = paid ? await this.#verify(paid) : null;
-      this.#watch(order.order_id, { expected: Boolean(paid), failure, message });
+      this.#watch(order.order_id, { expected: Boolean(paid) && !message?.over, failure, message });
     } catch (problem) {
-      this.#stop(problem);
+      this.#refused(problem);
     } finally {
       this.#busy = false;
     }
@@ -84,6 +86,21 @@ export class Purchase {
     }
   }
 
+  /** No order was handed out. Where that is about another one, it is the one to look at from now on. */
+  #refused(problem) {
+    if (!problem.orderId) {
+      this.#stop(problem);
+      return;
+    }
+    const message = messageOf(problem);
+    this.#remember(problem.orderId);
+    if (problem.code === "payment_under_review") {
+      this.#show({ stage: "review", orderId: problem.orderId, message });
+    } else {
+      this.#watch(problem.orderId, { message });
+    }
+  }
+
   /** Follows the payment until it is settled. Also after a dismissal: the customer's bank app may still be at it. */
   async #watch(orderId, { expected = false, failure = null, message = null }) {
     this.#stopWatching();
@@ -97,7 +114,9 @@ export class Purchase {
         if (watching.signal.aborted) {
           return;
         }
-        this.#show({ stage: stageOf(payment, expected), payment, failure, message, slow });
+        const stage = stageOf(payment, expected);
+        const worthSaying = message?.lasting || !SETTLED.has(stage);
+        this.#show({ stage, payment, orderId, failure, message: worthSaying ? message : null, slow });
         if (slow || payment.confirmed || payment.status === "refunded") {
           return;
         }
@@ -146,6 +165,9 @@ function messageOf(problem) {
 function stageOf(payment, expected) {
   if (payment.status === "refunded") {
     return "refunded";
+  }
+  if (payment.under_review && payment.status !== "paid") {
+    return "review"; // money was taken that is not as agreed: a person looks at it, and nobody must pay again
   }
   if (payment.confirmed) {
     return "confirmed";

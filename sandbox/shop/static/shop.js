@@ -18,6 +18,7 @@ const STATES = {
   },
   open: { label: "Not paid yet", tone: "warn" },
   confirmed: { label: "Paid", tone: "ok", text: "Razorpay has confirmed your payment. The freelancer can start." },
+  review: { label: "Being checked", tone: "warn", text: "Your payment is being checked; do not pay again." },
   refunded: { label: "Refunded", tone: "neutral", text: "You got all of your money back." },
   stopped: { label: "Not possible now", tone: "bad" },
 };
@@ -108,18 +109,20 @@ function cardOf(proposal, client, config, payments) {
   return card;
 }
 
-function drawState(card, part, { stage, payment, failure, message, slow }, price) {
+function drawState(card, part, { stage, payment, orderId, failure, message, slow }, price) {
   const { label, tone, text } = STATES[stage];
   card.dataset.stage = stage;
   part("label").textContent = label;
   part("label").dataset.tone = tone;
   part("status").textContent = [
     message?.text ?? text,
-    failure && stage !== "confirmed" ? `The last attempt failed: ${failure.description}` : "",
-    stage === "open" ? openText(payment, failure) : "",
+    stage === "review" ? `Order ${orderId}.` : "",
+    failure && stage !== "confirmed" && stage !== "review" ? `The last attempt failed: ${failure.description}` : "",
+    stage === "open" && !message ? openText(payment, failure) : "",
     stage === "confirmed" && payment.amount_refunded > 0
       ? `${inWords(payment.amount_refunded, payment.currency)} of it came back.`
       : "",
+    payment?.under_review && stage !== "review" ? "A further payment is being checked; do not pay again." : "",
     slow && stage === "waiting" ? "This takes longer than usual. We go on without you: reload to see the state." : "",
     message?.reference ? `Reference for support: ${message.reference}` : "",
   ]
@@ -130,7 +133,7 @@ function drawState(card, part, { stage, payment, failure, message, slow }, price
   // Not `disabled`: that would throw the keyboard's focus away.
   pay.setAttribute("aria-disabled", String(tone === "busy" || next === "stop"));
   pay.textContent = { offered: `Accept and pay ${price}` }[stage] ?? `${next === "sign-in" ? "Sign in and pay" : "Pay"} ${price}`;
-  const done = stage === "confirmed" || stage === "refunded";
+  const done = stage === "confirmed" || stage === "refunded" || stage === "review";
   if (done && document.activeElement === pay) {
     card.focus(); // the button goes, the keyboard's place stays
   }
