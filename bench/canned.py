@@ -72,11 +72,12 @@ def record_of(create_order: Flow, folder: Path) -> Path:
     Raises:
         ChildFailed: it writes none.
     """
-    puts = [
+    items = [
         json.loads(call["body"])["Item"]
         for call in json.loads(create_order.calls.read_text(encoding="utf-8"))
         if call["target"].endswith(".PutItem")
     ]
+    puts = [item for item in items if item["pk"]["S"].startswith("order#")]
     if len(puts) != 1:
         raise ChildFailed(f"create_order wrote {len(puts)} records")
     file = folder / "record.json"
@@ -99,7 +100,9 @@ def requests_of(subject: Subject, signer: Signer) -> dict[str, dict[str, Any]]:
                 for event in ("payment.authorized", "payment.captured")
             }
         case "reconcile":
-            return {"reconcile, nothing due": {}}
+            return {"reconcile, nothing due": {"lane": "watch"}}
+        case "outbox":
+            return {"outbox, nothing due": {}}
     raise ValueError(subject.name)
 
 
@@ -123,8 +126,8 @@ def answers(record: str, secrets: Mapping[str, str]) -> dict[str, str]:
         "GetItem": record,
         "PutItem": "{}",
         "UpdateItem": "{}",
-        "pointer": "{}",
-        "counter": json.dumps({"Attributes": {"last_taken": {"N": "10"}}}),
+        "nothing": "{}",
+        "counter": json.dumps({"Attributes": {"last_taken": {"N": "10"}, "installation": {"S": "a0000001"}}}),
         "Query": json.dumps({"Items": [], "Count": 0, "ScannedCount": 0}),
         "PutEvents": json.dumps(
             {"FailedEntryCount": 0, "Entries": [{"EventId": "11710aed-b79e-4468-a20b-bb3c0c3b4860"}]}

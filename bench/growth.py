@@ -1,4 +1,4 @@
-"""What grows with what: a record with its attempts, and reconcile with what is due. Counted, not timed.
+"""What grows with what: a record with its attempts, and the lanes with what is due. Counted, not timed.
 
 Work is counted in calls of the service's Python functions, the same in every run: a machine's mood is no property of
 the code.
@@ -16,8 +16,8 @@ from boto3.dynamodb.types import TypeSerializer
 from bench.meter import Meter, Used, metered
 from bench.progress import Progress
 from payments.adapters.table import to_item
-from payments.core.attention import SHARDS
-from payments.core.model import Captured, Order, Record
+from payments.core.attention import SHARDS, WATCH_AGES_S, partition
+from payments.core.model import Captured, Lane, Order, Record, Signed
 from payments.core.transitions import decide, open_record
 from sandbox import events
 from sandbox.gateway import validation
@@ -34,6 +34,7 @@ OPEN_SHARE: Final = 0.09
 """Of the records that are in the index, and whose time has not come; the rest is settled and not in it."""
 AGE_S: Final = 15 * 60
 _MOST_RUNS: Final = 20
+_LANES: Final[tuple[tuple[str, dict[str, Any]], ...]] = (("outbox", {}), ("reconcile", {"lane": "watch"}))
 # The code whose calls are counted: the service's own, and boto3's conversion of items.
 _COUNTED: Final = ("/shared/payments/", "/functions/", "/boto3/dynamodb/")
 
@@ -76,7 +77,7 @@ def record_growth(counts: tuple[int, ...], progress: Progress) -> list[dict[str,
 
 
 def reconcile_growth(tables: tuple[int, ...], progress: Progress) -> list[dict[str, Any]]:
-    """What reconcile uses to come to rest: with 1 % of each table due, then with as many due in each."""
+    """What outbox and the watch lane use to come to rest: with 1 % of each table due, then with as many due in each."""
     plans = [(size, int(size * DUE_SHARE)) for size in tables]
     plans += [(size, CONSTANT_DUE) for size in tables if size >= CONSTANT_DUE]
     rows = []
@@ -87,10 +88,10 @@ def reconcile_growth(tables: tuple[int, ...], progress: Progress) -> list[dict[s
 
 
 def reconciled(size: int, due: int) -> dict[str, Any]:
-    """What reconcile uses until nothing is due any more, in a table of this size.
+    """What outbox and the watch lane use until nothing is due any more, in a table of this size.
 
-    Half of what is due are orders that nobody has paid, a quarter of an hour old; the other half are payments whose
-    event was never published.
+    Half of what is due are payments of which only the signature is known; the other half are payments whose event was
+    never published.
 
     Args:
         size: records in the table.
@@ -99,23 +100,26 @@ def reconciled(size: int, due: int) -> dict[str, Any]:
     with metered() as meter:
         _unwatched(meter)
         world = meter.world
-        # The instance has its secrets before anything is counted.
-        world.reconcile()
+        # The instances have what they need before anything is counted.
+        for function, event in _LANES:
+            world.invoke(function, event)
         for number in range(due):
             record = _due(_order_at_razorpay(meter, number), number, world.now)
             world.table.items[f"order#{record.order_id}"] = _item(record)
         _fill(world.table, size - due, world.now)
         world.now += AGE_S
         meter.read()
-        total, runs, looked_at, report = Used(), 0, 0, None
-        while runs == 0 or (report is not None and report["left_over"]):
-            report = world.reconcile()
-            assert report is not None, "reconcile failed"
-            assert not report["failed"], report
-            assert runs < _MOST_RUNS, "reconcile never came to rest"
-            runs += 1
-            looked_at += report["looked_at"]
-            total.add(meter.read())
+        total, runs, looked_at = Used(), 0, 0
+        for function, event in _LANES:
+            left_over = True
+            while left_over:
+                report = world.invoke(function, event)
+                assert not report["failed"], report
+                assert runs < _MOST_RUNS, "the lanes never came to rest"
+                left_over = report["left_over"]
+                runs += 1
+                looked_at += report["looked_at"]
+                total.add(meter.read())
     assert looked_at == due, f"{looked_at} of {due}"
     return {
         "size": size,
@@ -172,7 +176,8 @@ def _order_at_razorpay(meter: Meter, number: int) -> str:
 def _due(order_id: str, number: int, now: int) -> Record:
     opened = open_record(order_id, _order(number), now)
     if number % 2:
-        return opened
+        signed = decide(opened, [Signed(payment=f"pay_{number:014d}", at=now)], now).record
+        return replace(signed, lane=Lane.WATCH, attention_at=now + WATCH_AGES_S[0])
     paid = Captured(payment=f"pay_{number:014d}", amount_minor=49950, currency="INR", method="upi")
     return decide(opened, [paid], now).record
 
@@ -182,14 +187,15 @@ def _fill(table: MemoryDynamo, count: int, now: int) -> None:
     opened = open_record("order_00000000000000", _order(0), now)
     # Their time comes long after this measurement.
     waiting = [
-        _item(replace(opened, attention_at=now + 10 * AGE_S)) | {"attention_shard": {"S": str(shard)}}
-        for shard in range(SHARDS)
+        _item(replace(opened, lane=lane, attention_at=now + 10 * AGE_S))
+        | {"attention_shard": {"S": partition(lane, number)}}
+        for lane in (Lane.OUTBOX, Lane.WATCH)
+        for number in range(SHARDS)
     ]
     settled = _item(replace(opened, attention_at=None))
-    settled.pop("attention_shard", None)
     for number in range(count):
         is_open = number < count * OPEN_SHARE
-        table.items[f"order#settled_{number}"] = waiting[number % SHARDS] if is_open else settled
+        table.items[f"order#settled_{number}"] = waiting[number % len(waiting)] if is_open else settled
 
 
 def _order(number: int) -> Order:

@@ -1,4 +1,4 @@
-"""The four functions with everything around them in memory (`tests/faults/rig.py`), and a meter on what they use.
+"""The functions with everything around them in memory (`tests/faults/rig.py`), and a meter on what they use.
 
 Units as DynamoDB counts them: a write costs one for each KiB of the larger of the two sizes and what the index takes
 (`tests/table/dynamodb.py`); a strongly consistent read one for each 4 KiB, a query of the index half of that for all it
@@ -97,10 +97,25 @@ class Meter:
         finally:
             self._used.write_units += write_units(before, _plain(items.get(pk)))
 
+    def transact(self, pks: list[str], call: Callable[[], Any]) -> Any:  # noqa: ANN401 - boto3's answers
+        """Writes of several items, all or nothing: each costs twice ("Read and write operations")."""
+        items = self.world.table.items
+        before = {pk: _plain(items.get(pk)) for pk in pks}
+        try:
+            return call()
+        finally:
+            self._used.write_units += sum(2 * write_units(old, _plain(items.get(pk))) for pk, old in before.items())
+
     def get(self, answer: dict[str, Any]) -> None:
         """A strongly consistent read of one item."""
         size = item_bytes(plain(answer["Item"])) if "Item" in answer else 0
         self._used.read_units += max(1, -(-size // _READ_UNIT_BYTES))
+
+    def batch(self, answer: dict[str, Any], asked: int, *, consistent: bool) -> None:
+        """A read of several items, each rounded up by itself; one that is not there costs one step."""
+        items = [item for items in answer["Responses"].values() for item in items]
+        steps = sum(-(-item_bytes(plain(item)) // _READ_UNIT_BYTES) for item in items) + asked - len(items)
+        self._used.read_units += steps if consistent else steps / 2
 
     def query(self, answer: dict[str, Any]) -> None:
         """A query of the index, which is eventually consistent."""
@@ -131,6 +146,19 @@ class _Dynamo:
 
     def update_item(self, **arguments: Any) -> Any:  # noqa: ANN401 - boto3's
         return self._meter.write(arguments["Key"]["pk"]["S"], lambda: self._client.update_item(**arguments))
+
+    def delete_item(self, **arguments: Any) -> Any:  # noqa: ANN401 - boto3's
+        return self._meter.write(arguments["Key"]["pk"]["S"], lambda: self._client.delete_item(**arguments))
+
+    def transact_write_items(self, *, TransactItems: list[dict[str, Any]]) -> Any:  # noqa: ANN401, N803 - boto3's
+        pks = [(one["Put"]["Item"] if "Put" in one else one["Update"]["Key"])["pk"]["S"] for one in TransactItems]
+        return self._meter.transact(pks, lambda: self._client.transact_write_items(TransactItems=TransactItems))
+
+    def batch_get_item(self, **arguments: Any) -> Any:  # noqa: ANN401 - boto3's
+        answer = self._client.batch_get_item(**arguments)
+        for asked in arguments["RequestItems"].values():
+            self._meter.batch(answer, len(asked["Keys"]), consistent=asked.get("ConsistentRead", False))
+        return answer
 
     def query(self, **arguments: Any) -> Any:  # noqa: ANN401 - boto3's
         answer = self._client.query(**arguments)

@@ -259,8 +259,8 @@ def _growth(found: Mapping[str, Any]) -> list[Table]:
         ),
         (
             (
-                "Reconcile until nothing is due, with 1 % of the records due, then with ten of them; half are unpaid "
-                "orders, half unpublished events:"
+                "Outbox and the watch lane until nothing is due, with 1 % of the records due, then with ten of them; "
+                "half are signatures that nothing has confirmed, half unpublished events:"
             ),
             [
                 "records",

@@ -24,6 +24,7 @@ FOLDERS: Final = {
     "create_order": "CreateOrderFunction",
     "verify": "VerifyFunction",
     "webhook": "WebhookFunction",
+    "outbox": "OutboxFunction",
     "reconcile": "ReconcileFunction",
 }
 SHARED_LAYER: Final = "SharedLayer"
@@ -60,6 +61,7 @@ SECRETS: Final[Mapping[str, Mapping[str, str]]] = {
     "create_order": _API_KEYS | _JWT,
     "verify": _API_KEYS | _JWT,
     "webhook": {"RAZORPAY_WEBHOOK_SECRET": development.RAZORPAY_WEBHOOK_SECRET},
+    "outbox": {},
     "reconcile": _API_KEYS,
 }
 """What each function finds in its secrets."""
@@ -80,7 +82,7 @@ class Subject:
 
     def environment(self, *, in_secrets: bool) -> dict[str, str]:
         """The function's environment, its secrets in it or in Secrets Manager."""
-        secrets = {"SECRET_IDS": "bench"} if in_secrets else self.secrets
+        secrets = {"SECRET_IDS": "bench"} if in_secrets and self.secrets else self.secrets
         return {**BARE, **_EVERYWHERE, **self.settings, **secrets}
 
     def arguments(self) -> list[str]:
@@ -107,7 +109,7 @@ def new_signer() -> Signer:
 
 
 def subjects(built: Path, signer: Signer) -> list[Subject]:
-    """The four functions of a build, and verify again under RS256 where the build has the layer for it.
+    """The five functions of a build, and verify again under RS256 where the build has the layer for it.
 
     Args:
         built: the folder that `sam build` filled.

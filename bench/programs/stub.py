@@ -26,8 +26,9 @@ class Canned:
         if self.asked is not None:
             self.asked.append({"target": target, "body": body.decode()})
         operation = target.rpartition(".")[2]
-        if operation == "GetItem" and b"application#" in body:
-            return 200, self._answers["pointer"]
+        if operation == "GetItem" and b"order#" not in body:
+            # No application, no pause, no name of the installation.
+            return 200, self._answers["nothing"]
         if operation == "UpdateItem" and b"counter#" in body:
             return 200, self._answers["counter"]
         if operation == "GetSecretValue" and b"AWSPREVIOUS" in body:
