@@ -15,12 +15,19 @@ DAY_S: Final = 86_400
 REST_S: Final = 16 * DAY_S
 """How long the world goes on by itself: longer than the last look and the last pass of any age (design, section 7)."""
 MOMENTS_S: Final = (
-    *(minute * MINUTE_S for minute in (1, 2, 3, 5, 10, 15, 20)),
-    *(hour * HOUR_S for hour in (1, 2, 4, 7, 12, 18)),
-    *(day * DAY_S for day in range(1, 17)),
+    *(minute * MINUTE_S for minute in (1, 2, 3, 5, 10, 20)),
+    *(hour * HOUR_S for hour in (2, 8, 28)),
+    *(day * DAY_S for day in (2, 3, 4, 6, 7, 8, 10, 13, 16)),
 )
 """When the schedules are looked at after the last action; between them nothing is lost, since each run reads what has
 gathered since the last one."""
+BRIEF_S: Final = (
+    *(minute * MINUTE_S for minute in (1, 2, 3, 5, 10, 20)),
+    2 * HOUR_S,
+    4 * DAY_S,
+    REST_S,
+)
+"""The same where all webhooks are heard, so that the passes over Razorpay's lists have nothing to add."""
 _UNITS: Final = {"minute": MINUTE_S, "hour": HOUR_S, "day": DAY_S}
 _RATE: Final = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
 

@@ -76,6 +76,10 @@ class MemoryDynamo:
         self._on_change = on_change
         self._lock = Lock()
 
+    def forget_earlier(self) -> None:
+        """Nothing was ever otherwise: as in a table that was made from a backup."""
+        self._before.clear()
+
     def client(self, patience_s: float, *, repeats: bool) -> "DynamoClient":
         """A client of this table.
 

@@ -139,4 +139,5 @@ def _content(record: Record) -> tuple[Any, ...]:
         record.refunds,
         record.reviews,
         record.superseded_by,
+        record.released,
     )

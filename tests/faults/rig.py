@@ -15,7 +15,7 @@ import logging
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -31,8 +31,9 @@ from payments.adapters.http import PROBLEMS
 from payments.adapters.log import logger as kept_logger
 from payments.adapters.secrets import Secrets
 from payments.core.model import Record, Signed
+from payments.core.sweeping import PASSES
 from payments.core.webhooks import read_delivery
-from payments.wiring import aws, create_order
+from payments.wiring import aws, create_order, reconcile
 from payments.wiring.boundary import RunFailed
 from payments.wiring.gateway import gateway
 from sandbox import development, events
@@ -42,7 +43,7 @@ from sandbox.gateway.refusals import Refusal
 from tests.core.story import is_known
 from tests.fakes import Crash
 from tests.faults import verdict
-from tests.faults.clockwork import MOMENTS_S, Schedule, due_attributes, functions, schedules
+from tests.faults.clockwork import BRIEF_S, DAY_S, MOMENTS_S, Schedule, due_attributes, functions, schedules
 from tests.faults.dynamodb import MemoryDynamo
 from tests.faults.elsewhere import RAZORPAY_URL, MemoryBus, Razorpay, SecretsClient, Webhook
 from tests.faults.expressions import Item
@@ -78,9 +79,8 @@ _MOST_DELIVERIES: Final = 16
 _RETRIED_FOR_S: Final = 12 * 3600
 _TOLD_OF_MONEY: Final = frozenset({"payment_refunded", "payment_returned", "payment_failed", "payment_under_review"})
 """Refusals of verify after which a genuine proof is known all the same (design, section 2)."""
-_READS: Final = frozenset(
-    {"dynamodb GetItem", "dynamodb Query", "dynamodb BatchGetItem", "secretsmanager GetSecretValue"}
-)
+_READS_WHAT_IS_DUE: Final = frozenset({"dynamodb GetItem", "dynamodb Query", "secretsmanager GetSecretValue"})
+"""What only asks the index what is due reads no more; the watermarks of the passes are read in a batch."""
 
 
 class Died(Exception):
@@ -133,11 +133,21 @@ class World:
         presented: order and payment id of every genuine checkout proof that verify answered.
         doubtful: those that it may have stored without an answer.
         restored: when the table was put back, and to which moment.
+        accepted: order and payment id of every payment that an operator accepted.
+        forgotten: payment ids that one accepted, before the table was put back.
+        released: every order id that an operator released.
         accept_offers: the setting of this name, in per cent of what was agreed.
         waiting: the webhooks that Razorpay has not seen acknowledged yet, the oldest first.
     """
 
-    def __init__(self, *, watch_logs: bool = True, beside: "World | None" = None) -> None:
+    def __init__(self, *, watch_logs: bool = True, beside: "World | None" = None, first_day: bool = False) -> None:
+        """A platform that nothing has happened on yet.
+
+        Args:
+            watch_logs: whether secrets are looked for in what is logged.
+            beside: another stack on the same account at Razorpay.
+            first_day: whether the passes over Razorpay's lists have never run; else they are up to date.
+        """
         self.now: int = START if beside is None else beside.now
         self.outside = Outside()
         self.ledger = Ledger()
@@ -157,6 +167,9 @@ class World:
         self.presented: set[tuple[str, str]] = set()
         self.doubtful: set[tuple[str, str]] = set()
         self.restored: list[tuple[int, int]] = []
+        self.accepted: set[tuple[str, str]] = set()
+        self.forgotten: set[str] = set()
+        self.released: set[str] = set()
         self.accept_offers: int | None = None
         self.changes = 0
         """How many writes took effect."""
@@ -165,6 +178,8 @@ class World:
         self.answers: Counter[tuple[str, int]] = Counter()
         self.given_up: list[Webhook] = []
         """Acknowledged unstored, since they were too old to be sent for again: a person was told."""
+        self.installation = "a0000001" if beside is None else "b0000002"
+        """What a new table calls itself."""
         self.ids: Iterator[str] = (f"{number:014d}" for number in count(1)) if beside is None else beside.ids
         """Of whatever is made at Razorpay, after its prefix: always the same, so that a scenario can be replayed."""
         self._acknowledged: set[Webhook] = set()
@@ -173,6 +188,12 @@ class World:
         self._is_watched = True
         self._before: list[tuple[int, str, Item | None]] = []
         """When each item was changed, and what it was before, so that the table can be put back."""
+
+        if not first_day:
+            for one in PASSES:
+                mark = {"at": self.now - one.age_s, "span": 30 * DAY_S, "skip": 0}
+                item = {name: {"N": str(value)} for name, value in mark.items()}
+                self.table.items[f"sweep#{one.name}"] = {"pk": {"S": f"sweep#{one.name}"}, **item}
 
     def _on_change(self, pk: str, before: Item | None, after: Item | None) -> None:
         self.changes += 1
@@ -282,7 +303,7 @@ class World:
         if is_genuine and (answer.ok or answer.body["code"] in _TOLD_OF_MONEY):
             self.presented.add((order_id, payment_id))
         if answer.ok and self._is_watched:
-            self.ledger.acknowledge(order_id, [Signed(payment=payment_id)])
+            self.ledger.acknowledge(order_id, [Signed(payment=payment_id, at=self.now)])
         return answer
 
     def read(self, order_id: str, *, client: int = CLIENT) -> Answer:
@@ -298,19 +319,56 @@ class World:
             self._acknowledge(webhook)
         return answer
 
-    def reconcile(self, *, instance: Instance | None = None, **schedule: Any) -> dict[str, Any] | None:
-        """The schedule runs reconcile; None when the run failed as a whole.
+    def reconcile(self, *, instance: Instance | None = None, **event: Any) -> dict[str, Any] | None:
+        """Reconcile runs; None when the run failed as a whole.
+
+        Raises:
+            Died: as `invoke`.
+        """
+        return self.run_lane("reconcile", event, instance=instance)
+
+    def run_lane(
+        self, function: str, event: Mapping[str, Any], *, instance: Instance | None = None
+    ) -> dict[str, Any] | None:
+        """A scheduled function runs; None when the run failed as a whole.
 
         Raises:
             Died: as `invoke`.
         """
         try:
-            report: dict[str, Any] = self.invoke("reconcile", schedule, instance=instance)
+            report: dict[str, Any] = self.invoke(function, event, what=str(event.get("lane", "")), instance=instance)
         except RunFailed as failure:
             # Lambda sets a failed run aside; the next is a minute away. Without a fault it must not fail.
             if not self.is_disturbed:
-                raise AssertionError("reconcile failed though nothing went wrong") from failure
+                raise AssertionError(f"{function} failed though nothing went wrong") from failure
             return None
+        return report
+
+    def operate(self, command: str, **named: str) -> dict[str, Any] | None:
+        """An operator has reconcile do something about one order; None when it says that this is not possible.
+
+        What is stored counts even if no answer came.
+
+        Raises:
+            Died: as `invoke`.
+        """
+        order_id, payment = named["order_id"], named.get("razorpay_payment_id")
+        report: dict[str, Any] | None = None
+        try:
+            report = self.invoke("reconcile", {command: named}, what=command)
+        except RunFailed:
+            report = None
+        finally:
+            record = self.ledger.records.get(order_id)
+            if command == "accept" and record is not None and payment is not None:
+                is_done = _is_accepted(record, payment)
+                assert is_done or report is None, "accept answered, and accepted nothing"
+                if is_done:
+                    self.accepted.add((order_id, payment))
+            elif command == "release" and payment is None and record is not None:
+                assert record.released or report is None, "release answered, and released nothing"
+                if record.released:
+                    self.released.add(order_id)
         return report
 
     # --- Razorpay ---
@@ -358,6 +416,11 @@ class World:
         ]
 
     @property
+    def has_dropped(self) -> bool:
+        """Whether some webhook never comes."""
+        return bool(self._dropped)
+
+    @property
     def acknowledged(self) -> list[Webhook]:
         """What Razorpay was given a 2xx for and what is stored, the oldest first."""
         return [
@@ -402,6 +465,9 @@ class World:
             handed_out=tuple(self.handed),
             presented=frozenset(self.presented),
             doubtful=frozenset(self.doubtful),
+            accepted=frozenset(payment for _, payment in self.accepted),
+            forgotten=frozenset(self.forgotten),
+            released=frozenset(self.released),
             restored=tuple(self.restored),
         )
 
@@ -413,11 +479,17 @@ class World:
                 del self.table.items[pk]
             else:
                 self.table.items[pk] = before
+        self.table.forget_earlier()
         self.changes += 1
         self.restored.append((self.now, moment))
         # Which proofs of the gap had been presented before, nobody knows.
         self.presented.clear()
         self.ledger.restore(self.table.items)
+        # What an operator decided in the gap is gone with the table.
+        kept = self.ledger.records
+        self.forgotten |= {one for _, one in self.accepted}
+        self.accepted = {(key, one) for key, one in self.accepted if key in kept and _is_accepted(kept[key], one)}
+        self.released = {key for key in self.released if key in kept and kept[key].released}
         self.forget_instances()
 
     def lose_webhooks(self) -> None:
@@ -435,28 +507,30 @@ class World:
         self.secrets[API_KEYS] = {**self.secrets[API_KEYS], "RAZORPAY_KEY_ID": development.RAZORPAY_KEY_ID}
         self.forget_instances()
 
-    def let_time_pass(self, seconds: int, *, deaf: bool = False) -> None:
+    def let_time_pass(self, seconds: int, *, deaf: bool = False, looked_at: Sequence[int] = MOMENTS_S) -> None:
         """Days go by: schedules run, Razorpay gives back what nobody captured and tells of it.
 
         Args:
             seconds: how long.
             deaf: whether what Razorpay tells meanwhile is lost.
+            looked_at: when the schedules run, in seconds from now.
         """
         start = self.now
         idle: dict[Schedule, int] = {}
         last: dict[Schedule, int] = {}
-        moments = [start + moment for moment in MOMENTS_S if moment < seconds]
+        moments = [start + moment for moment in looked_at if moment < seconds]
         moments += range(start + MOMENTS_S[-1], start + seconds, MOMENTS_S[-1] - MOMENTS_S[-2])
         for moment in [*moments, start + seconds]:
             while (due := self._next_due()) is not None and self.now < due < moment:
                 self._let_run(due, idle, last, deaf=deaf)
             self._let_run(moment, idle, last, deaf=deaf)
 
-    def come_to_rest(self, *, deaf: bool = False) -> None:
+    def come_to_rest(self, *, deaf: bool = False, brief: bool = False) -> None:
         """No more faults, and the right keys: Razorpay delivers what it has, and everything scheduled runs for 16 days.
 
         Args:
             deaf: whether what Razorpay still has to tell is lost.
+            brief: whether the schedules run at fewer moments of these days, where all webhooks were heard.
         """
         self.outside.fate = good
         account = self.razorpay.account
@@ -464,7 +538,8 @@ class World:
         if self.secrets[API_KEYS]["RAZORPAY_KEY_ID"] != development.RAZORPAY_KEY_ID:
             self.find_keys()
         self._hear(deaf=deaf)
-        self.let_time_pass(MOMENTS_S[-1], deaf=deaf)
+        moments = BRIEF_S if brief and not deaf else MOMENTS_S
+        self.let_time_pass(moments[-1], deaf=deaf, looked_at=moments)
 
     def check(self, *, settings: Settings | None = None) -> None:
         """Everything that must be true once `come_to_rest` is done, as the oracle has it."""
@@ -502,8 +577,8 @@ class World:
             before = len(self.outside.calls), self.changes
             self.run(schedule)
             made = {call.operation for call in self.outside.calls[before[0] :]}
-            if made <= _READS and self.changes == before[1]:
-                # It asked nobody but the table: as long as nothing changes there or comes due, it finds nothing again.
+            if made <= _READS_WHAT_IS_DUE and self.changes == before[1]:
+                # As long as nothing changes in the table or comes due, it finds nothing again.
                 idle[schedule] = self.changes
 
     def run(self, schedule: Schedule) -> None:
@@ -544,6 +619,10 @@ class World:
             assert not any(word in text for word in SECRET), f"I16: a secret in {name}"
 
 
+def _is_accepted(record: Record, payment: str) -> bool:
+    return payment in record.attempts and record.attempts[payment].accepted
+
+
 # --- what takes the place of the network ----------------------------------------------------------------------------
 
 _current: World
@@ -579,6 +658,11 @@ def installed() -> Iterator[Callable[[World], World]]:
     _forget_loggers(propagate=False)
     with (
         patch.object(aws, "now", lambda: _current.now),
+        # What a call waits for passes on this clock too, so that bounds on several calls hold.
+        patch.object(aws, "clock", lambda: _current.now - _current.outside.left_s),
+        patch("payments.wiring.create_order.secrets.token_hex", lambda _: _current.installation),
+        # One worker: what happens in another thread could not be played again.
+        patch.object(reconcile, "WORKERS", 1),
         patch.object(aws, "_environment", _environment),
         patch.object(aws, "_client", _make_client),
         patch.object(aws, "_secrets", _secrets),
@@ -622,7 +706,10 @@ _make_secrets: Final = cast("Callable[[], Secrets]", aws._secrets.__wrapped__)  
 
 
 def _environment() -> frozenset[tuple[str, str]]:
-    return _ENVIRONMENTS[_here.function]
+    environment = _ENVIRONMENTS[_here.function]
+    if _current.accept_offers is None:
+        return environment
+    return environment | {("ACCEPT_OFFERS", str(_current.accept_offers))}
 
 
 def _make_client(service: str, *, attempts: int, connect_timeout: float, read_timeout: float) -> Any:  # noqa: ARG001 - as the wiring has it

@@ -1,62 +1,90 @@
 """Random schedules: what happens to one application's payment, in any order, with any call going wrong at any time.
 
-A schedule is a story at Razorpay (attempts, captures, refunds), a random sequence of deliveries, verifications,
-create-order requests and reconcile runs, and for every call outside a chance that it dies, fails, hangs, is repeated
-or works only partly. Then the faults end, what was not acknowledged is delivered again, and reconcile runs until
-nothing is due. In the end the record and the bus are compared with Razorpay's books.
+A schedule is a story at Razorpay (attempts, captures, fees, refunds), a random sequence of deliveries, verifications,
+create-order requests and runs of the three lanes, and for every call outside a chance that it dies, fails, hangs, is
+repeated or works only partly. Then the faults end, what was not acknowledged is delivered again or lost for good, and
+the lanes run until the last pass over Razorpay's lists has been. In the end the oracle judges what GET would show and
+what is on the bus by Razorpay's books.
 
-For their number, the schedules call what the handlers call (`place_order`, `record_facts`, `deliver`,
-`reconcile_record`) on the table in memory that `tests/table` holds to the real one's contract. The state machine does
-the like on the real handlers and adapters, some thousand times.
+For their number, the schedules call what the handlers call (`place_order`, `record_and_deliver`, `empty_outbox`,
+`Reconciler.watch`, `sweep`) on the table and the gateway in memory that `tests/table` and the core's own tests hold to
+the contract of the real ones. The state machine does the like on the real handlers and adapters, some thousand times.
+
+There were a million of them while reconcile looked at one order a few times. Now each one ends with weeks of all three
+lanes, which is most of its time: so there are 40,000.
 
 Schedule number n of seed s is always the same one: `python -m tests.faults.schedules s n` plays it and tells each step.
 """
 
+import json
 import random
 import sys
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing import get_context
-from typing import Final
+from typing import Any, Final
 
-from payments.core import reconciliation
+from payments.core import attention, reconciliation, sweeping
 from payments.core.errors import (
-    AlreadyPaid,
+    ApplicationRefused,
     BusUnavailable,
     GatewayUnavailable,
     OrderNotFound,
-    PaymentInProgress,
+    StorageConflict,
     TableUnavailable,
     TemporaryError,
 )
-from payments.core.handoff import Message, deliver, record_facts
-from payments.core.listing import MARKER, ListedOrder
-from payments.core.model import Authorized, Captured, Fact, Failed, Order, Record, Refunded, RefundState, Signed, Status
-from payments.core.ordering import place_order
-from tests.core.story import is_known
-from tests.fakes import Crash, FakeTable
+from payments.core.handoff import Message, record_and_deliver, record_facts
+from payments.core.listing import Origin
+from payments.core.model import (
+    Authorized,
+    Captured,
+    Fact,
+    Failed,
+    Lane,
+    Order,
+    Refunded,
+    RefundState,
+    RefundTotal,
+    Signed,
+)
+from payments.core.ordering import Desk, place_order
+from payments.core.position import NO_OFFERS, Position, amount_refunded, under_review
+from payments.core.reconciliation import Outcome, Reconciler
+from payments.core.sweeping import ASIDE_PARTITION, PASSES, Aside, Entry, Pass, Watermark
+from tests.fakes import INSTALLATION, Crash, FakeGateway, FakeIds, FakeTable
 from tests.faults.campaigns import Budget, Progress, Report
 from tests.faults.ledger import Ledger
 from tests.faults.outside import Call, Client, Kind, Outside, good
+from tests.oracle.books import HandedOut, Settings, read_ledger
+from tests.oracle.books import Outside as World
+from tests.oracle.expect import expected_orders
+from tests.oracle.judge import Told, judge_order, read_event
 
-ALL: Final = 1_000_000
+ALL: Final = 40_000
 START: Final = 1_772_357_400
 AMOUNT: Final = 49_950
 _OTHER_AMOUNT: Final = 60_000
-_STAGE: Final = "local"
-_CHUNK: Final = 500
+_STAGE: Final = "test"
+_CHUNK: Final = 100
 _WORKERS: Final = 2
 # High enough that most schedules have some, low enough that most steps get done.
 _FAULT_SHARE: Final = 0.2
 _WRONG_SUMS: Final = 0.06
+_FEES: Final = 0.1
+_FEE_MINOR: Final = 1_180
 _LATE_CAPTURES: Final = 0.7
 _FAILING_REFUNDS: Final = 0.15
 _HALF: Final = 0.5
-_MOST_RUNS: Final = 40
-_DAY_S: Final = 86_400
+_MINUTE_S, _HOUR_S, _DAY_S = 60, 3_600, 86_400
+# "Late authorisation", "Capture settings": nothing is captured later, and what is not captured is given back.
+_DECIDED_AFTER_S: Final = 3 * _DAY_S
+# The last pass over refunds looks back fifteen days; a refund that is under way is asked for weekly.
+_REST_S: Final = (_MINUTE_S, 3 * _MINUTE_S, 20 * _MINUTE_S, 2 * _HOUR_S, 7 * _HOUR_S)
+_REST_DAYS: Final = (*range(1, 10), 13, 17, 25)
 
 _TABLE: Final = Client("table", TableUnavailable, TableUnavailable, 0, repeats=True)
 _BUS: Final = Client("bus", BusUnavailable, BusUnavailable, 0, repeats=True)
@@ -64,39 +92,6 @@ _GATEWAY: Final = Client("razorpay", GatewayUnavailable, GatewayUnavailable, 0)
 
 
 # --- Razorpay -------------------------------------------------------------------------------------------------------
-
-
-@dataclass(slots=True)
-class Refund:
-    """Money on its way back."""
-
-    id: str
-    amount: int
-    state: RefundState = RefundState.CREATED
-
-
-@dataclass(slots=True)
-class Payment:
-    """An attempt, as Razorpay's books have it; amounts in minor units."""
-
-    id: str
-    amount: int
-    currency: str = "INR"
-    status: str = "failed"
-    captured: bool = False
-    refunds: list[Refund] = field(default_factory=list)
-
-    @property
-    def amount_refunded(self) -> int:
-        return sum(refund.amount for refund in self.refunds if refund.state is RefundState.PROCESSED)
-
-
-@dataclass(frozen=True, slots=True)
-class Book:
-    """An order, as Razorpay's books have it."""
-
-    amount: int
-    currency: str = "INR"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,127 +104,142 @@ class Telling:
 
 
 class Account:
-    """What happens at Razorpay, and what it tells of it."""
+    """What happens at Razorpay, and what it tells of it. The gateway in memory keeps the books."""
 
-    def __init__(self, dice: random.Random, clock: Callable[[], int]) -> None:
-        self.orders: dict[str, tuple[Order, int]] = {}
-        self.payments: dict[str, list[Payment]] = {}
+    def __init__(self, dice: random.Random, gateway: FakeGateway) -> None:
         self.waiting: list[Telling] = []
         self.heard: list[Telling] = []
+        self.story: list[dict[str, Any]] = []
         self._dice = dice
-        self._clock = clock
+        self._gateway = gateway
         self._made = 0
 
-    def create_order(self, order: Order) -> str:
-        self._made += 1
-        order_id = f"order_{self._made:014d}"
-        self.orders[order_id] = (order, self._clock())
-        self.payments[order_id] = []
-        return order_id
+    def payments(self, order_id: str) -> list[dict[str, Any]]:
+        """Its attempts, the oldest first."""
+        return [payment for payment in self._gateway.payments.values() if payment["order_id"] == order_id]
 
     def attempt(self, order_id: str) -> str:
         """The customer pays, or tries to."""
-        dice, payments = self._dice, self.payments[order_id]
-        captured = sum(payment.captured for payment in payments)
+        dice, payments = self._dice, self.payments(order_id)
+        captured = sum(payment["captured"] for payment in payments)
         # A second capture of one order is not supposed to happen, and does.
-        if any(payment.status == "authorized" for payment in payments) or captured > dice.choice((0, 0, 0, 0, 1)):
+        if any(payment["status"] == "authorized" for payment in payments) or captured > dice.choice((0, 0, 0, 0, 1)):
             return "refused"
         self._made += 1
-        amount = self.orders[order_id][0].amount_minor
-        payment = Payment(f"pay_{self._made:014d}", amount)
-        if dice.random() < _WRONG_SUMS:
-            payment.amount -= 100
-        payments.append(payment)
-        match dice.choice(("failed", "authorized", "captured", "captured", "captured")):
-            case "failed":
-                self._fail(order_id, payment)
-            case "authorized":
-                self._authorize(order_id, payment)
-            case _:
-                self._authorize(order_id, payment)
-                self._capture(order_id, payment)
-        return f"{payment.id} {payment.status}"
+        payment, amount = f"pay_{self._made:014d}", self._gateway.listed[order_id]["amount"]
+        chance, fee = dice.random(), None
+        if chance < _WRONG_SUMS:
+            amount -= 100
+        elif chance < _WRONG_SUMS + _FEES:
+            amount, fee = amount + _FEE_MINOR, _FEE_MINOR
+        status = dice.choice(("failed", "authorized", "captured", "captured", "captured"))
+        first = "failed" if status == "failed" else "authorized"
+        self._gateway.pay(order_id, payment, first, amount=amount, fee=fee)
+        self._tell_payment(payment, first)
+        if status == "captured":
+            self._capture(payment)
+        return f"{payment} {status}"
 
     def move_on(self, order_id: str) -> str:
         """Something that takes time at Razorpay: a late authorisation, a capture, a refund, money given back."""
-        dice, payments = self._dice, self.payments[order_id]
+        dice, payments = self._dice, self.payments(order_id)
         if not payments:
             return "nothing"
         payment = dice.choice(payments)
-        if payment.status == "failed" and not any(other.captured or other.refunds for other in payments):
-            self._authorize(order_id, payment)
-            self._capture(order_id, payment)
-        elif payment.status == "authorized" and dice.random() < _LATE_CAPTURES:
-            self._capture(order_id, payment)
-        elif payment.status == "authorized":
-            self._refund(order_id, payment, payment.amount)
-            payment.status = "refunded"
-        elif payment.captured and payment.amount_refunded < payment.amount:
-            rest = payment.amount - payment.amount_refunded
-            self._refund(order_id, payment, rest if dice.random() < _HALF else max(rest // 3, 1))
-        return f"{payment.id} {payment.status} refunded {payment.amount_refunded}"
+        paid = any(other["captured"] or self._refunds(other["id"]) for other in payments)
+        in_time = self._gateway.now - payment["created_at"] < _DECIDED_AFTER_S
+        name, rest = payment["id"], payment["amount"] - self._refunded(payment["id"])
+        if payment["status"] == "failed" and not paid and in_time:
+            self._become(name, "authorized")
+            self._capture(name)
+        elif payment["status"] == "authorized" and in_time and dice.random() < _LATE_CAPTURES:
+            self._capture(name)
+        elif payment["status"] == "authorized":
+            self._refund(payment, payment["amount"])
+            self._become(name, "refunded", captured=False, tell=False)
+        elif payment["captured"] and rest:
+            self._refund(payment, rest if dice.random() < _HALF else max(rest // 3, 1))
+        payment = self._gateway.payments[name]
+        return f"{name} {payment['status']} refunded {self._refunded(name)}"
 
-    def facts_of_order(self, order_id: str) -> list[Fact]:
-        """What the API lists."""
-        facts: list[Fact] = []
-        for payment in self.payments[order_id]:
-            if payment.captured:
-                facts.append(Captured(payment=payment.id, amount_minor=payment.amount, currency=payment.currency))
-            elif payment.status == "authorized":
-                facts.append(Authorized(payment=payment.id))
-            elif payment.status == "failed":
-                facts.append(Failed(payment=payment.id, reason="payment_failed"))
-            facts.extend(self._refund_fact(payment, refund) for refund in payment.refunds)
-        return facts
+    def document(self) -> Mapping[str, Any]:
+        """The books, as the oracle reads them."""
+        return {
+            "orders": list(self._gateway.listed.values()),
+            "payments": list(self._gateway.payments.values()),
+            "refunds": list(self._gateway.refunded.values()),
+            "story": self.story,
+        }
 
-    def order(self, order_id: str) -> ListedOrder:
-        order, created_at = self.orders[order_id]
-        ids = {name: str(getattr(order, name)) for name in ("payment_id", "job_id", "application_id", "client_id")}
-        notes = {"service": MARKER, "stage": _STAGE, "freelancer_id": str(order.freelancer_id), **ids}
-        return ListedOrder(
-            id=order_id,
-            amount=order.amount_minor,
-            currency=order.currency,
-            receipt=order.receipt,
-            notes=notes,
-            created_at=created_at,
+    def _become(self, payment: str, status: str, *, captured: bool | None = None, tell: bool = True) -> None:
+        order_id = self._gateway.payments[payment]["order_id"]
+        self._gateway.pay(order_id, payment, status, **({} if captured is None else {"captured": captured}))
+        if tell:
+            self._tell_payment(payment, status)
+
+    def _capture(self, payment: str) -> None:
+        self._become(payment, "captured")
+        captured = self._captured(self._gateway.payments[payment])
+        self._tell("order.paid", self._gateway.payments[payment]["order_id"], captured)
+
+    def _tell_payment(self, payment: str, status: str) -> None:
+        entity = self._gateway.payments[payment]
+        facts: Mapping[str, Fact] = {
+            "failed": Failed(
+                payment=payment,
+                reason="payment_failed",
+                method="upi",
+                created_at=entity["created_at"],
+                at=self._gateway.now,
+            ),
+            "authorized": Authorized(payment=payment, method="upi", created_at=entity["created_at"]),
+            "captured": self._captured(entity),
+        }
+        self.story.append({"what": f"payment.{status}", "at": self._gateway.now, "payment_id": payment})
+        self._tell(f"payment.{status}", entity["order_id"], facts[status])
+
+    def _captured(self, payment: Mapping[str, Any]) -> Captured:
+        return Captured(
+            payment=payment["id"],
+            amount_minor=payment["amount"],
+            currency=payment["currency"],
+            fee_minor=payment["fee"],
+            method="upi",
+            created_at=payment["created_at"],
         )
 
-    def books(self) -> Mapping[str, tuple[Book, Sequence[Payment]]]:
-        return {key: (Book(order.amount_minor), self.payments[key]) for key, (order, _) in self.orders.items()}
+    def _refunds(self, payment: str) -> list[dict[str, Any]]:
+        return [refund for refund in self._gateway.refunded.values() if refund["payment_id"] == payment]
 
-    def _fail(self, order_id: str, payment: Payment) -> None:
-        self._tell("payment.failed", order_id, Failed(payment=payment.id, reason="payment_failed"))
+    def _refunded(self, payment: str) -> int:
+        return sum(refund["amount"] for refund in self._refunds(payment) if refund["status"] == "processed")
 
-    def _authorize(self, order_id: str, payment: Payment) -> None:
-        payment.status = "authorized"
-        self._tell("payment.authorized", order_id, Authorized(payment=payment.id))
-
-    def _capture(self, order_id: str, payment: Payment) -> None:
-        payment.status, payment.captured = "captured", True
-        fact = Captured(payment=payment.id, amount_minor=payment.amount, currency=payment.currency)
-        self._tell("payment.captured", order_id, fact)
-        self._tell("order.paid", order_id, fact)
-
-    def _refund(self, order_id: str, payment: Payment, amount: int) -> None:
+    def _refund(self, payment: Mapping[str, Any], amount: int) -> None:
         self._made += 1
-        refund = Refund(f"rfnd_{self._made:014d}", amount)
-        payment.refunds.append(refund)
-        self._tell_refund(order_id, payment, refund)
+        refund = f"rfnd_{self._made:014d}"
+        self._gateway.give_back(payment["id"], refund, amount, "pending")
+        self._tell_refund(payment, refund, RefundState.CREATED)
         # Money that was never captured goes back for certain.
-        fails = payment.captured and self._dice.random() < _FAILING_REFUNDS
-        refund.state = RefundState.FAILED if fails else RefundState.PROCESSED
-        self._tell_refund(order_id, payment, refund)
+        fails = payment["captured"] and self._dice.random() < _FAILING_REFUNDS
+        state = RefundState.FAILED if fails else RefundState.PROCESSED
+        self._gateway.give_back(payment["id"], refund, amount, state.value)
+        if payment["captured"] and self._refunded(payment["id"]) == payment["amount"]:
+            self._become(payment["id"], "refunded", tell=False)
+        self._tell_refund(payment, refund, state)
 
-    def _tell_refund(self, order_id: str, payment: Payment, refund: Refund) -> None:
-        facts: tuple[Fact, ...] = (self._refund_fact(payment, refund),)
-        if payment.captured:
-            captured = Captured(payment=payment.id, amount_minor=payment.amount, currency=payment.currency)
-            facts = (captured, *facts)
-        self._tell(f"refund.{refund.state}", order_id, *facts)
-
-    def _refund_fact(self, payment: Payment, refund: Refund) -> Refunded:
-        return Refunded(payment=payment.id, refund=refund.id, amount_minor=refund.amount, state=refund.state)
+    def _tell_refund(self, payment: Mapping[str, Any], refund: str, state: RefundState) -> None:
+        entity, total = self._gateway.refunded[refund], self._gateway.payments[payment["id"]]["amount_refunded"]
+        captured = (self._captured(payment),) if payment["captured"] else ()
+        told = Refunded(
+            payment=payment["id"],
+            refund=refund,
+            amount_minor=entity["amount"],
+            state=state,
+            created_at=entity["created_at"],
+        )
+        sums = (RefundTotal(payment=payment["id"], amount_minor=total),) if total else ()
+        self.story.append({"what": f"refund.{state}", "at": self._gateway.now, "refund_id": refund})
+        self._tell(f"refund.{state}", payment["order_id"], *captured, told, *sums)
 
     def _tell(self, name: str, order_id: str, *facts: Fact) -> None:
         self.waiting.append(Telling(name, order_id, facts))
@@ -239,52 +249,62 @@ class Account:
 
 
 class WatchedTable(FakeTable):
-    """The table in memory; the ledger sees every write."""
+    """The table in memory, each call of which may go wrong; the ledger sees every write."""
 
     def __init__(self, outside: Outside, ledger: Ledger) -> None:
         super().__init__()
-        self._outside = outside
+        self.outside = outside
         self._ledger = ledger
 
-    def read(self, order_id: str) -> Record | None:
-        return self._outside.call(_TABLE, "read", lambda: super(WatchedTable, self).read(order_id), reads=True)
+    def wrote(self) -> None:
+        """Tells the ledger what has changed."""
+        for order_id, record in self.records.items():
+            if self._ledger.records.get(order_id) is not record:
+                self._ledger.stored(record)
 
-    def insert(self, record: Record) -> None:
-        def perform() -> None:
-            super(WatchedTable, self).insert(record)
-            self._ledger.stored(self.records[record.order_id])
 
-        self._outside.call(_TABLE, "insert", perform)
+class WatchedGateway(FakeGateway):
+    """Razorpay's API over the account's books, each call of which may go wrong."""
 
-    def save(self, before: Record, after: Record) -> None:
-        def perform() -> None:
-            super(WatchedTable, self).save(before, after)
-            self._ledger.stored(self.records[before.order_id])
+    def __init__(self, outside: Outside) -> None:
+        super().__init__()
+        self.outside = outside
 
-        self._outside.call(_TABLE, "save", perform)
 
-    def clear(self, record: Record, event_ids: Collection[str]) -> None:
-        def perform() -> None:
-            super(WatchedTable, self).clear(record, event_ids)
-            self._ledger.stored(self.records[record.order_id])
+def _watched(of: type, name: str, client: Client, *, reads: bool) -> Callable[..., Any]:
+    """A method whose call goes through `Outside`."""
 
-        self._outside.call(_TABLE, "clear", perform)
+    def call(self: Any, *arguments: Any, **named: Any) -> Any:
+        def perform() -> Any:
+            answer = getattr(of, name)(self, *arguments, **named)
+            if isinstance(answer, Iterator):
+                return iter(list(answer))
+            if isinstance(self, WatchedTable) and not reads:
+                self.wrote()
+            return answer
 
-    def current_order(self, client_id: int, application_id: int) -> str | None:
-        return self._outside.call(
-            _TABLE, "pointer", lambda: super(WatchedTable, self).current_order(client_id, application_id), reads=True
-        )
+        return self.outside.call(client, name, perform, reads=reads)
 
-    def point(self, client_id: int, application_id: int, order_id: str, *, seen: str | None) -> None:
-        self._outside.call(
-            _TABLE, "point", lambda: super(WatchedTable, self).point(client_id, application_id, order_id, seen=seen)
-        )
+    return call
+
+
+_READS: Final = ("read", "read_many", "application", "due", "refunds", "watermark", "aside", "installation")
+_WRITES: Final = (
+    *("insert", "save", "clear", "open_application", "replace_order", "extend_application"),
+    *("raise_payment_ids", "keep_refunds", "move_watermark", "set_aside", "end_aside"),
+)
+for _method in (*_READS, *_WRITES):
+    setattr(WatchedTable, _method, _watched(FakeTable, _method, _TABLE, reads=_method in _READS))
+for _method in ("create_order", "order", "look", "payment", "refund", "refunds_of", "page"):
+    setattr(WatchedGateway, _method, _watched(FakeGateway, _method, _GATEWAY, reads=_method != "create_order"))
 
 
 class WatchedBus:
     """The bus in memory."""
 
     def __init__(self, outside: Outside, ledger: Ledger) -> None:
+        self.told: dict[str, list[Told]] = {}
+        """By order, each event once."""
         self._outside = outside
         self._ledger = ledger
 
@@ -297,26 +317,12 @@ class WatchedBus:
         )
 
     def _accept(self, entries: Sequence[tuple[str, Message]]) -> frozenset[str]:
-        for _, message in entries:
+        for key, message in entries:
             self._ledger.on_event(message.type, message.detail)
+            if self._ledger.published[key] == 1:
+                order_id, event = read_event(message.type, json.loads(message.detail))
+                self.told.setdefault(order_id, []).append(event)
         return frozenset(key for key, _ in entries)
-
-
-class WatchedGateway:
-    """Razorpay's API over the account's books."""
-
-    def __init__(self, outside: Outside, account: Account) -> None:
-        self._outside = outside
-        self._account = account
-
-    def create_order(self, order: Order) -> str:
-        return self._outside.call(_GATEWAY, "create", lambda: self._account.create_order(order))
-
-    def order(self, order_id: str) -> ListedOrder:
-        return self._outside.call(_GATEWAY, "order", lambda: self._account.order(order_id), reads=True)
-
-    def facts_of_order(self, order_id: str) -> Sequence[Fact]:
-        return self._outside.call(_GATEWAY, "payments", lambda: self._account.facts_of_order(order_id), reads=True)
 
 
 class Schedule:
@@ -328,13 +334,25 @@ class Schedule:
         self.steps: list[str] = []
         self.outside = Outside()
         self.ledger = Ledger()
-        self.account = Account(self.dice, lambda: self.now)
         self.table = WatchedTable(self.outside, self.ledger)
         self.bus = WatchedBus(self.outside, self.ledger)
-        self.gateway = WatchedGateway(self.outside, self.account)
-        self.signed: set[str] = set()
-        self.handed_out: list[str] = []
-        self._taken = 0
+        self.gateway = WatchedGateway(self.outside)
+        self.gateway.now = START
+        self.account = Account(self.dice, self.gateway)
+        self.ids = FakeIds()
+        self.presented: set[tuple[str, str]] = set()
+        self.doubtful: set[tuple[str, str]] = set()
+        self.handed_out: list[HandedOut] = []
+        self.reconciler = Reconciler(
+            table=self.table,
+            bus=self.bus,
+            gateway=self.gateway,
+            origin=Origin(stage=_STAGE, installation=INSTALLATION),
+            policy=NO_OFFERS,
+        )
+        for one in PASSES:
+            # The service has been running for a while: each pass is where its age is.
+            self.table.marks[one.name] = Watermark(at=START - one.age_s, span=one.every_s)
         self._actions: tuple[tuple[Callable[[], str], int], ...] = (
             (self._create, 2),
             (self._attempt, 4),
@@ -342,7 +360,9 @@ class Schedule:
             (self._deliver, 9),
             (self._redeliver, 2),
             (self._verify, 3),
-            (self._reconcile, 3),
+            (self._empty_outbox, 2),
+            (self._watch, 2),
+            (self._sweep, 1),
             (self._wait, 2),
         )
 
@@ -360,7 +380,7 @@ class Schedule:
         self.outside.fate = good
         self._come_to_rest()
         self.ledger.check_rest()
-        self._check_records()
+        self._check_orders()
         self._check_open_orders()
 
     def _step(self, action: Callable[[], str]) -> None:
@@ -369,7 +389,7 @@ class Schedule:
             outcome = action()
         except Crash:
             outcome = "died"
-        except (TemporaryError, AlreadyPaid, PaymentInProgress, OrderNotFound) as error:
+        except (TemporaryError, ApplicationRefused, OrderNotFound) as error:
             outcome = type(error).__name__
         struck = "".join(f", {call.operation} {kind}" for call, kind in self.outside.played[faults:])
         self.steps.append(f"{self.now - START:7d} {_name(action)}: {outcome}{struck}")
@@ -393,21 +413,23 @@ class Schedule:
             currency="INR",
             receipt="",
         )
-        order_id = place_order(self.table, self.gateway, self._number, offer, self.now).record.order_id
-        if order_id not in self.handed_out:
-            self.handed_out.append(order_id)
+        desk = Desk(table=self.table, gateway=self.gateway, ids=self.ids, policy=NO_OFFERS)
+        order_id = place_order(desk, offer, self.now).record.order_id
+        handed = HandedOut(order_id=order_id, client_id=42, application_id=12, fields=(amount,), at=self.now)
+        self.handed_out.append(handed)
         self._check_open_orders()
         return order_id
 
-    def _number(self, offer: Order) -> Order:
-        self._taken += 1
-        return offer.numbered(self._taken, receipt=f"{_STAGE}-{self._taken}")
+    def _any_order(self) -> str | None:
+        return self.dice.choice(self.handed_out).order_id if self.handed_out else None
 
     def _attempt(self) -> str:
-        return self.account.attempt(self.dice.choice(self.handed_out)) if self.handed_out else "no order yet"
+        order_id = self._any_order()
+        return self.account.attempt(order_id) if order_id else "no order yet"
 
     def _move_on(self) -> str:
-        return self.account.move_on(self.dice.choice(self.handed_out)) if self.handed_out else "no order yet"
+        order_id = self._any_order()
+        return self.account.move_on(order_id) if order_id else "no order yet"
 
     def _deliver(self) -> str:
         waiting = self.account.waiting
@@ -418,9 +440,10 @@ class Schedule:
         return self._receive(self.dice.choice(heard)) if heard else "nothing was heard"
 
     def _receive(self, telling: Telling) -> str:
-        decision = record_facts(self.table, telling.order_id, telling.facts, self.now, keep_unknown=True)
-        deliver(self.table, self.bus, decision.record)
-        self.ledger.acknowledge(telling.order_id, telling.facts)
+        record_and_deliver(self.table, self.bus, telling.order_id, telling.facts, self.now, keep_unknown=True)
+        # Razorpay's sum of refunds is evidence: what agrees with the refunds that are known need not be kept.
+        facts = [fact for fact in telling.facts if not isinstance(fact, RefundTotal)]
+        self.ledger.acknowledge(telling.order_id, facts)
         if telling in self.account.waiting:
             self.account.waiting.remove(telling)
             self.account.heard.append(telling)
@@ -428,114 +451,156 @@ class Schedule:
 
     def _verify(self) -> str:
         paid = [
-            (order_id, payment)
-            for order_id in self.handed_out
-            for payment in self.account.payments[order_id]
-            if payment.status != "failed"
+            (order_id, payment["id"])
+            for order_id in dict.fromkeys(one.order_id for one in self.handed_out)
+            for payment in self.account.payments(order_id)
+            if payment["status"] != "failed"
         ]
         if not paid:
             return "nothing was paid"
-        order_id, payment = self.dice.choice(paid)
-        signed = Signed(payment=payment.id)
-        self.signed.add(payment.id)
+        order_id, payment = proof = self.dice.choice(paid)
+        signed = Signed(payment=payment, at=self.now)
+        # Until it is answered nobody can say whether it is stored.
+        self.doubtful.add(proof)
         record_facts(self.table, order_id, [signed], self.now)
+        self.presented.add(proof)
         self.ledger.acknowledge(order_id, [signed])
-        return f"{order_id} {payment.id}"
-
-    def _reconcile(self) -> str:
-        outcomes = []
-        for order_id in self._due():
-            try:
-                outcome = reconciliation.reconcile_record(
-                    self.table, self.gateway, self.bus, order_id, stage=_STAGE, now=self.now
-                )
-                outcomes.append(outcome.value)
-            except TemporaryError as error:
-                outcomes.append(type(error).__name__)
-        return ", ".join(outcomes) or "nothing due"
+        return f"{order_id} {payment}"
 
     def _wait(self) -> str:
-        self.now += self.dice.choice((1, 60, 16 * 60, 3_600, 7 * 3_600, _DAY_S, 3 * _DAY_S))
+        self._go_to(self.now + self.dice.choice((1, 60, 16 * 60, 3_600, 7 * 3_600, _DAY_S, 3 * _DAY_S)))
         return "time passes"
 
-    def _due(self) -> Iterator[str]:
-        due = [
-            (record.attention_at, order_id)
-            for order_id, record in self.table.records.items()
-            if record.attention_at is not None and record.attention_at <= self.now
+    def _go_to(self, now: int) -> None:
+        self.now = self.gateway.now = now
+
+    # --- the lanes, as the functions run them ---
+
+    def _empty_outbox(self) -> str:
+        return self._lane(Lane.OUTBOX, lambda key: reconciliation.empty_outbox(self.table, self.bus, key, self.now))
+
+    def _watch(self) -> str:
+        lanes = [
+            self._lane(lane, lambda key: self.reconciler.watch(key, self.now)) for lane in (Lane.UNKNOWN, Lane.WATCH)
         ]
-        return iter([order_id for _, order_id in sorted(due)])
+        return "; ".join(lanes)
+
+    def _lane(self, lane: Lane, act: Callable[[str], Outcome]) -> str:
+        """One record's failure never stops the others; it waits longer."""
+        outcomes = []
+        # Of sixteen partitions, those that hold something: what is due is the same.
+        shards = {attention.shard(lane, order_id) for order_id in self.table.records}
+        for shard in sorted(shards):
+            for order_id, _ in self.table.due(shard, self.now):
+                try:
+                    outcomes.append(act(order_id).value)
+                except Exception as error:  # noqa: BLE001 - the boundary of one record, as in `wiring.lanes`
+                    _only_expected(error)
+                    outcomes.append(type(error).__name__)
+                    reconciliation.put_off(self.table, order_id, self.now)
+        return ", ".join(outcomes) or "nothing due"
+
+    def _sweep(self) -> str:
+        self._retry_asides()
+        done = []
+        for one in PASSES:
+            if sweeping.is_due(one, self.table.watermark(one.name), self.now):
+                finished = self._run_pass(one)
+                done.append(f"{one.name} {finished}")
+        return ", ".join(done) or "nothing due"
+
+    def _run_pass(self, one: Pass) -> bool:
+        apply = reconciliation.apply_payments if one.listed == "payments" else reconciliation.apply_refunds
+
+        def read(start: int, end: int, skip: int) -> Sequence[Entry]:
+            return self.gateway.page(one.listed, start, end, skip)
+
+        def take(page: Sequence[Entry]) -> None:
+            apply(self.reconciler, page, self._applied, self.now)
+
+        return sweeping.sweep(self.table, one.name, read, take, end=self.now - one.age_s, is_over=lambda: False)
+
+    def _applied(self, razorpay_id: str, act: Callable[[], Outcome]) -> None:
+        try:
+            act()
+        except Exception as error:  # noqa: BLE001 - the boundary of one entry, as in `wiring.sweep`
+            _only_expected(error)
+            self.table.set_aside(Aside.first(razorpay_id, self.now))
+
+    def _retry_asides(self) -> None:
+        for razorpay_id, _ in self.table.due(ASIDE_PARTITION, self.now):
+            aside = self.table.aside(razorpay_id)
+            if aside is None:
+                continue
+            try:
+                reconciliation.apply_by_id(self.reconciler, razorpay_id, self.now)
+            except Exception as error:  # noqa: BLE001 - as above
+                _only_expected(error)
+                self.table.set_aside(aside.again(self.now))
+            else:
+                self.table.end_aside(razorpay_id)
 
     # --- the end ---
 
     def _come_to_rest(self) -> None:
-        never_told = self.dice.random() < _HALF and self.now < START + 3 * _DAY_S
+        never_told = self.dice.random() < _HALF
         for telling in list(self.account.waiting):
-            if not (never_told and self._is_found_anyway(telling)):
+            if not never_told:
                 self._step(partial(self._receive, telling))
-        for _ in range(_MOST_RUNS):
-            times = [record.attention_at for record in self.table.records.values() if record.attention_at is not None]
-            if not times:
-                return
-            self.now = max(self.now, min(times))
-            self._step(self._reconcile)
-        raise AssertionError("reconcile never came to rest")
+        begun = self.now
+        for moment in (*_REST_S, *(day * _DAY_S for day in _REST_DAYS)):
+            self._go_to(begun + moment)
+            for lane in (self._empty_outbox, self._watch, self._sweep, self._empty_outbox):
+                self._step(lane)
+        assert not self.table.asides, "I22: entries are still set aside"
+        due = [record for record in self.table.records.values() if record.attention_at is not None]
+        assert not due, f"I9: {len(due)} records never came to rest"
 
-    def _is_found_anyway(self, telling: Telling) -> bool:
-        """Whether reconcile learns of it without the webhook: everything but what follows a confirmation."""
-        payments = self.account.payments[telling.order_id]
-        record = self.table.records[telling.order_id]
-        closed = record.confirmed and not all(is_known(record, fact) for fact in telling.facts)
-        captured = sum(payment.captured for payment in payments)
-        return not closed and captured <= 1 and not any(payment.refunds for payment in payments)
+    def _check_orders(self) -> None:
+        """The oracle knows Razorpay's books and what was handed out and presented, and nothing of the code."""
+        outside = World(
+            handed_out=self.handed_out,
+            presented=frozenset(self.presented),
+            doubtful=frozenset(self.doubtful - self.presented),
+        )
+        books = read_ledger(self.account.document())
+        expected = expected_orders(books, outside, Settings(stage=_STAGE, installation=INSTALLATION))
+        complaints = []
+        for order_id, one in expected.items():
+            _, found = judge_order(one, self._shown(order_id), self.bus.told.get(order_id, []))
+            complaints += found
+        assert not complaints, "the oracle: " + "; ".join(complaints)
+        strange = self.bus.told.keys() - expected.keys()
+        assert not strange, f"I10: events of orders that are not ours: {strange}"
 
-    def _check_records(self) -> None:
-        """By the rules of version 1's decision, which this campaign plays by itself, without the handlers.
-
-        The oracle judges it with the handlers; design, section 3, replaces both.
-        """
-        for order_id, (order, payments) in self.account.books().items():
-            if (record := self.table.records.get(order_id)) is None or record.order is None:
-                continue
-            signed = {payment for payment, attempt in record.attempts.items() if attempt.signed}
-            assert signed <= self.signed, "I4: signed, and no genuine signature was ever presented"
-            expected = expected_statuses(order, payments, signed)
-            assert record.status in expected, f"I6: the record says {record.status}, the books {sorted(expected)}"
-            right = [payment for payment in payments if payment.captured and payment.amount == order.amount]
-            duplicates = sum(review.reason == "duplicate_capture" for review in record.reviews)
-            assert duplicates == max(len(right) - 1, 0), "I7: a duplicate capture was not reviewed"
+    def _shown(self, order_id: str) -> Mapping[str, Any] | None:
+        """What GET answers."""
+        record = self.table.records.get(order_id)
+        if record is None or record.order is None:
+            return None
+        return {
+            "status": record.status.value,
+            "confirmed": record.confirmed,
+            "amount_refunded": amount_refunded(record),
+            "under_review": under_review(record),
+            "razorpay_payment_id": Position.of(record).shown_payment(),
+        }
 
     def _check_open_orders(self) -> None:
         open_now = [
             order_id
-            for order_id in self.handed_out
+            for order_id in dict.fromkeys(one.order_id for one in self.handed_out)
             if (record := self.table.records[order_id]).superseded_by is None
             and record.status in {"created", "failed", "authorized"}
+            and not any(attempt.captured for attempt in record.attempts.values())
         ]
         assert len(open_now) <= 1, f"I17: {len(open_now)} open orders for one application"
 
 
-def expected_statuses(order: Book, payments: Sequence[Payment], signed: set[str]) -> frozenset[Status]:
-    """What the record may say in the end, from the books alone.
-
-    More than one after a capture of a wrong sum, which leaves the status as it was, and after a second capture of a
-    refunded order, which may have come before: the books do not tell which. Both are reviewed.
-    """
-    right = [payment for payment in payments if payment.captured and payment.amount == order.amount]
-    if right:
-        back = [payment.amount_refunded >= payment.amount for payment in right]
-        if all(back):
-            return frozenset({Status.REFUNDED})
-        # Refunded is final: a capture that comes after it is reviewed and changes nothing.
-        return frozenset({Status.PAID, Status.REFUNDED} if any(back) else {Status.PAID})
-    alive = [payment for payment in payments if payment.captured or not payment.amount_refunded]
-    if any(payment.id in signed for payment in alive):
-        return frozenset({Status.PAID})
-    if any(payment.status == "authorized" for payment in alive):
-        return frozenset({Status.AUTHORIZED})
-    if any(payment.captured for payment in payments):
-        return frozenset({Status.CREATED, Status.AUTHORIZED, Status.FAILED})
-    return frozenset({Status.FAILED if payments else Status.CREATED})
+def _only_expected(error: Exception) -> None:
+    """A lane survives everything; here only what was meant to go wrong may."""
+    if not isinstance(error, TemporaryError | StorageConflict):
+        raise error
 
 
 def _name(action: Callable[[], str]) -> str:
@@ -592,7 +657,7 @@ def play(seed: int, numbers: range) -> Tally:
 
 
 def run(budget: Budget, progress: Progress) -> Report:
-    """Plays a million schedules, or a share of them, on two processes."""
+    """Plays all schedules, or a share of them, on two processes."""
     count = max(int(ALL * budget.share), 1)
     chunks = [range(start, min(start + _CHUNK, count)) for start in range(0, count, _CHUNK)]
     tally = Tally()
@@ -608,9 +673,10 @@ def run(budget: Budget, progress: Progress) -> Report:
     return Report(
         title="Random schedules under faults",
         what=(
-            "A story at Razorpay and a random sequence of deliveries, verifications, order requests and reconcile "
-            f"runs, each outside call going wrong with a chance of {_FAULT_SHARE:.0%}. Played on what the handlers "
-            "call, and compared in the end with Razorpay's books."
+            "A story at Razorpay and a random sequence of deliveries, verifications, order requests and runs of the "
+            f"outbox, the watch lane and the sweep, each outside call going wrong with a chance of {_FAULT_SHARE:.0%}. "
+            "In half of them what had not been told by then never was. Played on what the handlers call, until the "
+            "last pass has been; the oracle judged what GET shows then, and what is on the bus, by Razorpay's books."
         ),
         figures={
             "schedules": tally.schedules,

@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,6 @@ from payments.core.model import Record
 from payments.wiring import aws
 from tests.faults.campaigns import Budget
 from tests.faults.crashes import (
-    PLAYED,
     SCENARIOS,
     Case,
     Outage,
@@ -43,21 +43,19 @@ def play_each(cases: Iterable[Case], usual: Run) -> None:
             play(case, install, undisturbed=usual)
 
 
-# Fifteen seconds on a quiet machine.
 @pytest.mark.timeout(300)
 def test_every_single_fault_and_a_share_of_the_pairs_lose_double_and_invent_nothing(seed: int) -> None:
     told: list[tuple[int, int]] = []
-    report = run(Budget(share=0.002, seed=seed), lambda done, of: told.append((done, of)))
-    assert int(report.figures["calls found by playing them"]) > 120
-    assert int(report.figures["single faults"]) > 600
-    assert int(report.figures["pairs of faults"]) > 60
-    assert len(report.tables) == len(PLAYED)
+    report = run(Budget(share=0.0005, seed=seed), lambda done, of: told.append((done, of)))
+    assert int(report.figures["calls found by playing them"]) > 400
+    assert int(report.figures["single faults"]) > 200
+    assert int(report.figures["pairs of faults"]) > 10
     assert told[-1][0] == told[-1][1]
 
 
 def test_the_scenarios_make_each_function_do_all_that_it_does() -> None:
     """What no undisturbed run reaches, no fault strikes."""
-    found = {(call.place.during, call.place.operation) for name in PLAYED for call in undisturbed(name).found}
+    found = {(call.place.during, call.place.operation) for name in SCENARIOS for call in undisturbed(name).found}
     assert {
         ("create_order", "secretsmanager GetSecretValue"),
         ("create_order", "razorpay POST /v1/orders"),
@@ -70,25 +68,26 @@ def test_the_scenarios_make_each_function_do_all_that_it_does() -> None:
         ("webhook payment.captured", "events PutEvents"),
         ("webhook order.paid", "dynamodb GetItem"),
         ("webhook refund.processed", "events PutEvents"),
-        ("reconcile", "secretsmanager GetSecretValue"),
-        ("reconcile", "razorpay GET /v1/orders/{id}"),
-        ("reconcile", "razorpay GET /v1/orders/{id}/payments"),
-        ("reconcile", "razorpay GET /v1/payments/{id}/refunds"),
-        ("reconcile", "events PutEvents"),
+        ("create_order", "dynamodb TransactWriteItems"),
+        ("create_order", "dynamodb BatchGetItem"),
+        ("create_order", "razorpay GET /v1/orders/{id}"),
+        ("create_order", "razorpay GET /v1/orders/{id}/payments"),
+        ("outbox", "events PutEvents"),
+        ("reconcile watch", "secretsmanager GetSecretValue"),
+        ("reconcile watch", "razorpay GET /v1/orders/{id}"),
+        ("reconcile watch", "razorpay GET /v1/orders/{id}/payments"),
+        ("reconcile watch", "razorpay GET /v1/payments/{id}/refunds"),
+        ("reconcile watch", "events PutEvents"),
+        ("reconcile sweep", "razorpay GET /v1/payments"),
+        ("reconcile sweep", "razorpay GET /v1/refunds"),
+        ("reconcile sweep", "dynamodb BatchGetItem"),
+        ("reconcile sweep", "events PutEvents"),
     } <= found
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=pytest.mark.xfail(strict=True, reason=f"design v2, {scenario.waits_for}"))
-        for name, scenario in SCENARIOS.items()
-        if scenario.waits_for
-    ],
-)
-def test_what_version_1_cannot_do_yet(name: str) -> None:
-    """Each becomes a scenario of the campaign with its part of the design."""
-    undisturbed(name)
+def in_part(cases: Iterable[Case]) -> list[Case]:
+    """Those in which a call takes effect in part: only these can show the mistake."""
+    return [case for case in cases if case.strikes[0].kind is Kind.PARTLY]
 
 
 @pytest.fixture
@@ -103,14 +102,22 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
     scenario = Scenario("a short one", "an order is read", read, prepare=order)
     monkeypatch.setattr("tests.faults.crashes.SCENARIOS", {scenario.name: scenario})
-    monkeypatch.setattr("tests.faults.crashes.PLAYED", {scenario.name: scenario})
 
 
 @pytest.mark.usefixtures("small")
-def test_the_same_seed_draws_the_same_pairs() -> None:
-    reports = [run(Budget(share=0.2, seed=drawn), lambda _done, _of: None) for drawn in (7, 7, 8)]
-    assert reports[0] == reports[1]
-    assert reports[0] != reports[2]
+def test_the_same_seed_draws_the_same_cases(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[list[Case]] = []
+
+    def noting(case: Case, *arguments: Any, **named: Any) -> Run:
+        drawn[-1].append(case)
+        return play(case, *arguments, **named)
+
+    monkeypatch.setattr("tests.faults.crashes.play", noting)
+    for seed in (7, 7, 8):
+        drawn.append([])
+        run(Budget(share=0.2, seed=seed), lambda _done, _of: None)
+    assert drawn[0] == drawn[1]
+    assert drawn[0] != drawn[2]
 
 
 @pytest.mark.usefixtures("small")
@@ -145,7 +152,7 @@ def test_events_that_are_cleared_though_the_bus_refused_them_are_missed(monkeypa
     monkeypatch.setattr(Bus, "publish", accept_everything)
     usual = undisturbed("cold starts")
     with pytest.raises(AssertionError, match=r"(?s)I9.*partly"):
-        play_each(singles("cold starts", usual), usual)
+        play_each(in_part(singles("cold starts", usual)), usual)
 
 
 def test_a_clear_that_takes_more_than_the_bus_accepted_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,7 +164,7 @@ def test_a_clear_that_takes_more_than_the_bus_accepted_is_found(monkeypatch: pyt
     monkeypatch.setattr(PaymentsTable, "clear", clear_all)
     usual = undisturbed("no webhook comes")
     with pytest.raises(AssertionError, match=r"(?s)I9.*partly"):
-        play_each(singles("no webhook comes", usual), usual)
+        play_each(in_part(singles("no webhook comes", usual)), usual)
 
 
 def test_a_webhook_that_waits_too_long_for_a_secret_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,10 +37,9 @@ def complaints(world: "World", settings: Settings | None = None) -> list[str]:
 def settings_of(world: "World") -> Settings:
     """The stack's own stage and installation, as its orders carry them."""
     account = world.razorpay.account
-    notes = [account.order(order_id).notes for order_id in world.handed_out]
-    marks = {noted.get("installation") for noted in notes}
-    assert len(marks) <= 1, f"one stack's orders carry several installations: {sorted(map(str, marks))}"
-    return Settings(stage=development.STAGE, installation=next(iter(marks), None), accept_offers=world.accept_offers)
+    marks = {account.order(order_id).notes.get("installation") for order_id in world.handed_out}
+    assert marks <= {world.installation}, f"orders of {world.installation} carry other installations: {marks}"
+    return Settings(stage=development.STAGE, installation=world.installation, accept_offers=world.accept_offers)
 
 
 def told(world: "World") -> dict[str, list[Told]]:

@@ -23,11 +23,6 @@ OTHER, THIRD = "600.00", "700.00"
 AMOUNT_MINOR: Final = 49_950
 
 
-def waits_for(section: str) -> pytest.MarkDecorator:
-    """Version 1 fails here; this part of the design mends it."""
-    return pytest.mark.xfail(strict=True, reason=f"design v2, {section}", raises=AssertionError)
-
-
 @pytest.fixture
 def install() -> Iterator[Callable[[World], World]]:
     with installed() as put:
@@ -85,7 +80,6 @@ def counted(world: World) -> set[str]:
 # --- 1. decided per order, not per application ----------------------------------------------------------------------
 
 
-@waits_for("section 6, step 2: all orders of the application are decided over, money under review first")
 def test_a_client_who_paid_a_superseded_order_is_not_sold_a_third(world: World) -> None:
     first = order(world)
     order(world, amount=OTHER)
@@ -94,7 +88,6 @@ def test_a_client_who_paid_a_superseded_order_is_not_sold_a_third(world: World) 
     assert refusal(world.create_order(amount=THIRD)) == (409, "payment_under_review", first)
 
 
-@waits_for("section 3: on a superseded order nothing stands; the money on it is under review")
 def test_money_on_a_superseded_order_is_under_review(world: World) -> None:
     first = order(world)
     order(world, amount=OTHER)
@@ -103,20 +96,17 @@ def test_money_on_a_superseded_order_is_under_review(world: World) -> None:
     rest(world)
 
 
-@waits_for("section 6, step 4: before an order is replaced Razorpay is asked about it")
 def test_a_client_who_has_just_paid_is_not_sold_another_order_though_no_webhook_came(world: World) -> None:
     first = order(world)
     pay(world, first)
     assert refusal(world.create_order(amount=OTHER)) == (409, "already_paid", first)
 
 
-@waits_for("section 2: every 409 of create-order carries the order it is about")
 def test_a_refusal_of_create_order_names_the_order(world: World) -> None:
     paid = confirmed(world)["razorpay_order_id"]
     assert refusal(world.create_order()) == (409, "already_paid", paid)
 
 
-@waits_for("section 6, step 3: an order is handed out again for 30 days")
 def test_an_order_that_is_a_month_old_is_replaced(world: World) -> None:
     old = order(world)
     world.let_time_pass(31 * DAY_S)
@@ -126,7 +116,6 @@ def test_an_order_that_is_a_month_old_is_replaced(world: World) -> None:
 # --- 2. due times counted from birth --------------------------------------------------------------------------------
 
 
-@waits_for("section 7, sweep: money is found however old its order is")
 @pytest.mark.parametrize("age_s", [4 * DAY_S, 100 * DAY_S, 170 * DAY_S], ids=["4 days", "100 days", "170 days"])
 def test_a_payment_of_an_old_order_is_found_without_its_webhooks(world: World, age_s: int) -> None:
     old = order(world)
@@ -135,7 +124,6 @@ def test_a_payment_of_an_old_order_is_found_without_its_webhooks(world: World, a
     rest(world, deaf=True)
 
 
-@waits_for("section 7, watch: what is alive is looked at for eight days after its newest activity")
 def test_an_authorisation_that_razorpay_gives_back_after_three_days_is_found(world: World) -> None:
     paid = order(world)
     world.now += HOUR_S
@@ -144,7 +132,6 @@ def test_an_authorisation_that_razorpay_gives_back_after_three_days_is_found(wor
     rest(world, deaf=True)
 
 
-@waits_for("section 7, sweep: refunds are found in Razorpay's list")
 @pytest.mark.parametrize("minor", [100_00, None], ids=["in part", "in full"])
 def test_a_refund_by_hand_is_found_without_its_webhooks(world: World, minor: int | None) -> None:
     checkout = confirmed(world)
@@ -153,7 +140,6 @@ def test_a_refund_by_hand_is_found_without_its_webhooks(world: World, minor: int
     rest(world, deaf=True)
 
 
-@waits_for("section 7, sweep: payments are found in Razorpay's list")
 def test_a_second_capture_after_the_first_was_confirmed_is_found_without_its_webhooks(world: World) -> None:
     checkout = confirmed(world)
     pay(world, checkout["razorpay_order_id"], method="upi", force=True)
@@ -169,7 +155,6 @@ def test_a_payment_within_minutes_is_found_without_its_webhooks(world: World) ->
 # --- 3. two meanings of "captured" ----------------------------------------------------------------------------------
 
 
-@waits_for("section 3, status 2: money of another sum is authorized and under review")
 @pytest.mark.parametrize("told", [True, False], ids=["told", "found"])
 @pytest.mark.parametrize("how", [{"amount": 99}, {"currency": "USD"}], ids=["another sum", "another currency"])
 def test_a_capture_of_another_sum_is_under_review_however_it_was_learned(
@@ -182,7 +167,6 @@ def test_a_capture_of_another_sum_is_under_review_however_it_was_learned(
     rest(world, deaf=not told)
 
 
-@waits_for("section 6, step 2: another sum is held, so the client must not pay again")
 def test_a_client_whose_payment_was_of_another_sum_is_not_sold_another_order(world: World) -> None:
     first = order(world)
     pay(world, first, force=True, amount=99)
@@ -191,7 +175,6 @@ def test_a_client_whose_payment_was_of_another_sum_is_not_sold_another_order(wor
         assert refusal(world.create_order(amount=amount)) == (409, "payment_under_review", first)
 
 
-@waits_for("section 3: after the refund of another sum the order is consumed, and the client may pay a new one")
 def test_after_the_refund_of_another_sum_the_client_gets_a_new_order(world: World) -> None:
     first = order(world)
     checkout = pay(world, first, force=True, amount=99)
@@ -201,7 +184,6 @@ def test_after_the_refund_of_another_sum_the_client_gets_a_new_order(world: Worl
     rest(world)
 
 
-@waits_for("section 3: a later capture on a refunded order is surplus, and under review")
 def test_money_that_comes_after_the_refund_keeps_the_client_from_paying_again(world: World) -> None:
     checkout = confirmed(world)
     world.refund(checkout["razorpay_payment_id"])
@@ -212,7 +194,6 @@ def test_money_that_comes_after_the_refund_keeps_the_client_from_paying_again(wo
     assert refusal(world.create_order()) == (409, "payment_under_review", first)
 
 
-@waits_for("section 5: a refund of surplus is payment.surplus_refunded, and its review is resolved")
 def test_a_second_capture_that_is_given_back_is_told_so(world: World) -> None:
     checkout = confirmed(world)
     second = pay(world, checkout["razorpay_order_id"], method="upi", force=True)
@@ -225,7 +206,6 @@ def test_a_second_capture_that_is_given_back_is_told_so(world: World) -> None:
 # --- 4. the first page taken for the whole list ---------------------------------------------------------------------
 
 
-@waits_for("section 7: every list is paged to its end, refunds of one payment included")
 def test_an_eleventh_refund_is_read(world: World) -> None:
     checkout = pay(world, order(world))
     for _ in range(11):
@@ -236,7 +216,6 @@ def test_an_eleventh_refund_is_read(world: World) -> None:
 # --- 5. evidence ignored --------------------------------------------------------------------------------------------
 
 
-@waits_for("section 3: a total that differs keeps the record due until the refunds have been read")
 def test_a_total_that_is_ahead_of_the_refunds_known_is_looked_into(world: World) -> None:
     checkout = confirmed(world)
     world.refund(checkout["razorpay_payment_id"], 27_50)
@@ -261,7 +240,6 @@ def left_unrecorded(world: World) -> str:
     return list(world.razorpay.account.orders)[-1]
 
 
-@waits_for("section 7, unknown: only a positively foreign order expires; a key error is no answer about it")
 def test_an_order_of_ours_is_not_taken_for_foreign_while_the_keys_are_wrong(world: World) -> None:
     pay(world, left_unrecorded(world))
     world.lose_keys()
@@ -279,7 +257,6 @@ def test_an_order_of_ours_that_was_never_recorded_is_rebuilt(world: World) -> No
     rest(world)
 
 
-@waits_for("section 6, step 7: the installation tells our orders from those of another stack")
 def test_two_stacks_on_one_account_leave_each_others_orders_alone(install: Callable[[World], World]) -> None:
     one = install(World())
     order(one, application=14)
@@ -300,7 +277,6 @@ def test_two_stacks_on_one_account_leave_each_others_orders_alone(install: Calla
 # --- 7. limits of AWS -----------------------------------------------------------------------------------------------
 
 
-@waits_for("section 4, limits: clears take 50 keys each, PutEvents 10 entries")
 def test_a_hundred_events_that_have_waited_are_published_and_cleared(world: World) -> None:
     checkout = confirmed(world)
     world.outside.fate = lambda call: Kind.FAILS_BEFORE if call.operation == "events PutEvents" else None
@@ -315,7 +291,6 @@ def test_a_hundred_events_that_have_waited_are_published_and_cleared(world: Worl
     rest(world)
 
 
-@waits_for("section 4, limits: at most 50 facts a decision")
 def test_more_than_a_hundred_refunds_that_are_found_at_once_are_recorded(world: World) -> None:
     checkout = pay(world, order(world))
     for _ in range(120):
@@ -338,7 +313,6 @@ def same_shard(world: World, number: int) -> list[str]:
     raise AssertionError("not enough orders")
 
 
-@waits_for("section 7: a record that keeps failing backs off by itself, and holds up no other (I22)")
 def test_a_few_orders_that_razorpay_fails_for_hold_up_no_other(world: World) -> None:
     *failing, healthy = same_shard(world, 4)
     world.razorpay.account.faults = Faults(api=tuple(ApiFault("500", id=order_id) for order_id in failing))
@@ -348,7 +322,6 @@ def test_a_few_orders_that_razorpay_fails_for_hold_up_no_other(world: World) -> 
     assert world.read(healthy).body["status"] == "paid"
 
 
-@waits_for("section 7, outbox: no backlog of looks delays a pending event by more than two minutes (I22)")
 def test_a_thousand_open_orders_delay_no_event(install: Callable[[World], World]) -> None:
     world = install(World(watch_logs=False))
     for application in range(1_300):
@@ -373,7 +346,6 @@ def test_a_thousand_open_orders_delay_no_event(install: Callable[[World], World]
 # --- 9. a stand-in kinder than Razorpay -----------------------------------------------------------------------------
 
 
-@waits_for("section 2: verify reads three fields and ignores the others")
 def test_checkouts_object_may_have_more_fields(world: World) -> None:
     """As mobile SDKs hand it over (react-native-razorpay#332)."""
     checkout = pay(world, order(world))
@@ -390,7 +362,6 @@ def with_fee(amount: int) -> int:
     raise AssertionError("no such sum")
 
 
-@waits_for("section 3: a capture that exceeds the order by exactly its fee matches")
 def test_a_fee_that_the_customer_bears_is_no_other_sum(world: World) -> None:
     checkout = pay(world, order(world), force=True, amount=with_fee(AMOUNT_MINOR))
     payment = world.razorpay.account.payments[checkout["razorpay_payment_id"]]
@@ -400,7 +371,6 @@ def test_a_fee_that_the_customer_bears_is_no_other_sum(world: World) -> None:
     rest(world)
 
 
-@waits_for("section 2: Razorpay's refusal of the amount is 400 on `amount`")
 def test_an_amount_that_razorpay_calls_too_high_is_the_clients_mistake(world: World) -> None:
     world.razorpay.account.faults = Faults(max_amount=100_00)
     answer = world.create_order()
@@ -425,7 +395,6 @@ def large(world: World) -> bytes:
     return json.dumps(body).encode()
 
 
-@waits_for("section 2: the signature is checked first; a genuine body that is too large is acknowledged and counted")
 def test_a_genuine_body_that_is_large_is_acknowledged(world: World) -> None:
     body = large(world)
     assert len(body) > 64 * 1024
@@ -437,7 +406,6 @@ def test_a_genuine_body_that_is_large_is_acknowledged(world: World) -> None:
     assert shown["status"] == "paid" or counted(world) - before
 
 
-@waits_for("section 2: the signature is checked before anything else")
 def test_a_forged_body_that_is_large_is_a_wrong_signature(world: World) -> None:
     body = large(world)
     answer = world.request("webhook", delivery(body, signatures.of_webhook(events.FORGED_WITH, body)))
@@ -452,7 +420,6 @@ _NOT_REST: Final[dict[str, dict[str, Any]]] = {
 }
 
 
-@waits_for("section 2: an event that is no REST API event is a configuration error, never a quiet 404")
 @pytest.mark.parametrize("function", ["create_order", "verify", "webhook"])
 @pytest.mark.parametrize("event", _NOT_REST.values(), ids=_NOT_REST)
 def test_an_event_of_another_kind_fails_loudly(world: World, function: str, event: dict[str, Any]) -> None:
@@ -467,14 +434,12 @@ def test_an_event_of_another_kind_fails_loudly(world: World, function: str, even
 # --- what is published ----------------------------------------------------------------------------------------------
 
 
-@waits_for("section 5: the detail of every event carries its schema's version")
 def test_every_event_says_which_schema_it_has(world: World) -> None:
     confirmed(world)
     assert world.bus.accepted
     assert all("schema_version" in json.loads(detail) for _, detail in world.bus.accepted)
 
 
-@waits_for("section 3: a review is open or resolved, and both are told")
 def test_a_review_is_told_with_its_state(world: World) -> None:
     checkout = confirmed(world)
     pay(world, checkout["razorpay_order_id"], method="upi", force=True)
@@ -483,13 +448,11 @@ def test_a_review_is_told_with_its_state(world: World) -> None:
     assert reviews == [{"reason": "duplicate_capture", "state": "open"}]
 
 
-@waits_for("section 2: GET says whether money is under review")
 def test_get_says_whether_money_is_under_review(world: World) -> None:
     shown = world.read(confirmed(world)["razorpay_order_id"]).body
     assert shown.get("under_review") is False
 
 
-@waits_for("section 2: verify tells why a genuine proof is no success")
 def test_verify_says_that_razorpay_gave_the_money_back(world: World) -> None:
     checkout = pay(world, order(world), capture="later")
     world.let_time_pass(4 * DAY_S)

@@ -81,6 +81,8 @@ class Outside:
     """Of those of which the answer was lost, so that they may or may not be stored."""
     accepted: frozenset[str] = frozenset()
     """Payment ids that an operator accepted (design, section 3)."""
+    forgotten: frozenset[str] = frozenset()
+    """Payment ids that one accepted, and that went with a table that was put back; what they led to may be told."""
     released: frozenset[str] = frozenset()
     """Order ids that an operator released."""
     restored: Sequence[tuple[int, int]] = ()

@@ -96,15 +96,21 @@ def expected_orders(ledger: Ledger, outside: Outside, settings: Settings) -> dic
         sure = frozenset(payment for order_id, payment in outside.presented if order_id == order.id)
         doubt = frozenset(payment for order_id, payment in outside.doubtful if order_id == order.id) - sure
         proofs = [sure] if not doubt else [sure, sure | doubt]
+        since = _superseded(order, ledger, outside, settings)
+        replaced = any(one is not None for one in since)
         outcomes = [
             outcome
-            for superseded, signed in (
-                (one, proof) for one in _superseded(order, ledger, outside, settings) for proof in proofs
-            )
-            for outcome in _outcomes(_Case(order, signed, superseded, outside.accepted, settings))
+            for superseded, signed in ((one, proof) for one in since for proof in proofs)
+            for outcome in _outcomes(_Case(order, signed, superseded, outside.accepted, settings, replaced))
         ]
         if any(order.created_at <= at for at, _ in outside.restored):
-            outcomes = _told_before(outcomes)
+            accepted = outside.accepted | outside.forgotten
+            earlier = [
+                outcome
+                for one in since
+                for outcome in _outcomes(_Case(order, sure | doubt, one, accepted, settings, replaced))
+            ]
+            outcomes = _told_before(outcomes, [*outcomes, *earlier])
         found[order.id] = Expected(
             order=order,
             signed=sure,
@@ -114,13 +120,20 @@ def expected_orders(ledger: Ledger, outside: Outside, settings: Settings) -> dic
     return found
 
 
-def _told_before(outcomes: Sequence[Outcome]) -> list[Outcome]:
+def _told_before(outcomes: Sequence[Outcome], earlier: Sequence[Outcome]) -> list[Outcome]:
     """What was told before the table was put back stays told, whichever outcome it belonged to."""
-    every = [one.events for one in outcomes]
+    every = [one.events for one in earlier]
     told = frozenset[Key]().union(
         *(one.must | one.may for one in every), *(group.keys for one in every for group in one.groups)
     )
-    return [replace(one, events=replace(one.events, may=one.events.may | told)) for one in outcomes]
+    return [replace(one, events=_with_told(one.events, told)) for one in outcomes]
+
+
+def _with_told(events: Events, told: frozenset[Key]) -> Events:
+    # What is told again may be told of another payment: which of two came first is learned anew.
+    groups = tuple(group._replace(most=max(group.most, len(group.keys))) for group in events.groups)
+    # And what was opened before, and is over when it is learned again, is not opened again to be resolved.
+    return replace(events, may=events.may | told, groups=groups, follows=())
 
 
 def in_a_gap(handed: HandedOut, outside: Outside) -> bool:
@@ -173,7 +186,12 @@ def _superseded(order: Order, ledger: Ledger, outside: Outside, settings: Settin
         # What was marked, and after what, went with the table.
         return [None, order.created_at] if len(mine) > 1 or unanswered else [None]
     if successors := mine[place + 1 :]:
-        return [successors[0].at]
+        at = successors[0].at
+        # Paid and given back before it was replaced, it stood; or nobody knew of that yet.
+        stood = any(
+            rules.is_returned(order, payment) and payment.created_at <= at for payment in rules.matches(order, settings)
+        )
+        return [None, at] if stood else [at]
     # An answer that was lost may have left a successor that nobody was given.
     newer = [one.created_at for one in unanswered if one.created_at >= mine[place].at]
     return [None, newer[0]] if newer else [None]
@@ -191,6 +209,8 @@ class _Case(NamedTuple):
     """Since when; None if it is not."""
     accepted: frozenset[str]
     settings: Settings
+    replaced: bool
+    """Whether another order took its place at any time: perhaps after it was paid and refunded."""
 
     @property
     def is_superseded(self) -> bool:
@@ -215,7 +235,7 @@ def _outcomes(case: _Case) -> Iterator[Outcome]:
         # Section 3: "`refunded` once every match is returned".
         stood: list[Payment | None] = [None] if case.is_superseded else [*right]
         for last in stood:
-            yield _refunded(case, last)
+            yield from _refunded(case, last)
     elif kept and not case.is_superseded:
         # 1. "A payment stands: `paid`, confirmed."
         for payment in kept:
@@ -223,12 +243,12 @@ def _outcomes(case: _Case) -> Iterator[Outcome]:
         # "Final for the order; later captures on it are surplus": if the first was given back before the second was
         # known.
         for payment in back:
-            yield _refunded(case, payment)
+            yield from _refunded(case, payment)
     else:
         yield from _without_standing(case)
         if back:
             # As above, on a superseded order, where nothing stands.
-            yield _refunded(case, None)
+            yield from _refunded(case, None)
 
 
 def _paid(case: _Case, stands: Payment) -> Outcome:
@@ -245,17 +265,21 @@ def _paid(case: _Case, stands: Payment) -> Outcome:
     return Outcome(view=view, stands=stands.id, events=_events(case, stands, view))
 
 
-def _refunded(case: _Case, stood: Payment | None) -> Outcome:
-    view = View(
-        status="refunded",
-        # A match was captured; on a superseded order nothing ever stood.
-        confirmed=stood is not None,
-        amount_refunded=rules.refunded_minor(stood) if stood is not None else 0,
-        razorpay_payment_id=stood.id if stood is not None else None,
-        # Whatever is held beside it stands for nothing: another sum, or a later capture, which is surplus.
-        under_review=bool(rules.held(case.order)),
-    )
-    return Outcome(view=view, stands=view.razorpay_payment_id, events=_events(case, stood, view))
+def _refunded(case: _Case, stood: Payment | None) -> Iterator[Outcome]:
+    # Where nothing ever stood, the design does not say which payment GET names: none, or one that came back.
+    named = [stood.id] if stood is not None else [None, *(one.id for one in rules.matches(case.order, case.settings))]
+    named += [one.id for one in rules.held(case.order)] if stood is None else []
+    for payment in named:
+        view = View(
+            status="refunded",
+            # A match was captured; on a superseded order nothing ever stood.
+            confirmed=stood is not None,
+            amount_refunded=rules.refunded_minor(stood) if stood is not None else 0,
+            razorpay_payment_id=payment,
+            # Whatever is held beside it stands for nothing: another sum, or a later capture, which is surplus.
+            under_review=bool(rules.held(case.order)),
+        )
+        yield Outcome(view=view, stands=stood.id if stood is not None else None, events=_events(case, stood, view))
 
 
 def _without_standing(case: _Case) -> Iterator[Outcome]:
@@ -327,6 +351,10 @@ class _Collected:
         self.may |= {opened, resolved}
         self.follows += [(opened, resolved), (resolved, opened)]
 
+    def may_be(self, subject: str, reason: str, *, is_open: bool) -> None:
+        """If it was ever opened, it still is, or it is over."""
+        (self.may_be_open if is_open else self.may_be_over)(subject, reason)
+
     def events(self) -> Events:
         return Events(
             must=frozenset(self.must),
@@ -344,7 +372,7 @@ def _events(case: _Case, stands: Payment | None, view: View) -> Events:
         _tell_failure(collected, case, payment)
         _tell_refunds(collected, case, payment, stands, view)
     _review_sums(collected, case)
-    _review_duplicates(collected, case)
+    _review_duplicates(collected, case, view)
     _review_claims(collected, case)
     _review_refunds(collected, case)
     return collected.events()
@@ -415,37 +443,38 @@ def _tell_refunds(collected: _Collected, case: _Case, payment: Payment, stands: 
 
 def _review_sums(collected: _Collected, case: _Case) -> None:
     """`amount_mismatch`, `currency_mismatch`, `superseded_order`: open while the money is held and not accepted."""
+    for payment in case.order.payments:
+        if payment.captured:
+            is_open = rules.holds_money(case.order, payment) and payment.id not in case.accepted
+            _review_sum(collected, case, payment, is_open=is_open)
+
+
+def _review_sum(collected: _Collected, case: _Case, payment: Payment, *, is_open: bool) -> None:
     order = case.order
-    for payment in order.payments:
-        if not payment.captured:
-            continue
-        is_open = rules.holds_money(order, payment) and payment.id not in case.accepted
-        if rules.verdict(order, payment, case.settings) is None:
-            reason = "currency_mismatch" if payment.currency != order.currency else "amount_mismatch"
-        elif case.is_superseded:
-            reason = "superseded_order"
-        elif payment.amount != order.amount:
-            # "A fee may be reported later; a mismatch that it cures is resolved."
-            collected.may_be_over(payment.id, "amount_mismatch")
-            continue
-        else:
-            continue
-        if is_open and reason == "superseded_order" and len(rules.matches(order, case.settings)) > 1:
-            # A second capture is a duplicate as well; which of the two reasons it gets is not said.
-            collected.may_be_open(payment.id, reason)
-        elif is_open:
-            collected.open_review(payment.id, reason)
-        else:
-            collected.may_be_over(payment.id, reason)
-        if case.is_superseded and reason != "superseded_order":
-            if is_open:
-                collected.may_be_open(payment.id, "superseded_order")
-            else:
-                collected.may_be_over(payment.id, "superseded_order")
+    if rules.verdict(order, payment, case.settings) is None:
+        reason = "currency_mismatch" if payment.currency != order.currency else "amount_mismatch"
+        (collected.open_review if is_open else collected.may_be_over)(payment.id, reason)
+        if case.is_superseded:
+            (collected.may_be_open if is_open else collected.may_be_over)(payment.id, "superseded_order")
+    elif case.is_superseded:
+        # A second capture is a duplicate as well; which of the two reasons it gets is not said.
+        is_only = len(rules.matches(order, case.settings)) == 1
+        opened = collected.open_review if is_only else collected.may_be_open
+        (opened if is_open else collected.may_be_over)(payment.id, "superseded_order")
+    elif payment.amount != order.amount:
+        # "A fee may be reported later; a mismatch that it cures is resolved."
+        collected.may_be_over(payment.id, "amount_mismatch")
+    elif case.replaced:
+        # A later capture on an order that was refunded, and then replaced.
+        (collected.may_be_open if is_open else collected.may_be_over)(payment.id, "superseded_order")
 
 
-def _review_duplicates(collected: _Collected, case: _Case) -> None:
-    """`duplicate_capture`, "closed by itself when at most one match holds money"."""
+def _review_duplicates(collected: _Collected, case: _Case, view: View) -> None:
+    """`duplicate_capture`, "closed by itself when at most one match holds money".
+
+    That one stands then, and is no duplicate. On a refunded order nothing stands: "later captures on it are surplus",
+    and a person must give that money back before the review is over.
+    """
     order = case.order
     right = rules.matches(order, case.settings)
     if not right[1:]:
@@ -459,7 +488,10 @@ def _review_duplicates(collected: _Collected, case: _Case) -> None:
         return
     collected.group("duplicate_capture", opened, least=0, most=len(right) - 1)
     for payment in right:
-        collected.may_be_over(payment.id, "duplicate_capture")
+        if payment in kept and view.status == "refunded":
+            collected.may_be_open(payment.id, "duplicate_capture")
+        else:
+            collected.may_be_over(payment.id, "duplicate_capture")
 
 
 def _review_claims(collected: _Collected, case: _Case) -> None:
@@ -565,13 +597,10 @@ def next_answers(  # noqa: PLR0913 - what an application is, and what is asked
         unanswered: its orders whose id nobody was given.
         fields: what is asked for.
         now: when.
-        released: orders that an operator let go.
+        released: orders that an operator let go: they no longer count towards the most, and nothing else changes, since
+            they can still be paid (I19).
     """
-    ids = [
-        one
-        for one in dict.fromkeys([*(each.order_id for each in mine), *(each.id for each in unanswered)])
-        if one not in released
-    ]
+    ids = list(dict.fromkeys([*(each.order_id for each in mine), *(each.id for each in unanswered)]))
     refused = _refusals(expected, chosen, ids)
     if refused is not None:
         return refused
@@ -598,7 +627,7 @@ def next_answers(  # noqa: PLR0913 - what an application is, and what is asked
             busy.append(current)
         if busy:
             return frozenset(Next(409, "payment_in_progress", one) for one in busy)
-    if len(ids) >= _MOST_ORDERS and answers == {Next(201)}:
+    if len([one for one in ids if one not in released]) >= _MOST_ORDERS and answers == {Next(201)}:
         return frozenset(Next(409, "payment_under_review", one) for one in ids)
     return frozenset(answers)
 

@@ -29,8 +29,7 @@ def read_event(detail_type: str, detail: Mapping[str, Any]) -> tuple[str, Told]:
         subject = refund["id"] if refund is not None else payment["razorpay_payment_id"] or order_id
     reason, state = "", ""
     if review is not None:
-        # Version 1 has no states: a review was open for ever. That they are told is held by a test of its own.
-        reason, state = review["reason"], review.get("state", "open")
+        reason, state = review["reason"], review["state"]
     at = int(datetime.fromisoformat(detail["occurred_at"]).timestamp())
     return order_id, Told(Key(detail_type, subject, reason, state), at)
 
@@ -88,20 +87,13 @@ def judge_next(allowed: Iterable[Next], answer: Next, known: frozenset[str], wha
         if answer.order_id in known:
             return [f"{what}: a new order has the id of an old one, {answer.order_id}"]
         seen = Next(201)
-    if any(_answers(seen, one) for one in allowed):
+    if seen in allowed:
         return []
     return [f"{what}: create-order answered {tuple(seen)}, expected {[tuple(one) for one in allowed]}"]
 
 
-def _answers(seen: Next, allowed: Next) -> bool:
-    # Version 1 names no order in a 409; that every one of them does is held by a test of its own.
-    told = seen if seen.order_id is not None else seen._replace(order_id=allowed.order_id)
-    return told == allowed
-
-
 def _fits(view: View, shown: Mapping[str, Any]) -> bool:
-    # Version 1 does not show `under_review`; that it is there is held by a test of its own.
-    return all(shown[name] == wanted for name, wanted in asdict(view).items() if name in shown)
+    return all(shown[name] == wanted for name, wanted in asdict(view).items())
 
 
 def _least(outcomes: Sequence[Outcome], told: Sequence[Told]) -> list[str]:

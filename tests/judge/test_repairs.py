@@ -1,0 +1,72 @@
+"""Repairs that a second net hides in the stories: each held by itself, as design, sections 3, 4 and 7, have it.
+
+A total that is ignored is found by the sweep of the refunds all the same, a record that does not back off by the sweep
+of the payments, and a clear of too many keys only with more of them than a story has.
+"""
+
+from dataclasses import replace
+from typing import Any, cast
+
+from payments.adapters.table import PaymentsTable
+from payments.core.model import Fact, Lane, PendingEvent, RefundState, Status
+from payments.core.position import Position
+from payments.core.reconciliation import put_off
+from payments.core.transitions import decide
+from tests.core.story import AMOUNT, OPENED, PART, REFUND_1, A, captured, opened, refunded, total
+from tests.fakes import FakeTable
+
+_LONGEST_EXPRESSION = 4 * 1024
+"""DynamoDB's limit in bytes ("Expression string length")."""
+
+
+def test_a_total_that_is_ahead_of_the_refunds_known_keeps_a_record_unsettled_until_they_were_read() -> None:
+    known = decide(opened(), [captured(A), refunded(A, REFUND_1, PART)], OPENED + 1).record
+    assert not Position.of(known).unsettled
+    ahead = decide(known, [total(A, AMOUNT)], OPENED + 2).record
+    assert Position.of(ahead).unsettled
+    read = decide(
+        ahead, [refunded(A, "rfnd_TVCtCeHGHVUVuT", AMOUNT - PART), total(A, AMOUNT, complete=True)], OPENED + 3
+    )
+    assert not Position.of(read.record).unsettled
+    assert read.record.status is Status.REFUNDED
+
+
+def test_a_total_with_a_refund_under_way_agrees() -> None:
+    facts: list[Fact] = [captured(A), refunded(A, REFUND_1, PART, RefundState.CREATED), total(A, PART)]
+    assert not decide(opened(), facts, OPENED + 1).record.attempts[A].refunds_unread
+
+
+def test_a_record_that_keeps_failing_waits_longer_each_time() -> None:
+    table, now = FakeTable(), OPENED + 600
+    record = replace(opened(), lane=Lane.WATCH, attention_at=now)
+    table.records[record.order_id] = record
+    waits = []
+    for _ in range(4):
+        put_off(table, record.order_id, now)
+        due = table.records[record.order_id].attention_at
+        assert due is not None
+        waits.append(due - now)
+        now = due
+    assert waits[0] > 0
+    assert waits == sorted(set(waits))
+
+
+class _Client:
+    """DynamoDB, as far as a clear needs it."""
+
+    def __init__(self) -> None:
+        self.expressions: list[str] = []
+
+    def update_item(self, **request: Any) -> dict[str, Any]:
+        self.expressions.append(request["UpdateExpression"])
+        return {}
+
+
+def test_no_clear_has_an_expression_over_the_limit_however_many_events_have_waited() -> None:
+    event = PendingEvent(type="payment.paid", version=1, at="", status=Status.PAID, refunded_minor=0)
+    pending = {f"{number:036d}": event for number in range(1_000)}
+    client = _Client()
+    table = PaymentsTable(cast("Any", client), "payments")
+    table.clear(replace(opened(), pending=pending), pending.keys())
+    assert client.expressions
+    assert max(len(expression.encode()) for expression in client.expressions) <= _LONGEST_EXPRESSION
