@@ -510,11 +510,14 @@ class Soak:
     def _reconcile_unheard(self) -> None:
         """Runs every lane once, as the schedules do, without waiting for due times or for the age of the first pass.
 
-        What is due is brought forward. Of what is in no lane only the sweep would hear, a quarter of an hour later: an
-        operator's look takes its place.
+        What is due is brought forward, and a pause that Razorpay asked for ends. Of what is in no lane only the sweep
+        would hear, a quarter of an hour later: an operator's look takes its place.
         """
         if not self._unheard:
             return
+        self._service.cloud.client("dynamodb").delete_item(
+            TableName=self._service.outputs["TableName"], Key={"pk": {"S": "pause#razorpay"}}
+        )
         for order_id in sorted(self._unheard & unsettled(self._accounts(), self._records()).keys()):
             if not self._make_due(order_id):
                 self._run("Reconcile", {"look": {"order_id": order_id}})
