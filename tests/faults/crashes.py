@@ -49,6 +49,8 @@ _SWEPT_AFTER_S: Final = 21 * 60
 _THREE: Final = 3
 _WORKERS: Final = 2
 _CHUNK: Final = 100
+# There are hundreds of thousands of pairs, and each passes sixteen days: a whole campaign has so many of them.
+_MOST_PAIRS: Final = 3_000
 # Below this the workers would cost more than they save.
 _WORTH_WORKERS: Final = 2_000
 
@@ -687,6 +689,7 @@ def run(budget: Budget, progress: Progress) -> Report:
     tables: list[str] = []
     if budget.share >= 1:
         tables = [table_of_calls(name, usual.found, first) for name, usual in undisturbed.items()]
+    if len(chosen) == len(pairs):
         tables.append(table_of_second_faults(pairs))
     found = sum(len(usual.found) for usual in undisturbed.values())
     alone = sum(bool(case.strikes) for case in cases)
@@ -767,10 +770,9 @@ def _possible(kinds: Iterable[Kind]) -> list[Kind]:
 
 
 def _sample(pairs: Sequence[Pair], budget: Budget) -> Sequence[Pair]:
-    """All of them, or so many drawn from the seed."""
-    if budget.share >= 1:
-        return pairs
-    return random.Random(budget.seed).sample(pairs, ceil(budget.share * len(pairs)))  # noqa: S311 - no secret
+    """So many drawn from the seed: all of them where there are few."""
+    number = min(ceil(budget.share * len(pairs)), _MOST_PAIRS)
+    return random.Random(budget.seed).sample(pairs, number) if number < len(pairs) else pairs  # noqa: S311 - no secret
 
 
 def _play_all(pairs: Sequence[Pair], undisturbed: Mapping[str, Run]) -> Iterator[tuple[int, Counter[str]]]:
