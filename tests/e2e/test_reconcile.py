@@ -174,6 +174,8 @@ def test_make_reconcile_runs_each_lane_and_says_what_it_did(
     ]
 
 
+# Two schedules of a minute, one after the other.
+@pytest.mark.timeout(300)
 @pytest.mark.usefixtures("withheld")
 def test_the_schedules_run_outbox_and_watch_without_being_asked(
     platform: Platform, local_service: LocalService
