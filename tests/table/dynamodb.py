@@ -113,14 +113,16 @@ def write_units(before: Item | None, after: Item | None) -> int:
     return typed_write_units(*(None if item is None else _typed_item(item) for item in (before, after)))
 
 
-def typed_write_units(before: Item | None, after: Item | None) -> int:
+def typed_write_units(before: Item | None, after: Item | None, *, off_by: float = 0.0) -> int:
     """Write units of one write: the larger of the two sizes in KiB, and what the index takes.
+
+    `off_by` is by what part the item's size is taken to be wrong.
 
     "Write capacity units", "Global secondary indexes: write capacity": an index that stays as it is costs nothing, an
     entry put or deleted its own size in KiB, a changed key both.
     """
     size = max(aws_limits.item_bytes(item) if item is not None else 1 for item in (before, after))
-    return _units(size) + _index_units(_entry(before), _entry(after))
+    return _units(round(size * (1 + off_by))) + _index_units(_entry(before), _entry(after))
 
 
 def _units(size: int) -> int:
