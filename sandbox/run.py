@@ -51,6 +51,8 @@ def main(arguments: list[str] | None = None) -> int:
 
     console = Console(highlight=False)
     signal.signal(signal.SIGTERM, _stop)
+    # A shell starts background jobs with SIGINT ignored, and Python leaves that as it is.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         gateway = gateway_of(options.env_file)
         with only_one(options.run_dir):
