@@ -90,10 +90,7 @@ def read_payment(item: Mapping[str, Any]) -> ListedPayment:
     Raises:
         GatewayUnavailable: it is not what Razorpay documents.
     """
-    try:
-        return _PAYMENT.read(item)
-    except ValidationError:
-        raise GatewayUnavailable("Razorpay's payment has an unexpected shape.") from None
+    return _read(_PAYMENT, item, "payment")
 
 
 def read_refund(item: Mapping[str, Any]) -> ListedRefund:
@@ -102,10 +99,14 @@ def read_refund(item: Mapping[str, Any]) -> ListedRefund:
     Raises:
         GatewayUnavailable: it is not what Razorpay documents.
     """
+    return _read(_REFUND, item, "refund")
+
+
+def _read[T: (ListedPayment, ListedRefund, ListedOrder)](shape: Shape[T], item: Mapping[str, Any], what: str) -> T:
     try:
-        return _REFUND.read(item)
+        return shape.read(item)
     except ValidationError:
-        raise GatewayUnavailable("Razorpay's refund has an unexpected shape.") from None
+        raise GatewayUnavailable(f"Razorpay's {what} has an unexpected shape.") from None
 
 
 def read_payments(items: Sequence[Mapping[str, Any]], order_id: str) -> list[ListedPayment]:
@@ -225,10 +226,7 @@ def read_order(item: Mapping[str, Any], order_id: str | None = None) -> ListedOr
     Raises:
         GatewayUnavailable: it is not what Razorpay documents, or another order.
     """
-    try:
-        order = _ORDER.read(item)
-    except ValidationError:
-        raise GatewayUnavailable("Razorpay's order has an unexpected shape.") from None
+    order = _read(_ORDER, item, "order")
     if order_id is not None and order.id != order_id:
         raise GatewayUnavailable("Razorpay answered with another order.")
     return order

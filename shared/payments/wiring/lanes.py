@@ -14,7 +14,7 @@ from payments.wiring import aws
 # Nobody waits for a scheduled lane, and a query that fails ends the run: more patience than those who must answer have.
 TABLE_READ_TIMEOUT_S = 3.0
 # One order that Razorpay cannot answer for must not keep the others waiting; several in a row are Razorpay itself.
-_GATEWAY_FAILURES = 3
+GATEWAY_FAILURES = 3
 
 
 class MeaninglessInput(PaymentServiceError):
@@ -49,12 +49,21 @@ def checked_shards(event: object, log: RequestLog) -> list[int]:
         MeaninglessInput: there is no such shard, or the input is something else.
     """
     named = fields_of(event, frozenset({"shards"}), log).get("shards")
+    shards = {str(number): number for number in range(SHARDS)}
+    return chosen(named, shards, f'"shards" is a list of "0" to "{SHARDS - 1}"', log)
+
+
+def chosen[T](named: object, known: Mapping[str, T], usage: str, log: RequestLog) -> list[T]:
+    """Those of the known things that the input names, each once and in its order; all where it names none.
+
+    Raises:
+        MeaninglessInput: it names something else; `usage` says what it may name.
+    """
     if named is None:
-        return list(range(SHARDS))
-    texts = {str(number): number for number in range(SHARDS)}
-    if not isinstance(named, list) or not named or not all(isinstance(one, str) and one in texts for one in named):
-        raise refuse(f'"shards" is a list of "0" to "{SHARDS - 1}"', log)
-    return [texts[one] for one in dict.fromkeys(named)]
+        return list(known.values())
+    if not isinstance(named, list) or not named or not all(isinstance(one, str) and one in known for one in named):
+        raise refuse(usage, log)
+    return [known[one] for one in dict.fromkeys(named)]
 
 
 class LaneRun:
@@ -96,8 +105,8 @@ class LaneRun:
         except GatewayUnavailable as error:
             self._fail(order_id, error)
             self._gateway_failures += 1
-            if self._gateway_failures >= _GATEWAY_FAILURES:
-                raise GatewayDown(f"{_GATEWAY_FAILURES} calls to Razorpay failed in a row.") from error
+            if self._gateway_failures >= GATEWAY_FAILURES:
+                raise GatewayDown(f"{GATEWAY_FAILURES} calls to Razorpay failed in a row.") from error
         except Exception as error:  # noqa: BLE001 - the boundary of one record: it stays due, and the others go on
             self._fail(order_id, error)
         else:

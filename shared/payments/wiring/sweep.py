@@ -36,7 +36,7 @@ from payments.core.sweeping import (
     sweep as sweep_list,
 )
 from payments.wiring import aws
-from payments.wiring.lanes import GatewayDown, fields_of, refuse
+from payments.wiring.lanes import GATEWAY_FAILURES, GatewayDown, chosen, fields_of, refuse
 from payments.wiring.reconcile import Connect
 from payments.wiring.watch import is_paused, pause
 
@@ -44,7 +44,6 @@ from payments.wiring.watch import is_paused, pause
 # run: a call takes 11 s at Razorpay and 7 s at the table, and a failed entry is set aside before the run is summed up.
 _TIME_FOR_A_PAGE_MS: Final = 30_000
 _TIME_FOR_AN_ENTRY_MS: Final = 25_000
-_GATEWAY_FAILURES: Final = 3
 # A rebuild begins with slices of a day, and learns from the first page how long they should be.
 _FIRST_SPAN_S: Final = 24 * 60 * 60
 _NOT_APPLIED: Final = "an entry of Razorpay's lists could not be applied; it is set aside"
@@ -121,9 +120,9 @@ class _Run:
         if isinstance(error, GatewayUnavailable):
             with self.lock:
                 self.gateway_failures += 1
-                down = self.gateway_failures >= _GATEWAY_FAILURES
+                down = self.gateway_failures >= GATEWAY_FAILURES
             if down:
-                raise GatewayDown(f"{_GATEWAY_FAILURES} calls to Razorpay failed in a row.") from error
+                raise GatewayDown(f"{GATEWAY_FAILURES} calls to Razorpay failed in a row.") from error
 
     def tell(self, razorpay_id: str, error: Exception) -> None:
         """Says that an entry failed, by its id and the kind of error."""
@@ -191,12 +190,8 @@ def sweep(
 
 def _passes(asked: Mapping[str, Any], log: RequestLog) -> Sequence[Pass]:
     named = fields_of(asked, frozenset({"passes"}), log).get("passes")
-    if named is None:
-        return PASSES
     by_name = {one.name: one for one in PASSES}
-    if not isinstance(named, list) or not named or not all(isinstance(one, str) and one in by_name for one in named):
-        raise refuse(f'"passes" is a list of some of: {", ".join(by_name)}', log)
-    return [by_name[one] for one in dict.fromkeys(named)]
+    return chosen(named, by_name, f'"passes" is a list of some of: {", ".join(by_name)}', log)
 
 
 def _in_parallel(run: _Run, due: Sequence[Pass], reconcilers: Sequence[Reconciler], now: int) -> None:
