@@ -568,10 +568,11 @@ class Payments(RuleBasedStateMachine):
         self.operations += 1
         one = _of(self._payments, payment)
         before = len(self.world.outside.played)
+        report = None
         with suppress(Died):
-            self.world.operate("accept", order_id=one.order_id, razorpay_payment_id=one.id)
+            report = self.world.operate("accept", order_id=one.order_id, razorpay_payment_id=one.id)
         undisturbed = len(self.world.outside.played) == before and not self.world.is_deprived
-        if undisturbed and (one.order_id, one.id) in self.world.accepted:
+        if undisturbed and report is not None:
             assert self.world.record(one.order_id).status is Status.PAID
 
     @precondition(_may_operate)

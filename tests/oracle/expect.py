@@ -189,7 +189,8 @@ def _superseded(order: Order, ledger: Ledger, outside: Outside, settings: Settin
         at = successors[0].at
         # Paid and given back before it was replaced, it stood; or nobody knew of that yet.
         stood = any(
-            rules.is_returned(order, payment) and payment.created_at <= at for payment in rules.matches(order, settings)
+            rules.is_returned(order, payment) and payment.created_at <= at
+            for payment in rules.matches(order, settings, outside.accepted | outside.forgotten)
         )
         return [None, at] if stood else [at]
     # An answer that was lost may have left a successor that nobody was given.
@@ -216,6 +217,10 @@ class _Case(NamedTuple):
     def is_superseded(self) -> bool:
         return self.superseded is not None
 
+    def matches(self) -> list[Payment]:
+        """Everything that could stand."""
+        return rules.matches(self.order, self.settings, self.accepted)
+
     def accepts(self) -> list[Payment]:
         """ "`accept`: the payment stands.\""""
         return [payment for payment in rules.held(self.order) if payment.id in self.accepted]
@@ -223,17 +228,19 @@ class _Case(NamedTuple):
 
 def _outcomes(case: _Case) -> Iterator[Outcome]:
     """Section 3, "Status": the first rule that fits, in its order."""
-    order, settings = case.order, case.settings
-    right = rules.matches(order, settings)
+    order = case.order
+    right = case.matches()
     kept = [payment for payment in right if not rules.is_returned(order, payment)]
     back = [payment for payment in right if payment not in kept]
+    # "On a superseded order nothing stands unless an operator accepts it."
+    stood: list[Payment | None] = [one for one in back if not case.is_superseded or one.id in case.accepted]
+    stood = stood or [None]
     accepted = case.accepts()
     if accepted:
         for payment in accepted:
             yield _paid(case, payment)
     elif right and not kept:
         # Section 3: "`refunded` once every match is returned".
-        stood: list[Payment | None] = [None] if case.is_superseded else [*right]
         for last in stood:
             yield from _refunded(case, last)
     elif kept and not case.is_superseded:
@@ -245,10 +252,11 @@ def _outcomes(case: _Case) -> Iterator[Outcome]:
         for payment in back:
             yield from _refunded(case, payment)
     else:
-        yield from _without_standing(case)
-        if back:
-            # As above, on a superseded order, where nothing stands.
-            yield from _refunded(case, None)
+        for last in stood:
+            yield from _without_standing(case, last)
+            if back:
+                # As above, on a superseded order, where nothing stands.
+                yield from _refunded(case, last)
 
 
 def _paid(case: _Case, stands: Payment) -> Outcome:
@@ -267,7 +275,7 @@ def _paid(case: _Case, stands: Payment) -> Outcome:
 
 def _refunded(case: _Case, stood: Payment | None) -> Iterator[Outcome]:
     # Where nothing ever stood, the design does not say which payment GET names: none, or one that came back.
-    named = [stood.id] if stood is not None else [None, *(one.id for one in rules.matches(case.order, case.settings))]
+    named = [stood.id] if stood is not None else [None, *(one.id for one in case.matches())]
     named += [one.id for one in rules.held(case.order)] if stood is None else []
     for payment in named:
         view = View(
@@ -282,7 +290,8 @@ def _refunded(case: _Case, stood: Payment | None) -> Iterator[Outcome]:
         yield Outcome(view=view, stands=stood.id if stood is not None else None, events=_events(case, stood, view))
 
 
-def _without_standing(case: _Case) -> Iterator[Outcome]:
+def _without_standing(case: _Case, stood: Payment | None) -> Iterator[Outcome]:
+    """No payment stands; one that an operator accepted may have stood, until it was returned."""
     order = case.order
     held = rules.held(order)
     alive = [payment for payment in order.payments if rules.is_authorized(order, payment)]
@@ -296,24 +305,17 @@ def _without_standing(case: _Case) -> Iterator[Outcome]:
         status, based_on = "authorized", alive
     else:
         status, based_on = _unpaid(order)
-    view = View(
-        status=status,
-        confirmed=False,
-        amount_refunded=0,
-        razorpay_payment_id=None,
-        under_review=bool(held),
-    )
-    yield Outcome(view=view, stands=None, events=_events(case, None, view))
     # The design does not say which payment GET names where none stands: none, or one that the status rests on.
-    for payment in based_on:
-        named = View(
+    named = [stood.id] if stood is not None else [None, *(payment.id for payment in based_on)]
+    for payment_id in named:
+        view = View(
             status=status,
-            confirmed=False,
-            amount_refunded=0,
-            razorpay_payment_id=payment.id,
+            confirmed=stood is not None,
+            amount_refunded=rules.refunded_minor(stood) if stood is not None else 0,
+            razorpay_payment_id=payment_id,
             under_review=bool(held),
         )
-        yield Outcome(view=named, stands=None, events=_events(case, None, named))
+        yield Outcome(view=view, stands=stood.id if stood is not None else None, events=_events(case, stood, view))
 
 
 def _unpaid(order: Order) -> tuple[str, list[Payment]]:
@@ -383,7 +385,7 @@ def _tell_payments(collected: _Collected, case: _Case, stands: Payment | None, v
     order_id = case.order.id
     if stands is None:
         return
-    if view.status == "paid":
+    if view.status != "refunded":
         # "Something stands for the first time → `payment.paid`."
         collected.must.add(Key("payment.paid", order_id))
         return
@@ -419,8 +421,8 @@ def _tell_refunds(collected: _Collected, case: _Case, payment: Payment, stands: 
     order = case.order
     enough = min(payment.amount, order.amount)
     total = rules.refunded_minor(payment)
-    is_match = rules.verdict(order, payment, case.settings) is not None
-    right = rules.matches(order, case.settings)
+    right = case.matches()
+    is_match = payment in right
     only_match = is_match and len(right) == 1 and not case.is_superseded and not case.accepted
     for refund in payment.refunds:
         if not refund.was_processed:
@@ -476,7 +478,7 @@ def _review_duplicates(collected: _Collected, case: _Case, view: View) -> None:
     and a person must give that money back before the review is over.
     """
     order = case.order
-    right = rules.matches(order, case.settings)
+    right = case.matches()
     if not right[1:]:
         return
     kept = [payment for payment in right if rules.holds_money(order, payment)]

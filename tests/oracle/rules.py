@@ -1,6 +1,6 @@
 """The definitions of the design, section 3, each as a small function with its rule."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Final, Literal
 
 from tests.oracle.books import MARKER, Order, Payment, Settings
@@ -88,9 +88,16 @@ def is_consumed(order: Order) -> bool:
     return any(payment.captured for payment in order.payments)
 
 
-def matches(order: Order, settings: Settings) -> list[Payment]:
-    """The captured payments of the right sum, the oldest first."""
-    return [payment for payment in order.payments if verdict(order, payment, settings) is not None]
+def matches(order: Order, settings: Settings, accepted: Container[str] = ()) -> list[Payment]:
+    """The captured payments of the right sum, and those that an operator accepted: the oldest first.
+
+    "`accept`: the payment stands"; what stands matches, and once it is returned the order is refunded.
+    """
+    return [
+        payment
+        for payment in order.payments
+        if verdict(order, payment, settings) is not None or (payment.captured and payment.id in accepted)
+    ]
 
 
 def held(order: Order) -> list[Payment]:

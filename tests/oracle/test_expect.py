@@ -326,6 +326,19 @@ def test_an_operator_lets_a_payment_of_a_superseded_order_stand() -> None:
     assert next_of(books, 60_000, accepted=frozenset({A})) == {Next(409, "already_paid", FIRST)}
 
 
+def test_a_payment_that_an_operator_let_stand_is_refunded_like_any_other() -> None:
+    books = Books().order(FIRST).payment(amount=40_000).refund(R1, 15_000)
+    expected = books.expected(accepted=frozenset({A}))[FIRST]
+    assert (only(expected).view.status, only(expected).view.amount_refunded) == ("paid", 15_000)
+    told = [review("amount_mismatch"), review("amount_mismatch", "resolved"), PAID]
+    assert complaints(expected, *told, partly(R1)) == []
+    books.refund(R2, 25_000)
+    back = books.expected(accepted=frozenset({A}))[FIRST]
+    assert (only(back).view.status, only(back).view.amount_refunded) == ("refunded", 40_000)
+    assert complaints(back, *told, partly(R1), event("payment.refunded", refund=R2)) == []
+    assert complaints(back, *told, partly(R1)) == [f"{FIRST}: payment.refunded {FIRST} was never told"]
+
+
 def test_an_order_that_nobody_was_given_may_have_come_before_or_after() -> None:
     """create-order died between Razorpay and its answer, and the customer's retry got another one."""
     books = Books().order(FIRST, handed=False).payment().order(SECOND, at=AT + 30)
