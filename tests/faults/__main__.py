@@ -25,7 +25,7 @@ CAMPAIGNS: Final = (
 
 _HEAD: Final = """# Evidence: nothing is lost, nothing is doubled
 
-Written by `make faults`; do not edit. `make test` runs a share of each campaign with a new seed every time.
+Written by `make faults`; do not edit. `make test` runs a share of each campaign, with the same seed every time.
 
 A sceptic's guide: each section says what was tried, and ends with figures. *Lost* is an event or a fact that was
 acknowledged or recorded and is missing in the end, *doubled* a fact that changed a record twice or an event under two

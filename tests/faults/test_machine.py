@@ -1,6 +1,5 @@
 """A few dozen stories of the state machine; and that a mistake in the service is found, with a story that shows it."""
 
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -23,9 +22,7 @@ FEW = 16
 
 # On a quiet machine a story takes less than a second; looking for the shortest one that breaks is left to the campaign.
 @pytest.mark.timeout(300)
-def test_a_few_stories_keep_the_invariants() -> None:
-    seed = random.SystemRandom().randrange(2**32)
-    print(f"seed {seed}")  # noqa: T201 - shown when it fails
+def test_a_few_stories_keep_the_invariants(seed: int) -> None:
     told: list[tuple[int, int]] = []
     report = run(Budget(share=FEW / ALL, seed=seed), lambda done, of: told.append((done, of)), shrink=False)
     assert told[-1] == (FEW, FEW)

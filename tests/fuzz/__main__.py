@@ -16,7 +16,7 @@ from tests.fuzz import api, handlers
 
 _HEAD: Final = """# Evidence: any input gets a documented answer
 
-Written by `make fuzz`; do not edit. `make test` runs a share of it with a new seed every time.
+Written by `make fuzz`; do not edit. `make test` runs a share of it, with the same seed every time.
 
 What can be sent to the service was made up by two programs that look for trouble: hypothesis for the functions
 themselves, schemathesis for the running API. A run that finds something fails, and its section keeps the figures of the

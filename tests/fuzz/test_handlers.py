@@ -1,4 +1,4 @@
-"""A share of the fuzzing of the handlers, with a new seed every time; `make fuzz` runs all of it."""
+"""A share of the fuzzing of the handlers, with the same seed every time; `make fuzz` runs all of it with new ones."""
 
 from typing import Final
 
