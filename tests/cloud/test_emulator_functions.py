@@ -79,3 +79,4 @@ def test_the_end_of_a_functions_process_is_reported_as_lambda_does(
     assert kind == "Unhandled"
     assert document["errorType"] == error_type
     assert message in document["errorMessage"]
+    assert document["errorMessage"] in patched.cloud.function_log.read_text()

@@ -203,11 +203,13 @@ class ExecutionEnvironment(ministack_runtime.Worker):
                 if cold:
                     self._spawn()
             except InitError as error:
+                self._note(f"INIT_REPORT {error.document.get('errorType')}: {error.document.get('errorMessage')}")
                 return self._failed(error.document, cold=True, log="")
             outcome, document = self._runtime_api.run(event, request_id, timeout, trace_id, invoked_function_arn)
             log = self._printed()
             if outcome == "lost":
                 ministack_runtime.kill_workers([self])
+                self._note(document["errorMessage"])
             if outcome == "response":
                 return {"status": "ok", "result": document, "cold_start": cold, "log": log}
             return self._failed(document, cold=cold, log=log)
@@ -227,9 +229,13 @@ class ExecutionEnvironment(ministack_runtime.Worker):
         printed = self._output.read().decode("utf-8", errors="replace")
         self._output.truncate(0)
         if printed:
-            with self.settings.log.open("a") as log:
-                log.writelines(f"{self.func_name} {line}\n" for line in printed.splitlines())
+            self._note(printed)
         return printed
+
+    def _note(self, text):
+        """Adds to the log of all functions: what one printed, or, as Lambda does, that it was ended and why."""
+        with self.settings.log.open("a") as log:
+            log.writelines(f"{self.func_name} {line}\n" for line in text.splitlines())
 
     def _discard_tmpdir(self):
         if self._runtime_api is not None:
