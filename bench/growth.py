@@ -6,7 +6,7 @@ the code.
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from copy import replace
 from functools import partial
 from types import FrameType
 from typing import Any, Final

@@ -50,6 +50,7 @@ _EVERYWHERE: Final = {
     "EVENT_BUS": "payments-local",
     "POWERTOOLS_SERVICE_NAME": "payments",
     "POWERTOOLS_METRICS_NAMESPACE": "Payments/local",
+    "PYDANTIC_DISABLE_PLUGINS": "__all__",
     "POWERTOOLS_LOG_LEVEL": "INFO",
 }
 _API_KEYS: Final = {

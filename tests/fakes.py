@@ -2,24 +2,17 @@
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, fields, replace
+from copy import replace
+from dataclasses import dataclass, field
 from itertools import batched
 from threading import Lock
 from typing import Any, cast
 
 from payments.core.attention import shard
+from payments.core.entities import MARKER, ListedOrder, ListedPayment, ListedRefund
 from payments.core.errors import NotAtGateway, StorageConflict
 from payments.core.handoff import Message
-from payments.core.listing import (
-    MARKER,
-    ListedOrder,
-    ListedPayment,
-    ListedRefund,
-    Look,
-    read_order,
-    read_payment,
-    read_refund,
-)
+from payments.core.listing import Look, read_order, read_payment, read_refund
 from payments.core.model import Application, KnownRefund, Order, Record
 from payments.core.position import Position
 from payments.core.sweeping import ASIDE_PARTITION, PAGE, Aside, Entry, Listed, Pause, Watermark
@@ -237,7 +230,7 @@ class FakeTable:
 
 def _changed(stored: Record, before: Record, after: Record) -> Record:
     """What is stored, with what differs between two versions written over it; new events key by key."""
-    names = [each.name for each in fields(Record) if each.name not in {"pending", *_DUE}]
+    names = [name for name in Record.model_fields if name not in {"pending", *_DUE}]
     changes: dict[str, Any] = {
         name: getattr(after, name) for name in names if getattr(after, name) != getattr(before, name)
     }

@@ -103,15 +103,8 @@ def test_the_layer_brings_the_packages_and_the_aws_sdk_although_the_runtime_has_
     imported: dict[str, Imported], layer: Path, function: str
 ) -> None:
     files = imported[function].files
-    for package in ("payments", "pydantic_core", "aws_lambda_powertools", "botocore"):
+    for package in ("payments", "pydantic", "pydantic_core", "aws_lambda_powertools", "botocore"):
         assert files[package].is_relative_to(layer), package
-
-
-@pytest.mark.parametrize("function", FUNCTIONS)
-def test_no_function_loads_pydantics_models_as_its_validator_is_enough(
-    imported: dict[str, Imported], function: str
-) -> None:
-    assert "pydantic" not in imported[function].files
 
 
 @pytest.mark.parametrize("package", ["razorpay", "requests"])

@@ -18,13 +18,15 @@ tests.core.order_model` explores `FULL` as well, which takes minutes.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from copy import replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
+from payments.core.entities import ListedPayment
 from payments.core.errors import PaymentServiceError, StorageConflict
 from payments.core.handoff import record_facts
-from payments.core.listing import ListedPayment, Look, read_order, read_payment
+from payments.core.listing import Look, read_order, read_payment
 from payments.core.model import Order, Record, Status
 from payments.core.ordering import Desk, Placed, place_order
 from payments.core.position import NO_OFFERS, Position

@@ -1,6 +1,6 @@
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from copy import replace
 
 import pytest
 from hypothesis import given

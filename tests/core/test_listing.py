@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from payments.core.entities import ListedOrder
 from payments.core.errors import GatewayUnavailable
-from payments.core.listing import Claim, ListedOrder, Origin, read_order, read_payments, read_refunds, whose
+from payments.core.listing import Claim, Origin, read_order, read_payments, read_refunds, whose
 from payments.core.model import MAX_ID, Authorized, Captured, Failed, Order, Refunded, RefundState, RefundTotal
 
 ORDER = "order_DESlLckIVRkHWj"

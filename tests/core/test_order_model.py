@@ -1,7 +1,7 @@
 """Create-order in every order of its steps, with crashes: an application is never sold twice (design, invariant 19)."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from copy import replace
 
 import pytest
 

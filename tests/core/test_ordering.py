@@ -1,7 +1,7 @@
 """Placing an order, sentence by sentence of the design (section 6), on the fakes."""
 
 from contextlib import suppress
-from dataclasses import replace
+from copy import replace
 
 import pytest
 

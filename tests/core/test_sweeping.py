@@ -1,7 +1,8 @@
 """Reading Razorpay's lists: with lag, crashes and two runs at once no entry is skipped (design, section 7)."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from copy import replace
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import pytest

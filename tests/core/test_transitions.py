@@ -1,7 +1,8 @@
 """The state table of the design, cell by cell. It is written out here, so that nothing is derived from the code."""
 
 import re
-from dataclasses import dataclass, replace
+from copy import replace
+from dataclasses import dataclass
 from typing import Final
 
 import pytest

@@ -1,6 +1,7 @@
 import json
 from collections.abc import Iterable
-from dataclasses import FrozenInstanceError, replace
+from copy import replace
+from dataclasses import FrozenInstanceError
 from pathlib import Path
 from typing import Any
 

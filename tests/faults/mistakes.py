@@ -465,8 +465,8 @@ MISTAKES: Final = (
         "refuse what Checkout never sent before",
         "Unknown fields are refused everywhere. Checkout's object is Razorpay's, and mobile SDKs add to it.",
         "shared/payments/core/wire.py",
-        "    # Checkout's object is Razorpay's to extend: mobile SDKs add a logo, a status code and more.\n)",
-        "    closed=True,\n)",
+        "class VerifyBody(Body):",
+        'class VerifyBody(Body, extra="forbid"):',
         "tests/judge/test_ten_classes.py::test_checkouts_object_may_have_more_fields",
     ),
     Mistake(

@@ -24,7 +24,8 @@ The table of transitions is the code's own: no step leaves it, and in the whole 
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from copy import replace
+from dataclasses import dataclass, field
 from functools import cache, partial
 from math import ceil
 from typing import Any, Final, NamedTuple

@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
+from copy import replace
 from typing import Any
 
 import pytest

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from copy import replace
 from math import comb
 from typing import Any
 

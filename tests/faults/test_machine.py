@@ -1,7 +1,7 @@
 """A few dozen stories of the state machine; and that a mistake in the service is found, with a story that shows it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from copy import replace
 from typing import Any
 
 import pytest

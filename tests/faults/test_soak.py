@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from copy import replace
 from functools import cache
 from typing import Any
 

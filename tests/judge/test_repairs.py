@@ -4,7 +4,7 @@ A total that is ignored is found by the sweep of the refunds all the same, a rec
 of the payments, and a clear of too many keys only with more of them than a story has.
 """
 
-from dataclasses import replace
+from copy import replace
 from typing import Any, cast
 
 from payments.adapters.table import PaymentsTable

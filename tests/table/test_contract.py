@@ -1,6 +1,6 @@
 """What the table promises to the core: the same for the real adapter and for its fake."""
 
-from dataclasses import replace
+from copy import replace
 
 import pytest
 

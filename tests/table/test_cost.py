@@ -1,6 +1,6 @@
 """What a payment costs in the good case: calls, write units and the size of its record."""
 
-from dataclasses import replace
+from copy import replace
 
 import pytest
 

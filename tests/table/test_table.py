@@ -1,8 +1,7 @@
 """What is the real adapter's alone: items, the counter, and DynamoDB's errors."""
 
 from collections.abc import Callable
-from copy import deepcopy
-from dataclasses import replace
+from copy import deepcopy, replace
 from decimal import Decimal
 from itertools import pairwise
 from typing import Any

@@ -24,6 +24,7 @@ import certifi
 import razorpay
 import requests
 
+from payments.core.entities import MARKER, ListedOrder, ListedPayment, ListedRefund, OrderNotes
 from payments.core.errors import (
     AmountRefused,
     GatewayRefused,
@@ -34,18 +35,7 @@ from payments.core.errors import (
     ReceiptReused,
     TooOldForGateway,
 )
-from payments.core.listing import (
-    MARKER,
-    ListedOrder,
-    ListedPayment,
-    ListedRefund,
-    Look,
-    read_order,
-    read_payment,
-    read_payments,
-    read_refund,
-    read_refunds,
-)
+from payments.core.listing import Look, read_order, read_payment, read_payments, read_refund, read_refunds
 from payments.core.model import ORDER_ID, PAYMENT_ID, REFUND_ID, Fact, Order
 from payments.core.sweeping import PAGE, Entry, Listed
 
@@ -115,6 +105,13 @@ class RazorpayGateway:
             ReceiptReused: its receipt was used before.
             AmountRefused: Razorpay takes no order of this amount.
         """
+        notes = OrderNotes(
+            **order.ids(),
+            service=MARKER,
+            stage=self._stage,
+            installation=installation,
+            payment_id=order.payment_id,
+        )
         answer = self._call(
             self._client.order.create,
             {
@@ -122,18 +119,8 @@ class RazorpayGateway:
                 "currency": order.currency,
                 "receipt": order.receipt,
                 "payment": {"capture": "automatic"},
-                # All that is needed to rebuild the record from Razorpay, should ours ever be missing, and to tell it
-                # from the order of another stage or another installation on the same account.
-                "notes": {
-                    "service": MARKER,
-                    "stage": self._stage,
-                    "installation": installation,
-                    "payment_id": str(order.payment_id),
-                    "job_id": str(order.job_id),
-                    "application_id": str(order.application_id),
-                    "client_id": str(order.client_id),
-                    "freelancer_id": str(order.freelancer_id),
-                },
+                # They also tell it from the order of another stage or another installation on the same account.
+                "notes": notes.texts(),
             },
         )
         order_id = answer.get("id")

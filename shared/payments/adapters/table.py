@@ -10,7 +10,7 @@ No request exceeds what DynamoDB takes ("Service quotas": 4 KB an expression, 10
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from copy import replace
 from itertools import batched
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn
 

@@ -1,7 +1,7 @@
 """What a change of a record tells: its events, and the reviews that it opens and closes."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from copy import replace
 from typing import Literal
 
 from payments.core.events import event_id

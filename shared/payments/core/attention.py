@@ -4,7 +4,7 @@ Three lanes have partitions of their own, so that no backlog in one delays anoth
 of Razorpay, `watch` asks Razorpay about one order, `unknown` asks whose order it is.
 """
 
-from dataclasses import replace
+from copy import replace
 from zlib import crc32
 
 from payments.core.instants import epoch

@@ -5,7 +5,7 @@ does not depend on what came before it, and adding it again changes nothing.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from copy import replace
 from itertools import batched
 from typing import Final
 

@@ -6,18 +6,50 @@ Two vocabularies are kept apart: `Status` is ours, the gateway's event names liv
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from copy import replace
+from dataclasses import dataclass
 from enum import StrEnum
-from types import MappingProxyType
-from typing import Literal
+from typing import Annotated, Any, Literal, Self
 
-# Razorpay's ids: prefix, underscore, 14 case-sensitive alphanumerics ("API basics").
-ORDER_ID = re.compile(r"\Aorder_[A-Za-z0-9]{14}\Z")
-PAYMENT_ID = re.compile(r"\Apay_[A-Za-z0-9]{14}\Z")
-REFUND_ID = re.compile(r"\Arfnd_[A-Za-z0-9]{14}\Z")
+from pydantic import BaseModel, ConfigDict, Field
+
+# Razorpay's ids: prefix, underscore, 14 case-sensitive alphanumerics ("API basics"). In the models' patterns `$` is the
+# very end of the text; in Python's it would let a line break pass.
+_ORDER_ID, _PAYMENT_ID, _REFUND_ID = (rf"{kind}_[A-Za-z0-9]{{14}}" for kind in ("order", "pay", "rfnd"))
+ORDER_ID = re.compile(rf"\A{_ORDER_ID}\Z")
+PAYMENT_ID = re.compile(rf"\A{_PAYMENT_ID}\Z")
+REFUND_ID = re.compile(rf"\A{_REFUND_ID}\Z")
+ORDER_ID_PATTERN, PAYMENT_ID_PATTERN, REFUND_ID_PATTERN = (f"^{form}$" for form in (_ORDER_ID, _PAYMENT_ID, _REFUND_ID))
 
 # Clients keep our ids in JSON numbers; this is the last integer that a double holds exactly.
 MAX_ID = 2**53 - 1
+
+OrderId = Annotated[str, Field(pattern=ORDER_ID_PATTERN)]
+PaymentId = Annotated[str, Field(pattern=PAYMENT_ID_PATTERN)]
+RefundId = Annotated[str, Field(pattern=REFUND_ID_PATTERN)]
+PlatformId = Annotated[int, Field(ge=1, le=MAX_ID)]
+"""An id that the platform, or we, gave to something."""
+
+
+class Model(BaseModel):
+    """What all our models are: frozen, and silent about the values that they refuse.
+
+    A field has an `alias` where its attribute in the table has another name; only the table's adapter uses those.
+    """
+
+    model_config = ConfigDict(frozen=True, validate_by_name=True, validate_by_alias=False, hide_input_in_errors=True)
+
+    def __replace__(self, **changes: Any) -> Self:  # noqa: ANN401 - a field's
+        """The same with some fields changed (`copy.replace`). The values are ours, so they are not validated again.
+
+        Raises:
+            TypeError: there is no such field.
+        """
+        if not changes.keys() <= type(self).model_fields.keys():
+            raise TypeError(
+                f"{type(self).__name__} has no {', '.join(changes.keys() - type(self).model_fields.keys())}"
+            )
+        return self.model_copy(update=changes)
 
 
 class Status(StrEnum):
@@ -82,17 +114,25 @@ class Lane(StrEnum):
     """Asks Razorpay whose order it is."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class Purchase(Model):
+    """Who pays whom for what, by the platform's own ids: what a client asks for, and all that the platform is told."""
+
+    job_id: PlatformId
+    application_id: PlatformId
+    client_id: PlatformId
+    freelancer_id: PlatformId
+
+    def ids(self) -> dict[str, int]:
+        """The ids by name, for another model of the same purchase."""
+        return {name: getattr(self, name) for name in Purchase.model_fields}
+
+
+class Order(Purchase):
     """What was agreed when the order was made. Nothing in it ever changes."""
 
     payment_id: int
     """Our own id of the payment: a small unique integer."""
-    job_id: int
-    application_id: int
-    client_id: int
-    freelancer_id: int
-    amount_minor: int
+    amount_minor: Annotated[int, Field(alias="amount")]
     currency: str
     receipt: str
     """At most 40 characters, never used twice."""
@@ -106,30 +146,29 @@ class Order:
         return replace(self, payment_id=payment_id, receipt=receipt)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
+class Attempt(Model):
     """The facts about one Razorpay payment id. None is taken back once it is known."""
 
-    signed_at: int | None = None
+    signed_at: Annotated[int | None, Field(alias="signed")] = None
     """When its checkout signature was verified (epoch seconds): the customer came back from a successful checkout."""
     authorized: bool = False
     captured: bool = False
     failed: bool = False
-    amount_minor: int | None = None
+    amount_minor: Annotated[int | None, Field(alias="amount")] = None
     """As captured; None until then."""
     currency: str | None = None
     """As captured; None until then."""
-    fee_minor: int | None = None
+    fee_minor: Annotated[int | None, Field(alias="fee")] = None
     """Razorpay's fee for it, tax included; None until Razorpay has reported it."""
     verdict: Verdict | None = None
     """How the capture matches the order; None where it does not, or before a capture."""
-    matched_in: int | None = None
+    matched_in: Annotated[int | None, Field(alias="matched")] = None
     """The version of the record that first knew it as a match: the first recorded match stands."""
-    created_at: int | None = None
+    created_at: Annotated[int | None, Field(alias="made")] = None
     """When Razorpay made the payment (epoch seconds): decides between matches that one version recorded together."""
     failed_at: int | None = None
     """When it failed, epoch seconds, as far as Razorpay said."""
-    listed_failed_at: int | None = None
+    listed_failed_at: Annotated[int | None, Field(alias="listed_failed")] = None
     """When a look at Razorpay began that listed it as failed: only that ends the claim of an earlier signature."""
     lapsed: bool = False
     """Never captured, for as long as Razorpay was asked: its signature no longer makes the order paid."""
@@ -137,9 +176,9 @@ class Attempt:
     """An operator looked and released it: neither its signature nor its authorisation counts any more."""
     accepted: bool = False
     """An operator accepted it although it does not match, or its order was superseded."""
-    total_minor: int = 0
+    total_minor: Annotated[int, Field(alias="total")] = 0
     """The highest sum of its refunds that Razorpay has reported (`amount_refunded`)."""
-    refunds_unread: bool = False
+    refunds_unread: Annotated[bool, Field(alias="unread")] = False
     """That sum disagrees with the refunds we know: Razorpay's list of refunds must be read."""
     method: str | None = None
     code: str | None = None
@@ -150,21 +189,19 @@ class Attempt:
     """Its failure was announced by an event; it is announced only once."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refund:
+class Refund(Model):
     """The facts about one Razorpay refund id."""
 
-    payment_id: str
+    payment_id: Annotated[str, Field(alias="payment")]
     """The Razorpay payment it pays back."""
-    amount_minor: int
+    amount_minor: Annotated[int, Field(alias="amount")]
     state: RefundState
     """The furthest that was reported."""
     failed: bool = False
     """It was reported as failed as well as processed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Review:
+class Review(Model):
     """A reason for a person to look at the order, and the payment, refund or order id it is about."""
 
     reason: Reason
@@ -180,8 +217,7 @@ class Review:
         return self.resolved_at is None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HistoryEntry:
+class HistoryEntry(Model):
     """One stored change: what came in, and the status it led to."""
 
     at: str
@@ -200,8 +236,7 @@ EventType = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PendingEvent:
+class PendingEvent(Model):
     """An event that is stored and not yet known to be on the bus.
 
     It keeps what can change after it was recorded; everything else comes from the order, which never does. So every
@@ -212,24 +247,19 @@ class PendingEvent:
     version: int
     at: str
     status: Status
-    refunded_minor: int
+    refunded_minor: Annotated[int, Field(alias="refunded")]
     payment: str | None = None
     """The Razorpay payment id it is about."""
     method: str | None = None
     refund: str | None = None
-    refund_minor: int | None = None
+    refund_minor: Annotated[int | None, Field(alias="refund_amount")] = None
     code: str | None = None
-    failure_reason: str | None = None
+    failure_reason: Annotated[str | None, Field(alias="reason")] = None
     review: Reason | None = None
     review_state: Literal["open", "resolved"] | None = None
 
 
-def _empty[V]() -> Mapping[str, V]:
-    return MappingProxyType({})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class Record(Model):
     """One Razorpay order and everything we know about it.
 
     Times are ISO 8601 in UTC to the second; `attention_at`, `looked_at` and `expires_at` are epoch seconds.
@@ -245,13 +275,13 @@ class Record:
     """Grows by one with every stored change, so that consumers can drop what is older."""
     created_at: str
     updated_at: str
-    attempts: Mapping[str, Attempt] = field(default_factory=_empty)
+    attempts: Mapping[str, Attempt] = Field(default_factory=dict, alias="payments")
     """By Razorpay payment id."""
-    refunds: Mapping[str, Refund] = field(default_factory=_empty)
+    refunds: Mapping[str, Refund] = Field(default_factory=dict)
     """By Razorpay refund id."""
-    reviews: tuple[Review, ...] = ()
+    reviews: Annotated[tuple[Review, ...], Field(alias="review")] = ()
     history: tuple[HistoryEntry, ...] = ()
-    pending: Mapping[str, PendingEvent] = field(default_factory=_empty)
+    pending: Mapping[str, PendingEvent] = Field(default_factory=dict)
     """By event id: recorded, and not yet known to be on the bus."""
     superseded_by: str | None = None
     """The order id that took this one's place; nothing that is captured on it from then on stands by itself."""
@@ -283,8 +313,7 @@ class Record:
         return self.order
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Application:
+class Application(Model):
     """The orders of one client's application. It is the authority on which of them is handed out."""
 
     client_id: int
@@ -295,15 +324,14 @@ class Application:
     """Every order id that it ever had, the current one included. It only grows."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KnownRefund:
+class KnownRefund(Model):
     """What is known of a refund under its own id: a refund names its payment, but not its order."""
 
     refund_id: str
-    payment_id: str
-    order_id: str | None
+    payment_id: Annotated[str, Field(alias="payment")]
+    order_id: str | None = None
     """None for a refund of a payment that is not ours."""
-    amount_minor: int
+    amount_minor: Annotated[int, Field(alias="amount")]
     state: RefundState
 
 

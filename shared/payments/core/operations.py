@@ -1,6 +1,6 @@
 """What an operator decides about one order, where no rule can: always after a look at Razorpay, and as a fact."""
 
-from dataclasses import replace
+from copy import replace
 from typing import Final
 
 from payments.core.errors import OrderNotFound, PaymentServiceError

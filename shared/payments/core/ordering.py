@@ -7,7 +7,8 @@ cannot be paid, and a record that no application names was never handed out.
 
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass, replace
+from copy import replace
+from dataclasses import dataclass
 from typing import NoReturn, Protocol
 
 from payments.core.errors import (

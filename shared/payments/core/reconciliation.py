@@ -8,25 +8,17 @@ same moment comes out the same.
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from copy import replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
 from payments.core import attention
+from payments.core.entities import ListedOrder, ListedPayment, ListedRefund
 from payments.core.errors import ContentionError, GatewayUnavailable, OrderNotFound, StorageConflict
 from payments.core.handoff import MAX_ROUNDS, EventBus, deliver, keep_new_refunds, record_and_deliver
 from payments.core.instants import epoch
-from payments.core.listing import (
-    ListedOrder,
-    ListedPayment,
-    ListedRefund,
-    Look,
-    Origin,
-    read_order,
-    read_payment,
-    read_refund,
-    whose,
-)
+from payments.core.listing import Look, Origin, read_order, read_payment, read_refund, whose
 from payments.core.model import (
     ORDER_ID,
     PAYMENT_ID,

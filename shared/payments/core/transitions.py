@@ -18,7 +18,8 @@ database.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from copy import replace
+from dataclasses import dataclass
 from types import MappingProxyType
 
 from payments.core import attention

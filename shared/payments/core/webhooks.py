@@ -6,27 +6,14 @@ count only where they agree, and only to tell a refund of a captured payment fro
 """
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic_core import ValidationError
+from pydantic import ValidationError
 
+from payments.core.entities import PaymentEntity, PaymentPayload, RefundPayload
 from payments.core.errors import MalformedRequest
-from payments.core.model import (
-    MAX_ID,
-    ORDER_ID,
-    PAYMENT_ID,
-    REFUND_ID,
-    Authorized,
-    Captured,
-    Fact,
-    Failed,
-    Refunded,
-    RefundState,
-    RefundTotal,
-)
-from payments.core.shapes import BOOLEAN, STRING, Schema, Shape, after, inside, integer, matching, optional
+from payments.core.model import ORDER_ID, PAYMENT_ID, REFUND_ID, Fact, RefundState
 from payments.core.wire import read_json
 
 
@@ -53,138 +40,6 @@ class Delivery:
     """None for an event that is not about an order: there is nothing to do then."""
     facts: tuple[Fact, ...]
 
-
-# Kept in records and events, so only what cannot carry personal data: Razorpay's own identifiers. None of those has
-# five digits in a row; every phone number, card and account has.
-_WORD = re.compile(r"\A(?!\w*[0-9]{5})[A-Za-z0-9_]{1,64}\Z")
-
-
-def _word(value: object) -> str | None:
-    return value if isinstance(value, str) and _WORD.match(value) else None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PaymentEntity:
-    """What we read of a payment, in a webhook or in an answer of the API; everything else in it is left alone."""
-
-    id: str
-    order_id: str | None = None
-    amount: int
-    currency: str
-    status: str | None = None
-    captured: bool | None = None
-    method: str | None = None
-    fee: int | None = None
-    amount_refunded: int | None = None
-    error_code: str | None = None
-    error_reason: str | None = None
-    created_at: int | None = None
-
-    @property
-    def says_captured(self) -> bool:
-        """Both fields agree that it was captured; what came after does not undo that."""
-        return self.captured is True and self.status in {"captured", "refunded"}
-
-    def as_captured(self) -> Captured:
-        """The fact that it was captured."""
-        return Captured(
-            payment=self.id,
-            amount_minor=self.amount,
-            currency=self.currency,
-            fee_minor=self.fee,
-            method=self.method,
-            created_at=self.created_at,
-        )
-
-    def as_authorized(self) -> Authorized:
-        """The fact that it was authorised."""
-        return Authorized(payment=self.id, method=self.method, created_at=self.created_at)
-
-    def as_failed(self, *, at: int | None = None, listed_at: int | None = None) -> Failed:
-        """The fact that it failed."""
-        return Failed(
-            payment=self.id,
-            code=self.error_code,
-            reason=self.error_reason,
-            method=self.method,
-            created_at=self.created_at,
-            at=at,
-            listed_at=listed_at,
-        )
-
-    def totals(self) -> tuple[RefundTotal, ...]:
-        """Razorpay's sum of its refunds, where there is one."""
-        return (RefundTotal(payment=self.id, amount_minor=self.amount_refunded),) if self.amount_refunded else ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RefundEntity:
-    """What we read of a refund."""
-
-    id: str
-    payment_id: str
-    amount: int
-    created_at: int | None = None
-
-    def as_refunded(self, state: RefundState) -> Refunded:
-        """The fact that it reached this state."""
-        return Refunded(
-            payment=self.payment_id,
-            refund=self.id,
-            amount_minor=self.amount,
-            state=state,
-            created_at=self.created_at,
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _PaymentPayload:
-    payment: PaymentEntity
-    order: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _RefundPayload:
-    payment: PaymentEntity
-    refund: RefundEntity
-
-
-def _lenient(value: object) -> int | None:
-    """A number that is worth having where it is one; an entity that lacks it is as good."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_ID else None
-
-
-_OPTIONAL_WORD = after(_word, optional(STRING))
-_OPTIONAL_NUMBER = after(_lenient, optional(integer(0)))
-PAYMENT_MEMBERS: Mapping[str, Schema] = {
-    "id": matching(PAYMENT_ID),
-    "order_id": optional(matching(ORDER_ID)),
-    # No larger than what consumers can read, and what the table can hold (38 digits).
-    "amount": integer(0),
-    "currency": matching(re.compile(r"\A[A-Z]{3}\Z")),
-    "status": optional(STRING),
-    "captured": optional(BOOLEAN),
-    "method": _OPTIONAL_WORD,
-    "error_code": _OPTIONAL_WORD,
-    "error_reason": _OPTIONAL_WORD,
-    "fee": _OPTIONAL_NUMBER,
-    "amount_refunded": _OPTIONAL_NUMBER,
-    "created_at": _OPTIONAL_NUMBER,
-}
-"""The schemas of `PaymentEntity`'s fields."""
-REFUND_MEMBERS: Mapping[str, Schema] = {
-    "id": matching(REFUND_ID),
-    "payment_id": matching(PAYMENT_ID),
-    "amount": integer(1),
-    "created_at": _OPTIONAL_NUMBER,
-}
-"""The schemas of `RefundEntity`'s fields."""
-
-_PAYMENT = inside("entity", Shape(PaymentEntity, PAYMENT_MEMBERS).schema)
-_REFUND = inside("entity", Shape(RefundEntity, REFUND_MEMBERS).schema)
-_ORDER = inside("entity", inside("id", matching(ORDER_ID)))
-_PAYMENT_PAYLOAD = Shape(_PaymentPayload, {"payment": _PAYMENT, "order": optional(_ORDER)})
-_REFUND_PAYLOAD = Shape(_RefundPayload, {"payment": _PAYMENT, "refund": _REFUND})
 
 _PAYMENT_EVENTS = frozenset({"payment.authorized", "payment.captured", "payment.failed", "order.paid"})
 _REFUND_STATES = {
@@ -236,14 +91,14 @@ def read_delivery(body: bytes) -> Delivery:
 
 def _facts(name: str, payload: object, created_at: int | None) -> tuple[str | None, tuple[Fact, ...]]:
     if name in _PAYMENT_EVENTS:
-        about = _PAYMENT_PAYLOAD.read(payload)
-        payment = about.payment
-        if about.order is not None and about.order != payment.order_id:
+        about = PaymentPayload.model_validate(payload)
+        payment = about.payment.entity
+        if about.order is not None and about.order.entity.id != payment.order_id:
             raise ValueError("the payment and the order do not belong together")
         return payment.order_id, (_payment_fact(name, payment, created_at), *payment.totals())
     if name in _REFUND_STATES:
-        returned = _REFUND_PAYLOAD.read(payload)
-        payment, refund = returned.payment, returned.refund
+        returned = RefundPayload.model_validate(payload)
+        payment, refund = returned.payment.entity, returned.refund.entity
         if refund.payment_id != payment.id:
             raise ValueError("the refund and the payment do not belong together")
         captured = (payment.as_captured(),) if payment.says_captured else ()

@@ -1,24 +1,19 @@
 """The bodies that clients send us: strict JSON in, validated values out.
 
-The reader refuses what two JSON readers could understand differently; the shapes refuse every unknown field.
+The reader refuses what two JSON readers could understand differently; the models refuse every unknown field.
 """
 
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn, Self
 
-from pydantic_core import ValidationError
+from pydantic import ConfigDict, ValidationError
 
 from payments.core.errors import FieldError, InvalidRequest, MalformedRequest
-from payments.core.model import MAX_ID, ORDER_ID, PAYMENT_ID, Order
+from payments.core.model import MAX_ID, Model, Order, OrderId, PaymentId, Purchase
 from payments.core.money import EXPONENT_BY_CURRENCY, MAX_MAJOR, to_minor_units
-from payments.core.shapes import ANYTHING, STRING, Shape, integer, matching
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
 
 MAX_DEPTH = 64
 # The longest number that means anything here is 2^53-1 or an amount; Python's own limit of 4,300 digits protects the
@@ -118,37 +113,35 @@ def _check_surrogates(value: object) -> None:
                 todo += items
 
 
-def read_body[Body: DataclassInstance](shape: Shape[Body], body: bytes) -> Body:
-    """Reads and validates a request body.
+class Body(Model):
+    """A request body, strict by type."""
 
-    Raises:
-        MalformedRequest: it is not JSON.
-        InvalidRequest: it does not fit; every wrong field is named.
-    """
-    value = read_json(body)
-    if not isinstance(value, dict):
-        raise MalformedRequest("The body must be a JSON object.")
-    try:
-        return shape.read(value)
-    except ValidationError as error:
-        raise InvalidRequest([_field_error(item) for item in error.errors(include_url=False)]) from None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CreateOrderBody:
-    """`POST /api/payments/create-order/`. The ids are the platform's own; `amount` is in major units (rupees)."""
-
-    job_id: int
-    application_id: int
-    client_id: int
-    freelancer_id: int
-    amount: Any
-    currency: str = "INR"
+    model_config = ConfigDict(strict=True)
 
     @classmethod
-    def read(cls, body: bytes) -> "CreateOrderBody":
-        """Reads and validates a request body; see `read_body`."""
-        return read_body(_CREATE_ORDER, body)
+    def read(cls, body: bytes) -> Self:
+        """Reads and validates a request body.
+
+        Raises:
+            MalformedRequest: it is not JSON.
+            InvalidRequest: it does not fit; every wrong field is named.
+        """
+        value = read_json(body)
+        if not isinstance(value, dict):
+            raise MalformedRequest("The body must be a JSON object.")
+        try:
+            return cls.model_validate(value)
+        except ValidationError as error:
+            raise InvalidRequest([_field_error(item) for item in error.errors(include_url=False)]) from None
+
+
+class CreateOrderBody(Body, Purchase):
+    """`POST /api/payments/create-order/`. The ids are the platform's own; `amount` is in major units (rupees)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    amount: Any
+    currency: str = "INR"
 
     def to_offer(self, currencies: frozenset[str], max_amount: Decimal | None = None) -> Order:
         """What the client agrees to, the amount in integer minor units; not numbered yet.
@@ -168,58 +161,30 @@ class CreateOrderBody:
         except ValueError as error:
             raise InvalidRequest([FieldError("amount", str(error))]) from error
         return Order(
+            **self.ids(),
             payment_id=0,
-            job_id=self.job_id,
-            application_id=self.application_id,
-            client_id=self.client_id,
-            freelancer_id=self.freelancer_id,
             amount_minor=amount_minor,
             currency=self.currency,
             receipt="",
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VerifyBody:
-    """`POST /api/payments/verify/`: the three fields that Checkout hands to the browser."""
+class VerifyBody(Body):
+    """`POST /api/payments/verify/`: the three fields that Checkout hands to the browser.
 
-    razorpay_order_id: str
-    razorpay_payment_id: str
+    Checkout's object is Razorpay's to extend (mobile SDKs add a logo, a status code and more), so it may have others.
+    """
+
+    razorpay_order_id: OrderId
+    razorpay_payment_id: PaymentId
     razorpay_signature: str
+    """Any text is taken: a signature that is malformed in whatever way has the one outcome of a wrong one."""
 
-    @classmethod
-    def read(cls, body: bytes) -> "VerifyBody":
-        """Reads and validates a request body; see `read_body`."""
-        return read_body(_VERIFY, body)
-
-
-_CREATE_ORDER = Shape(
-    CreateOrderBody,
-    {
-        "job_id": integer(1),
-        "application_id": integer(1),
-        "client_id": integer(1),
-        "freelancer_id": integer(1),
-        "amount": ANYTHING,
-        "currency": STRING,
-    },
-    closed=True,
-)
-_VERIFY = Shape(
-    VerifyBody,
-    {
-        "razorpay_order_id": matching(ORDER_ID),
-        "razorpay_payment_id": matching(PAYMENT_ID),
-        # Any text is taken: a signature that is malformed in whatever way has the one outcome of a wrong one.
-        "razorpay_signature": STRING,
-    },
-    # Checkout's object is Razorpay's to extend: mobile SDKs add a logo, a status code and more.
-)
 
 # Our own words: a library's messages change with its version, and some of them quote the input.
 _MESSAGES: Mapping[str, str] = {
     "missing": "is required",
-    "unexpected_keyword_argument": "is not a known field",
+    "extra_forbidden": "is not a known field",
     "int_type": f"must be an integer from 1 to {MAX_ID}",
     "greater_than_equal": f"must be an integer from 1 to {MAX_ID}",
     "less_than_equal": f"must be an integer from 1 to {MAX_ID}",
@@ -235,5 +200,5 @@ def _field_error(item: Mapping[str, Any]) -> FieldError:
     return FieldError(
         name if _PLAIN_NAME.match(name) else "(unprintable)",
         _MESSAGES.get(item["type"], "is not valid"),
-        ours=item["type"] != "unexpected_keyword_argument",
+        ours=item["type"] != "extra_forbidden",
     )

@@ -6,8 +6,9 @@ from functools import cache
 from typing import Protocol
 
 from payments.adapters.gateway import RazorpayGateway
+from payments.core.entities import ListedOrder, ListedPayment, ListedRefund
 from payments.core.errors import KeysRefused
-from payments.core.listing import ListedOrder, ListedPayment, ListedRefund, Look
+from payments.core.listing import Look
 from payments.core.model import Order
 from payments.core.sweeping import Entry, Listed
 from payments.wiring import aws
