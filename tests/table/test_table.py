@@ -196,25 +196,25 @@ def test_an_item_has_the_documented_types(metered: Metered) -> None:
 
 
 @pytest.mark.parametrize("typed", [{"NULL": True}, {"B": b"x"}, {"SS": ["x"]}])
-def test_a_type_that_no_item_of_ours_has_is_named_and_not_guessed_at(metered: Metered, typed: Any) -> None:
+def test_an_attribute_of_another_type_than_its_fields_is_named_and_not_guessed_at(metered: Metered, typed: Any) -> None:
     PaymentsTable(metered.client, metered.name).insert(opened())
     key = {"pk": {"S": f"order#{ORDER_ID}"}}
     metered.raw.update_item(
         TableName=metered.name,
         Key=key,
-        UpdateExpression="SET odd = :odd",
+        UpdateExpression="SET receipt = :odd",
         ExpressionAttributeValues={":odd": typed},
     )
-    with pytest.raises(TypeError, match=rf"^no item of ours holds a {next(iter(typed))}$"):
+    with pytest.raises(ValueError, match="receipt"):
         PaymentsTable(metered.client, metered.name).read(ORDER_ID)
 
 
 @pytest.mark.parametrize("odd", [Decimal(49_950), b"", None])
-def test_a_value_that_no_item_of_ours_holds_is_not_written(metered: Metered, odd: Any) -> None:
+def test_a_value_of_another_type_than_its_fields_is_not_written(metered: Metered, odd: Any) -> None:
     record = opened()
     assert record.order is not None
     order = replace(record.order, receipt=odd)
-    with pytest.raises(TypeError, match=rf"^no item of ours holds a {type(odd).__name__}$"):
+    with pytest.raises(ValueError, match="receipt"):
         PaymentsTable(metered.client, metered.name).insert(replace(record, order=order))
 
 

@@ -12,27 +12,16 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from copy import replace
 from itertools import batched
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, NoReturn
 
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as Unreachable
 
 from payments.core.attention import lane_of, shard
 from payments.core.errors import StorageConflict, TableUnavailable
 from payments.core.instants import epoch
-from payments.core.model import (
-    Application,
-    Attempt,
-    HistoryEntry,
-    KnownRefund,
-    Order,
-    PendingEvent,
-    Record,
-    Refund,
-    RefundState,
-    Review,
-    Status,
-)
+from payments.core.model import Application, KnownRefund, Model, Record, Status
 from payments.core.position import Position
 from payments.core.sweeping import ASIDE_PARTITION, Aside, Pause, Watermark
 
@@ -169,12 +158,8 @@ class PaymentsTable:
             return None
         # Version 1 kept the current order alone, under another name.
         current = item["current"] if "current" in item else item["order_id"]
-        return Application(
-            client_id=client_id,
-            application_id=application_id,
-            current=current,
-            orders=tuple(item.get("orders", (current,))),
-        )
+        defaults = {"current": current, "orders": [current]}
+        return _read(Application, defaults | item | {"client_id": client_id, "application_id": application_id})
 
     def open_application(self, client_id: int, application_id: int, order_id: str) -> None:
         """Stores an application with its first order.
@@ -269,7 +254,8 @@ class PaymentsTable:
             except (ClientError, BotoCoreError) as error:
                 _translate(error)
             for item in page["Items"]:
-                yield Due(item["pk"]["S"].partition("#")[2], int(item["attention_at"]["N"]))
+                due = _values(item)
+                yield Due(_id_in(due["pk"]), int(due["attention_at"]))
             if "LastEvaluatedKey" not in page:
                 return
             start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
@@ -279,7 +265,8 @@ class PaymentsTable:
     def refunds(self, refund_ids: Iterable[str]) -> dict[str, KnownRefund]:
         """What is known of refunds, by id, as it was a moment ago; those that are not known are left out."""
         items = self._batch_get([_refund_key(refund_id) for refund_id in refund_ids], consistent=False)
-        return {refund.refund_id: refund for refund in map(_known_refund, items)}
+        refunds = (_read(KnownRefund, item | {"refund_id": _id_in(item["pk"])}) for item in items)
+        return {refund.refund_id: refund for refund in refunds}
 
     def keep_refunds(self, refunds: Collection[KnownRefund], *, expires_at: int | None = None) -> None:
         """Remembers what is known of refunds. What was known of one before is replaced.
@@ -288,20 +275,22 @@ class PaymentsTable:
             refunds: which.
             expires_at: when they may be forgotten, epoch seconds; None: never.
         """
+        expiry = {} if expires_at is None else {"expires_at": expires_at}
         for refund in refunds:
-            self._put(_refund_item(refund, expires_at), None)
+            item = _written(refund, exclude={"refund_id"})
+            self._put({"pk": _refund_key(refund.refund_id), **item, **expiry}, None)
 
     # --- the passes over Razorpay's lists ---
 
     def watermark(self, name: str) -> Watermark | None:
         """How far a pass has read; None where it never has."""
         item = self._get(_watermark_key(name))
-        return None if item is None else _watermark(item)
+        return None if item is None else _read(Watermark, item)
 
     def watermarks(self, names: Iterable[str]) -> dict[str, Watermark]:
         """How far passes have read, by name, as they are now; those that never have are left out."""
         items = self._batch_get([_watermark_key(name) for name in names], consistent=True)
-        return {item["pk"].partition("#")[2]: _watermark(item) for item in items}
+        return {_id_in(item["pk"]): _read(Watermark, item) for item in items}
 
     def move_watermark(self, name: str, seen: Watermark | None, to: Watermark) -> None:
         """Moves a watermark forward.
@@ -310,39 +299,24 @@ class PaymentsTable:
             StorageConflict: another run has moved it.
         """
         update = _Update()
-        for attribute, value in (("at", to.at), ("span", to.span), ("skip", to.skip)):
+        for attribute, value in to.model_dump().items():
             update.set((attribute,), value)
         condition = "attribute_not_exists(pk)"
         if seen is not None:
             condition = update.all_of(
-                *(
-                    update.equals(name, value)
-                    for name, value in (("at", seen.at), ("span", seen.span), ("skip", seen.skip))
-                )
+                *(update.equals(attribute, value) for attribute, value in seen.model_dump().items())
             )
         self._execute(_watermark_key(name), update, condition)
 
     def set_aside(self, aside: Aside) -> None:
         """Keeps an entry of a list that could not be read or applied, until it can."""
-        self._put(
-            {
-                "pk": f"{_ASIDE_PREFIX}{aside.razorpay_id}",
-                "since": aside.since,
-                "failures": aside.failures,
-                "attention_at": aside.due_at,
-                "attention_shard": ASIDE_PARTITION,
-            },
-            None,
-        )
+        item = _written(aside, exclude={"razorpay_id"})
+        self._put({"pk": f"{_ASIDE_PREFIX}{aside.razorpay_id}", **item, "attention_shard": ASIDE_PARTITION}, None)
 
     def aside(self, razorpay_id: str) -> Aside | None:
         """What was set aside under this id; None where nothing is any more."""
         item = self._get(f"{_ASIDE_PREFIX}{razorpay_id}")
-        if item is None:
-            return None
-        return Aside(
-            razorpay_id=razorpay_id, since=item["since"], failures=item["failures"], due_at=item["attention_at"]
-        )
+        return None if item is None else _read(Aside, item | {"razorpay_id": razorpay_id})
 
     def end_aside(self, razorpay_id: str) -> None:
         """Forgets an entry that has been read and applied."""
@@ -354,11 +328,11 @@ class PaymentsTable:
     def pause(self) -> Pause | None:
         """Until when Razorpay is to be left alone; None where it never asked for that."""
         item = self._get(_PAUSE_KEY)
-        return None if item is None else Pause(until=item["until"], streak=item["streak"])
+        return None if item is None else _read(Pause, item)
 
     def set_pause(self, pause: Pause) -> None:
         """Leaves Razorpay alone for a while, for all lanes and instances."""
-        self._put({"pk": _PAUSE_KEY, "until": pause.until, "streak": pause.streak}, None)
+        self._put({"pk": _PAUSE_KEY, **_written(pause)}, None)
 
     # --- calls ---
 
@@ -472,19 +446,19 @@ class _Update:
 
 def _changes(before: Record, after: Record) -> tuple[str, _Update, str]:
     """The key, the update and the condition that turn one version of a record into another."""
-    old, new = to_item(before), to_item(after)
-    added = new["pending"].keys() - old["pending"].keys()
+    changed = {name for name in _ATTRIBUTES if getattr(before, name) != getattr(after, name)}
     # A clear may have removed the due time since `before` was read, and leaves the version alone. So whoever saves a
     # record that is due writes it again: the same value costs nothing, and without it nobody would look.
-    rewritten = {"attention_at", "attention_shard"}
+    changed |= {name for name in ("lane", "attention_at") if getattr(after, name) is not None}
+    item = _part(after, changed - {"pending"})
     update = _Update()
-    for name, value in new.items():
-        if name not in {"pk", "pending"} and (old.get(name) != value or name in rewritten):
-            update.set((name,), value)
-    for name in old.keys() - new.keys():
-        update.remove((name,))
-    for key in sorted(added):
-        update.set(("pending", key), new["pending"][key])
+    for attribute, value in item.items():
+        update.set((attribute,), value)
+    for name in changed - {"order", "pending"}:
+        if _ATTRIBUTES[name] not in item:
+            update.remove((_ATTRIBUTES[name],))
+    for key in sorted(after.pending.keys() - before.pending.keys()):
+        update.set(("pending", key), _written(after.pending[key]))
     return _record_key(before.order_id), update, update.equals("version", before.version)
 
 
@@ -559,198 +533,79 @@ def _watermark_key(name: str) -> str:
     return f"sweep#{name}"
 
 
+def _id_in(key: str) -> str:
+    return key.partition("#")[2]
+
+
+_serialize: Final = TypeSerializer().serialize
+_deserialize: Final = TypeDeserializer().deserialize
+
+
 def _attributes(item: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _typed(value) for name, value in item.items()}
+    return {name: _serialize(value) for name, value in item.items()}
 
 
 def _values(item: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _plain(value) for name, value in item.items()}
+    return {name: _deserialize(value) for name, value in item.items()}
 
 
-# The types that our items have. boto3 has the same for all types, and is not loaded for it (see wiring/aws.py).
+def _read[M: Model](kind: type[M], item: Mapping[str, Any]) -> M:
+    """The model that an item holds; DynamoDB's numbers become integers."""
+    return kind.model_validate(item, by_alias=True, by_name=False)
 
 
-def _typed(value: object) -> dict[str, Any]:
-    """A plain value with DynamoDB's type."""
-    match value:
-        case bool():
-            return {"BOOL": value}
-        case str():
-            return {"S": value}
-        case int():
-            return {"N": str(value)}
-        case dict():
-            return {"M": _attributes(value)}
-        case list():
-            return {"L": [_typed(item) for item in value]}
-    raise TypeError(f"no item of ours holds a {type(value).__name__}")
+def _written(model: Model, *, include: set[str] | None = None, exclude: set[str] | None = None) -> dict[str, Any]:
+    """A model as attributes, of plain values; what has its default is absent.
+
+    A value of another type than its field's is a mistake of ours, and is refused instead of stored.
+    """
+    item = model.model_dump(
+        mode="json", by_alias=True, exclude_defaults=True, include=include, exclude=exclude, warnings="error"
+    )
+    if None in item.values():
+        raise ValueError(f"{', '.join(name for name, value in item.items() if value is None)} has no value")
+    return item
 
 
-def _plain(typed: Mapping[str, Any]) -> Any:  # noqa: ANN401 - any of the types above
-    """The plain value; numbers are integers."""
-    ((kind, value),) = typed.items()
-    match kind:
-        case "N":
-            return int(value)
-        case "M":
-            return {name: _plain(item) for name, item in value.items()}
-        case "L":
-            return [_plain(item) for item in value]
-        case "S" | "BOOL":
-            return value
-    raise TypeError(f"no item of ours holds a {kind}")
+# The attribute of each field of a record. `order` has several of its own, and `lane` is part of a partition's name.
+_ATTRIBUTES: Final = {name: field.alias or name for name, field in Record.model_fields.items()} | {
+    "lane": "attention_shard"
+}
+# Never absent: the keys of `pending` are written one by one and so need their map, and the others always had theirs.
+_EMPTY: Final[Mapping[str, Any]] = {"attempts": {}, "refunds": {}, "reviews": [], "history": [], "pending": {}}
 
 
 def to_item(record: Record) -> dict[str, Any]:
-    """A record as an item of plain values: money and ids N, status and times S, `attention_at` and `expires_at` N.
-
-    Absent means None, False or empty, except for `pending`, whose keys are written one by one and so need their map.
-    """
-    order = record.order
-    agreed: dict[str, Any] = {}
-    if order is not None:
-        agreed = {
-            "payment_id": order.payment_id,
-            "job_id": order.job_id,
-            "application_id": order.application_id,
-            "client_id": order.client_id,
-            "freelancer_id": order.freelancer_id,
-            "amount": order.amount_minor,
-            "currency": order.currency,
-            "receipt": order.receipt,
-        }
-    return {
-        "pk": _record_key(record.order_id),
-        "order_id": record.order_id,
-        **agreed,
-        "status": record.status.value,
-        "confirmed": record.confirmed,
-        "version": record.version,
-        "created_at": record.created_at,
-        "updated_at": record.updated_at,
-        "payments": {key: _attempt_item(attempt) for key, attempt in record.attempts.items()},
-        "refunds": {
-            key: {
-                "payment": refund.payment_id,
-                "amount": refund.amount_minor,
-                "state": refund.state.value,
-                **_present(failed=refund.failed or None),
-            }
-            for key, refund in record.refunds.items()
-        },
-        "review": [
-            {
-                "reason": review.reason,
-                "subject": review.subject,
-                "at": review.at,
-                **_present(resolved_at=review.resolved_at, resolution=review.resolution),
-            }
-            for review in record.reviews
-        ],
-        "history": [{"at": entry.at, "what": entry.what, "status": entry.status.value} for entry in record.history],
-        "pending": {key: _pending_item(event) for key, event in record.pending.items()},
-        **_present(
-            superseded_by=record.superseded_by,
-            stood=record.stood,
-            released=record.released or None,
-            looked_at=record.looked_at,
-            attention_at=record.attention_at,
-            attention_shard=None if record.lane is None else shard(record.lane, record.order_id),
-            failures=record.failures or None,
-            foreign=record.foreign or None,
-            expires_at=record.expires_at,
-        ),
-    }
+    """A record as an item of plain values; the names of its attributes are the models' aliases."""
+    return {"pk": _record_key(record.order_id), **_part(record, set(_ATTRIBUTES))}
 
 
-def _attempt_item(attempt: Attempt) -> dict[str, Any]:
-    return _present(
-        signed=attempt.signed_at,
-        authorized=attempt.authorized or None,
-        captured=attempt.captured or None,
-        failed=attempt.failed or None,
-        amount=attempt.amount_minor,
-        currency=attempt.currency,
-        fee=attempt.fee_minor,
-        verdict=attempt.verdict,
-        matched=attempt.matched_in,
-        made=attempt.created_at,
-        failed_at=attempt.failed_at,
-        listed_failed=attempt.listed_failed_at,
-        lapsed=attempt.lapsed or None,
-        released=attempt.released or None,
-        accepted=attempt.accepted or None,
-        total=attempt.total_minor or None,
-        unread=attempt.refunds_unread or None,
-        method=attempt.method,
-        code=attempt.code,
-        reason=attempt.reason,
-        announced=attempt.announced or None,
-    )
-
-
-def _pending_item(event: PendingEvent) -> dict[str, Any]:
-    return {
-        "type": event.type,
-        "version": event.version,
-        "at": event.at,
-        "status": event.status.value,
-        "refunded": event.refunded_minor,
-        **_present(
-            payment=event.payment,
-            method=event.method,
-            refund=event.refund,
-            refund_amount=event.refund_minor,
-            code=event.code,
-            reason=event.failure_reason,
-            review=event.review,
-            review_state=event.review_state,
-        ),
-    }
-
-
-def _present(**values: object) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value is not None}
+def _part(record: Record, names: set[str]) -> dict[str, Any]:
+    """Some of a record's fields as attributes. What was agreed lies beside the rest."""
+    item = {_ATTRIBUTES[name]: empty for name, empty in _EMPTY.items() if name in names}
+    item |= _written(record, include=names - {"order", "lane"})
+    if "order" in names and record.order is not None:
+        item |= _written(record.order)
+    if "lane" in names and record.lane is not None:
+        item["attention_shard"] = shard(record.lane, record.order_id)
+    return item
 
 
 def to_record(item: Mapping[str, Any]) -> Record:
-    """The record in an item that `to_item` made, or version 1's; DynamoDB's numbers become int again."""
-    status = Status(item["status"])
-    record = Record(
-        order_id=item["order_id"],
-        order=None if status is Status.UNKNOWN else _order(item),
-        status=status,
-        confirmed=item["confirmed"],
-        version=int(item["version"]),
-        created_at=item["created_at"],
-        updated_at=item["updated_at"],
-        attempts={key: _attempt(value, item["created_at"]) for key, value in item["payments"].items()},
-        refunds={
-            key: Refund(
-                payment_id=value["payment"],
-                amount_minor=int(value["amount"]),
-                state=RefundState(value["state"]),
-                failed=value.get("failed", False),
-            )
-            for key, value in item["refunds"].items()
-        },
-        reviews=tuple(Review(**value) for value in item["review"]),
-        history=tuple(
-            HistoryEntry(at=value["at"], what=value["what"], status=Status(value["status"]))
-            for value in item["history"]
-        ),
-        pending={key: _pending(value) for key, value in item["pending"].items()},
-        superseded_by=item.get("superseded_by"),
-        stood=item.get("stood"),
-        released=item.get("released", False),
-        looked_at=_optional_int(item.get("looked_at")),
-        lane=lane_of(item["attention_shard"]) if "attention_shard" in item else None,
-        attention_at=_optional_int(item.get("attention_at")),
-        failures=item.get("failures", 0),
-        foreign=item.get("foreign", False),
-        expires_at=_optional_int(item.get("expires_at")),
-    )
-    return _with_verdicts(record)
+    """The record in an item that `to_item` made, or version 1's.
+
+    Raises:
+        KeyError, TypeError, ValueError: it is none of either.
+    """
+    order = None if item["status"] == Status.UNKNOWN else item
+    lane = lane_of(item["attention_shard"]) if "attention_shard" in item else None
+    payments = {payment: _dated(attempt, item["created_at"]) for payment, attempt in item["payments"].items()}
+    return _with_verdicts(_read(Record, {**item, "order": order, "lane": lane, "payments": payments}))
+
+
+def _dated(attempt: Mapping[str, Any], created_at: str) -> Mapping[str, Any]:
+    # Version 1 did not keep when a payment was signed; the order is older than any of its signatures.
+    return {**attempt, "signed": epoch(created_at)} if attempt.get("signed") is True else attempt
 
 
 def _with_verdicts(record: Record) -> Record:
@@ -780,90 +635,3 @@ def _with_verdicts(record: Record) -> Record:
         return record
     position = Position.of(record)
     return replace(record, stood=position.standing or position.all_matches()[-1])
-
-
-def _order(item: Mapping[str, Any]) -> Order:
-    return Order(
-        payment_id=int(item["payment_id"]),
-        job_id=int(item["job_id"]),
-        application_id=int(item["application_id"]),
-        client_id=int(item["client_id"]),
-        freelancer_id=int(item["freelancer_id"]),
-        amount_minor=int(item["amount"]),
-        currency=item["currency"],
-        receipt=item["receipt"],
-    )
-
-
-def _attempt(value: Mapping[str, Any], created_at: str) -> Attempt:
-    signed = value.get("signed")
-    return Attempt(
-        # Version 1 did not keep when; the order is older than any of its signatures.
-        signed_at=epoch(created_at) if signed is True else _optional_int(signed),
-        authorized=value.get("authorized", False),
-        captured=value.get("captured", False),
-        failed=value.get("failed", False),
-        amount_minor=_optional_int(value.get("amount")),
-        currency=value.get("currency"),
-        fee_minor=_optional_int(value.get("fee")),
-        verdict=value.get("verdict"),
-        matched_in=_optional_int(value.get("matched")),
-        created_at=_optional_int(value.get("made")),
-        failed_at=_optional_int(value.get("failed_at")),
-        listed_failed_at=_optional_int(value.get("listed_failed")),
-        lapsed=value.get("lapsed", False),
-        released=value.get("released", False),
-        accepted=value.get("accepted", False),
-        total_minor=value.get("total", 0),
-        refunds_unread=value.get("unread", False),
-        method=value.get("method"),
-        code=value.get("code"),
-        reason=value.get("reason"),
-        announced=value.get("announced", False),
-    )
-
-
-def _pending(value: Mapping[str, Any]) -> PendingEvent:
-    return PendingEvent(
-        type=value["type"],
-        version=int(value["version"]),
-        at=value["at"],
-        status=Status(value["status"]),
-        refunded_minor=int(value["refunded"]),
-        payment=value.get("payment"),
-        method=value.get("method"),
-        refund=value.get("refund"),
-        refund_minor=_optional_int(value.get("refund_amount")),
-        code=value.get("code"),
-        failure_reason=value.get("reason"),
-        review=value.get("review"),
-        review_state=value.get("review_state"),
-    )
-
-
-def _optional_int(value: Any) -> int | None:  # noqa: ANN401 - whatever DynamoDB gives for a number
-    return None if value is None else int(value)
-
-
-def _watermark(item: Mapping[str, Any]) -> Watermark:
-    return Watermark(at=item["at"], span=item["span"], skip=item.get("skip", 0))
-
-
-def _refund_item(refund: KnownRefund, expires_at: int | None) -> dict[str, Any]:
-    return {
-        "pk": _refund_key(refund.refund_id),
-        "payment": refund.payment_id,
-        "amount": refund.amount_minor,
-        "state": refund.state.value,
-        **_present(order_id=refund.order_id, expires_at=expires_at),
-    }
-
-
-def _known_refund(item: Mapping[str, Any]) -> KnownRefund:
-    return KnownRefund(
-        refund_id=item["pk"].partition("#")[2],
-        payment_id=item["payment"],
-        order_id=item.get("order_id"),
-        amount_minor=item["amount"],
-        state=RefundState(item["state"]),
-    )

@@ -7,9 +7,12 @@ read is its watermark; it moves slice by slice, forward only, and only from wher
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol
+
+from pydantic import Field
 
 from payments.core.errors import StorageConflict
+from payments.core.model import Model
 
 type Entry = Mapping[str, Any]
 """One item of a list, as parsed."""
@@ -70,8 +73,7 @@ PASSES: tuple[Pass, ...] = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Watermark:
+class Watermark(Model):
     """How far a pass has read: everything created before `at`, and of the slice that begins there `skip` entries."""
 
     at: int
@@ -82,14 +84,13 @@ class Watermark:
     """Only inside one second, which cannot be split."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Aside:
+class Aside(Model):
     """An entry of a list that could not be read or applied. The others go on; it is tried again by its own GET."""
 
     razorpay_id: str
     since: int
     failures: int
-    due_at: int
+    due_at: Annotated[int, Field(alias="attention_at")]
 
     @classmethod
     def first(cls, razorpay_id: str, now: int) -> "Aside":
@@ -102,8 +103,7 @@ class Aside:
         return Aside(razorpay_id=self.razorpay_id, since=self.since, failures=self.failures + 1, due_at=now + wait)
 
 
-@dataclass(frozen=True, slots=True)
-class Pause:
+class Pause(Model):
     """Until when Razorpay is left alone, since it asked us to slow down."""
 
     until: int
