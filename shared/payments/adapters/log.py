@@ -5,8 +5,7 @@ No body, header, token, signature, e-mail address, phone number or card is ever 
 
 import os
 import traceback
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from functools import cache
 from types import MappingProxyType
 
@@ -19,6 +18,8 @@ NAMESPACE = "Payments"
 FIELDS = frozenset(
     {
         "request_id",
+        "function_request_id",
+        "cold_start",
         "route",
         "method",
         "http_status",
@@ -64,50 +65,54 @@ def logger(service: str) -> Logger:
     return Logger(service=service, location=None)  # None leaves the key out
 
 
-class RequestLog:
-    """What is said about one request: fields gathered on the way, one line at the end, counts as metrics."""
+_first_requests = iter((True,))
 
-    def __init__(self, service: str) -> None:
+
+class RequestLog:
+    """What is said about one request: keys gathered on the way, one line at the end, counts as metrics.
+
+    Every line has Lambda's own id of the request, and whether it was the instance's first. Powertools'
+    `inject_lambda_context` would add the function's ARN, with the account in it.
+    """
+
+    def __init__(self, service: str, function_request_id: str | None = None) -> None:
+        """Forgets what was said about the request before.
+
+        Args:
+            service: the function's name in logs and metrics.
+            function_request_id: Lambda's own id of the request.
+        """
         self._service = service
         self._logger = logger(service)
-        self._fields: dict[str, object] = {}
+        self._logger.clear_state()
+        self.note(function_request_id=function_request_id, cold_start=next(_first_requests, False))
 
     def note(self, **fields: object) -> None:
-        """Adds fields to the request's line.
+        """Adds fields to every line of the request from here on.
 
         Raises:
             ValueError: for a field that is not in `FIELDS`.
         """
-        unknown = fields.keys() - FIELDS
-        if unknown:
-            raise ValueError(f"not a field that may be logged: {', '.join(sorted(unknown))}")
-        self._fields |= {name: value for name, value in fields.items() if value is not None}
-
-    @contextmanager
-    def about(self, **fields: object) -> Iterator[None]:
-        """For a line in between about one thing of several: what is noted inside is forgotten after it."""
-        before = dict(self._fields)
-        self.note(**fields)
-        try:
-            yield
-        finally:
-            self._fields = before
+        self._logger.append_keys(**_allowed(fields))
 
     def crash(self, error: BaseException) -> None:
         """Notes an unexpected error by its type and where it happened; its message may hold anything."""
-        frames = traceback.extract_tb(error.__traceback__)[-_MAX_FRAMES:]
-        self.note(
-            error=type(error).__name__,
-            stack=[f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}" for frame in frames],
-        )
+        self.note(**_place(error))
 
     def info(self, message: str) -> None:
         """Writes the request's line."""
-        self._logger.info(message, extra=self._fields)
+        self._logger.info(message)
 
-    def alert(self, message: str) -> None:
-        """Writes the request's line as one that a person should see."""
-        self._logger.error(message, extra=self._fields)
+    def alert(self, message: str, *, error: BaseException | None = None, **fields: object) -> None:
+        """Writes a line that a person should see.
+
+        Args:
+            message: what happened.
+            error: told by its type and place.
+            fields: of this line alone.
+        """
+        here = _allowed(fields) if error is None else _allowed(fields | _place(error))
+        self._logger.error(message, extra=here)
 
     def count(self, metric: str, amount: int = 1, dimensions: Mapping[str, str] = _NO_DIMENSIONS) -> None:
         """Counts something as a CloudWatch metric (embedded metric format, no call)."""
@@ -120,3 +125,18 @@ class RequestLog:
         ) as line:
             for name, value in dimensions.items():
                 line.add_dimension(name=name, value=value)
+
+
+def _allowed(fields: Mapping[str, object]) -> dict[str, object]:
+    unknown = fields.keys() - FIELDS
+    if unknown:
+        raise ValueError(f"not a field that may be logged: {', '.join(sorted(unknown))}")
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _place(error: BaseException) -> dict[str, object]:
+    frames = traceback.extract_tb(error.__traceback__)[-_MAX_FRAMES:]
+    return {
+        "error": type(error).__name__,
+        "stack": [f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}" for frame in frames],
+    }

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
-import botocore.session
+import boto3
 from botocore.config import Config
 
 from payments.adapters.bus import Bus
@@ -28,7 +28,7 @@ _TABLE_TIMEOUTS = {"connect_timeout": 0.5, "read_timeout": 1.0}
 _BUS_TIMEOUTS = {"connect_timeout": 0.5, "read_timeout": 1.0}
 _SECRETS_TIMEOUTS = {"connect_timeout": 0.5, "read_timeout": 1.0}
 
-_USER_AGENT = f"payment-service botocore/{botocore.__version__}"
+_USER_AGENT = f"payment-service boto3/{boto3.__version__}"
 """As CloudTrail shows it."""
 
 
@@ -140,14 +140,13 @@ def _secrets() -> "Secrets":
 
 
 @cache
-def _session() -> botocore.session.Session:
-    # Not boto3's: what it adds (resources, transfers to S3) is not used, and loading it is a twelfth of a cold start.
-    return botocore.session.Session()
+def _session() -> boto3.Session:
+    return boto3.Session()
 
 
 @cache
 def _client(service: Any, *, attempts: int, connect_timeout: float, read_timeout: float) -> Any:  # noqa: ANN401 - the stubs know each service by its literal name
-    return _session().create_client(
+    return _session().client(
         service,
         config=Config(
             connect_timeout=connect_timeout,

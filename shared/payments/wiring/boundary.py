@@ -39,8 +39,8 @@ def lambda_boundary(service: str, routes: Mapping[tuple[str, str], Endpoint]) ->
         routes: endpoint by method and route, such as `("POST", "/api/payments/verify")`.
     """
 
-    def lambda_handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
-        log = RequestLog(service)
+    def lambda_handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
+        log = RequestLog(service, _function_request_id(context))
         request = _request(event, log)
         log.note(request_id=request.request_id, **_address(request, routes))
         response = _answer(request, log, routes)
@@ -76,7 +76,7 @@ def scheduled_boundary(service: str, job: ScheduledJob) -> LambdaHandler:
     """
 
     def lambda_handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN401 - Lambda's own object
-        log = RequestLog(service)
+        log = RequestLog(service, _function_request_id(context))
         try:
             report = job(event, context.get_remaining_time_in_millis, log)
         except Exception as error:  # noqa: BLE001 - the outermost boundary: it is told by type and raised again
@@ -91,6 +91,10 @@ def scheduled_boundary(service: str, job: ScheduledJob) -> LambdaHandler:
         return report
 
     return lambda_handler
+
+
+def _function_request_id(context: object) -> str | None:
+    return getattr(context, "aws_request_id", None)
 
 
 def _address(request: Request, routes: Mapping[tuple[str, str], Endpoint]) -> dict[str, str]:

@@ -137,6 +137,4 @@ class LaneRun:
 
     def _tell(self, order_id: str, error: Exception) -> None:
         self.failed += 1
-        with self._log.about(order_id=order_id):
-            self._log.crash(error)
-            self._log.alert(self._failure)
+        self._log.alert(self._failure, error=error, order_id=order_id)

@@ -130,9 +130,7 @@ class _Run:
             self.failed += 1
             name = "refund_id" if razorpay_id.startswith("rfnd_") else "razorpay_payment_id"
             about = {} if not razorpay_id else {"order_id" if ORDER_ID.match(razorpay_id) else name: razorpay_id}
-            with self.log.about(**about):
-                self.log.crash(error)
-                self.log.alert(_NOT_APPLIED)
+            self.log.alert(_NOT_APPLIED, error=error, **about)
 
     def guarded(self, work: Callable[[], bool]) -> bool:
         """Runs a pass; whether it came to its end. What stops one stops all."""
