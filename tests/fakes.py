@@ -278,6 +278,8 @@ class FakeIds:
 class FakeGateway:
     """Razorpay's books, as its API lists them: every order that was made, and what tests say was paid on it."""
 
+    key_id = "rzp_test_00000000000001"
+
     def __init__(self) -> None:
         self.orders: dict[str, Order] = {}
         """The orders that were made here."""

@@ -44,7 +44,7 @@ def create_order(request: Request, log: RequestLog) -> Response:
         "currency": order.currency,
         "status": record.status.value,
         "payment_id": order.payment_id,
-        "key_id": service.gateway.key_id,
+        "key_id": placed.key_id,
     }
     return Response(201 if placed.created else 200, body)
 

@@ -65,10 +65,7 @@ def show(request: Request, log: RequestLog) -> Response:
     body = {
         "payment_id": order.payment_id,
         "order_id": record.order_id,
-        "job_id": order.job_id,
-        "application_id": order.application_id,
-        "client_id": order.client_id,
-        "freelancer_id": order.freelancer_id,
+        **order.ids(),
         "amount": order.amount_minor,
         "currency": order.currency,
         "status": record.status.value,

@@ -13,7 +13,7 @@ from payments.core.errors import InvalidSignature, MalformedRequest, RequestTooL
 from payments.core.handoff import record_and_deliver
 from payments.core.webhooks import UnusableEvent, read_delivery
 from payments.wiring import aws
-from payments.wiring.boundary import lambda_boundary
+from payments.wiring.boundary import GivenUp, lambda_boundary
 from payments.wiring.webhook import dependencies
 
 # API Gateway's own limit ("Payload size"). Notes of any script, and line items, make genuine bodies large.
@@ -52,11 +52,14 @@ def receive(request: Request, log: RequestLog) -> Response:
         return acknowledged
 
     now = aws.now()
-    if delivery.created_at is not None and now - delivery.created_at >= _RETRY_FOR_S:
-        request.if_it_fails = acknowledged
-    decision, published = record_and_deliver(
-        service.table, service.bus, delivery.order_id, delivery.facts, now, policy=service.policy, keep_unknown=True
-    )
+    try:
+        decision, published = record_and_deliver(
+            service.table, service.bus, delivery.order_id, delivery.facts, now, policy=service.policy, keep_unknown=True
+        )
+    except Exception as failure:
+        if delivery.created_at is not None and now - delivery.created_at >= _RETRY_FOR_S:
+            raise GivenUp(acknowledged) from failure
+        raise
     log.note(status=decision.record.status.value, version=decision.record.version)
     if decision.dropped_attempts:
         log.count("DroppedAttempts", decision.dropped_attempts)

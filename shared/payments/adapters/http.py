@@ -46,7 +46,7 @@ class Response:
         }
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Request:
     """One request, of which nothing is trusted yet."""
 
@@ -55,8 +55,6 @@ class Request:
     """The route, such as `/api/payments/{order_id}`; without a trailing slash, whichever form was called."""
     request_id: str
     path_parameters: Mapping[str, str]
-    if_it_fails: Response | None = None
-    """What to answer if handling fails for a reason that is not the caller's, instead of 5xx."""
     _headers: Mapping[str, str] = field(default_factory=dict)
     _body: str = ""
     _is_base64: bool = False

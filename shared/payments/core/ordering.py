@@ -82,6 +82,11 @@ class OrderStore(RecordStore, Protocol):
 class OrderGateway(Protocol):
     """Razorpay, as far as ordering needs it."""
 
+    @property
+    def key_id(self) -> str:
+        """The key id of the last call."""
+        ...
+
     def within(self, seconds: float) -> AbstractContextManager[None]:
         """Bounds what all calls inside take together."""
         ...
@@ -114,6 +119,8 @@ class Placed:
     record: Record
     created: bool
     """False when an open order was handed out again."""
+    key_id: str
+    """The key id that Checkout must use: that of the last call to Razorpay, since keys may have been rotated."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,7 +189,7 @@ class _Placing:
                 return None
             if self._supersede_others(records, candidate.order_id):
                 return None
-            return Placed(candidate, created=candidate.order_id in self._made)
+            return self._placed(candidate, created=candidate.order_id in self._made)
         if self._look_before_replacing(application, records):
             return None
         return self._replace(application, records, current)
@@ -291,7 +298,7 @@ class _Placing:
             if stored is None or stored.order != fresh.order:
                 raise ContentionError("Another record holds the id of this new order.") from None
         self._desk.table.open_application(self._offer.client_id, self._offer.application_id, fresh.order_id)
-        return Placed(fresh, created=True)
+        return self._placed(fresh, created=True)
 
     def _replace(
         self, application: Application, records: Mapping[str, Record], current: Record | None
@@ -304,7 +311,10 @@ class _Placing:
         self._desk.table.replace_order(application, fresh, old)
         others = {key: record for key, record in records.items() if key != application.current}
         # If one of the others could still be paid, all is decided again before the new one is handed out.
-        return None if self._supersede_others(others, fresh.order_id) else Placed(fresh, created=True)
+        return None if self._supersede_others(others, fresh.order_id) else self._placed(fresh, created=True)
+
+    def _placed(self, record: Record, *, created: bool) -> Placed:
+        return Placed(record, created, self._desk.gateway.key_id)
 
     def _refuse_more(self, application: Application, records: Mapping[str, Record]) -> NoReturn:
         """Asks a person to look, once: those that Razorpay says are unpaid can be released."""

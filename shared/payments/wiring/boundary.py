@@ -31,6 +31,17 @@ class RunFailed(Exception):
     """An invocation failed; it carries the type of what went wrong, and the log says where."""
 
 
+class GivenUp(Exception):
+    """An endpoint failed, and another try would not help: it is answered as if it had not, and a person must look.
+
+    The failure is its cause.
+    """
+
+    def __init__(self, answer: Response) -> None:
+        super().__init__()
+        self.answer = answer
+
+
 def lambda_boundary(service: str, routes: Mapping[tuple[str, str], Endpoint]) -> LambdaHandler:
     """The Lambda handler for some routes.
 
@@ -110,12 +121,17 @@ def _answer(request: Request, log: RequestLog, routes: Mapping[tuple[str, str], 
     except RequestError as error:
         log.note(code=problem_for(error).code, why=str(error))
         return problem_response(error, request.request_id)
+    except GivenUp as given_up:
+        _note_failure(given_up.__cause__ or given_up, log)
+        log.count("GivenUp")
+        log.alert("given up: a person must look at this")
+        return given_up.answer
     except Exception as error:  # noqa: BLE001 - the outermost boundary: nothing may leave it unanswered
-        return _failure(error, request, log)
+        return problem_response(_note_failure(error, log), request.request_id)
 
 
-def _failure(error: Exception, request: Request, log: RequestLog) -> Response:
-    """The answer to a failure that is not the caller's doing."""
+def _note_failure(error: BaseException, log: RequestLog) -> PaymentServiceError:
+    """Notes a failure that is not the caller's doing; the error that it is answered as."""
     known = error if isinstance(error, PaymentServiceError) else PaymentServiceError()
     log.note(code=problem_for(known).code)
     log.crash(error)
@@ -129,11 +145,7 @@ def _failure(error: Exception, request: Request, log: RequestLog) -> Response:
             gateway_reason=error.reason,
             gateway_field=error.field,
         )
-    if request.if_it_fails is not None:
-        log.count("GivenUp")
-        log.alert("given up: a person must look at this")
-        return request.if_it_fails
-    return problem_response(known, request.request_id)
+    return known
 
 
 def _endpoint(request: Request, routes: Mapping[tuple[str, str], Endpoint]) -> Endpoint:

@@ -71,6 +71,11 @@ class OrderMaker:
         payment_id = self.payment_ids.take()
         return offer.numbered(payment_id, receipt=f"{self.stage}-{self.payment_ids.installation}-{payment_id}")
 
+    @property
+    def key_id(self) -> str:
+        """See `RotatingGateway.key_id`."""
+        return self.gateway.key_id
+
     def skip(self, count: int) -> None:
         """Leaves so many payment ids out."""
         self.payment_ids.skip(count)
@@ -93,7 +98,6 @@ class Dependencies:
     """Settings and adapters of one request; clients and ids are shared by all requests of an instance."""
 
     desk: Desk
-    gateway: RotatingGateway
     callers: Callers
     currencies: frozenset[str]
     max_amount: Decimal | None
@@ -114,7 +118,6 @@ def dependencies(log: RequestLog) -> Dependencies:
     maker = OrderMaker(gateway, _payment_ids(settings.table), settings.stage)
     return Dependencies(
         desk=Desk(table=aws.table(settings.table, attempts=2), gateway=maker, ids=maker, policy=settings.policy),
-        gateway=gateway,
         callers=Callers(settings, renewed, log),
         currencies=settings.currencies,
         max_amount=settings.max_amount,

@@ -1,7 +1,9 @@
 """What the scheduled lanes share: how a run takes failures, and how its input is read."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from threading import Lock
 from typing import Any
 
 from payments.adapters.log import RequestLog
@@ -23,6 +25,45 @@ class MeaninglessInput(PaymentServiceError):
 
 class GatewayDown(PaymentServiceError):
     """Calls to Razorpay for different records failed in a row, or it refuses our keys: the run asks no more."""
+
+
+class GatewayFailures:
+    """Those of Razorpay's failures in one run that come in a row, whichever worker asks."""
+
+    def __init__(self) -> None:
+        self._in_a_row = 0
+        self._lock = Lock()
+
+    @contextmanager
+    def of_keys(self) -> Iterator[None]:
+        """Asks Razorpay inside.
+
+        Raises:
+            GatewayDown: it refuses our keys, so it would refuse every other call.
+        """
+        try:
+            yield
+        except KeysRefused as error:
+            raise GatewayDown("Razorpay does not know our keys.") from error
+
+    def failed(self, error: Exception) -> None:
+        """Counts a failure, if it is Razorpay's.
+
+        Raises:
+            GatewayDown: there were enough of them.
+        """
+        if not isinstance(error, GatewayUnavailable):
+            return
+        with self._lock:
+            self._in_a_row += 1
+            down = self._in_a_row >= GATEWAY_FAILURES
+        if down:
+            raise GatewayDown(f"{GATEWAY_FAILURES} calls to Razorpay failed in a row.") from error
+
+    def answered(self) -> None:
+        """Razorpay has answered: those before were not in a row."""
+        with self._lock:
+            self._in_a_row = 0
 
 
 def refuse(why: str, log: RequestLog) -> MeaninglessInput:
@@ -80,7 +121,7 @@ class LaneRun:
         self._table = table
         self._log = log
         self._failure = failure
-        self._gateway_failures = 0
+        self._gateway_failures = GatewayFailures()
         self.looked_at = 0
         self.failed = 0
         self.left_over = False
@@ -96,23 +137,20 @@ class LaneRun:
         """
         self.looked_at += 1
         try:
-            outcome = act()
+            with self._gateway_failures.of_keys():
+                outcome = act()
         except GatewayThrottled:
             raise
-        except KeysRefused as error:
-            self._tell(order_id, error)
-            raise GatewayDown("Razorpay does not know our keys.") from error
-        except GatewayUnavailable as error:
-            self._fail(order_id, error)
-            self._gateway_failures += 1
-            if self._gateway_failures >= GATEWAY_FAILURES:
-                raise GatewayDown(f"{GATEWAY_FAILURES} calls to Razorpay failed in a row.") from error
+        except GatewayDown as error:
+            self._tell(order_id, error.__cause__ or error)
+            raise
         except Exception as error:  # noqa: BLE001 - the boundary of one record: it stays due, and the others go on
             self._fail(order_id, error)
+            self._gateway_failures.failed(error)
         else:
             self.outcomes[outcome.value] += 1
             if outcome not in {Outcome.NOTHING_DUE, Outcome.PUBLISHED}:
-                self._gateway_failures = 0
+                self._gateway_failures.answered()
 
     def report(self) -> dict[str, Any]:
         """What the run answers, and logs."""
@@ -135,6 +173,6 @@ class LaneRun:
             # It stays due as it is, and is the first of the next run.
             self._tell(order_id, unavailable)
 
-    def _tell(self, order_id: str, error: Exception) -> None:
+    def _tell(self, order_id: str, error: BaseException) -> None:
         self.failed += 1
         self._log.alert(self._failure, error=error, order_id=order_id)

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from payments.adapters.log import RequestLog
 from payments.adapters.table import PaymentsTable
-from payments.core.errors import GatewayThrottled, GatewayUnavailable, KeysRefused, PaymentServiceError
+from payments.core.errors import GatewayThrottled, PaymentServiceError
 from payments.core.model import ORDER_ID
 from payments.core.reconciliation import (
     Outcome,
@@ -36,7 +36,7 @@ from payments.core.sweeping import (
     sweep as sweep_list,
 )
 from payments.wiring import aws
-from payments.wiring.lanes import GATEWAY_FAILURES, GatewayDown, chosen, fields_of, refuse
+from payments.wiring.lanes import GatewayDown, GatewayFailures, chosen, fields_of, refuse
 from payments.wiring.reconcile import Connect
 from payments.wiring.watch import is_paused, pause
 
@@ -69,7 +69,7 @@ class _Run:
     applied: int = 0
     failed: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
-    gateway_failures: int = 0
+    gateway_failures: GatewayFailures = field(default_factory=GatewayFailures)
     throttled: bool = False
     down: bool = False
     left_over: bool = False
@@ -92,18 +92,17 @@ class _Run:
         with self.lock:
             self.applied += 1
         try:
-            outcome = act()
-        except GatewayThrottled:
+            with self.gateway_failures.of_keys():
+                outcome = act()
+        except (GatewayThrottled, GatewayDown):
             raise
-        except KeysRefused as error:
-            raise GatewayDown("Razorpay does not know our keys.") from error
         except Exception as error:  # noqa: BLE001 - the boundary of one entry
             self._fail(razorpay_id, error)
         else:
             with self.lock:
                 self.outcomes[outcome.value] += 1
-                if outcome is not Outcome.UNCHANGED:
-                    self.gateway_failures = 0
+            if outcome is not Outcome.UNCHANGED:
+                self.gateway_failures.answered()
 
     def _fail(self, razorpay_id: str, error: Exception) -> None:
         if razorpay_id:
@@ -117,12 +116,7 @@ class _Run:
             GatewayDown: there were enough of them.
         """
         self.tell(razorpay_id, error)
-        if isinstance(error, GatewayUnavailable):
-            with self.lock:
-                self.gateway_failures += 1
-                down = self.gateway_failures >= GATEWAY_FAILURES
-            if down:
-                raise GatewayDown(f"{GATEWAY_FAILURES} calls to Razorpay failed in a row.") from error
+        self.gateway_failures.failed(error)
 
     def tell(self, razorpay_id: str, error: Exception) -> None:
         """Says that an entry failed, by its id and the kind of error."""
@@ -227,10 +221,8 @@ def _sweep_list(  # noqa: PLR0913 - which list, from where to where, and what it
     end: int,
 ) -> bool:
     def read(start: int, until: int, skip: int) -> Sequence[Entry]:
-        try:
+        with run.gateway_failures.of_keys():
             return reconciler.gateway.page(listed, start, until, skip)
-        except KeysRefused as error:
-            raise GatewayDown("Razorpay does not know our keys.") from error
 
     def apply(page: Sequence[Entry]) -> None:
         _APPLY[listed](reconciler, page, run.apply, aws.now())
@@ -251,18 +243,17 @@ def _retry(run: _Run, reconciler: Reconciler, razorpay_id: str, now: int) -> Non
     if aside is None:
         return
     try:
-        outcome = apply_by_id(reconciler, razorpay_id, now)
-    except GatewayThrottled:
+        with run.gateway_failures.of_keys():
+            outcome = apply_by_id(reconciler, razorpay_id, now)
+    except (GatewayThrottled, GatewayDown):
         raise
-    except KeysRefused as error:
-        raise GatewayDown("Razorpay does not know our keys.") from error
     except Exception as error:  # noqa: BLE001 - the boundary of one entry: it stays aside
         run.table.set_aside(aside.again(now))
         run.took_failure(razorpay_id, error)
     else:
         run.table.end_aside(razorpay_id)
         run.outcomes[outcome.value] += 1
-        run.gateway_failures = 0
+        run.gateway_failures.answered()
 
 
 def _swept(run: _Run, table: PaymentsTable, now: int) -> dict[str, Any]:
