@@ -7,7 +7,6 @@ whose keys are setting names. The plain variables are for `sam local`, `.env` an
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import lru_cache
 from importlib.util import find_spec
@@ -15,8 +14,11 @@ from itertools import combinations
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
+from pydantic import Field
+
 from payments.core.errors import ConfigurationError
 from payments.core.identity import TokenRules
+from payments.core.model import Model
 from payments.core.money import EXPONENT_BY_CURRENCY
 from payments.core.position import Policy
 
@@ -68,14 +70,13 @@ _MIN_RSA_BITS, _MAX_RSA_BITS = 2048, 8192
 _KEY_TEXT = re.compile(r"-----? ?BEGIN |\A(ssh-|ecdsa-)|\A(MII|MFkw|MHYw|MIGb)[A-Za-z0-9+/=\s]{90,}\Z")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CreateOrderSettings:
+class CreateOrderSettings(Model):
     """What create_order needs."""
 
     table: str
     stage: str
     key_id: str
-    key_secret: str = field(repr=False)
+    key_secret: str = Field(repr=False)
     api_url: str
     currencies: frozenset[str]
     max_amount: Decimal | None
@@ -84,44 +85,40 @@ class CreateOrderSettings:
     token_rules: TokenRules
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VerifySettings:
+class VerifySettings(Model):
     """What verify needs."""
 
     table: str
-    key_secrets: tuple[str, ...] = field(repr=False)
+    key_secrets: tuple[str, ...] = Field(repr=False)
     """The current one and, if it was just rotated, the previous one."""
     token_rules: TokenRules
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WebhookSettings:
+class WebhookSettings(Model):
     """What webhook needs."""
 
     table: str
     event_bus: str
-    webhook_secrets: tuple[str, ...] = field(repr=False)
+    webhook_secrets: tuple[str, ...] = Field(repr=False)
     """The current one and, while rotating, the previous ones."""
     policy: Policy
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutboxSettings:
+class OutboxSettings(Model):
     """What outbox needs: no key of Razorpay's."""
 
     table: str
     event_bus: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReconcileSettings:
+class ReconcileSettings(Model):
     """What reconcile needs."""
 
     table: str
     event_bus: str
     stage: str
     key_id: str
-    key_secret: str = field(repr=False)
+    key_secret: str = Field(repr=False)
     api_url: str
     policy: Policy
 

@@ -4,10 +4,10 @@ Every publish of one event carries the same bytes: its id is made of what it is 
 """
 
 import json
-from typing import Any
+from typing import Any, Final, Literal
 from uuid import UUID, uuid5
 
-from payments.core.model import EventType, PendingEvent, Reason, Record
+from payments.core.model import EventType, Model, PendingEvent, Reason, Record, Status
 
 SOURCE = "payment-service"
 
@@ -15,7 +15,7 @@ SOURCE = "payment-service"
 _NAMESPACE = UUID("6f3c1c52-6a53-5d0e-9c43-2f1f0c6b7f11")
 
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION: Final = "1.0"
 """Of the `detail`: the first number grows with a change that a consumer must know of, the second with an addition."""
 
 
@@ -36,6 +36,57 @@ def event_id(
     return str(uuid5(_NAMESPACE, "|".join(part for part in parts if part is not None)))
 
 
+class PaymentDetail(Model):
+    """The payment as it was when the event was recorded; amounts in minor units."""
+
+    payment_id: int
+    order_id: str
+    razorpay_payment_id: str | None
+    job_id: int
+    application_id: int
+    client_id: int
+    freelancer_id: int
+    amount: int
+    currency: str
+    status: Status
+    amount_refunded: int
+    method: str | None
+
+
+class RefundDetail(Model):
+    """The refund that an event is about."""
+
+    id: str
+    amount: int | None
+
+
+class FailureDetail(Model):
+    """Why a payment failed, in Razorpay's own words."""
+
+    code: str | None
+    reason: str | None
+
+
+class ReviewDetail(Model):
+    """Why a person should look, and whether one still should."""
+
+    reason: Reason
+    state: Literal["open", "resolved"] | None
+
+
+class EventDetail(Model):
+    """The `detail` of an event as consumers receive it. What it is not about is absent."""
+
+    schema_version: Literal["1.0"]
+    event_id: str
+    version: int
+    occurred_at: str
+    payment: PaymentDetail
+    refund: RefundDetail | None = None
+    failure: FailureDetail | None = None
+    review: ReviewDetail | None = None
+
+
 def detail(record: Record, identity: str, event: PendingEvent) -> dict[str, Any]:
     """The `detail` of an event as consumers receive it; amounts in minor units.
 
@@ -43,33 +94,33 @@ def detail(record: Record, identity: str, event: PendingEvent) -> dict[str, Any]
         ValueError: for a record of status `unknown`, which has no order to speak of and never records an event.
     """
     order = record.agreed()
-    body: dict[str, Any] = {
-        "schema_version": SCHEMA_VERSION,
-        "event_id": identity,
-        "version": event.version,
-        "occurred_at": event.at,
-        "payment": {
-            "payment_id": order.payment_id,
-            "order_id": record.order_id,
-            "razorpay_payment_id": event.payment,
-            "job_id": order.job_id,
-            "application_id": order.application_id,
-            "client_id": order.client_id,
-            "freelancer_id": order.freelancer_id,
-            "amount": order.amount_minor,
-            "currency": order.currency,
-            "status": event.status.value,
-            "amount_refunded": event.refunded_minor,
-            "method": event.method,
-        },
-    }
+    about: dict[str, Any] = {}
     if event.refund is not None:
-        body["refund"] = {"id": event.refund, "amount": event.refund_minor}
+        about["refund"] = RefundDetail(id=event.refund, amount=event.refund_minor)
     if event.type == "payment.failed":
-        body["failure"] = {"code": event.code, "reason": event.failure_reason}
+        about["failure"] = FailureDetail(code=event.code, reason=event.failure_reason)
     if event.review is not None:
-        body["review"] = {"reason": event.review, "state": event.review_state}
-    return body
+        about["review"] = ReviewDetail(reason=event.review, state=event.review_state)
+    payment = PaymentDetail(
+        **order.ids(),
+        payment_id=order.payment_id,
+        order_id=record.order_id,
+        razorpay_payment_id=event.payment,
+        amount=order.amount_minor,
+        currency=order.currency,
+        status=event.status,
+        amount_refunded=event.refunded_minor,
+        method=event.method,
+    )
+    body = EventDetail(
+        schema_version=SCHEMA_VERSION,
+        event_id=identity,
+        version=event.version,
+        occurred_at=event.at,
+        payment=payment,
+        **about,
+    )
+    return body.model_dump(mode="json", exclude_unset=True)
 
 
 def encode(record: Record, identity: str, event: PendingEvent) -> str:

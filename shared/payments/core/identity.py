@@ -1,10 +1,11 @@
 """What a caller's token must be."""
 
-from dataclasses import dataclass, field
+from pydantic import Field
+
+from payments.core.model import Model
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokenRules:
+class TokenRules(Model):
     """The configuration of the check. The algorithm is ours to choose, never the token's.
 
     Attributes:
@@ -17,7 +18,7 @@ class TokenRules:
     """
 
     algorithm: str
-    key: str | None = field(default=None, repr=False)
+    key: str | None = Field(default=None, repr=False)
     key_set_url: str | None = None
     user_claim: str
     issuer: str | None = None
