@@ -11,9 +11,9 @@ from typing import Any, cast
 from payments.core.attention import shard
 from payments.core.entities import MARKER, ListedOrder, ListedPayment, ListedRefund
 from payments.core.errors import NotAtGateway, StorageConflict
-from payments.core.handoff import Message
 from payments.core.listing import Look, read_order, read_payment, read_refund
 from payments.core.model import Application, KnownRefund, Order, Record
+from payments.core.outbox import Message
 from payments.core.position import Position
 from payments.core.sweeping import ASIDE_PARTITION, PAGE, Aside, Entry, Listed, Pause, Watermark
 

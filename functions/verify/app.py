@@ -7,8 +7,8 @@ changes nothing, since anyone can send one. Somebody else's order looks just lik
 from payments.adapters.http import Request, Response
 from payments.adapters.log import RequestLog
 from payments.core.errors import InvalidSignature, OrderNotFound
-from payments.core.handoff import record_facts
 from payments.core.model import ORDER_ID, Record, Signed
+from payments.core.outbox import record_facts
 from payments.core.position import Position, amount_refunded, under_review
 from payments.core.verification import require_paid
 from payments.core.wire import VerifyBody

@@ -10,7 +10,7 @@ import re
 from payments.adapters.http import Request, Response
 from payments.adapters.log import RequestLog
 from payments.core.errors import InvalidSignature, MalformedRequest, RequestTooLarge
-from payments.core.handoff import record_and_deliver
+from payments.core.outbox import record_and_publish
 from payments.core.webhooks import UnusableEvent, read_delivery
 from payments.wiring import aws
 from payments.wiring.boundary import GivenUp, lambda_boundary
@@ -53,7 +53,7 @@ def receive(request: Request, log: RequestLog) -> Response:
 
     now = aws.now()
     try:
-        decision, published = record_and_deliver(
+        decision, published = record_and_publish(
             service.table, service.bus, delivery.order_id, delivery.facts, now, policy=service.policy, keep_unknown=True
         )
     except Exception as failure:

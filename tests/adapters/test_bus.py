@@ -16,7 +16,7 @@ from botocore.stub import Stubber
 
 from payments.adapters.bus import Bus
 from payments.core.errors import BusUnavailable
-from payments.core.handoff import Message
+from payments.core.outbox import Message
 from tests.aws_limits import check_request
 
 if TYPE_CHECKING:

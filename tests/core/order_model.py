@@ -25,10 +25,10 @@ from typing import Any, Final
 
 from payments.core.entities import ListedPayment
 from payments.core.errors import PaymentServiceError, StorageConflict
-from payments.core.handoff import record_facts
 from payments.core.listing import Look, read_order, read_payment
 from payments.core.model import Order, Record, Status
 from payments.core.ordering import Desk, Placed, place_order
+from payments.core.outbox import record_facts
 from payments.core.position import NO_OFFERS, Position
 from tests.core.story import OPENED, ORDER
 from tests.fakes import FakeTable

@@ -4,8 +4,8 @@ import pytest
 
 from payments.core.errors import PaymentFailed, PaymentRefunded, PaymentReturned, PaymentUnderReview
 from payments.core.facts import MAX_FACTS, MAX_REFUNDS, batches
-from payments.core.handoff import record_and_deliver
 from payments.core.model import Authorized, Captured, Fact, NeverCaptured, RefundState, Released, Status, Verdict
+from payments.core.outbox import record_and_publish
 from payments.core.position import Policy, Position, under_review
 from payments.core.verification import require_paid
 from tests.core.story import (
@@ -166,7 +166,7 @@ def test_a_payment_with_very_many_refunds_keeps_five_hundred_and_a_person_is_tol
     table, bus = FakeTable(), FakeBus()
     table.insert(opened())
     for _ in range(2):
-        record_and_deliver(table, bus, ORDER_ID, [captured(A), *many(MAX_REFUNDS + 20)], OPENED + 60)
+        record_and_publish(table, bus, ORDER_ID, [captured(A), *many(MAX_REFUNDS + 20)], OPENED + 60)
     record = table.records[ORDER_ID]
     assert len(record.refunds) == MAX_REFUNDS == 500
     assert [review.reason for review in record.reviews] == ["refund_total_differs"]

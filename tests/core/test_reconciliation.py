@@ -2,7 +2,7 @@
 
 import pytest
 
-from payments.core.errors import EventsUndelivered
+from payments.core.errors import EventsUnpublished
 from payments.core.instants import epoch
 from payments.core.listing import Origin
 from payments.core.model import Authorized, Fact, Lane, Record, Status
@@ -54,7 +54,7 @@ def test_the_outbox_moves_what_has_no_events_on_to_watch() -> None:
 def test_an_event_that_the_bus_refuses_stays_pending_and_due() -> None:
     case = Case(captured(A))
     case.bus.refuses = lambda _: True
-    with pytest.raises(EventsUndelivered):
+    with pytest.raises(EventsUnpublished):
         empty_outbox(case.table, case.bus, ORDER_ID, LATER)
     assert case.record.pending
     put_off(case.table, ORDER_ID, LATER)

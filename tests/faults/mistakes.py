@@ -60,25 +60,25 @@ MISTAKES: Final = (
     Mistake(
         "publish only when the write won",
         "Who did not write has no news. But a writer whose answer was lost, or who died, wrote and never told.",
-        "shared/payments/core/handoff.py",
-        "        published += deliver(table, bus, decision.record)\n",
-        "        published += deliver(table, bus, decision.record) if decision.changed else 0\n",
+        "shared/payments/core/outbox.py",
+        "        published += publish_pending(table, bus, decision.record)\n",
+        "        published += publish_pending(table, bus, decision.record) if decision.changed else 0\n",
         "tests/handlers/test_webhook.py::test_a_writer_that_dies_before_publishing_leaves_its_event_to_the_next_delivery",
     ),
     Mistake(
         "publish before the write",
         "Then nobody can die in between and not tell. But what was told need not come to be stored.",
-        "shared/payments/core/handoff.py",
+        "shared/payments/core/outbox.py",
         "        decision = record_facts(table, order_id, batch,",
         "        if (found := table.read(order_id)) is not None:\n"
-        "            deliver(table, bus, decide(found, batch, now, policy).record)\n"
+        "            publish_pending(table, bus, decide(found, batch, now, policy).record)\n"
         "        decision = record_facts(table, order_id, batch,",
         "schedules",
     ),
     Mistake(
         "clear before publish",
         "So that nobody publishes it again. Whoever dies in between has lost it.",
-        "shared/payments/core/handoff.py",
+        "shared/payments/core/outbox.py",
         "    accepted = bus.publish(",
         "    table.clear(record, record.pending.keys())\n    accepted = bus.publish(",
         "schedules",
@@ -151,7 +151,7 @@ MISTAKES: Final = (
     Mistake(
         "take a failed condition for done",
         "Somebody else stored it already. But what they stored need not be this.",
-        "shared/payments/core/handoff.py",
+        "shared/payments/core/outbox.py",
         "        except StorageConflict:\n            continue\n        except TableUnavailable:",
         "        except StorageConflict:\n            return decision\n        except TableUnavailable:",
         "tests/handlers/test_verify.py::test_a_webhook_between_the_read_and_the_write_of_verify_is_not_lost",

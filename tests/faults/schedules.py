@@ -6,7 +6,7 @@ repeated or works only partly. Then the faults end, what was not acknowledged is
 the lanes run until the last pass over Razorpay's lists has been. In the end the oracle judges what GET would show and
 what is on the bus by Razorpay's books.
 
-For their number, the schedules call what the handlers call (`place_order`, `record_and_deliver`, `empty_outbox`,
+For their number, the schedules call what the handlers call (`place_order`, `record_and_publish`, `empty_outbox`,
 `Reconciler.watch`, `sweep`) on the table and the gateway in memory that `tests/table` and the core's own tests hold to
 the contract of the real ones. The state machine does the like on the real handlers and adapters, some thousand times.
 
@@ -37,7 +37,6 @@ from payments.core.errors import (
     TableUnavailable,
     TemporaryError,
 )
-from payments.core.handoff import Message, record_and_deliver, record_facts
 from payments.core.listing import Origin
 from payments.core.model import (
     Authorized,
@@ -52,6 +51,7 @@ from payments.core.model import (
     Signed,
 )
 from payments.core.ordering import Desk, place_order
+from payments.core.outbox import Message, record_and_publish, record_facts
 from payments.core.position import NO_OFFERS, Position, amount_refunded, under_review
 from payments.core.reconciliation import Outcome, Reconciler
 from payments.core.sweeping import ASIDE_PARTITION, PASSES, Aside, Entry, Pass, Watermark
@@ -440,7 +440,7 @@ class Schedule:
         return self._receive(self.dice.choice(heard)) if heard else "nothing was heard"
 
     def _receive(self, telling: Telling) -> str:
-        record_and_deliver(self.table, self.bus, telling.order_id, telling.facts, self.now, keep_unknown=True)
+        record_and_publish(self.table, self.bus, telling.order_id, telling.facts, self.now, keep_unknown=True)
         # Razorpay's sum of refunds is evidence: what agrees with the refunds that are known need not be kept.
         facts = [fact for fact in telling.facts if not isinstance(fact, RefundTotal)]
         self.ledger.acknowledge(telling.order_id, facts)

@@ -9,8 +9,8 @@ import pytest
 
 from payments.adapters.bus import Bus
 from payments.adapters.table import PaymentsTable
-from payments.core.handoff import Message
 from payments.core.model import Record
+from payments.core.outbox import Message
 from payments.wiring import aws
 from tests.faults.campaigns import Budget
 from tests.faults.crashes import (

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from payments.adapters.table import PaymentsTable
-from payments.core import handoff
+from payments.core import outbox
 from payments.core.model import Captured, Fact, Record, Status
 from payments.core.position import Policy
 from payments.core.transitions import Decision, decide
@@ -124,7 +124,7 @@ def test_a_status_that_depends_on_the_order_is_found(install: Install, monkeypat
             return replace(decision, record=replace(decision.record, status=Status.AUTHORIZED))
         return decision
 
-    monkeypatch.setattr(handoff, "decide", last_word)
+    monkeypatch.setattr(outbox, "decide", last_word)
     with pytest.raises(AssertionError, match=r"GET says .'status': 'authorized'"):
         explore(install, "verify, captured", ALL)
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from payments.adapters.bus import Bus
-from payments.core import attention, handoff, signature
-from payments.core.handoff import Message
+from payments.core import attention, outbox, signature
 from payments.core.model import Captured, Fact, Record
+from payments.core.outbox import Message
 from payments.core.position import Policy
 from payments.core.transitions import Decision, decide
 from tests.faults.campaigns import Budget
@@ -74,7 +74,7 @@ def test_a_version_that_grows_without_news_is_found(monkeypatch: pytest.MonkeyPa
             decision if decision.changed else Decision(record=replace(record, version=record.version + 1), changed=True)
         )
 
-    monkeypatch.setattr(handoff, "decide", grow)
+    monkeypatch.setattr(outbox, "decide", grow)
     with pytest.raises(AssertionError, match="I2: version and content did not move together"):
         stories(25, 1)
 
@@ -90,7 +90,7 @@ def test_a_wrong_sum_that_passes_for_the_right_one_is_found(monkeypatch: pytest.
         ]
         return decide(record, believed, now, policy)
 
-    monkeypatch.setattr(handoff, "decide", believe)
+    monkeypatch.setattr(outbox, "decide", believe)
     with installed() as install:
         world = install(World())
         world.pay(world.create_order().body["order_id"], force=True, amount=99)

@@ -5,8 +5,8 @@ from collections.abc import Collection, Mapping
 import pytest
 
 from payments.core import ordering
-from payments.core.handoff import Message
 from payments.core.model import Record
+from payments.core.outbox import Message
 from payments.core.reconciliation import Reconciler
 from tests.fakes import FakeTable
 from tests.faults import schedules

@@ -20,9 +20,9 @@ from payments.core.errors import (
     GatewayUnavailable,
     KeysRefused,
 )
-from payments.core.handoff import record_facts
 from payments.core.listing import Origin
 from payments.core.model import Authorized, Captured, Failed, Lane, Order, Record, Signed, Status
+from payments.core.outbox import record_facts
 from payments.core.position import NO_OFFERS, under_review
 from payments.core.reconciliation import Reconciler
 from payments.core.sweeping import PASSES, Aside, Watermark

@@ -5,9 +5,9 @@ from copy import replace
 import pytest
 
 from payments.adapters.table import PaymentsTable
-from payments.core.handoff import record_and_deliver, record_facts
 from payments.core.model import MAX_ID, Authorized, Fact, Order, Signed
 from payments.core.ordering import Desk, place_order
+from payments.core.outbox import record_and_publish, record_facts
 from payments.core.position import NO_OFFERS
 from tests.core.story import OPENED, ORDER, REFUND_1, A, captured, refunded
 from tests.fakes import FakeBus, FakeGateway
@@ -49,7 +49,7 @@ class Service:
 
     def receive(self, *facts: Fact) -> None:
         self.now += 1
-        record_and_deliver(self.table, self.bus, self.order_id, facts, self.now)
+        record_and_publish(self.table, self.bus, self.order_id, facts, self.now)
 
     def spent(self) -> tuple[list[str], list[int]]:
         """The calls and write units since the last time."""

@@ -16,9 +16,9 @@ from payments.adapters.table import PaymentsTable, to_item
 from payments.core.announcements import MAX_REVIEWS
 from payments.core.errors import BusUnavailable
 from payments.core.facts import MAX_ATTEMPTS, MAX_FACTS, MAX_REFUNDS
-from payments.core.handoff import deliver, record_and_deliver
 from payments.core.instants import epoch
 from payments.core.model import Accepted, Captured, Fact, Failed, Record, RefundState, RefundTotal, Signed, Status
+from payments.core.outbox import publish_pending, record_and_publish
 from payments.core.position import Position
 from tests import aws_limits, moto_guard
 from tests.core.story import OPENED, ORDER_ID, A, captured, opened, refunded
@@ -63,7 +63,7 @@ class Worn:
         self.now += 1
         for part in batched(facts, MAX_FACTS, strict=False):
             with suppress(BusUnavailable):
-                record_and_deliver(self.table, self.bus, ORDER_ID, part, self.now)
+                record_and_publish(self.table, self.bus, ORDER_ID, part, self.now)
 
     def record(self) -> Record:
         record = self.table.read(ORDER_ID)
@@ -106,7 +106,7 @@ def test_what_piled_up_while_the_bus_was_down_is_told_and_cleared_afterwards(wor
     assert len(record.pending) == 121
     assert record.attention_at is not None
     worn.eventbridge.is_down = False
-    assert deliver(worn.table, worn.bus, record) == 121
+    assert publish_pending(worn.table, worn.bus, record) == 121
     assert (worn.record().pending, worn.record().attention_at) == ({}, None)
     assert len(worn.eventbridge.accepted) == 121
 
@@ -156,7 +156,7 @@ def test_nothing_that_a_record_has_been_through_exceeds_a_limit(worn: Worn) -> N
     assert item_bytes(to_item(record)) < ITEM_BYTES * 3 / 4
 
     worn.eventbridge.is_down = False
-    published = deliver(worn.table, worn.bus, record)
+    published = publish_pending(worn.table, worn.bus, record)
     assert published == len(record.pending) == len(worn.eventbridge.accepted)
     cleared = worn.record()
     assert cleared.pending == {}

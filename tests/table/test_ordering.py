@@ -19,9 +19,9 @@ from payments.core.errors import (
     TableUnavailable,
     TemporaryError,
 )
-from payments.core.handoff import record_facts
 from payments.core.model import Application, Authorized, Fact, Failed, Order, Record, Signed, Status
 from payments.core.ordering import Desk, Placed, place_order
+from payments.core.outbox import record_facts
 from payments.core.position import NO_OFFERS
 from tests.core.story import AMOUNT, OPENED, ORDER, OTHER_ORDER_ID, REFUND_1, A, captured, refunded
 from tests.fakes import Crash, FakeGateway, FakeIds, FakeTable, Fate

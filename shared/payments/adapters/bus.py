@@ -8,7 +8,7 @@ from botocore.exceptions import ConnectionError as Unreachable
 
 from payments.core.errors import BusUnavailable
 from payments.core.events import SOURCE
-from payments.core.handoff import Message
+from payments.core.outbox import Message
 
 if TYPE_CHECKING:
     from mypy_boto3_events.client import EventBridgeClient

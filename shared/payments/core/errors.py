@@ -25,7 +25,7 @@ PaymentServiceError
 │   ├── BusUnavailable
 │   ├── SecretsUnavailable          the settings cannot be read right now
 │   ├── KeysUnavailable             the identity service's keys cannot be read right now
-│   ├── EventsUndelivered           some events are stored but not yet on the bus
+│   ├── EventsUnpublished           some events are stored but not yet on the bus
 │   ├── ContentionError             the record kept changing under us
 │   └── GatewayUnavailable          unreachable, failing, or an answer we cannot use
 │       └── GatewayThrottled            it asks us to slow down
@@ -171,7 +171,7 @@ class KeysUnavailable(TemporaryError):
     """The identity service did not say in time which keys it signs with, or what it said cannot be used."""
 
 
-class EventsUndelivered(TemporaryError):
+class EventsUnpublished(TemporaryError):
     """Everything is stored, but the bus has not accepted every event yet."""
 
 

@@ -4,10 +4,10 @@ from copy import replace
 from typing import Final
 
 from payments.core.errors import OrderNotFound, PaymentServiceError
-from payments.core.handoff import record_and_deliver
 from payments.core.instants import iso
 from payments.core.model import Accepted, Fact, Record, Released, Status
 from payments.core.ordering import MAX_ORDERS
+from payments.core.outbox import record_and_publish
 from payments.core.position import Position
 from payments.core.reconciliation import Reconciler
 from payments.core.transitions import close_review, with_entry
@@ -97,7 +97,7 @@ def _others(reconciler: Reconciler, record: Record) -> list[Record]:
 
 
 def _recorded(reconciler: Reconciler, order_id: str, fact: Fact, now: int) -> Record:
-    decision, _ = record_and_deliver(reconciler.table, reconciler.bus, order_id, [fact], now, policy=reconciler.policy)
+    decision, _ = record_and_publish(reconciler.table, reconciler.bus, order_id, [fact], now, policy=reconciler.policy)
     return decision.record
 
 

@@ -24,10 +24,10 @@ from payments.core.errors import (
     TooOldForGateway,
 )
 from payments.core.facts import batches
-from payments.core.handoff import MAX_ROUNDS, RecordStore, keep_new_refunds, record_facts
 from payments.core.instants import epoch
 from payments.core.listing import Look
 from payments.core.model import Application, Authorized, Captured, Order, Record, Status
+from payments.core.outbox import MAX_ROUNDS, RecordStore, keep_new_refunds, record_facts
 from payments.core.position import Policy, Position, under_review
 from payments.core.transitions import ask_for_review, open_record, supersede
 

@@ -16,7 +16,6 @@ from typing import Protocol
 from payments.core import attention
 from payments.core.entities import ListedOrder, ListedPayment, ListedRefund
 from payments.core.errors import ContentionError, GatewayUnavailable, OrderNotFound, StorageConflict
-from payments.core.handoff import MAX_ROUNDS, EventBus, deliver, keep_new_refunds, record_and_deliver
 from payments.core.instants import epoch
 from payments.core.listing import Look, Origin, read_order, read_payment, read_refund, whose
 from payments.core.model import (
@@ -31,6 +30,7 @@ from payments.core.model import (
     RefundState,
 )
 from payments.core.ordering import OrderStore
+from payments.core.outbox import MAX_ROUNDS, EventBus, keep_new_refunds, publish_pending, record_and_publish
 from payments.core.position import Policy, Position
 from payments.core.sweeping import Entry, Listed
 from payments.core.transitions import adopt, decide, foreign, unknown_record
@@ -145,11 +145,11 @@ class Reconciler:
         facts = (*look.facts, *_never_captured(record, look.facts, now, self.policy))
         latest, outcome = record, Outcome.UNCHANGED
         if facts:
-            decision, _ = record_and_deliver(self.table, self.bus, record.order_id, facts, now, policy=self.policy)
+            decision, _ = record_and_publish(self.table, self.bus, record.order_id, facts, now, policy=self.policy)
             latest = decision.record
             outcome = Outcome.UNCHANGED if latest.version == record.version else Outcome.SETTLED
         elif record.pending:
-            deliver(self.table, self.bus, record)
+            publish_pending(self.table, self.bus, record)
         _move_on(self.table, latest, now, looked_at=now)
         return outcome
 
@@ -206,7 +206,7 @@ class Reconciler:
             # Razorpay's sum has refunds in it that we do not know.
             fresh, refunds = self.gateway.payment(payment.id), self.gateway.refunds_of(payment.id)
             facts = fresh.facts(refunds)
-        record_and_deliver(self.table, self.bus, order_id, facts, now, policy=self.policy, keep_unknown=True)
+        record_and_publish(self.table, self.bus, order_id, facts, now, policy=self.policy, keep_unknown=True)
         return Outcome.SETTLED if found is Outcome.UNCHANGED else found
 
     def apply_refund(self, refund: ListedRefund, known: KnownRefund | None, now: int) -> Outcome:
@@ -229,7 +229,7 @@ class Reconciler:
             self._keep(refund, state, None, now)
             return Outcome.FOREIGN
         facts = (*payment.facts(totals=False), *refund.facts(), *payment.totals())
-        decision, _ = record_and_deliver(
+        decision, _ = record_and_publish(
             self.table, self.bus, order_id, facts, now, policy=self.policy, keep_unknown=True
         )
         self._keep(refund, state, order_id, now)
@@ -304,7 +304,7 @@ class Reconciler:
         else:
             self.table.save(stored, decision.record)
         keep_new_refunds(self.table, decision)
-        deliver(self.table, self.bus, decision.record)
+        publish_pending(self.table, self.bus, decision.record)
         return replace(decision.record, pending={})
 
     def _join_application(self, order: Order, order_id: str) -> list[Record]:
@@ -333,7 +333,7 @@ def empty_outbox(table: OrderStore, bus: EventBus, order_id: str, now: int) -> O
         record = table.read(order_id)
         if record is None or record.attention_at is None or record.attention_at > now:
             return Outcome.NOTHING_DUE
-        published = deliver(table, bus, record)
+        published = publish_pending(table, bus, record)
         _move_on(table, record, now)
         return Outcome.PUBLISHED if published else Outcome.UNCHANGED
 

@@ -14,7 +14,7 @@ from payments.adapters.table import PaymentsTable
 from payments.core.errors import (
     BusUnavailable,
     ContentionError,
-    EventsUndelivered,
+    EventsUnpublished,
     InvalidSignature,
     OrderNotFound,
     StorageConflict,
@@ -22,8 +22,8 @@ from payments.core.errors import (
     TemporaryError,
 )
 from payments.core.events import encode
-from payments.core.handoff import EventBus, RecordStore, deliver, record_facts
 from payments.core.model import Authorized, Failed, KnownRefund, Record, RefundState, Signed, Status
+from payments.core.outbox import EventBus, RecordStore, publish_pending, record_facts
 from payments.core.transitions import Decision, decide
 from tests.core.story import (
     OPENED,
@@ -50,7 +50,7 @@ def add(table: RecordStore, *facts: Delivery) -> Decision:
 
 def receive(table: RecordStore, bus: EventBus, facts: Delivery) -> None:
     """What the webhook does with one delivery."""
-    deliver(table, bus, record_facts(table, ORDER_ID, facts, NOW, keep_unknown=True).record)
+    publish_pending(table, bus, record_facts(table, ORDER_ID, facts, NOW, keep_unknown=True).record)
 
 
 def latest(table: RecordStore) -> Record:
@@ -223,7 +223,7 @@ def test_what_verify_left_pending_is_published_by_the_next_delivery(placed: Paym
 
 def test_without_pending_events_nothing_is_called() -> None:
     fate = Fate()
-    assert deliver(fate.wrap(FakeTable()), fate.wrap(FakeBus()), opened()) == 0
+    assert publish_pending(fate.wrap(FakeTable()), fate.wrap(FakeBus()), opened()) == 0
     assert not fate.calls
 
 
@@ -232,8 +232,8 @@ def test_what_the_bus_refused_stays_and_the_rest_is_cleared(placed: PaymentsTabl
     refused, accepted = sorted(decision.recorded)
     bus = FakeBus()
     bus.refuses = lambda identity: identity == refused
-    with pytest.raises(EventsUndelivered, match=r"^The bus refused 1 of 2 events\.$"):
-        deliver(placed, bus, decision.record)
+    with pytest.raises(EventsUnpublished, match=r"^The bus refused 1 of 2 events\.$"):
+        publish_pending(placed, bus, decision.record)
     assert set(latest(placed).pending) == {refused}
     assert latest(placed).attention_at is not None
 
@@ -246,7 +246,7 @@ def test_what_the_bus_refused_stays_and_the_rest_is_cleared(placed: PaymentsTabl
 def test_a_bus_that_accepts_nothing_clears_nothing(placed: PaymentsTable) -> None:
     bus = FakeBus()
     bus.refuses = lambda _: True
-    with pytest.raises(EventsUndelivered):
+    with pytest.raises(EventsUnpublished):
         receive(placed, bus, (captured(A),))
     assert len(latest(placed).pending) == 1
 
@@ -268,14 +268,14 @@ def test_a_bus_that_fails_leaves_everything_pending_and_repeats_the_same_bytes(
 def test_an_event_added_while_others_are_cleared_is_not_dropped(fake: FakeTable) -> None:
     decision = add(fake, (captured(A),))
     later = add(fake, (refunded(A, REFUND_1, PART),))
-    deliver(fake, FakeBus(), decision.record)
+    publish_pending(fake, FakeBus(), decision.record)
     assert set(latest(fake).pending) == set(later.recorded)
     assert latest(fake).attention_at is not None
 
 
 def test_a_record_that_moves_on_while_it_is_cleared_keeps_what_is_new(fake: FakeTable) -> None:
     add(fake, (captured(A),))
-    deliver(Rivals(fake, 1), FakeBus(), latest(fake))
+    publish_pending(Rivals(fake, 1), FakeBus(), latest(fake))
     record = latest(fake)
     assert not record.pending
     assert record.attention_at is not None, "whoever moved it on may have left something to look at"
@@ -395,7 +395,7 @@ def test_what_is_published_is_what_the_table_holds(placed: PaymentsTable) -> Non
     add(placed, (captured(A),))
     stored = latest(placed)
     bus = FakeBus()
-    deliver(placed, bus, stored)
+    publish_pending(placed, bus, stored)
     assert [(identity, message.detail) for identity, message in bus.sent] == [
         (identity, encode(stored, identity, event)) for identity, event in stored.pending.items()
     ]

@@ -1,4 +1,4 @@
-"""From facts to a stored record to events on the bus, safe to stop after any step.
+"""The transactional outbox: from facts to a stored record to events on the bus, safe to stop after any step.
 
 Read (strongly consistent) → decide → one conditional write of facts, status and the events to send → publish what is
 pending → clear what the bus accepted. What to publish comes from the stored record and never from "did my write win":
@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from payments.core.errors import ContentionError, EventsUndelivered, OrderNotFound, StorageConflict, TableUnavailable
+from payments.core.errors import ContentionError, EventsUnpublished, OrderNotFound, StorageConflict, TableUnavailable
 from payments.core.events import encode
 from payments.core.facts import batches
 from payments.core.model import EventType, Fact, KnownRefund, Record
@@ -24,7 +24,7 @@ MAX_UNAVAILABLE = 2
 
 
 class RecordStore(Protocol):
-    """The payments table, as far as recording and delivering needs it."""
+    """The payments table, as far as the outbox needs it."""
 
     def read(self, order_id: str) -> Record | None:
         """The record as it is now (strongly consistent), or None."""
@@ -120,7 +120,7 @@ def record_facts(  # noqa: PLR0913 - the three that name the change, and how to 
     raise ContentionError(f"The record changed {MAX_ROUNDS} times while facts were added to it.")
 
 
-def record_and_deliver(  # noqa: PLR0913 - as `record_facts`, and where events go
+def record_and_publish(  # noqa: PLR0913 - as `record_facts`, and where events go
     table: RecordStore,
     bus: EventBus,
     order_id: str,
@@ -139,14 +139,14 @@ def record_and_deliver(  # noqa: PLR0913 - as `record_facts`, and where events g
         The last decision, and how many events were published in all.
 
     Raises:
-        As `record_facts` and `deliver`.
+        As `record_facts` and `publish_pending`.
     """
     published = 0
     decision = None
     for batch in batches(facts):
         decision = record_facts(table, order_id, batch, now, policy=policy, keep_unknown=keep_unknown)
         keep_new_refunds(table, decision)
-        published += deliver(table, bus, decision.record)
+        published += publish_pending(table, bus, decision.record)
     if decision is None:
         raise ValueError("there are no facts to record")
     return decision, published
@@ -170,7 +170,7 @@ def keep_new_refunds(table: RecordStore, decision: Decision) -> None:
         )
 
 
-def deliver(table: RecordStore, bus: EventBus, record: Record) -> int:
+def publish_pending(table: RecordStore, bus: EventBus, record: Record) -> int:
     """Publishes every pending event of a stored record and clears those that the bus accepted.
 
     Returns:
@@ -178,7 +178,7 @@ def deliver(table: RecordStore, bus: EventBus, record: Record) -> int:
 
     Raises:
         BusUnavailable: nothing is known to be published; all of it stays pending.
-        EventsUndelivered: some were refused and stay pending.
+        EventsUnpublished: some were refused and stay pending.
         TableUnavailable: published, but some may still be pending and will be published again.
     """
     if not record.pending:
@@ -189,7 +189,7 @@ def deliver(table: RecordStore, bus: EventBus, record: Record) -> int:
     if accepted:
         table.clear(record, accepted)
     if len(accepted) < len(record.pending):
-        raise EventsUndelivered(
+        raise EventsUnpublished(
             f"The bus refused {len(record.pending) - len(accepted)} of {len(record.pending)} events."
         )
     return len(accepted)
