@@ -67,7 +67,7 @@ class FakeTable:
             for part in parts:
                 self._forget(record.order_id, part)
             stored = self.records.get(record.order_id)
-            is_due = record.attention_at is not None and not Position.of(record).unsettled
+            is_due = record.attention_at is not None and not Position.of(record).unresolved
             is_all = record.pending.keys() <= set(event_ids)
             settled = (
                 stored is not None and (stored.version, len(stored.pending)) == (record.version, len(last))

@@ -29,7 +29,7 @@ def create_order(request: Request, log: RequestLog) -> Response:
         raise Forbidden("the client of the order is somebody else")
 
     try:
-        placed = place_order(service.desk, offer, aws.now())
+        placed = place_order(service.ordering, offer, aws.now())
     except ApplicationRefused as refused:
         log.note(order_id=refused.order_id)
         raise

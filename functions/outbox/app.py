@@ -1,8 +1,8 @@
 """Every minute: publishes what is stored and not yet on the bus. No Razorpay key, and nothing that waits for Razorpay.
 
 Each record in the outbox partitions of the sparse index whose time has come is looked at, the longest overdue first:
-its pending events are published, and a record that only Razorpay can settle is handed to reconcile's watch lane. One
-that fails waits longer each time, so that it delays no other.
+its pending events are published, and a record that is unresolved, so that only Razorpay can say how it ends, goes on to
+reconcile's watch lane. One that fails waits longer each time, so that it delays no other.
 
 By hand, `{"shards": ["0", "1"]}` looks at some of the partitions only.
 """

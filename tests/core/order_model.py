@@ -27,7 +27,7 @@ from payments.core.entities import ListedPayment
 from payments.core.errors import PaymentServiceError, StorageConflict
 from payments.core.listing import Look, read_order, read_payment
 from payments.core.model import Order, Record, Status
-from payments.core.ordering import Desk, Placed, place_order
+from payments.core.ordering import OrderServices, Placed, place_order
 from payments.core.outbox import record_facts
 from payments.core.position import NO_OFFERS, Position
 from tests.core.story import OPENED, ORDER
@@ -232,9 +232,9 @@ class Model:
             running = replace(running, paid_before=frozenset(world.razorpay.paid))
         script: Any = _Script(running.answers, number)
         offer = replace(ORDER, amount_minor=request.amount_minor, payment_id=0, receipt="")
-        desk = Desk(table=script, gateway=script, ids=script, policy=NO_OFFERS)
+        services = OrderServices(table=script, gateway=script, ids=script, policy=NO_OFFERS)
         try:
-            placed = place_order(desk, offer, OPENED + request.after_s)
+            placed = place_order(services, offer, OPENED + request.after_s)
         except _Step as step:
             table, answer = self._done(world, step, OPENED + request.after_s)
             if step.name == "replace_order" and not isinstance(answer, StorageConflict):

@@ -7,7 +7,7 @@ import pytest
 
 from payments.core.entities import ListedOrder
 from payments.core.errors import GatewayUnavailable
-from payments.core.listing import Claim, Origin, read_order, read_payments, read_refunds, whose
+from payments.core.listing import Origin, Ownership, ownership, read_order, read_payments, read_refunds
 from payments.core.model import MAX_ID, Authorized, Captured, Failed, Order, Refunded, RefundState, RefundTotal
 
 ORDER = "order_DESlLckIVRkHWj"
@@ -52,7 +52,7 @@ OURS = Origin(stage="local", installation="1f2e3d4c")
 
 
 def rebuilt(listed: ListedOrder) -> Order | None:
-    return whose(listed, OURS).order
+    return ownership(listed, OURS).order
 
 
 def listed_order(**changes: Any) -> dict[str, Any]:
@@ -229,18 +229,18 @@ def test_an_order_without_our_notes_is_foreign(notes: Any) -> None:
 )
 def test_an_orders_installation_says_whose_it_is(installation: str | None, is_ours: bool, foreign: bool) -> None:
     noted = {"installation": installation} if installation is not None else {}
-    claim = whose(read_order(listed_order(notes=NOTES | noted), ORDER), OURS)
+    claim = ownership(read_order(listed_order(notes=NOTES | noted), ORDER), OURS)
     assert (claim.order is not None, claim.foreign) == (is_ours, foreign)
 
 
 def test_a_table_without_an_installation_of_its_own_cannot_tell() -> None:
     notes = NOTES | {"installation": "1f2e3d4c"}
-    claim = whose(read_order(listed_order(notes=notes), ORDER), Origin(stage="local", installation=None))
-    assert claim == Claim(None, foreign=False)
+    claim = ownership(read_order(listed_order(notes=notes), ORDER), Origin(stage="local", installation=None))
+    assert claim == Ownership(None, foreign=False)
 
 
 def test_an_order_that_is_not_ours_is_foreign() -> None:
-    assert whose(read_order(listed_order(notes=[]), ORDER), OURS) == Claim(None, foreign=True)
+    assert ownership(read_order(listed_order(notes=[]), ORDER), OURS) == Ownership(None, foreign=True)
 
 
 @pytest.mark.parametrize("odd", ["0", -1, True, 1.5, 2**53])

@@ -64,7 +64,7 @@ def test_nothing_is_accepted_while_another_order_of_the_application_holds_money(
     case.replace_by_other()
     case.gateway.pay(ORDER_ID, A)
     case.gateway.pay(OTHER_ORDER_ID, B)
-    case.reconciler.look_at(case.table.records[OTHER_ORDER_ID], NOW)
+    case.reconciler.reconcile_record(case.table.records[OTHER_ORDER_ID], NOW)
     with pytest.raises(NotPossible):
         accept_payment(case.reconciler, ORDER_ID, A, NOW)
     assert case.status() is Status.AUTHORIZED
@@ -74,7 +74,7 @@ def test_nothing_is_accepted_on_an_order_that_is_refunded_for_that_is_final() ->
     case = Case()
     case.gateway.pay(ORDER_ID, A)
     case.gateway.give_back(A, REFUND_1, AMOUNT)
-    case.reconciler.look_at(case.table.records[ORDER_ID], NOW)
+    case.reconciler.reconcile_record(case.table.records[ORDER_ID], NOW)
     case.gateway.pay(ORDER_ID, B)
     with pytest.raises(NotPossible, match="final"):
         accept_payment(case.reconciler, ORDER_ID, B, NOW)
@@ -118,10 +118,10 @@ def test_a_listed_refund_that_failed_after_it_was_processed_is_for_a_person() ->
     case = Case()
     case.gateway.pay(ORDER_ID, A)
     case.gateway.give_back(A, REFUND_1, PART)
-    assert case.reconciler.apply_refund(case.gateway.refund(REFUND_1), None, NOW) is Outcome.SETTLED
+    assert case.reconciler.apply_refund(case.gateway.refund(REFUND_1), None, NOW) is Outcome.RECONCILED
     case.gateway.give_back(A, REFUND_1, PART, "failed")
     known = case.table.known_refunds[REFUND_1]
-    assert case.reconciler.apply_refund(case.gateway.refund(REFUND_1), known, NOW + 60) is Outcome.SETTLED
+    assert case.reconciler.apply_refund(case.gateway.refund(REFUND_1), known, NOW + 60) is Outcome.RECONCILED
     record = case.table.records[ORDER_ID]
     assert record.refunds[REFUND_1].state is RefundState.PROCESSED
     assert "refund_reversed" in {review.reason for review in record.reviews}

@@ -15,7 +15,7 @@ from payments.core.errors import (
     TooOldForGateway,
 )
 from payments.core.model import Application, Authorized, Fact, Order
-from payments.core.ordering import MAX_ORDERS, Desk, Placed, place_order
+from payments.core.ordering import MAX_ORDERS, OrderServices, Placed, place_order
 from payments.core.position import NO_OFFERS
 from payments.core.transitions import decide, open_record, supersede
 from tests.core.story import AMOUNT, OPENED, ORDER, PART, REFUND_1, A, B, captured, failed, refunded, signed
@@ -36,8 +36,8 @@ class Shop:
     def place(self, offer: Order = OFFER, at: int = OPENED, fate: Fate | None = None) -> Placed:
         self.gateway.now = at
         wrap = (fate or Fate()).wrap
-        desk = Desk(table=wrap(self.table), gateway=self.gateway, ids=self.ids, policy=NO_OFFERS)
-        return place_order(desk, offer, at)
+        services = OrderServices(table=wrap(self.table), gateway=self.gateway, ids=self.ids, policy=NO_OFFERS)
+        return place_order(services, offer, at)
 
     def learn(self, order_id: str, *facts: Fact, at: int = OPENED + 1) -> None:
         before = self.table.records[order_id]

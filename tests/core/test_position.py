@@ -181,7 +181,7 @@ def test_a_total_that_fits_the_refunds_we_know_or_those_under_way_agrees() -> No
 
 def test_a_total_that_differs_keeps_the_record_due_until_the_refunds_were_read() -> None:
     story = tell([(captured(A), total(A, PART))])
-    assert Position.of(story.record).unsettled
+    assert Position.of(story.record).unresolved
     story.deliver(refunded(A, REFUND_1, PART), total(A, PART, complete=True))
-    assert not Position.of(story.record).unsettled
+    assert not Position.of(story.record).unresolved
     assert not story.reviews()

@@ -7,7 +7,7 @@ from payments.core.instants import epoch
 from payments.core.listing import Origin
 from payments.core.model import Authorized, Fact, Lane, Record, Status
 from payments.core.position import NO_OFFERS
-from payments.core.reconciliation import Outcome, Reconciler, empty_outbox, put_off
+from payments.core.reconciliation import Outcome, Reconciler, back_off, empty_outbox
 from payments.core.transitions import decide, open_record, unknown_record
 from tests.core.story import OPENED, ORDER, ORDER_ID, A, captured, signed
 from tests.fakes import INSTALLATION, FakeBus, FakeGateway, FakeTable
@@ -57,7 +57,7 @@ def test_an_event_that_the_bus_refuses_stays_pending_and_due() -> None:
     with pytest.raises(EventsUnpublished):
         empty_outbox(case.table, case.bus, ORDER_ID, LATER)
     assert case.record.pending
-    put_off(case.table, ORDER_ID, LATER)
+    back_off(case.table, ORDER_ID, LATER)
     assert case.record.attention_at is not None
     assert case.record.attention_at > LATER
 
@@ -65,7 +65,7 @@ def test_an_event_that_the_bus_refuses_stays_pending_and_due() -> None:
 def test_watch_confirms_what_no_webhook_told() -> None:
     case = Case(signed(A))
     case.gateway.pay(ORDER_ID, A)
-    assert case.reconciler.watch(ORDER_ID, LATER) is Outcome.SETTLED
+    assert case.reconciler.watch(ORDER_ID, LATER) is Outcome.RECONCILED
     assert (case.record.status, case.record.confirmed, case.record.looked_at) == (Status.PAID, True, LATER)
     assert case.record.attention_at is None
     assert case.bus.types() == ["payment.paid"]

@@ -50,7 +50,7 @@ from payments.core.model import (
     RefundTotal,
     Signed,
 )
-from payments.core.ordering import Desk, place_order
+from payments.core.ordering import OrderServices, place_order
 from payments.core.outbox import Message, record_and_publish, record_facts
 from payments.core.position import NO_OFFERS, Position, amount_refunded, under_review
 from payments.core.reconciliation import Outcome, Reconciler
@@ -413,8 +413,8 @@ class Schedule:
             currency="INR",
             receipt="",
         )
-        desk = Desk(table=self.table, gateway=self.gateway, ids=self.ids, policy=NO_OFFERS)
-        order_id = place_order(desk, offer, self.now).record.order_id
+        services = OrderServices(table=self.table, gateway=self.gateway, ids=self.ids, policy=NO_OFFERS)
+        order_id = place_order(services, offer, self.now).record.order_id
         handed = HandedOut(order_id=order_id, client_id=42, application_id=12, fields=(amount,), at=self.now)
         self.handed_out.append(handed)
         self._check_open_orders()
@@ -497,7 +497,7 @@ class Schedule:
                 except Exception as error:  # noqa: BLE001 - the boundary of one record, as in `wiring.lanes`
                     _only_expected(error)
                     outcomes.append(type(error).__name__)
-                    reconciliation.put_off(self.table, order_id, self.now)
+                    reconciliation.back_off(self.table, order_id, self.now)
         return ", ".join(outcomes) or "nothing due"
 
     def _sweep(self) -> str:

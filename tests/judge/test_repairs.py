@@ -10,7 +10,7 @@ from typing import Any, cast
 from payments.adapters.table import PaymentsTable
 from payments.core.model import Fact, Lane, PendingEvent, RefundState, Status
 from payments.core.position import Position
-from payments.core.reconciliation import put_off
+from payments.core.reconciliation import back_off
 from payments.core.transitions import decide
 from tests.core.story import AMOUNT, OPENED, PART, REFUND_1, A, captured, opened, refunded, total
 from tests.fakes import FakeTable
@@ -21,13 +21,13 @@ _LONGEST_EXPRESSION = 4 * 1024
 
 def test_a_total_that_is_ahead_of_the_refunds_known_keeps_a_record_unsettled_until_they_were_read() -> None:
     known = decide(opened(), [captured(A), refunded(A, REFUND_1, PART)], OPENED + 1).record
-    assert not Position.of(known).unsettled
+    assert not Position.of(known).unresolved
     ahead = decide(known, [total(A, AMOUNT)], OPENED + 2).record
-    assert Position.of(ahead).unsettled
+    assert Position.of(ahead).unresolved
     read = decide(
         ahead, [refunded(A, "rfnd_TVCtCeHGHVUVuT", AMOUNT - PART), total(A, AMOUNT, complete=True)], OPENED + 3
     )
-    assert not Position.of(read.record).unsettled
+    assert not Position.of(read.record).unresolved
     assert read.record.status is Status.REFUNDED
 
 
@@ -42,7 +42,7 @@ def test_a_record_that_keeps_failing_waits_longer_each_time() -> None:
     table.records[record.order_id] = record
     waits = []
     for _ in range(4):
-        put_off(table, record.order_id, now)
+        back_off(table, record.order_id, now)
         due = table.records[record.order_id].attention_at
         assert due is not None
         waits.append(due - now)

@@ -6,7 +6,7 @@ import pytest
 
 from payments.adapters.table import PaymentsTable
 from payments.core.model import MAX_ID, Authorized, Fact, Order, Signed
-from payments.core.ordering import Desk, place_order
+from payments.core.ordering import OrderServices, place_order
 from payments.core.outbox import record_and_publish, record_facts
 from payments.core.position import NO_OFFERS
 from tests.core.story import OPENED, ORDER, REFUND_1, A, captured, refunded
@@ -40,8 +40,8 @@ class Service:
         self.now = OPENED
 
     def create(self, order: Order = ORDER) -> None:
-        desk = Desk(table=self.table, gateway=self.gateway, ids=Numbers(order), policy=NO_OFFERS)
-        self.order_id = place_order(desk, order, self.now).record.order_id
+        services = OrderServices(table=self.table, gateway=self.gateway, ids=Numbers(order), policy=NO_OFFERS)
+        self.order_id = place_order(services, order, self.now).record.order_id
 
     def verify(self, *facts: Fact) -> None:
         self.now += 60

@@ -20,7 +20,7 @@ from payments.core.errors import (
     TemporaryError,
 )
 from payments.core.model import Application, Authorized, Fact, Failed, Order, Record, Signed, Status
-from payments.core.ordering import Desk, Placed, place_order
+from payments.core.ordering import OrderServices, Placed, place_order
 from payments.core.outbox import record_facts
 from payments.core.position import NO_OFFERS
 from tests.core.story import AMOUNT, OPENED, ORDER, OTHER_ORDER_ID, REFUND_1, A, captured, refunded
@@ -41,8 +41,8 @@ class Shop:
 
     def place(self, offer: Order = OFFER, fate: Fate | None = None) -> Placed:
         fate = fate or Fate()
-        desk = Desk(table=fate.wrap(self.table), gateway=self.gateway, ids=self.ids, policy=NO_OFFERS)
-        return place_order(desk, offer, OPENED)
+        services = OrderServices(table=fate.wrap(self.table), gateway=self.gateway, ids=self.ids, policy=NO_OFFERS)
+        return place_order(services, offer, OPENED)
 
     def learn(self, placed: Placed, *facts: Fact) -> None:
         record_facts(self.table, placed.record.order_id, facts, OPENED + 60)

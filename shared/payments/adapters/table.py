@@ -1,7 +1,8 @@
 """The payments table in DynamoDB: records, applications, refunds, the counter of payment ids, reconcile's own marks.
 
-Every write is conditional. The client's own retries can make our first write look like somebody else's, so a failed
-condition is always answered by reading again, never taken as news of what is stored.
+Every write is conditional: optimistic locking, on `version` for a record. The client's own retries can make our first
+write look like somebody else's, so a failed condition is always answered by reading again, never taken as news of what
+is stored.
 
 No request exceeds what DynamoDB takes ("Service quotas": 4 KB an expression, 100 keys a BatchGetItem, 100 items and
 4 MB a transaction): placeholders are short, keys are cleared in parts, and the core bounds what one decision writes.
@@ -130,7 +131,7 @@ class PaymentsTable:
             self._forget(record, part)
         last = parts[-1]
         is_all = record.pending.keys() <= set(event_ids)
-        if is_all and record.attention_at is not None and not Position.of(record).unsettled:
+        if is_all and record.attention_at is not None and not Position.of(record).unresolved:
             update = _cleared(last)
             for name in ("attention_at", "attention_shard"):
                 update.remove((name,))

@@ -177,7 +177,7 @@ def _open_reviews(recorder: Recorder, before: Position, after: Position, merge: 
     for refund in sorted(merge.reversed):
         recorder.review("refund_reversed", after.refunds[refund].payment_id, subject=refund)
     for payment in sorted(merge.disputed):
-        if merge.settles(payment) or len(after.refunds) >= MAX_REFUNDS:
+        if merge.outlasts_lag(payment) or len(after.refunds) >= MAX_REFUNDS:
             recorder.review("refund_total_differs", payment)
     for payment in sorted(_lapsed(after) - _lapsed(before)):
         if not after.returned(payment):

@@ -59,8 +59,8 @@ def lane_of(partition_name: str) -> Lane:
 
 
 def next_watch(record: Record, now: int) -> int | None:
-    """When an unsettled record is looked at next, epoch seconds; None when nothing needs it."""
-    if not Position.of(record).unsettled:
+    """When an unresolved record is looked at next, epoch seconds; None when nothing needs it."""
+    if not Position.of(record).unresolved:
         return None
     newest = epoch(record.updated_at)
     return next((newest + age for age in WATCH_AGES_S if newest + age > now), now + WEEK_S)
@@ -86,13 +86,13 @@ def after_change(record: Record, now: int) -> Record:
     if record.pending:
         is_soon = record.lane is Lane.OUTBOX and record.attention_at is not None and record.attention_at <= soon
         return record if is_soon else _due(record, Lane.OUTBOX, soon)
-    return _with_watch(record, now) if Position.of(record).unsettled else record
+    return _with_watch(record, now) if Position.of(record).unresolved else record
 
 
 def _with_watch(record: Record, now: int) -> Record:
-    """An unsettled record with the due time of its next look."""
+    """An unresolved record with the due time of its next look."""
     if record.lane is None:
-        # The capture is usually seconds away, and the outbox lane moves on what is still unsettled then.
+        # The capture is usually seconds away, and the outbox lane moves on what is still unresolved then.
         return _due(record, Lane.OUTBOX, now + OUTBOX_DELAY_S)
     watch = next_watch(record, now)
     if record.attention_at is not None and watch is not None and watch < record.attention_at - _HOUR_S:

@@ -31,14 +31,14 @@ from payments.core.position import Policy, Position
 MAX_ATTEMPTS = 100
 """How many payment attempts a record keeps. Only failures are dropped beyond it, never money or a valid signature."""
 MAX_REFUNDS = 500
-"""How many refunds a record keeps. Beyond it Razorpay's total differs for good, which a person is told."""
+"""How many refunds a record keeps. Beyond it Razorpay's total differs for good, and a person is asked to look."""
 MAX_FACTS = 50
 """How many facts one decision takes, so that no write exceeds DynamoDB's limits ("Expression string length": 4 KB)."""
 
-# Of one decision the history tells the first facts.
-_MAX_TOLD = 5
+# The history has the first facts of each decision.
+_MAX_DESCRIBED = 5
 # Razorpay's total runs ahead of its list of refunds by minutes; only a difference that outlasts them is for a person.
-_TOTAL_SETTLES_S = 60 * 60
+_TOTAL_LAG_S = 60 * 60
 
 
 def batches(facts: Sequence[Fact]) -> Iterator[tuple[Fact, ...]]:
@@ -90,9 +90,9 @@ class Merge:
 
     @property
     def overflows(self) -> str | None:
-        """The first attempt over the limit; None where there is none, or it was told before."""
-        told = any(review.reason == "too_many_attempts" for review in self._record.reviews)
-        return None if told or self._record.order is None else self._first_dropped
+        """The first attempt over the limit; None where there is none, or it was reported before."""
+        reported = any(review.reason == "too_many_attempts" for review in self._record.reviews)
+        return None if reported or self._record.order is None else self._first_dropped
 
     def add(self, fact: Fact) -> None:
         """Adds one fact."""
@@ -113,16 +113,16 @@ class Merge:
             is_news = self._grow_refund(fact) or (is_news and known is None)
         self.attempts[fact.payment] = grown
         if is_news:
-            self.news.append(_told(fact))
+            self.news.append(_described(fact))
 
     def judge_all(self) -> None:
         """Compares every capture with the order, which was not known when they came."""
         self.attempts = {payment: self._judged(attempt) for payment, attempt in self.attempts.items()}
 
-    def told(self) -> str:
+    def description(self) -> str:
         """What the history says of it."""
-        more = len(self.news) - _MAX_TOLD
-        said = ", ".join(self.news[:_MAX_TOLD]) or "attempt over the limit"
+        more = len(self.news) - _MAX_DESCRIBED
+        said = ", ".join(self.news[:_MAX_DESCRIBED]) or "attempt over the limit"
         return f"{said} and {more} more" if more > 0 else said
 
     def new_refunds(self) -> tuple[str, ...]:
@@ -155,7 +155,7 @@ class Merge:
         return grown
 
     def _captured(self, attempt: Attempt, fact: Captured) -> Attempt:
-        told = replace(
+        updated = replace(
             attempt,
             captured=True,
             amount_minor=fact.amount_minor,
@@ -165,13 +165,13 @@ class Merge:
             created_at=_either(attempt.created_at, fact.created_at),
         )
         if not attempt.captured:
-            return told
-        kept = replace(told, amount_minor=attempt.amount_minor, currency=attempt.currency)
+            return updated
+        kept = replace(updated, amount_minor=attempt.amount_minor, currency=attempt.currency)
         # One payment is captured once. Should two reports of it ever differ, the one that agrees with the order wins
         # whichever came first, so that the order of deliveries does not matter.
         order = self._record.order
-        improves = attempt.verdict is None and order is not None and self._policy.verdict(order, told) is not None
-        return told if improves else kept
+        improves = attempt.verdict is None and order is not None and self._policy.verdict(order, updated) is not None
+        return updated if improves else kept
 
     def _judged(self, attempt: Attempt) -> Attempt:
         """With the verdict on its capture, which only improves: a fee may be reported later."""
@@ -233,16 +233,16 @@ class Merge:
         if self._review_of_total_moves(total.payment):
             self.news.append(f"refund total {'agrees' if agrees else 'differs'} {total.payment}")
 
-    def settles(self, payment: str) -> bool:
+    def outlasts_lag(self, payment: str) -> bool:
         """Whether a difference in its refunds has lasted long enough to be no lag."""
         known = payment in self._record.attempts and self._record.attempts[payment].refunds_unread
-        return known and self._now - epoch(self._record.updated_at) >= _TOTAL_SETTLES_S
+        return known and self._now - epoch(self._record.updated_at) >= _TOTAL_LAG_S
 
     def _review_of_total_moves(self, payment: str) -> bool:
         reviews = [r for r in self._record.reviews if (r.reason, r.subject) == ("refund_total_differs", payment)]
         if payment in self.agreed:
             return any(review.is_open for review in reviews)
-        return payment in self.disputed and not reviews and self.settles(payment)
+        return payment in self.disputed and not reviews and self.outlasts_lag(payment)
 
 
 def _without_details(attempt: Attempt) -> Attempt:
@@ -284,7 +284,7 @@ _WORDS: Final[Mapping[type, str]] = {
 }
 
 
-def _told(fact: Fact) -> str:
+def _described(fact: Fact) -> str:
     """A fact as the history has it, such as `captured pay_DESlfW9H8K9uqM`."""
     if isinstance(fact, Refunded):
         return f"refund {fact.state.value} {fact.refund}"

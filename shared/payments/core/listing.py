@@ -105,7 +105,7 @@ def read_order(item: Mapping[str, Any], order_id: str | None = None) -> ListedOr
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class Ownership:
     """Whose an order is, by its notes at Razorpay."""
 
     order: Order | None
@@ -114,7 +114,7 @@ class Claim:
     """Whether the notes say that it is somebody else's. Not being able to tell is something else."""
 
 
-def whose(listed: ListedOrder, origin: Origin) -> Claim:
+def ownership(listed: ListedOrder, origin: Origin) -> Ownership:
     """Whose an order is, and what was agreed if it is ours.
 
     Args:
@@ -124,12 +124,12 @@ def whose(listed: ListedOrder, origin: Origin) -> Claim:
     try:
         notes = OrderNotes.model_validate(listed.notes)
     except ValidationError:
-        return Claim(None, foreign=True)
+        return Ownership(None, foreign=True)
     if (notes.service, notes.stage) != (MARKER, origin.stage):
-        return Claim(None, foreign=True)
+        return Ownership(None, foreign=True)
     if notes.installation is not None and notes.installation != origin.installation:
         # A table that has not made up its own installation yet cannot say that this is not the one it lost.
-        return Claim(None, foreign=origin.installation is not None)
+        return Ownership(None, foreign=origin.installation is not None)
     order = Order(
         **notes.ids(),
         payment_id=notes.payment_id,
@@ -137,4 +137,4 @@ def whose(listed: ListedOrder, origin: Origin) -> Claim:
         currency=listed.currency,
         receipt=listed.receipt or "",
     )
-    return Claim(order, foreign=False)
+    return Ownership(order, foreign=False)

@@ -45,10 +45,9 @@ class Model(BaseModel):
         Raises:
             TypeError: there is no such field.
         """
-        if not changes.keys() <= type(self).model_fields.keys():
-            raise TypeError(
-                f"{type(self).__name__} has no {', '.join(changes.keys() - type(self).model_fields.keys())}"
-            )
+        unknown = changes.keys() - self.__pydantic_fields__.keys()
+        if unknown:
+            raise TypeError(f"{type(self).__name__} has no {', '.join(sorted(unknown))}")
         return self.model_copy(update=changes)
 
 

@@ -124,7 +124,7 @@ class Placed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Desk:
+class OrderServices:
     """What an order is placed with."""
 
     table: OrderStore
@@ -133,11 +133,11 @@ class Desk:
     policy: Policy
 
 
-def place_order(desk: Desk, offer: Order, now: int) -> Placed:
+def place_order(services: OrderServices, offer: Order, now: int) -> Placed:
     """Hands out the application's open order if it is for the same purchase, else puts a new one in its place.
 
     Args:
-        desk: what it is done with.
+        services: what it is done with.
         offer: the purchase, not numbered yet.
         now: epoch seconds.
 
@@ -147,8 +147,8 @@ def place_order(desk: Desk, offer: Order, now: int) -> Placed:
         PaymentInProgress: a payment is alive on another order of it, or under way at the bank.
         GatewayRefused, GatewayUnavailable, TableUnavailable, ContentionError: nothing was handed out.
     """
-    with desk.gateway.within(BUDGET_S):
-        placing = _Placing(desk, offer, now)
+    with services.gateway.within(BUDGET_S):
+        placing = _Placing(services, offer, now)
         for _ in range(MAX_ROUNDS):
             # Somebody else may be faster, or our own write take effect and its answer be lost: what is there decides.
             with suppress(StorageConflict):
@@ -161,8 +161,8 @@ def place_order(desk: Desk, offer: Order, now: int) -> Placed:
 class _Placing:
     """One request for an order, over as many rounds as it takes."""
 
-    def __init__(self, desk: Desk, offer: Order, now: int) -> None:
-        self._desk = desk
+    def __init__(self, services: OrderServices, offer: Order, now: int) -> None:
+        self._services = services
         self._offer = offer
         self._now = now
         self._fresh: Record | None = None
@@ -176,7 +176,7 @@ class _Placing:
 
     def attempt(self) -> Placed | None:
         """One round; None when something was learned and all must be decided again."""
-        table, offer = self._desk.table, self._offer
+        table, offer = self._services.table, self._offer
         application = table.application(offer.client_id, offer.application_id)
         if application is None:
             return self._open_first()
@@ -216,8 +216,8 @@ class _Placing:
         """Whether anything was learned; where Razorpay does not answer, it will refuse a second payment by itself."""
         self._asked.add(current.order_id)
         try:
-            with self._desk.gateway.within(_HAND_OUT_LOOK_S):
-                look = self._desk.gateway.look(current.order_id)
+            with self._services.gateway.within(_HAND_OUT_LOOK_S):
+                look = self._services.gateway.look(current.order_id)
         except (NotAtGateway, TooOldForGateway):
             self._gone.add(current.order_id)
             return True
@@ -230,7 +230,7 @@ class _Placing:
         """Marks every other order that could still be paid; whether there was one, so that all is decided again."""
         others = [record for key, record in records.items() if key != handed_out and _is_open(record)]
         for record in others:
-            self._desk.table.save(record, supersede(record, handed_out, self._now))
+            self._services.table.save(record, supersede(record, handed_out, self._now))
         return bool(others)
 
     # --- what must be known before another order is made ---
@@ -249,7 +249,7 @@ class _Placing:
                 continue
             self._asked.add(order_id)
             try:
-                look = self._desk.gateway.look(order_id)
+                look = self._services.gateway.look(order_id)
             except (NotAtGateway, TooOldForGateway):
                 self._gone.add(order_id)
                 continue
@@ -278,10 +278,12 @@ class _Placing:
         """Records what Razorpay says, and when it was asked; whether it was news. Events wait for the outbox."""
         latest = record
         for batch in batches(look.facts):
-            decision = record_facts(self._desk.table, record.order_id, batch, self._now, policy=self._desk.policy)
-            keep_new_refunds(self._desk.table, decision)
+            decision = record_facts(
+                self._services.table, record.order_id, batch, self._now, policy=self._services.policy
+            )
+            keep_new_refunds(self._services.table, decision)
             latest = decision.record
-        self._desk.table.save(latest, replace(latest, looked_at=self._now))
+        self._services.table.save(latest, replace(latest, looked_at=self._now))
         return latest.version != record.version
 
     # --- a new order ---
@@ -291,13 +293,13 @@ class _Placing:
         # From here on it has a record, so that another round needs another order.
         self._fresh = None
         try:
-            self._desk.table.insert(fresh)
+            self._services.table.insert(fresh)
         except StorageConflict:
             # Our own write, whose answer was lost and which was then repeated, looks just like somebody else's.
-            stored = self._desk.table.read(fresh.order_id)
+            stored = self._services.table.read(fresh.order_id)
             if stored is None or stored.order != fresh.order:
                 raise ContentionError("Another record holds the id of this new order.") from None
-        self._desk.table.open_application(self._offer.client_id, self._offer.application_id, fresh.order_id)
+        self._services.table.open_application(self._offer.client_id, self._offer.application_id, fresh.order_id)
         return self._placed(fresh, created=True)
 
     def _replace(
@@ -308,13 +310,13 @@ class _Placing:
             self._refuse_more(application, records)
         fresh = self._fresh or self._make()
         old = None if current is None else (current, supersede(current, fresh.order_id, self._now))
-        self._desk.table.replace_order(application, fresh, old)
+        self._services.table.replace_order(application, fresh, old)
         others = {key: record for key, record in records.items() if key != application.current}
         # If one of the others could still be paid, all is decided again before the new one is handed out.
         return None if self._supersede_others(others, fresh.order_id) else self._placed(fresh, created=True)
 
     def _placed(self, record: Record, *, created: bool) -> Placed:
-        return Placed(record, created, self._desk.gateway.key_id)
+        return Placed(record, created, self._services.gateway.key_id)
 
     def _refuse_more(self, application: Application, records: Mapping[str, Record]) -> NoReturn:
         """Asks a person to look, once: those that Razorpay says are unpaid can be released."""
@@ -322,20 +324,20 @@ class _Placing:
         if holder is not None:
             decision = ask_for_review(holder, "too_many_orders", self._now)
             if decision.changed:
-                self._desk.table.save(holder, decision.record)
+                self._services.table.save(holder, decision.record)
         raise PaymentUnderReview(f"The application has {MAX_ORDERS} orders.", application.current)
 
     def _make(self) -> Record:
         """Makes an order at Razorpay; nobody is given its id before the record is stored."""
         for skipped in (*_IDS_TO_SKIP, None):
-            order = self._desk.ids.number(self._offer)
+            order = self._services.ids.number(self._offer)
             try:
-                order_id = self._desk.gateway.create_order(order)
+                order_id = self._services.gateway.create_order(order)
             except ReceiptReused:
                 # The counter of payment ids went back: with a table that was restored, say.
                 if skipped is None:
                     raise
-                self._desk.ids.skip(skipped)
+                self._services.ids.skip(skipped)
             else:
                 self._made.add(order_id)
                 self._fresh = open_record(order_id, order, self._now)

@@ -165,7 +165,7 @@ class Position:
         return self.claims(payment) or self.held_at_the_bank(payment)
 
     @property
-    def unsettled(self) -> bool:
+    def unresolved(self) -> bool:
         """Whether only Razorpay can say how it ends: something is alive, a total differs, or a refund is under way."""
         return (
             any(self.alive(payment) and not self.attempts[payment].lapsed for payment in self.attempts)

@@ -17,7 +17,7 @@ from payments.core import attention
 from payments.core.entities import ListedOrder, ListedPayment, ListedRefund
 from payments.core.errors import ContentionError, GatewayUnavailable, OrderNotFound, StorageConflict
 from payments.core.instants import epoch
-from payments.core.listing import Look, Origin, read_order, read_payment, read_refund, whose
+from payments.core.listing import Look, Origin, ownership, read_order, read_payment, read_refund
 from payments.core.model import (
     ORDER_ID,
     PAYMENT_ID,
@@ -85,8 +85,9 @@ class Outcome(StrEnum):
     NOTHING_DUE = "nothing_due"
     """Somebody else has been there meanwhile; the index follows a moment later."""
     PUBLISHED = "published"
-    SETTLED = "settled"
-    """Razorpay told something new, and it is recorded and published."""
+    RECONCILED = "settled"
+    """Razorpay told something new, and it is recorded and published. The metric has counted it under this word from the
+    beginning; it has nothing to do with Razorpay's settlements."""
     UNCHANGED = "unchanged"
     REBUILT = "rebuilt"
     """An order of ours that had no record has one."""
@@ -119,7 +120,7 @@ class Reconciler:
         record = self.table.read(order_id)
         if record is None or record.attention_at is None or record.attention_at > now:
             return Outcome.NOTHING_DUE
-        return self.find_out(record, now) if record.order is None else self.look_at(record, now)
+        return self.identify_order(record, now) if record.order is None else self.reconcile_record(record, now)
 
     def ask_about(self, order_id: str, now: int) -> Outcome:
         """Asks Razorpay about one order whether or not it is due.
@@ -133,9 +134,9 @@ class Reconciler:
         record = self.table.read(order_id)
         if record is None:
             raise OrderNotFound("no record")
-        return self.find_out(record, now) if record.order is None else self.look_at(record, now)
+        return self.identify_order(record, now) if record.order is None else self.reconcile_record(record, now)
 
-    def look_at(self, record: Record, now: int) -> Outcome:
+    def reconcile_record(self, record: Record, now: int) -> Outcome:
         """Asks Razorpay about one record whether or not it is due, and sets its next due time.
 
         Raises:
@@ -147,26 +148,26 @@ class Reconciler:
         if facts:
             decision, _ = record_and_publish(self.table, self.bus, record.order_id, facts, now, policy=self.policy)
             latest = decision.record
-            outcome = Outcome.UNCHANGED if latest.version == record.version else Outcome.SETTLED
+            outcome = Outcome.UNCHANGED if latest.version == record.version else Outcome.RECONCILED
         elif record.pending:
             publish_pending(self.table, self.bus, record)
         _move_on(self.table, latest, now, looked_at=now)
         return outcome
 
-    def find_out(self, record: Record, now: int) -> Outcome:
+    def identify_order(self, record: Record, now: int) -> Outcome:
         """Finds out whose an order is that is only known from webhooks, and what has become of it if it is ours.
 
         Raises:
             StorageConflict: it changed meanwhile.
         """
         listed = self.gateway.order(record.order_id)
-        claim = whose(listed, self.origin)
-        if claim.order is not None:
-            adopted = self._adopt(record, listed, claim.order, now)
+        owner = ownership(listed, self.origin)
+        if owner.order is not None:
+            adopted = self._adopt(record, listed, owner.order, now)
             with suppress(StorageConflict):
-                self.look_at(adopted, now)
+                self.reconcile_record(adopted, now)
             return Outcome.REBUILT
-        if claim.foreign:
+        if owner.foreign:
             self.table.save(record, foreign(record, now))
             return Outcome.FOREIGN
         self.table.save(record, attention.after_look(record, now))
@@ -207,7 +208,7 @@ class Reconciler:
             fresh, refunds = self.gateway.payment(payment.id), self.gateway.refunds_of(payment.id)
             facts = fresh.facts(refunds)
         record_and_publish(self.table, self.bus, order_id, facts, now, policy=self.policy, keep_unknown=True)
-        return Outcome.SETTLED if found is Outcome.UNCHANGED else found
+        return Outcome.RECONCILED if found is Outcome.UNCHANGED else found
 
     def apply_refund(self, refund: ListedRefund, known: KnownRefund | None, now: int) -> Outcome:
         """Compares one listed refund with what is known of it, and records what is new.
@@ -233,7 +234,7 @@ class Reconciler:
             self.table, self.bus, order_id, facts, now, policy=self.policy, keep_unknown=True
         )
         self._keep(refund, state, order_id, now)
-        return Outcome.UNCHANGED if decision.record.version == record.version else Outcome.SETTLED
+        return Outcome.UNCHANGED if decision.record.version == record.version else Outcome.RECONCILED
 
     def apply_order(self, listed: ListedOrder, record: Record | None, now: int) -> Outcome:
         """Makes sure that an order of ours has a record, and asks Razorpay about it; for a table that was restored."""
@@ -243,16 +244,16 @@ class Reconciler:
         )
 
     def _apply_order(self, listed: ListedOrder, record: Record | None, now: int) -> Outcome:
-        claim = whose(listed, self.origin)
-        if claim.order is None:
-            return Outcome.FOREIGN if claim.foreign else Outcome.UNKNOWN
+        owner = ownership(listed, self.origin)
+        if owner.order is None:
+            return Outcome.FOREIGN if owner.foreign else Outcome.UNKNOWN
         found = Outcome.UNCHANGED
         if record is None or record.order is None:
-            record, found = self._adopt(record, listed, claim.order, now), Outcome.REBUILT
+            record, found = self._adopt(record, listed, owner.order, now), Outcome.REBUILT
         if listed.status == "created":
             # Nobody has tried to pay it: there is nothing to ask.
             return found
-        outcome = self.look_at(record, now)
+        outcome = self.reconcile_record(record, now)
         return outcome if found is Outcome.UNCHANGED else found
 
     def _keep(self, refund: ListedRefund, state: RefundState, order_id: str | None, now: int) -> None:
@@ -273,14 +274,14 @@ class Reconciler:
         if stored is not None:
             return stored, Outcome.UNCHANGED
         listed = self.gateway.order(order_id)
-        claim = whose(listed, self.origin)
-        if claim.order is not None:
-            return self._adopt(None, listed, claim.order, now), Outcome.REBUILT
+        owner = ownership(listed, self.origin)
+        if owner.order is not None:
+            return self._adopt(None, listed, owner.order, now), Outcome.REBUILT
         record = unknown_record(order_id, now)
-        record = foreign(record, now) if claim.foreign else attention.after_change(record, now)
+        record = foreign(record, now) if owner.foreign else attention.after_change(record, now)
         with suppress(StorageConflict):
             self.table.insert(record)
-        return record, Outcome.FOREIGN if claim.foreign else Outcome.UNKNOWN
+        return record, Outcome.FOREIGN if owner.foreign else Outcome.UNKNOWN
 
     def _adopt(self, stored: Record | None, listed: ListedOrder, order: Order, now: int) -> Record:
         """Gives an order of ours its record: after everything that leads to it, so that each step may be the last.
@@ -323,7 +324,7 @@ class Reconciler:
 
 
 def empty_outbox(table: OrderStore, bus: EventBus, order_id: str, now: int) -> Outcome:
-    """Publishes what is pending on a record that is due, and hands what is unsettled to the lane that asks Razorpay.
+    """Publishes what is pending on a record that is due, and hands what is unresolved to the lane that asks Razorpay.
 
     Raises:
         TemporaryError: it stays due.
@@ -340,7 +341,7 @@ def empty_outbox(table: OrderStore, bus: EventBus, order_id: str, now: int) -> O
     return _in_rounds(attempt)
 
 
-def put_off(table: OrderStore, order_id: str, now: int) -> None:
+def back_off(table: OrderStore, order_id: str, now: int) -> None:
     """Lets a record that failed wait longer each time, so that it delays no other."""
     record = table.read(order_id)
     if record is not None and record.attention_at is not None and record.attention_at <= now:

@@ -231,7 +231,7 @@ def _change(record: Record, before: Position, after: Position, merge: "Merge", n
         attempts=after.attempts,
         refunds=after.refunds,
         stood=stood,
-        history=with_entry(record.history, now, merge.told(), status),
+        history=with_entry(record.history, now, merge.description(), status),
     )
     if record.order is None:
         changed = attention.after_change(changed, now)

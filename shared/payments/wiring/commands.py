@@ -23,7 +23,7 @@ def look(
     order_id, _ = _named(asked, log, payment=False)
     service = connect()
     service.reconciler.ask_about(order_id, aws.now())
-    return _told(_record(service, order_id))
+    return _summary(_record(service, order_id))
 
 
 def accept(
@@ -34,7 +34,7 @@ def accept(
 ) -> dict[str, Any]:
     """Lets a payment stand that does not match, or that came on a superseded order."""
     order_id, payment = _named(asked, log, payment=True)
-    return _told(accept_payment(connect().reconciler, order_id, payment or "", aws.now()))
+    return _summary(accept_payment(connect().reconciler, order_id, payment or "", aws.now()))
 
 
 def release(
@@ -48,8 +48,8 @@ def release(
     service = connect()
     now = aws.now()
     if payment is not None:
-        return _told(release_payment(service.reconciler, order_id, payment, now))
-    return _told(release_order(service.reconciler, order_id, now))
+        return _summary(release_payment(service.reconciler, order_id, payment, now))
+    return _summary(release_order(service.reconciler, order_id, now))
 
 
 def _named(asked: object, log: RequestLog, *, payment: bool | None) -> tuple[str, str | None]:
@@ -82,7 +82,7 @@ def _record(service: Dependencies, order_id: str) -> Record:
     return record
 
 
-def _told(record: Record) -> dict[str, Any]:
+def _summary(record: Record) -> dict[str, Any]:
     return {
         "order_id": record.order_id,
         "status": record.status.value,

@@ -13,7 +13,7 @@ from payments.adapters.log import RequestLog
 from payments.adapters.table import PaymentsTable
 from payments.core.listing import Look
 from payments.core.model import Order
-from payments.core.ordering import Desk
+from payments.core.ordering import OrderServices
 from payments.wiring import aws
 from payments.wiring.callers import Callers
 from payments.wiring.gateway import RotatingGateway
@@ -97,7 +97,7 @@ class OrderMaker:
 class Dependencies:
     """Settings and adapters of one request; clients and ids are shared by all requests of an instance."""
 
-    desk: Desk
+    ordering: OrderServices
     callers: Callers
     currencies: frozenset[str]
     max_amount: Decimal | None
@@ -117,7 +117,9 @@ def dependencies(log: RequestLog) -> Dependencies:
     gateway = RotatingGateway(settings, renewed)
     maker = OrderMaker(gateway, _payment_ids(settings.table), settings.stage)
     return Dependencies(
-        desk=Desk(table=aws.table(settings.table, attempts=2), gateway=maker, ids=maker, policy=settings.policy),
+        ordering=OrderServices(
+            table=aws.table(settings.table, attempts=2), gateway=maker, ids=maker, policy=settings.policy
+        ),
         callers=Callers(settings, renewed, log),
         currencies=settings.currencies,
         max_amount=settings.max_amount,

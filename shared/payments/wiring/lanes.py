@@ -10,7 +10,7 @@ from payments.adapters.log import RequestLog
 from payments.adapters.table import PaymentsTable
 from payments.core.attention import SHARDS
 from payments.core.errors import GatewayThrottled, GatewayUnavailable, KeysRefused, PaymentServiceError
-from payments.core.reconciliation import Outcome, put_off
+from payments.core.reconciliation import Outcome, back_off
 from payments.wiring import aws
 
 # Nobody waits for a scheduled lane, and a query that fails ends the run: more patience than those who must answer have.
@@ -129,7 +129,7 @@ class LaneRun:
         self.outcomes: Counter[str] = Counter()
 
     def attempt(self, order_id: str, act: Callable[[], Outcome]) -> None:
-        """Does what is due for one record; if it fails, it is told and the record waits longer.
+        """Does what is due for one record; a failure is logged, and the record waits longer.
 
         Raises:
             GatewayThrottled: Razorpay asks us to slow down.
@@ -142,7 +142,7 @@ class LaneRun:
         except GatewayThrottled:
             raise
         except GatewayDown as error:
-            self._tell(order_id, error.__cause__ or error)
+            self._log_failure(order_id, error.__cause__ or error)
             raise
         except Exception as error:  # noqa: BLE001 - the boundary of one record: it stays due, and the others go on
             self._fail(order_id, error)
@@ -166,13 +166,13 @@ class LaneRun:
         return report
 
     def _fail(self, order_id: str, error: Exception) -> None:
-        self._tell(order_id, error)
+        self._log_failure(order_id, error)
         try:
-            put_off(self._table, order_id, aws.now())
+            back_off(self._table, order_id, aws.now())
         except PaymentServiceError as unavailable:
             # It stays due as it is, and is the first of the next run.
-            self._tell(order_id, unavailable)
+            self._log_failure(order_id, unavailable)
 
-    def _tell(self, order_id: str, error: BaseException) -> None:
+    def _log_failure(self, order_id: str, error: BaseException) -> None:
         self.failed += 1
         self._log.alert(self._failure, error=error, order_id=order_id)

@@ -107,19 +107,19 @@ class _Run:
     def _fail(self, razorpay_id: str, error: Exception) -> None:
         if razorpay_id:
             self.table.set_aside(Aside.first(razorpay_id, aws.now()))
-        self.took_failure(razorpay_id, error)
+        self.record_failure(razorpay_id, error)
 
-    def took_failure(self, razorpay_id: str, error: Exception) -> None:
-        """Tells of a failure, and counts those of Razorpay's that come in a row.
+    def record_failure(self, razorpay_id: str, error: Exception) -> None:
+        """Logs a failure, and counts those of Razorpay's that come in a row.
 
         Raises:
             GatewayDown: there were enough of them.
         """
-        self.tell(razorpay_id, error)
+        self.log_failure(razorpay_id, error)
         self.gateway_failures.failed(error)
 
-    def tell(self, razorpay_id: str, error: Exception) -> None:
-        """Says that an entry failed, by its id and the kind of error."""
+    def log_failure(self, razorpay_id: str, error: Exception) -> None:
+        """Logs that an entry failed, by its id and the kind of error."""
         with self.lock:
             self.failed += 1
             name = "refund_id" if razorpay_id.startswith("rfnd_") else "razorpay_payment_id"
@@ -140,7 +140,7 @@ class _Run:
             finished = False
         except PaymentServiceError as error:
             # The table, or Razorpay's answer to a whole page: the watermark stays, and the next run tries again.
-            self.tell("", error)
+            self.log_failure("", error)
             finished = False
         self.left_over = self.left_over or not finished
         return finished
@@ -249,7 +249,7 @@ def _retry(run: _Run, reconciler: Reconciler, razorpay_id: str, now: int) -> Non
         raise
     except Exception as error:  # noqa: BLE001 - the boundary of one entry: it stays aside
         run.table.set_aside(aside.again(now))
-        run.took_failure(razorpay_id, error)
+        run.record_failure(razorpay_id, error)
     else:
         run.table.end_aside(razorpay_id)
         run.outcomes[outcome.value] += 1

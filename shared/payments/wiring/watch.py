@@ -36,7 +36,7 @@ def watch(
     run = LaneRun(service.table, log, _NOT_WATCHED)
     if is_paused(service.table, started, log):
         run.left_over = True
-        return _told(run, log, unknown=0)
+        return _report(run, log, unknown=0)
     unknown = 0
     try:
         for lane, most in _MOST_RECORDS.items():
@@ -52,7 +52,7 @@ def watch(
         run.left_over = True
     except GatewayDown:
         run.left_over = True
-    return _told(run, log, unknown=unknown + run.outcomes[Outcome.UNKNOWN.value])
+    return _report(run, log, unknown=unknown + run.outcomes[Outcome.UNKNOWN.value])
 
 
 def _watch_lane(  # noqa: PLR0913 - which, how many, and what it is done with
@@ -86,7 +86,7 @@ def _due(table: PaymentsTable, lane: Lane, shards: list[int], now: int) -> Itera
         yield from table.due(partition(lane, number), now)
 
 
-def _told(run: LaneRun, log: RequestLog, *, unknown: int) -> dict[str, Any]:
+def _report(run: LaneRun, log: RequestLog, *, unknown: int) -> dict[str, Any]:
     log.count("ReconcileFailures", run.failed)
     log.count("OldestDueSeconds", run.oldest_due_s)
     log.count("UnknownOrders", unknown)
