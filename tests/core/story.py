@@ -13,7 +13,7 @@ from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 from payments.adapters.table import to_item, to_record
-from payments.core.events import detail, encode
+from payments.core.events import encode
 from payments.core.model import (
     Accepted,
     Authorized,
@@ -115,7 +115,7 @@ class Story:
             # An id is recorded once; what is published under it later is read back from the table.
             assert identity not in self.events
             event = decision.record.pending[identity]
-            check_detail(event.type, detail(decision.record, identity, event))
+            check_detail(event.type, json.loads(encode(decision.record, identity, event)))
             self.events[identity] = encode(decision.record, identity, event)
             self.types[identity] = event.type
         self.record = decision.record

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from payments.adapters.table import to_record
-from payments.core.events import detail, encode
+from payments.core.events import encode
 from payments.core.model import Fact, Record, Status
 from tests.core.story import check_detail, check_facts_grow, is_known
 from tests.faults.dynamodb import plain
@@ -82,7 +82,7 @@ class Ledger:
             known = self.recorded.setdefault(identity, text)
             assert known == text, f"I12: {event.type} is stored with other bytes than at first"
             self.types[identity] = (record.order_id, event.type)
-            check_detail(event.type, detail(record, identity, event))
+            check_detail(event.type, json.loads(encode(record, identity, event)))
         money = Counter(kind for order_id, kind in self.types.values() if order_id == record.order_id)
         assert money["payment.paid"] <= 1, "I11: an order was paid twice"
         assert money["payment.refunded"] <= 1, "I11: an order was refunded twice"

@@ -14,6 +14,7 @@ from typing import Any
 from payments.core import errors
 
 RETRY_AFTER_S = 5
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class Response:
         return {
             "statusCode": self.status,
             "headers": headers,
-            "body": json.dumps(self.body, separators=(",", ":")),
+            "body": _encode(self.body),
             "isBase64Encoded": False,
         }
 

@@ -3,7 +3,6 @@
 Every publish of one event carries the same bytes: its id is made of what it is about, its content of what was stored.
 """
 
-import json
 from typing import Any, Final, Literal
 from uuid import UUID, uuid5
 
@@ -87,7 +86,7 @@ class EventDetail(Model):
     review: ReviewDetail | None = None
 
 
-def detail(record: Record, identity: str, event: PendingEvent) -> dict[str, Any]:
+def detail(record: Record, identity: str, event: PendingEvent) -> EventDetail:
     """The `detail` of an event as consumers receive it; amounts in minor units.
 
     Raises:
@@ -112,7 +111,7 @@ def detail(record: Record, identity: str, event: PendingEvent) -> dict[str, Any]
         amount_refunded=event.refunded_minor,
         method=event.method,
     )
-    body = EventDetail(
+    return EventDetail(
         schema_version=SCHEMA_VERSION,
         event_id=identity,
         version=event.version,
@@ -120,9 +119,8 @@ def detail(record: Record, identity: str, event: PendingEvent) -> dict[str, Any]
         payment=payment,
         **about,
     )
-    return body.model_dump(mode="json", exclude_unset=True)
 
 
 def encode(record: Record, identity: str, event: PendingEvent) -> str:
     """The `detail` as the JSON text that goes on the bus: compact, keys in a fixed order."""
-    return json.dumps(detail(record, identity, event), separators=(",", ":"), ensure_ascii=True)
+    return detail(record, identity, event).model_dump_json(exclude_unset=True, ensure_ascii=True)
