@@ -84,7 +84,8 @@ class RequestLog:
         """
         self._service = service
         self._logger = logger(service)
-        self._logger.clear_state()
+        # `clear_state` would set Powertools' own keys anew as well, for ten times the work.
+        self._logger.remove_keys(FIELDS)
         self.note(function_request_id=function_request_id, cold_start=next(_first_requests, False))
 
     def note(self, **fields: object) -> None:
@@ -128,9 +129,8 @@ class RequestLog:
 
 
 def _allowed(fields: Mapping[str, object]) -> dict[str, object]:
-    unknown = fields.keys() - FIELDS
-    if unknown:
-        raise ValueError(f"not a field that may be logged: {', '.join(sorted(unknown))}")
+    if not FIELDS.issuperset(fields):
+        raise ValueError(f"not a field that may be logged: {', '.join(sorted(fields.keys() - FIELDS))}")
     return {name: value for name, value in fields.items() if value is not None}
 
 
