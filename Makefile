@@ -113,6 +113,13 @@ demo: .venv/.ready ## Take one payment all the way, while `make run` runs
 reconcile: .venv/.ready ## Run outbox, watch and sweep once, while `make run` runs (LAST=30: and go over 30 minutes)
 	@$(PY) -m sandbox.reconcile $(if $(LAST),--last $(LAST))
 
+# Only what the command line says counts: USER is a variable of every shell, and names whoever sits there.
+said = $(if $(filter command,$(firstword $(origin $(1)))),$(subst ','\'',$($(1))))
+
+.PHONY: token
+token: .venv/.ready ## Print a user's access token, while `make run` runs: make token USER=42 (MINUTES=15 SCOPE="a b")
+	@$(PY) -m sandbox.mint --user '$(call said,USER)' --minutes '$(call said,MINUTES)' --scope '$(call said,SCOPE)'
+
 .PHONY: screenshots
 screenshots: install browser ## Take the pictures in the README anew
 	@$(PY) -m sandbox.screenshots

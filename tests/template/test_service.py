@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from payments.adapters.http import PROBLEMS
 from payments.core.events import SOURCE
@@ -119,6 +120,22 @@ def test_the_routes_are_the_published_ones_each_on_the_live_alias_of_its_functio
     assert {route: f"${{{function}Aliaslive}}" for route, function in ROUTES.items()} == {
         route: uri.split("/functions/")[1].removesuffix("/invocations") for route, uri in routes.items()
     }
+
+
+def test_api_gateway_takes_the_methods_that_are_described_and_answers_any_other_itself(
+    service: Any, gateway_responses: dict[str, Any]
+) -> None:
+    described = yaml.safe_load((PROJECT / "docs/openapi.yaml").read_text(encoding="utf-8"))["paths"]
+    taken = service.the("AWS::ApiGateway::RestApi")["Body"]["paths"]
+    # A preflight comes with CORS; `x-amazon-apigateway-any-method` would hand every method to a function.
+    assert {path: set(methods) - {"options"} for path, methods in taken.items()} == {
+        path.rstrip("/"): set(methods) for path, methods in described.items()
+    }
+    # Without a token the first, with one the second: API Gateway takes "Bearer …" for a broken signature of AWS.
+    for kind in ("MISSING_AUTHENTICATION_TOKEN", "DEFAULT_4XX"):
+        response = gateway_responses[kind]
+        problem = json.loads(response["responseTemplates"]["application/json"])
+        assert (int(response["statusCode"]), problem["code"]) == (404, "not_found")
 
 
 def test_no_path_ends_in_a_slash_since_a_rest_api_serves_both_forms_of_one_that_does_not(service: Any) -> None:

@@ -39,8 +39,10 @@ PaymentServiceError
 └── StorageConflict             never leaves the service: the condition of a write did not hold
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
+from types import NoneType
 
 
 class PaymentServiceError(Exception):
@@ -65,6 +67,25 @@ class FieldError:
     field: str
     message: str
     ours: bool = True
+
+
+_KINDS: Mapping[type, str] = {
+    str: "a string",
+    bool: "a boolean",
+    int: "an integer",
+    Decimal: "a decimal number",
+    NoneType: "null",
+    list: "an array",
+    dict: "an object",
+}
+
+
+def kind_of(value: object) -> str:
+    """What JSON calls a value, for a message about a field; never the value itself.
+
+    A number that is written with a point or an exponent is `a decimal number`, whatever its value.
+    """
+    return _KINDS.get(type(value), "something else")
 
 
 class InvalidRequest(RequestError):
