@@ -113,6 +113,11 @@ demo: .venv/.ready ## Take one payment all the way, while `make run` runs
 reconcile: .venv/.ready ## Run outbox, watch and sweep once, while `make run` runs (LAST=30: and go over 30 minutes)
 	@$(PY) -m sandbox.reconcile $(if $(LAST),--last $(LAST))
 
+# With ORDER nothing is built again: containers may be running on what was built before.
+.PHONY: sam-local
+sam-local: .venv/.ready $(if $(ORDER),,build) ## Prepare `sam local` (Docker) and say what to paste; ORDER=order_…: for that order
+	@$(PY) -m sandbox.sam_local --architecture $(ARCHITECTURE) $(if $(ORDER),--order '$(ORDER)') $(if $(BRIDGE),--bridge '$(BRIDGE)')
+
 .PHONY: screenshots
 screenshots: install browser ## Take the pictures in the README anew
 	@$(PY) -m sandbox.screenshots
@@ -158,6 +163,11 @@ mutation: .venvs/mutation/.ready ## Make small mistakes in the core, and see whe
 .PHONY: test-dynamodb-local
 test-dynamodb-local: .venv/.ready ## The suites that use DynamoDB, on DynamoDB Local, Amazon's own engine (3 minutes)
 	@$(PY) -m tests.dynamodb_local
+
+# Not part of `test`: it needs root and Debian, and installs Podman with apt.
+.PHONY: test-sam-local
+test-sam-local: install build ## Every function and the whole flow in `sam local`, for real, without an image registry
+	@$(PY) -m tests.samlocal
 
 .PHONY: clean
 clean: ## Remove every environment, build and run state
