@@ -8,10 +8,12 @@ Arguments are pytest's.
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -28,6 +30,11 @@ _NEEDED: Final = {
     "ldd": "libc-bin",
 }
 _NETAVARK: Final = Path("/usr/lib/podman/netavark")
+# Where Podman and its network program keep what outlives a run, whatever they are told. Hidden from them.
+_KEPT: Final = (Path("/run"), Path("/var/lib/containers"))
+_SETTING_UP: Final = " && ".join(["ip link set lo up", *(f"mount -t tmpfs tmpfs {kept}" for kept in _KEPT)])
+_ATTEMPTS: Final = 30
+_ATTEMPT_S: Final = 0.1
 FOLDER: Final = "SAM_LOCAL_FOLDER"
 """The environment variable that tells the tests where they may write."""
 
@@ -38,27 +45,37 @@ def main(arguments: list[str]) -> int:
         print(f"`make test-sam-local` does not run here: {reason}", file=sys.stderr)
         return 2
     _install()
-    groups_before = _control_groups()
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="sam-local-") as folder:
-        status = subprocess.run(  # noqa: S603 - this file's own words
-            [
-                *("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"),
-                # The shell is the namespace's first process, and waits for those whose parents have gone.
-                *("sh", "-c", 'ip link set lo up && "$@"; exit $?', "sh"),
-                *(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-s", "-v", "--timeout", "600"),
-                *(arguments or [str(PROJECT / "tests/samlocal/recipe.py")]),
-            ],
-            cwd=PROJECT,
-            env={**os.environ, FOLDER: folder},
-            check=False,
-        ).returncode
-    # Each hierarchy's folder for Podman's containers, which are gone: what is in use cannot be removed.
-    for group in _control_groups() - groups_before:
-        with contextlib.suppress(OSError):
-            group.rmdir()
+    # Ended by a signal, it cleans up as after Ctrl-C.
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
+    folder = Path(tempfile.mkdtemp(prefix="sam-local-"))
+    made = [kept for kept in _KEPT if not kept.exists()]
+    groups_before = _control_groups()
+    try:
+        for kept in made:
+            kept.mkdir(parents=True)
+        status = _run(folder, arguments or [str(PROJECT / "tests/samlocal/recipe.py")])
+    finally:
+        _remove(folder, shutil.rmtree)
+        # From the inside out. Another Podman that has begun to use one of them keeps it.
+        for empty in (*sorted(_control_groups() - groups_before, reverse=True), *made):
+            _remove(empty, Path.rmdir)
     print(f"sam local: {'passed' if status == 0 else 'FAILED'} after {time.monotonic() - began:.0f} s")
     return status
+
+
+def _run(folder: Path, tests: list[str]) -> int:
+    return subprocess.run(  # noqa: S603 - this file's own words
+        [
+            *("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"),
+            # The shell is the namespace's first process, and waits for those whose parents have gone.
+            *("sh", "-c", f'{_SETTING_UP} && "$@"; exit $?', "sh"),
+            *(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-s", "-v", "--timeout", "600", *tests),
+        ],
+        cwd=PROJECT,
+        env={**os.environ, FOLDER: str(folder)},
+        check=False,
+    ).returncode
 
 
 def _unfit() -> str | None:
@@ -72,7 +89,19 @@ def _unfit() -> str | None:
 
 
 def _control_groups() -> set[Path]:
-    return {path for path in Path("/sys/fs/cgroup").rglob("libpod_parent*") if path.is_dir()}
+    """Each hierarchy's folders for Podman's containers."""
+    return {path for path in Path("/sys/fs/cgroup").glob("**/libpod_parent/**/") if path.is_dir()}
+
+
+def _remove(path: Path, how: Callable[[Path], object]) -> None:
+    """Removes a folder; what was killed with its namespace may take a moment to let go of it."""
+    for _ in range(_ATTEMPTS):
+        with contextlib.suppress(OSError):
+            how(path)
+        if not path.exists():
+            return
+        time.sleep(_ATTEMPT_S)
+    print(f"Left behind, since something uses it: {path}", file=sys.stderr)
 
 
 def _install() -> None:
