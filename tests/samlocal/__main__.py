@@ -70,7 +70,7 @@ def _run(folder: Path, tests: list[str]) -> int:
             *("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"),
             # The shell is the namespace's first process, and waits for those whose parents have gone.
             *("sh", "-c", f'{_SETTING_UP} && "$@"; exit $?', "sh"),
-            *(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-s", "-v", "--timeout", "600", *tests),
+            *(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-s", "-v", "--timeout", "1500", *tests),
         ],
         cwd=PROJECT,
         env={**os.environ, FOLDER: str(folder)},
