@@ -120,6 +120,11 @@ said = $(if $(filter command,$(firstword $(origin $(1)))),$(subst ','\'',$($(1))
 token: .venv/.ready ## Print a user's access token, while `make run` runs: make token USER=42 (MINUTES=15 SCOPE="a b")
 	@$(PY) -m sandbox.mint --user '$(call said,USER)' --minutes '$(call said,MINUTES)' --scope '$(call said,SCOPE)'
 
+# With ORDER nothing is built again: containers may be running on what was built before.
+.PHONY: sam-local
+sam-local: .venv/.ready $(if $(ORDER),,build) ## Prepare `sam local` (Docker) and say what to paste; ORDER=order_…: for that order
+	@$(PY) -m sandbox.sam_local --architecture $(ARCHITECTURE) $(if $(ORDER),--order '$(ORDER)') $(if $(BRIDGE),--bridge '$(BRIDGE)')
+
 .PHONY: screenshots
 screenshots: install browser ## Take the pictures in the README anew
 	@$(PY) -m sandbox.screenshots
@@ -165,6 +170,11 @@ mutation: .venvs/mutation/.ready ## Make small mistakes in the core, and see whe
 .PHONY: test-dynamodb-local
 test-dynamodb-local: .venv/.ready ## The suites that use DynamoDB, on DynamoDB Local, Amazon's own engine (3 minutes)
 	@$(PY) -m tests.dynamodb_local
+
+# Not part of `test`: it needs root and Debian, and installs Podman with apt.
+.PHONY: test-sam-local
+test-sam-local: install build ## Every function and the whole flow in `sam local`, for real, without an image registry
+	@$(PY) -m tests.samlocal
 
 .PHONY: clean
 clean: ## Remove every environment, build and run state
