@@ -185,7 +185,7 @@ def test_a_client_who_closes_checkout_can_go_on_with_the_same_order(shop: Shop) 
     shop.leave_checkout()
 
     shop.expect_label("Not paid yet")
-    shop.expect_status("You left before paying.")
+    shop.expect_status("No payment has arrived yet. If you approved one in your UPI or bank app, wait for it here")
     order_id = shop.order_id()
     assert shop.payments(order_id) == []
     shop.open_checkout()
@@ -368,7 +368,7 @@ def test_another_sum_than_agreed_is_being_checked_and_nobody_is_to_pay_again(sho
 @pytest.mark.parametrize(
     ("code", "status", "can_pay"),
     [
-        ("payment_failed", "This payment failed. You were not charged; you can try again.", True),
+        ("payment_failed", "This payment failed. You can try again.", True),
         ("payment_returned", "Your bank gives the money back; you can pay again.", True),
         ("payment_refunded", "This payment was refunded in full.", False),
         ("payment_under_review", "Your payment is being checked; do not pay again.", False),

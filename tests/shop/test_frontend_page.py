@@ -38,7 +38,8 @@ def test_it_says_what_to_do_for_every_code() -> None:
 
 def test_the_shop_has_words_for_every_code() -> None:
     messages = (STATIC / "messages.js").read_text(encoding="utf-8")
-    named = re.findall(r"^  ([a-z_]+): \{", messages, flags=re.MULTILINE)
+    table = messages.partition("const MESSAGES = {")[2].partition("\n};")[0]
+    named = re.findall(r"^  ([a-z_]+): ", table, flags=re.MULTILINE)
     assert sorted(named) == sorted(codes_of_the_service() | OWN_CODES)
 
 
