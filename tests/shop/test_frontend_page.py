@@ -45,7 +45,7 @@ def test_the_shop_has_words_for_every_code() -> None:
 
 def test_its_links_lead_somewhere() -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", DOCUMENT):
-        assert (PROJECT / "docs" / target).exists(), target
+        assert target.startswith("https://razorpay.com/docs/") or (PROJECT / "docs" / target).exists(), target
 
 
 def test_no_module_of_the_pages_writes_markup_or_runs_text() -> None:
