@@ -228,6 +228,41 @@ def test_who_is_signed_out_after_paying_is_asked_to_sign_in_and_not_to_pay(
     assert shown[-1]["button"] == {"text": text, "disabled": False, "hidden": False}
 
 
+def test_a_purchase_that_is_closed_asks_and_shows_nothing_more(page: Page) -> None:
+    heard = page.evaluate(
+        """async () => {
+            const { Purchase } = await import("/purchase.js");
+            const heard = [];
+            const soon = window.setTimeout;
+            window.setTimeout = (call) => soon(call, 0);
+            let leave;
+            const purchase = new Purchase({
+              offer: {},
+              payments: {
+                createOrder: async () => ({ order_id: "order_1", status: "created" }),
+                get: async () => { heard.push("asked"); return { status: "created" }; },
+              },
+              checkout: () => new Promise((resolve) => { leave = resolve; }),
+              remember: () => {},
+              show: ({ stage }) => heard.push(stage),
+            });
+            purchase.resume("order_1");
+            await new Promise((done) => soon(done, 50));
+            const watched = heard.length;
+            purchase.start();
+            await new Promise((done) => soon(done, 50));
+            purchase.close();
+            heard.push("closed");
+            leave({ paid: null, failure: null });
+            purchase.resume("order_1");
+            await new Promise((done) => soon(done, 100));
+            return { watched, heard };
+        }"""
+    )
+    assert heard["watched"] > 3
+    assert heard["heard"][-1] == "closed"
+
+
 @pytest.mark.parametrize(
     ("base", "asked"),
     [

@@ -1,6 +1,6 @@
 /** The page: draws proposals and what becomes of each. How a payment works is in purchase.js, what is said in words.js. */
 
-import { loadCheckout, openCheckout } from "./checkout.js";
+import { loadCheckout, openCheckout, optionsFor } from "./checkout.js";
 import { inWords } from "./money.js";
 import { Payments } from "./payments.js";
 import { Purchase } from "./purchase.js";
@@ -61,21 +61,8 @@ function cardOf(proposal, client, config, payments) {
     checkout: async (order, onFailure) => {
       await loadCheckout(config.checkout_script);
       noteCall({ method: "Checkout", path: "opened", result: order.order_id });
-      return openCheckout(
-        {
-          key: order.key_id,
-          order_id: order.order_id,
-          amount: order.amount,
-          currency: order.currency,
-          name: "Freelance, Inc.",
-          description: proposal.title,
-          prefill: client.prefill,
-          notes: { proposal: proposal.title },
-          config: { display: { hide: [{ method: "upi", flows: ["collect"] }] } },
-          modal: { confirm_close: true },
-        },
-        onFailure,
-      );
+      const shown = { name: "Freelance, Inc.", description: proposal.title, prefill: client.prefill };
+      return openCheckout(optionsFor(order, { ...shown, notes: { proposal: proposal.title } }), onFailure);
     },
     remember: (orderId) =>
       orderId === null ? localStorage.removeItem(remembered) : localStorage.setItem(remembered, orderId),
