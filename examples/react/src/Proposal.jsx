@@ -29,10 +29,12 @@ export function Proposal({ proposal, client, payments, script }) {
   const { label, tone, status, button } = describe(state, inWords(proposal.amount_minor, proposal.currency));
   return (
     <article className="card">
-      <h2>{proposal.title}</h2>
-      <p className="label" data-tone={tone} data-part="label">
-        {label}
-      </p>
+      <div className="heading">
+        <h2>{proposal.title}</h2>
+        <p className="label" data-tone={tone} data-part="label">
+          {label}
+        </p>
+      </div>
       <p role="status">{status}</p>
       {button.hidden || (
         // Not `disabled`: that would throw the keyboard's focus away.
