@@ -129,6 +129,18 @@ sam-local: .venv/.ready $(if $(ORDER),,build) ## Prepare `sam local` (Docker) an
 screenshots: install browser ## Take the pictures in the README anew
 	@$(PY) -m sandbox.screenshots
 
+# npm fetches React and a bundler as package-lock.json names them, by their hashes, into this folder and nowhere else.
+NPM_CI = npm_config_cache="$(CURDIR)/.build/npm" npm ci --silent --prefix examples/react
+
+examples/react/node_modules/.package-lock.json: examples/react/package-lock.json
+	@command -v npm > /dev/null || { echo "npm is needed for the React example: install Node.js 20 or later." >&2; exit 1; }
+	@$(NPM_CI)
+	@touch $@
+
+.PHONY: react
+react: examples/react/node_modules/.package-lock.json ## Build the React example (needs npm); the shop serves it at /react/
+	@cd examples/react && npm run --silent build -- --log-level=warning
+
 # Most tests wait for servers: on two processors three files at once are a good deal faster than two.
 TEST_PROCESSES ?= 3
 
@@ -178,4 +190,4 @@ test-sam-local: install build ## Every function and the whole flow in `sam local
 
 .PHONY: clean
 clean: ## Remove every environment, build and run state
-	rm -rf .venv .venvs .aws-sam .run .build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venvs .aws-sam .run .build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis examples/react/node_modules examples/react/build
