@@ -170,7 +170,7 @@ def made_from(logged: list[Any]) -> set[Metric]:
     for metric_filter in FILTERS.values():
         conditions = conditions_of(metric_filter["FilterPattern"])
         for line in logged:
-            if all(line.get(field) == value for field, value in conditions.items()):
+            if all(field in line and value in {line[field], "*"} for field, value in conditions.items()):
                 for namespace, name, fields in filtered(metric_filter):
                     dimensions = frozenset((key, line[field]) for key, field in fields.items())
                     made.add(Metric(namespace, name, dimensions))
