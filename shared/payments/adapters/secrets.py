@@ -35,9 +35,9 @@ PAUSE_S = 30
 
 _SERVER_ERROR = 500
 _NOT_FOUND = "ResourceNotFoundException"
-# The code is the same for a secret that does not exist; the message tells the two apart: "Secrets Manager can't find the
-# specified secret value for staging label: AWSCURRENT", against "... can't find the specified secret". If AWS ever words
-# it differently, a secret without a value counts as a wrong one: louder, not quieter.
+# The code is the same for a secret that does not exist; the message tells the two apart: "Secrets Manager can't find
+# the specified secret value for staging label: AWSCURRENT", against "... can't find the specified secret". If AWS ever
+# words it differently, a secret without a value counts as a wrong one: louder, not quieter.
 _NO_VALUE = "secret value"
 
 
