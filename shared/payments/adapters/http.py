@@ -14,8 +14,6 @@ from typing import Any
 from payments.core import errors
 
 RETRY_AFTER_S = 5
-# A person fills the secrets; nobody needs to ask every few seconds whether that is done.
-SETUP_RETRY_AFTER_S = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,12 +234,6 @@ PROBLEMS: Mapping[type[errors.PaymentServiceError], Problem] = {
         "gateway_unavailable",
         "The payment gateway cannot be reached right now. Nothing was charged; try again shortly.",
         _RETRY_LATER,
-    ),
-    errors.NotConfiguredYet: Problem(
-        HTTPStatus.SERVICE_UNAVAILABLE,
-        "temporarily_unavailable",
-        "The service has not been set up yet. It is safe to try again later.",
-        {"Retry-After": str(SETUP_RETRY_AFTER_S)},
     ),
     errors.TemporaryError: Problem(
         HTTPStatus.SERVICE_UNAVAILABLE,
