@@ -22,9 +22,9 @@ RUN_DIR = Path(__file__).parent.parent / ".run"
 # Longer than reconcile's own 290 seconds.
 _READ_TIMEOUT_S = 300
 _LANES: tuple[tuple[str, str, Mapping[str, str]], ...] = (
-    ("Outbox", "OutboxFunctionName", {}),
-    ("Watch", "ReconcileFunctionName", {"lane": "watch"}),
-    ("Sweep", "ReconcileFunctionName", {"lane": "sweep"}),
+    ("Outbox", "OutboxAlias", {}),
+    ("Watch", "ReconcileAlias", {"lane": "watch"}),
+    ("Sweep", "ReconcileAlias", {"lane": "sweep"}),
 )
 _LOOKED_AT = {"Outbox": "due records", "Watch": "due records"}
 
@@ -59,7 +59,7 @@ def main() -> int:
             report = _invoke(client, name, endpoints["outputs"][function], event)
             console.print(_told(name, _LOOKED_AT.get(name, "entries of Razorpay's lists"), report))
         if arguments.last is not None:
-            for report in _rebuild(client, endpoints["outputs"]["ReconcileFunctionName"], arguments.last * 60):
+            for report in _rebuild(client, endpoints["outputs"]["ReconcileAlias"], arguments.last * 60):
                 console.print(_told("Rebuild", "entries of Razorpay's lists", report))
     except (BotoCoreError, ClientError) as error:
         console.print(f"[bold red]✗[/] The local cloud refused: {error}")

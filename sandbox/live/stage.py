@@ -179,7 +179,7 @@ class Stage:
         entries = 0
         while asked is not None:
             answer = self._aws("lambda").invoke(
-                FunctionName=self._endpoints["outputs"]["ReconcileFunctionName"], Payload=json.dumps(asked).encode()
+                FunctionName=self._endpoints["outputs"]["ReconcileAlias"], Payload=json.dumps(asked).encode()
             )
             report: Mapping[str, Any] = json.loads(answer["Payload"].read())
             if answer.get("FunctionError"):

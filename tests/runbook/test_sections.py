@@ -1,6 +1,7 @@
 """docs/runbook.md and the alarms, in step."""
 
 import re
+import tomllib
 from typing import Any
 
 import pytest
@@ -10,8 +11,9 @@ from tests.runbook.book import PROJECT, RUNBOOK, Section, anchor, blocks, sectio
 from tests.template.metrics import text
 
 RESOURCES: dict[str, Any] = read_template(PROJECT / "template.yaml")["Resources"]
+# The alarm of a version ends in its number.
 ALARMS = {
-    text(item["Properties"]["AlarmName"]).removeprefix("payments-${Stage}-")
+    re.sub(r"-\$\{.*\}$", "", text(item["Properties"]["AlarmName"]).removeprefix("payments-${Stage}-"))
     for item in RESOURCES.values()
     if item["Type"] == "AWS::CloudWatch::Alarm"
 }
@@ -69,6 +71,7 @@ def test_the_restore_turns_on_everything_that_the_template_gives_its_own_table()
     assert "PointInTimeRecoveryEnabled=true" in script
     assert f"AttributeName={table['TimeToLiveSpecification']['AttributeName']}" in script
     assert "--deletion-protection-enabled" in script
-    # Orders are let in again with as many instances as the template reserves by default.
-    default = read_template(PROJECT / "template.yaml")["Parameters"]["CreateOrderConcurrency"]["Default"]
-    assert f"--reserved-concurrent-executions {default}" in script
+    # Orders are let in again with as many instances as production reserves.
+    configured = tomllib.loads((PROJECT / "samconfig.toml").read_text())["production"]["global"]["parameters"]
+    reserved = dict(override.split("=", 1) for override in configured["parameter_overrides"])["CreateOrderConcurrency"]
+    assert f"--reserved-concurrent-executions {reserved}" in script

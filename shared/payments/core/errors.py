@@ -24,6 +24,7 @@ PaymentServiceError
 │   ├── TableUnavailable
 │   ├── BusUnavailable
 │   ├── SecretsUnavailable          the settings cannot be read right now
+│   ├── NotConfiguredYet            the stack is new, and nobody has filled its secrets
 │   ├── KeysUnavailable             the identity service's keys cannot be read right now
 │   ├── EventsUndelivered           some events are stored but not yet on the bus
 │   ├── ContentionError             the record kept changing under us
@@ -186,6 +187,10 @@ class BusUnavailable(TemporaryError):
 
 class SecretsUnavailable(TemporaryError):
     """Secrets Manager did not answer in time, or answered that it cannot now."""
+
+
+class NotConfiguredYet(TemporaryError):
+    """A secret has never had a value: the stack is new. A secret with a wrong value is a `ConfigurationError`."""
 
 
 class KeysUnavailable(TemporaryError):

@@ -83,7 +83,11 @@ class SettingTexts:
 
 
 def setting_texts(log: RequestLog) -> SettingTexts:
-    """The environment, and the secrets it names; those are read anew after a minute."""
+    """The environment, and the secrets it names; those are read anew after a minute.
+
+    Raises:
+        SecretsUnavailable, NotConfiguredYet: as `Secrets.current` says.
+    """
     environment = _environment()
     named = _secret_ids(environment)
     if not named:
@@ -111,6 +115,11 @@ def renewed_texts(log: RequestLog, *, previous: bool = False) -> SettingTexts:
 def _environment() -> frozenset[tuple[str, str]]:
     # Read once: an instance's variables never change, and reading them all is a twentieth of a request.
     return frozenset(os.environ.items())
+
+
+def variable(name: str) -> str:
+    """One of the function's environment variables, for what must be known before the secrets are; empty if not set."""
+    return dict(_environment()).get(name, "")
 
 
 @lru_cache(maxsize=1)

@@ -7,6 +7,7 @@ from functools import lru_cache
 from payments.adapters.config import ReconcileSettings, reconcile_settings
 from payments.adapters.log import RequestLog
 from payments.adapters.table import PaymentsTable
+from payments.core.errors import ConfigurationError, NotConfiguredYet
 from payments.core.listing import Origin
 from payments.core.reconciliation import Reconciler
 from payments.wiring import aws
@@ -41,9 +42,17 @@ def dependencies(log: RequestLog) -> Dependencies:
 
     Raises:
         ConfigurationError: names every setting that is missing or unusable.
+        NotConfiguredYet: the stack is new, and nobody has filled its secrets.
         TableUnavailable: the installation's name cannot be read right now.
     """
-    settings = _settings(aws.setting_texts(log))
+    try:
+        texts = aws.setting_texts(log)
+    except NotConfiguredYet as unfilled:
+        if _is_in_use():
+            # A stack that has made orders was given a secret without a value: those orders are watched by nobody now.
+            raise ConfigurationError([str(unfilled)]) from unfilled
+        raise
+    settings = _settings(texts)
 
     def renewed() -> ReconcileSettings:
         return _settings(aws.renewed_texts(log))
@@ -64,6 +73,12 @@ def dependencies(log: RequestLog) -> Dependencies:
             for worker in range(WORKERS)
         ),
     )
+
+
+def _is_in_use() -> bool:
+    """Whether an order was ever made with this table; what cannot be told counts as yes."""
+    name = aws.variable("PAYMENTS_TABLE")
+    return not name or (aws.table(name, attempts=2, read_timeout_s=TABLE_READ_TIMEOUT_S).installation() is not None)
 
 
 @lru_cache(maxsize=1)
