@@ -113,6 +113,13 @@ demo: .venv/.ready ## Take one payment all the way, while `make run` runs
 reconcile: .venv/.ready ## Run outbox, watch and sweep once, while `make run` runs (LAST=30: and go over 30 minutes)
 	@$(PY) -m sandbox.reconcile $(if $(LAST),--last $(LAST))
 
+# The token comes from the environment or a file: a command line is read by every process of the machine, and kept.
+.PHONY: smoke
+smoke: .venv/.ready ## Try a deployed API out: API=https://…, the token in PAYMENTS_TOKEN_FILE
+	$(if $(filter command,$(origin PAYMENTS_TOKEN)),$(error No token on the command line: export PAYMENTS_TOKEN, or name a private file in PAYMENTS_TOKEN_FILE))
+	@$(PY) -m sandbox.smoke $(if $(USER_CLAIM),--user-claim "$$USER_CLAIM") $(if $(filter yes,$(LIVE)),--live) \
+		$(if $(filter yes,$(WEBHOOK_BLOCKED)),--webhook-blocked) -- "$$API"
+
 .PHONY: screenshots
 screenshots: install browser ## Take the pictures in the README anew
 	@$(PY) -m sandbox.screenshots
