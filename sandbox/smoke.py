@@ -360,10 +360,10 @@ _NEXT: Final[Mapping[tuple[int, str], str]] = {
     (500, "internal_error"): "a setting or a secret is missing or wrong: `problems` in the function's log names it",
     (502, "gateway_refused"): "Razorpay refuses the API keys or the account: see the runbook's api-server-errors",
     (503, "gateway_unavailable"): "Razorpay does not answer: try again in a minute",
-    (
-        503,
-        "temporarily_unavailable",
-    ): "the table, the secrets or the identity service's keys do not answer: see the function's log",
+    (503, "temporarily_unavailable"): (
+        "a new stage has no secrets yet: fill them, and wait a minute. Else the table, Secrets Manager or the identity "
+        "service's keys do not answer: see the function's log"
+    ),
 }
 """What to do about an answer that was not expected, by status and code."""
 
