@@ -125,6 +125,13 @@ token: .venv/.ready ## Print a user's access token, while `make run` runs: make 
 sam-local: .venv/.ready $(if $(ORDER),,build) ## Prepare `sam local` (Docker) and say what to paste; ORDER=order_…: for that order
 	@$(PY) -m sandbox.sam_local --architecture $(ARCHITECTURE) $(if $(ORDER),--order '$(ORDER)') $(if $(BRIDGE),--bridge '$(BRIDGE)')
 
+# The token comes from the environment or a file: a command line is read by every process of the machine, and kept.
+.PHONY: smoke
+smoke: .venv/.ready ## Try a deployed API out: API=https://…, the token in PAYMENTS_TOKEN_FILE
+	$(if $(filter command,$(origin PAYMENTS_TOKEN)),$(error No token on the command line: export PAYMENTS_TOKEN, or name a private file in PAYMENTS_TOKEN_FILE))
+	@$(PY) -m sandbox.smoke $(if $(USER_CLAIM),--user-claim "$$USER_CLAIM") $(if $(filter yes,$(LIVE)),--live) \
+		$(if $(filter yes,$(WEBHOOK_BLOCKED)),--webhook-blocked) -- "$$API"
+
 .PHONY: screenshots
 screenshots: install browser ## Take the pictures in the README anew
 	@$(PY) -m sandbox.screenshots
