@@ -45,13 +45,13 @@ STEP := sandbox/bootstrap/step
 first-start:
 	@mkdir -p .venvs && touch .venvs/.began
 	@test -e .venv/.ready || { \
-		echo "First start: $$STEPS steps. They download about 300 MB and fill 1 GB of this folder: two to five minutes on most" \
+		echo "First start: $$STEPS steps. They download about 250 MB and fill 1 GB of this folder: two to five minutes on most" \
 			"lines, and ten seconds from then on."; \
 		test -z "$(NO_CACHE_AT_HOME)" || echo "$(NO_CACHE_AT_HOME), so downloads are kept in .build/cache."; \
 		test "$(UV)" = .venvs/uv/bin/uv || echo "[1/$$STEPS] uv is there: $(UV)"; }
 
 .venvs/uv/bin/uv: sandbox/bootstrap/uv.txt
-	@$(STEP) 1 "Install uv into .venvs/uv" "a few seconds" sandbox/bootstrap/uv
+	@$(STEP) 1 "Install uv into .venvs/uv" "up to half a minute" sandbox/bootstrap/uv
 	@touch $@
 
 # Looked for again when the one that was found has gone, or another one is named.
@@ -79,7 +79,7 @@ NUMBER_runtime := 6
 
 .venvs/%/.ready: pyproject.toml uv.lock $(PYTHON313_FILE)
 	@UV_PROJECT_ENVIRONMENT=.venvs/$* $(STEP) $(or $(NUMBER_$*),-) "Install the $* environment into .venvs/$*" \
-		"up to half a minute" sh -c '$(UV_SYNC) --only-group $* --compile-bytecode'
+		"up to a minute" sh -c '$(UV_SYNC) --only-group $* --compile-bytecode'
 	@touch $@
 
 # Where the browser is that the tests of the pages use; looked for again when that one has gone, or another is named.

@@ -58,7 +58,8 @@ def main(arguments: list[str] | None = None) -> int:
     console = terminal.console()
     proxies.bypass_for_this_machine()
     signal.signal(signal.SIGTERM, _stop)
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup ignores it on purpose
+    ends_with_terminal = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN  # nohup ignores it on purpose
+    if ends_with_terminal:
         signal.signal(signal.SIGHUP, _stop_without_terminal)
     # A shell starts background jobs with SIGINT ignored, and Python leaves that as it is.
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -71,7 +72,11 @@ def main(arguments: list[str] | None = None) -> int:
             if gateway.url is not None:
                 with progress.step("Ask Razorpay whether it knows the keys"):
                     notes.append(check_keys(gateway))
-            _serve(progress, options.run_dir.resolve(), ports, gateway, notes)
+            terminals = _terminals() if ends_with_terminal else []
+            with _started(progress, options.run_dir.resolve(), ports, gateway) as service:
+                console.print(f"[bold green]Ready[/] [dim]after {progress.seconds():.0f} s[/]\n")
+                console.print(introduction(service, gateway, notes), markup=False, soft_wrap=True)
+                _watch(service, terminals)
     except (KeyboardInterrupt, StopRequested):
         _say_last(console, "Stopped.")
         return 0
@@ -155,21 +160,35 @@ class Progress:
         return time.time() - self._began
 
 
-def _serve(progress: Progress, run_dir: Path, ports: ServicePorts, gateway: Gateway, notes: list[str]) -> None:
-    console = progress.console
+@contextlib.contextmanager
+def _started(progress: Progress, run_dir: Path, ports: ServicePorts, gateway: Gateway) -> Iterator[LocalService]:
     service = LocalService.start(run_dir, ports=ports, gateway=gateway, step=progress.step)
     try:
-        console.print(f"[bold green]Ready[/] [dim]after {progress.seconds():.0f} s[/]\n")
-        console.print(introduction(service, gateway, notes), markup=False, soft_wrap=True)
-        while True:
-            service.check()
-            time.sleep(CHECK_SECONDS)
+        yield service
     finally:
         # A second Ctrl-C, or the one that make passes on, must not leave half of it running.
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
-        _say_last(console, "Stopping …")
+        _say_last(progress.console, "Stopping …")
         service.stop()
+
+
+def _watch(service: LocalService, terminals: list[int]) -> None:
+    """Return never: raise when a part died, or when one of the terminals is gone.
+
+    SIGHUP is not enough: as the terminal closes, it reaches the session's first process alone. That may be make, which
+    then waits for us.
+    """
+    while True:
+        service.check()
+        if not all(os.isatty(terminal) for terminal in terminals):
+            _leave_terminal()
+            raise StopRequested
+        time.sleep(CHECK_SECONDS)
+
+
+def _terminals() -> list[int]:
+    return [number for number in (0, 1, 2) if os.isatty(number)]
 
 
 def introduction(service: LocalService, gateway: Gateway, notes: list[str]) -> str:

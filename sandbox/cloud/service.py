@@ -30,7 +30,7 @@ WEBHOOK_PATH = "/api/payments/webhook/"
 # Unpacked functions and layers with their byte code, shared by every run on this machine.
 UNPACKED = PROJECT / ".build/unpacked"
 
-BUILD_TAKES = "a minute or so, the first time"
+BUILD_TAKES = "a minute or two at first"
 SERVER_READY_SECONDS = 20.0  # a slow machine's first start; under a second is usual
 
 type Step = Callable[[str], AbstractContextManager[object]]

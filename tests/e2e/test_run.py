@@ -133,11 +133,13 @@ def test_with_a_proxy_for_everything_it_starts_and_a_payment_gets_all_the_way(tm
     assert run.end() == 0
 
 
+# As `ssh -t … make run` does: the session's first process, which alone hears of the end, waits for the service.
 ON_A_TERMINAL_OF_ITS_OWN = """
-import fcntl, os, sys, termios
+import fcntl, os, signal, subprocess, sys, termios
 os.setsid()
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+signal.signal(signal.SIGHUP, lambda *_: None)
+sys.exit(subprocess.call([sys.executable, *sys.argv[1:]]))
 """
 
 
