@@ -54,10 +54,11 @@ first-start:
 	@$(STEP) 1 "Install uv into .venvs/uv" "up to half a minute" sandbox/bootstrap/uv
 	@touch $@
 
-# Looked for again when the one that was found has gone, or another one is named.
+# Looked for again when the one that was found has gone, or another one is named. What is given to make itself does not reach
+# a $(shell), so it is passed on.
 PYTHON313_FOUND := $(shell cat $(PYTHON313_FILE) 2>/dev/null)
 ifneq ($(PYTHON313),)
-PYTHON313_IS_NEW := $(filter-out $(PYTHON313_FOUND),$(or $(shell sandbox/bootstrap/python313 - 2>/dev/null),none))
+PYTHON313_IS_NEW := $(filter-out $(PYTHON313_FOUND),$(or $(shell PYTHON313='$(PYTHON313)' sandbox/bootstrap/python313 - 2>/dev/null),none))
 else
 PYTHON313_IS_NEW := $(if $(wildcard $(PYTHON313_FOUND)),,gone)
 endif

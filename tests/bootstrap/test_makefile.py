@@ -138,8 +138,12 @@ def test_an_interpreter_that_was_named_is_taken_before_any_other() -> None:
     assert (said.returncode, said.stdout.strip()) == (0, sys.executable)
 
 
-def test_make_looks_again_when_another_interpreter_is_named_and_says_why_it_does_not_do() -> None:
-    said = run("make", "install", PYTHON313="/bin/false")
+@pytest.mark.parametrize("in_the_environment", [True, False])
+def test_make_looks_again_when_another_interpreter_is_named_and_says_why_it_does_not_do(
+    in_the_environment: bool,
+) -> None:
+    named = "PYTHON313=/bin/false"
+    said = run("env", named, "make", "install") if in_the_environment else run("make", named, "install")
 
     assert said.returncode != 0
     assert "PYTHON313 is /bin/false, and it cannot start (status 1)" in said.stderr
