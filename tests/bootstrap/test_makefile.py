@@ -78,7 +78,7 @@ def test_a_step_says_which_it_is_what_it_does_and_how_long_it_took() -> None:
     said = run(BOOTSTRAP / "step", "3", "Install something", "a minute", "true", STEPS="13")
 
     assert said.returncode == 0
-    assert re.fullmatch(r"\[3/13\] Install something \(a minute\) …\n\[3/13\]  done after \d+ s\n", said.stdout)
+    assert re.fullmatch(r"\[3/13\] Install something \(a minute\) …\n\[3/13\] done after \d+ s\n", said.stdout)
 
 
 def test_a_step_that_fails_keeps_the_status_and_is_not_called_done() -> None:
