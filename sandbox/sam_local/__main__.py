@@ -11,7 +11,7 @@ from typing import Final
 
 from sandbox import events
 from sandbox.cloud.build import PROJECT, SAM, architecture
-from sandbox.cloud.gateways import UnusableKeysError
+from sandbox.cloud.env_file import UnusableKeysError
 from sandbox.cloud.ports import free_port
 from sandbox.sam_local import commands, relay
 from sandbox.sam_local.engine import Engine, image_for

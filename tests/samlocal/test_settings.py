@@ -18,7 +18,8 @@ from payments.adapters.config import (
 )
 from sandbox import development
 from sandbox.cloud.build import PROJECT, SAM
-from sandbox.cloud.gateways import STAND_IN, UnusableKeysError
+from sandbox.cloud.env_file import UnusableKeysError
+from sandbox.cloud.gateways import STAND_IN
 from sandbox.cloud.packages import read_template
 from sandbox.sam_local.settings import DamagedEndpointsError, Surroundings, settings_by_function, write
 
