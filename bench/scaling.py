@@ -47,6 +47,7 @@ _TRACED: Final = 0.05
 
 
 _RUNS_A_MONTH: Final = 60 * 24 * 30
+_SECONDS_A_MONTH: Final = 60 * _RUNS_A_MONTH
 IDLE_CALLS_A_DAY: Final = 837
 """To Razorpay, when nobody pays anything: each pass asks as often as it is due. A test counts them."""
 _READS: Final[Mapping[str, str]] = {
@@ -79,6 +80,10 @@ class Prices:
     secret_month: float = 0.40
     secret_call: float = 5.00 / MILLION
     """aws.amazon.com/secrets-manager/pricing."""
+    snapshot_gb_second: float = 0.0000015046
+    """Of a function's memory, for as long as a version exists, three hours at least."""
+    restored_gb: float = 0.0001397998
+    """Each time an instance is started from it; both for Python from aws.amazon.com/lambda/pricing, SnapStart."""
     alarm_month: float = 0.10
     key_month: float = 1.00
 
@@ -97,13 +102,14 @@ def cost_of_a_million(counts: Counted, prices: Prices | None = None) -> dict[str
     """Dollars for a million payments that go well, by item, and from what."""
     price = prices or Prices()
     asked = requests()
+    cold = asked * _COLD_SHARE
     seconds = (
         sum(
             share * next(ms for kind, ms in BILLED_MS.items() if flow.startswith(kind))
             for flow, share in ONE_PAYMENT.items()
             if ":" not in flow
         )
-        + asked * _COLD_SHARE * _COLD_MS
+        + cold * _COLD_MS
     ) / 1000
     log_bytes = units(counts, "log_bytes") + asked * (_PLATFORM_LOG_BYTES + access_log_bytes())
     writes, reads = units(counts, "write_units"), units(counts, "read_units")
@@ -114,6 +120,7 @@ def cost_of_a_million(counts: Counted, prices: Prices | None = None) -> dict[str
             asked * price.invocation + seconds * _MEMORY_GB * price.gb_second,
             f"{asked:g} invocations, {seconds * 1000:.0f} ms at 512 MB, arm64",
         ),
+        "Lambda, SnapStart": (cold * _MEMORY_GB * price.restored_gb, f"{cold:g} snapshots of 512 MB resumed"),
         "DynamoDB, writes": (writes * price.write_unit, f"{writes:g} write units"),
         "DynamoDB, reads": (reads * price.read_unit, f"{reads:g} read units"),
         "EventBridge": (entries * price.event, f"{entries:g} event"),
@@ -129,9 +136,9 @@ def cost_of_a_million(counts: Counted, prices: Prices | None = None) -> dict[str
 def cost_of_a_month(counts: Counted, prices: Prices | None = None) -> dict[str, tuple[float, str]]:
     """Dollars a month that fall due without a single payment, by item, and from what."""
     price = prices or Prices()
-    alarms = sum(
-        resource["Type"] == "AWS::CloudWatch::Alarm" for resource in read_template(TEMPLATE)["Resources"].values()
-    )
+    types = Counter(resource["Type"] for resource in read_template(TEMPLATE)["Resources"].values())
+    alarms, functions = types["AWS::CloudWatch::Alarm"], types["AWS::Serverless::Function"]
+    version = _SECONDS_A_MONTH * _MEMORY_GB * price.snapshot_gb_second
 
     def idle(lane: str, runs: int, ms: float, writes: float = 0) -> tuple[float, str]:
         """What the runs of a lane cost that find nothing due."""
@@ -149,6 +156,10 @@ def cost_of_a_month(counts: Counted, prices: Prices | None = None) -> dict[str, 
         "secrets": (3 * price.secret_month, "3 secrets"),
         "alarms": (alarms * price.alarm_month, f"{alarms} alarms"),
         "key of the alarms": (price.key_month, "1 key"),
+        "SnapStart, one version of each function": (
+            functions * version,
+            f"{functions} snapshots of 512 MB, {version:.2f} each; as much again for every older version that is kept",
+        ),
         "outbox, with nothing due": idle("outbox", _RUNS_A_MONTH, 100),
         "reconcile's watch lane, with nothing due": idle("reconcile watch", _RUNS_A_MONTH, 200),
         "reconcile's sweep, with empty lists": (sweep, f"{why}; {IDLE_CALLS_A_DAY} calls to Razorpay a day"),

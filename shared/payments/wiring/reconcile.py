@@ -9,9 +9,9 @@ from payments.adapters.log import RequestLog
 from payments.adapters.table import PaymentsTable
 from payments.core.listing import Origin
 from payments.core.reconciliation import Reconciler
-from payments.wiring import aws
+from payments.wiring import aws, gateway, priming
 from payments.wiring.gateway import RotatingGateway
-from payments.wiring.lanes import TABLE_READ_TIMEOUT_S
+from payments.wiring.lanes import patient_table
 
 WORKERS = 4
 """How many passes over Razorpay's lists are under way at once in one run: four calls of 0.3 s each keep up with a
@@ -48,7 +48,7 @@ def dependencies(log: RequestLog) -> Dependencies:
     def renewed() -> ReconcileSettings:
         return _settings(aws.renewed_texts(log))
 
-    table = aws.table(settings.table, attempts=2, read_timeout_s=TABLE_READ_TIMEOUT_S)
+    table = patient_table(settings.table)
     bus = aws.bus(settings.event_bus)
     origin = Origin(stage=settings.stage, installation=table.installation())
     return Dependencies(
@@ -64,6 +64,11 @@ def dependencies(log: RequestLog) -> Dependencies:
             for worker in range(WORKERS)
         ),
     )
+
+
+def prime() -> None:
+    """Loads what the first run needs, and nothing secret; see `priming`."""
+    priming.prime(patient_table, aws.bus, also=[gateway.prime])
 
 
 @lru_cache(maxsize=1)
