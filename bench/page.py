@@ -84,9 +84,9 @@ _TITLES: Final = {
     "start": (
         "Starting",
         (
-            "*import* is what Lambda calls Init. *ready* also makes the clients of the table and the bus, as F makes "
-            "its one: the targets are about this. *answer* is the whole first request as deployed, secrets read, with "
-            "the network stubbed."
+            "*ready* is what Lambda calls Init: everything is loaded, and the clients are made, as F makes its one. "
+            "*answer* is that and the whole first request as deployed, secrets read, with the network stubbed. With "
+            "SnapStart, Init was run before, and what is left for the first request is the difference."
         ),
     ),
     "warm": (

@@ -118,13 +118,14 @@ def cost_of_a_million(counts: Counted, prices: Prices | None = None) -> dict[str
     """Dollars for a million payments that go well, by item, and from what."""
     price = prices or Prices()
     asked = requests()
+    cold = asked * _COLD_SHARE
     seconds = (
         sum(
             share * next(ms for kind, ms in BILLED_MS.items() if flow.startswith(kind))
             for flow, share in ONE_PAYMENT.items()
             if ":" not in flow
         )
-        + asked * _COLD_SHARE * _COLD_MS
+        + cold * _COLD_MS
     ) / 1000
     log_bytes = units(counts, "log_bytes") + asked * (_PLATFORM_LOG_BYTES + access_log_bytes())
     writes, reads = units(counts, "write_units"), units(counts, "read_units")
@@ -135,6 +136,7 @@ def cost_of_a_million(counts: Counted, prices: Prices | None = None) -> dict[str
             asked * price.invocation + seconds * _MEMORY_GB * price.gb_second,
             f"{asked:g} invocations, {seconds * 1000:.0f} ms at 512 MB, arm64",
         ),
+        "Lambda, SnapStart": (cold * _MEMORY_GB * price.restore_gb, f"{cold:g} snapshots of 512 MB resumed"),
         "DynamoDB, writes": (writes * price.write_unit, f"{writes:g} write units"),
         "DynamoDB, reads": (reads * price.read_unit, f"{reads:g} read units"),
         "EventBridge": (entries * price.event, f"{entries:g} event"),

@@ -28,7 +28,7 @@ from payments.core.errors import NotConfiguredYet
 from payments.wiring.boundary import scheduled_boundary
 from payments.wiring.commands import accept, look, release
 from payments.wiring.lanes import nothing_yet, refuse
-from payments.wiring.reconcile import dependencies
+from payments.wiring.reconcile import dependencies, prime
 from payments.wiring.sweep import rebuild, sweep
 from payments.wiring.watch import watch
 
@@ -53,4 +53,5 @@ def reconcile(event: object, remaining_ms: Callable[[], int], log: RequestLog) -
     raise refuse(f'the input is {{"lane": {" or ".join(_LANES)}}}, or one of {", ".join(_BY_HAND)}', log)
 
 
+prime()
 lambda_handler = scheduled_boundary("reconcile", reconcile)

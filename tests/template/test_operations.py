@@ -664,6 +664,7 @@ def test_each_stage_is_configured_with_values_that_the_template_takes(written: d
         assert value in [str(allowed) for allowed in parameter.get("AllowedValues", [value])], name
     assert overrides["Stage"] == stage
     assert (overrides.get("GradualDeployment") == "false") == (stage == "local")
+    assert overrides.get("SnapStart", "None") == ("None" if stage == "local" else "PublishedVersions")
 
 
 @pytest.mark.parametrize("stage", ["staging", "production"])

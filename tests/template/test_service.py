@@ -637,6 +637,14 @@ def test_provisioned_concurrency_that_would_stop_the_second_deployment_stops_the
     assert all(holds(assertion["Assert"], parameters) for assertion in assertions) is allowed
 
 
+def test_a_snapshot_is_made_of_every_function_where_a_stage_asks_for_it(written: dict[str, Any], service: Any) -> None:
+    assert written["Parameters"]["SnapStart"]["Default"] == "None"
+    for function in FUNCTIONS:
+        assert service.by_id[function]["Properties"]["SnapStart"] == {"ApplyOn": {"Ref": "SnapStart"}}
+        # SnapStart is refused above 512 MB of /tmp ("Supported features and limitations"), which is the default.
+        assert "EphemeralStorage" not in service.by_id[function]["Properties"]
+
+
 def test_functions_that_customers_wait_for_may_be_started_beforehand(written: dict[str, Any], service: Any) -> None:
     kept = {
         alias["Properties"]["FunctionName"]["Ref"]: alias["Properties"].get("ProvisionedConcurrencyConfig")

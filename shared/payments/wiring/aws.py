@@ -1,6 +1,7 @@
-"""AWS clients: made once per function instance, on first use, with short timeouts.
+"""AWS clients: made once per function instance, with short timeouts.
 
-Nothing is made on import, so that a SnapStart snapshot holds no connection, and an import costs nothing.
+Importing this makes none. `priming` makes them in Lambda's Init, so they know no credentials and hold no connection
+until the first call.
 """
 
 import os
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import botocore.session
 from botocore.config import Config
+from botocore.credentials import CredentialResolver, Credentials, ReadOnlyCredentials
 
 from payments.adapters.bus import Bus
 from payments.adapters.config import read_previous, read_values, secret_ids
@@ -148,10 +150,44 @@ def _secrets() -> "Secrets":
     )
 
 
+def prime_secrets() -> None:
+    """Makes what reads the secrets, where settings are kept in any, and reads none."""
+    if secret_ids(os.environ):
+        _secrets()
+
+
+class _LateCredentials(Credentials):
+    """The function's own, looked for when the first call is signed, and not when its client is made.
+
+    A client that is made in Init must not carry any into a snapshot; with SnapStart there are none in Init to be found.
+    """
+
+    def __init__(self, chain: CredentialResolver) -> None:
+        super().__init__("", "", method="late")
+        self._chain = chain
+        self._found: Credentials | None = None
+
+    def load_credentials(self) -> Credentials:
+        """What botocore asks its chain for when it makes a client."""
+        return self
+
+    def get_frozen_credentials(self) -> ReadOnlyCredentials:
+        """What botocore signs a call with; it renews those that expire in here."""
+        self._found = self._found or self._chain.load_credentials()
+        # None as from a session that has found none: botocore says so, and the next call looks again.
+        return None if self._found is None else self._found.get_frozen_credentials()  # type: ignore[return-value]
+
+    def get_deferred_property(self, property_name: str) -> Callable[[], Any]:
+        """As botocore finds out the account, when it chooses where to send a call to."""
+        return lambda: getattr(self.get_frozen_credentials(), property_name, None)
+
+
 @cache
 def _session() -> botocore.session.Session:
     # Not boto3's: what it adds (resources, transfers to S3) is not used, and loading it is a twelfth of a cold start.
-    return botocore.session.Session()
+    session = botocore.session.Session()
+    session.register_component("credential_provider", _LateCredentials(session.get_component("credential_provider")))
+    return session
 
 
 @cache

@@ -23,6 +23,11 @@ TABLE_READ_TIMEOUT_S = 3.0
 GATEWAY_FAILURES = 3
 
 
+def patient_table(name: str) -> PaymentsTable:
+    """The payments table, for a scheduled lane."""
+    return aws.table(name, attempts=2, read_timeout_s=TABLE_READ_TIMEOUT_S)
+
+
 class MeaninglessInput(PaymentServiceError):
     """The input of a scheduled function, or of a command, is none that it knows; the message says which there are."""
 

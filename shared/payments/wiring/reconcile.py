@@ -10,9 +10,9 @@ from payments.adapters.table import PaymentsTable
 from payments.core.errors import ConfigurationError, NotConfiguredYet
 from payments.core.listing import Origin
 from payments.core.reconciliation import Reconciler
-from payments.wiring import aws
+from payments.wiring import aws, gateway, priming
 from payments.wiring.gateway import RotatingGateway
-from payments.wiring.lanes import TABLE_READ_TIMEOUT_S
+from payments.wiring.lanes import patient_table
 
 WORKERS = 4
 """How many passes over Razorpay's lists are under way at once in one run: four calls of 0.3 s each keep up with a
@@ -57,7 +57,7 @@ def dependencies(log: RequestLog) -> Dependencies:
     def renewed() -> ReconcileSettings:
         return _settings(aws.renewed_texts(log))
 
-    table = aws.table(settings.table, attempts=2, read_timeout_s=TABLE_READ_TIMEOUT_S)
+    table = patient_table(settings.table)
     bus = aws.bus(settings.event_bus)
     origin = Origin(stage=settings.stage, installation=table.installation())
     return Dependencies(
@@ -78,7 +78,12 @@ def dependencies(log: RequestLog) -> Dependencies:
 def _is_in_use() -> bool:
     """Whether an order was ever made with this table; what cannot be told counts as yes."""
     name = aws.variable("PAYMENTS_TABLE")
-    return not name or (aws.table(name, attempts=2, read_timeout_s=TABLE_READ_TIMEOUT_S).installation() is not None)
+    return not name or patient_table(name).installation() is not None
+
+
+def prime() -> None:
+    """Loads what the first run needs, and nothing secret; see `priming`."""
+    priming.prime(patient_table, aws.bus, also=[gateway.prime])
 
 
 @lru_cache(maxsize=1)
