@@ -1,5 +1,6 @@
 # Two commands do everything on a fresh machine: `make run` and `make test`.
-# Each installs what it needs by itself, into this folder and nowhere else.
+# Each installs what it needs by itself, into this folder. What was downloaded is kept in uv's and pip's own caches, in the
+# home directory where that can be written to.
 
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
@@ -7,36 +8,79 @@ SHELL := /bin/sh
 # again and again, as servers are by the tests, compiles its modules once.
 unexport AWS_PROFILE AWS_DEFAULT_PROFILE VIRTUAL_ENV PYTHONPATH PYTHONDONTWRITEBYTECODE
 
+BEGAN := $(shell date +%s)
 UV := $(shell command -v uv 2>/dev/null || echo .venvs/uv/bin/uv)
 PYTHON313_FILE := .venvs/python313
 UV_SYNC = UV_PYTHON_DOWNLOADS=never $(UV) sync --quiet --frozen --python "$$(cat $(PYTHON313_FILE))"
 PY := .venv/bin/python
 SAM := .venvs/sam/bin/sam
+export PYTHON313
+# SAM's own folder, in the home directory otherwise.
+export __SAM_CLI_APP_DIR := $(CURDIR)/.build/sam
+
+# A home directory that cannot be written to, as in many containers: then the caches are in this folder, too.
+NO_CACHE_AT_HOME := $(shell sandbox/bootstrap/cache)
+ifneq ($(NO_CACHE_AT_HOME),)
+export UV_CACHE_DIR ?= $(CURDIR)/.build/cache/uv
+export PIP_CACHE_DIR ?= $(CURDIR)/.build/cache/pip
+export npm_config_cache ?= $(CURDIR)/.build/cache/npm
+endif
 
 .PHONY: help
 help: ## Say what there is to do
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-19s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-zA-Z0-9_-]+:.*## / { name[++n] = $$1; says[n] = $$2; if (length($$1) > width) width = length($$1) } \
+		END { for (i = 1; i <= n; i++) printf "  make %-" width "s  %s\n", name[i], says[i] }' $(MAKEFILE_LIST)
 
 # --- environments ---------------------------------------------------------------------------------------------------
 
+# Each step of the installation has its number, so that whoever waits knows how far it is. A test holds SERVICE_STEPS, the
+# steps of `make run` that follow, to what sandbox.run does.
+INSTALL_STEPS := 6
+SERVICE_STEPS := 7
+export STEPS = $(INSTALL_STEPS)
+run: export STEPS = $(shell expr $(INSTALL_STEPS) + $(SERVICE_STEPS))
+STEP := sandbox/bootstrap/step
+
+.PHONY: first-start
+first-start:
+	@mkdir -p .venvs && touch .venvs/.began
+	@test -e .venv/.ready || { \
+		echo "First start: $$STEPS steps. They download about 250 MB and fill 1 GB of this folder: two to five minutes on most" \
+			"lines, and ten seconds from then on."; \
+		test -z "$(NO_CACHE_AT_HOME)" || echo "$(NO_CACHE_AT_HOME), so downloads are kept in .build/cache."; \
+		test "$(UV)" = .venvs/uv/bin/uv || echo "[1/$$STEPS] uv is there: $(UV)"; }
+
 .venvs/uv/bin/uv: sandbox/bootstrap/uv.txt
-	@echo "Installing uv into .venvs/uv"
-	@python3 -m venv --clear .venvs/uv || { echo "python3 with its venv module is needed to start (Debian: apt install python3-venv), or install uv yourself." >&2; exit 1; }
-	@.venvs/uv/bin/python -m pip --quiet install --require-hashes --no-deps -r $<
+	@$(STEP) 1 "Install uv into .venvs/uv" "up to half a minute" sandbox/bootstrap/uv
 	@touch $@
 
-$(PYTHON313_FILE): | $(UV)
+# Looked for again when the one that was found has gone, or another one is named. What is given to make itself does not reach
+# a $(shell), so it is passed on.
+PYTHON313_FOUND := $(shell cat $(PYTHON313_FILE) 2>/dev/null)
+ifneq ($(PYTHON313),)
+PYTHON313_IS_NEW := $(filter-out $(PYTHON313_FOUND),$(or $(shell PYTHON313='$(PYTHON313)' sandbox/bootstrap/python313 - 2>/dev/null),none))
+else
+PYTHON313_IS_NEW := $(if $(wildcard $(PYTHON313_FOUND)),,gone)
+endif
+
+.PHONY: always
+$(PYTHON313_FILE): $(if $(PYTHON313_IS_NEW),always) | $(UV)
 	@mkdir -p .venvs
-	@sandbox/bootstrap/python313 $(UV) > $@.new && mv $@.new $@
+	@$(STEP) 2 "Find Python 3.13" "at once, or a minute if it is downloaded" \
+		sh -c 'sandbox/bootstrap/python313 $(UV) > $@.new && mv $@.new $@'
 
 .venv/.ready: pyproject.toml uv.lock $(PYTHON313_FILE)
-	@echo "Installing the development environment into .venv"
-	@$(UV_SYNC)
+	@$(STEP) 3 "Install the development environment into .venv" "half a minute to two minutes" sh -c '$(UV_SYNC)'
 	@touch $@
 
+# The others are not of those that `make run` counts.
+NUMBER_sam := 4
+NUMBER_cloud := 5
+NUMBER_runtime := 6
+
 .venvs/%/.ready: pyproject.toml uv.lock $(PYTHON313_FILE)
-	@echo "Installing the $* environment into .venvs/$*"
-	@UV_PROJECT_ENVIRONMENT=.venvs/$* $(UV_SYNC) --only-group $* --compile-bytecode
+	@UV_PROJECT_ENVIRONMENT=.venvs/$* $(STEP) $(or $(NUMBER_$*),-) "Install the $* environment into .venvs/$*" \
+		"up to a minute" sh -c '$(UV_SYNC) --only-group $* --compile-bytecode'
 	@touch $@
 
 # Where the browser is that the tests of the pages use; looked for again when that one has gone, or another is named.
@@ -49,7 +93,7 @@ browser: .venv/.ready ## Find or install the Chromium that the tests of the page
 		{ sandbox/bootstrap/chromium > $(CHROMIUM_FILE).new && mv $(CHROMIUM_FILE).new $(CHROMIUM_FILE); }
 
 .PHONY: install
-install: .venv/.ready .venvs/sam/.ready .venvs/cloud/.ready .venvs/runtime/.ready ## Make the four environments that running needs
+install: first-start .venv/.ready .venvs/sam/.ready .venvs/cloud/.ready .venvs/runtime/.ready ## Make the four environments that running needs
 
 .PHONY: lock
 lock: $(PYTHON313_FILE) ## Renew uv.lock and the layers' hash-locked requirements
@@ -101,9 +145,12 @@ sbom: .venv/.ready .venvs/audit/.ready ## List what others wrote (CycloneDX), in
 
 # --- the service on this machine ------------------------------------------------------------------------------------
 
+# Whether something was installed just now: then the service's steps are counted on from there.
+STEPS_TAKEN = $$(test -z "$$(find .venv/.ready .venvs/*/.ready -newer .venvs/.began 2>/dev/null)" || echo --steps-before $(INSTALL_STEPS) --began $(BEGAN))
+
 .PHONY: run
 run: install ## Run the whole service on this machine, until Ctrl-C
-	@$(PY) -m sandbox.run
+	@$(PY) -m sandbox.run $(STEPS_TAKEN)
 
 .PHONY: demo
 demo: .venv/.ready ## Take one payment all the way, while `make run` runs
@@ -113,9 +160,40 @@ demo: .venv/.ready ## Take one payment all the way, while `make run` runs
 reconcile: .venv/.ready ## Run outbox, watch and sweep once, while `make run` runs (LAST=30: and go over 30 minutes)
 	@$(PY) -m sandbox.reconcile $(if $(LAST),--last $(LAST))
 
+# Only what the command line says counts: USER is a variable of every shell, and names whoever sits there.
+said = $(if $(filter command,$(firstword $(origin $(1)))),$(subst ','\'',$($(1))))
+
+.PHONY: token
+token: .venv/.ready ## Print a user's access token, while `make run` runs: make token USER=42 (MINUTES=15 SCOPE="a b")
+	@$(PY) -m sandbox.mint --user '$(call said,USER)' --minutes '$(call said,MINUTES)' --scope '$(call said,SCOPE)'
+
+# With ORDER nothing is built again: containers may be running on what was built before.
+.PHONY: sam-local
+sam-local: .venv/.ready $(if $(ORDER),,build) ## Prepare `sam local` (Docker) and say what to paste; ORDER=order_…: for that order
+	@$(PY) -m sandbox.sam_local --architecture $(ARCHITECTURE) $(if $(ORDER),--order '$(ORDER)') $(if $(BRIDGE),--bridge '$(BRIDGE)')
+
+# The token comes from the environment or a file: a command line is read by every process of the machine, and kept.
+.PHONY: smoke
+smoke: .venv/.ready ## Try a deployed API out: API=https://…, the token in PAYMENTS_TOKEN_FILE
+	$(if $(filter command,$(origin PAYMENTS_TOKEN)),$(error No token on the command line: export PAYMENTS_TOKEN, or name a private file in PAYMENTS_TOKEN_FILE))
+	@$(PY) -m sandbox.smoke $(if $(USER_CLAIM),--user-claim "$$USER_CLAIM") $(if $(filter yes,$(LIVE)),--live) \
+		$(if $(filter yes,$(WEBHOOK_BLOCKED)),--webhook-blocked) -- "$$API"
+
 .PHONY: screenshots
 screenshots: install browser ## Take the pictures in the README anew
 	@$(PY) -m sandbox.screenshots
+
+# npm fetches React and a bundler as package-lock.json names them, by their hashes, into this folder and nowhere else.
+NPM_CI = npm_config_cache="$(CURDIR)/.build/npm" npm ci --silent --prefix examples/react
+
+examples/react/node_modules/.package-lock.json: examples/react/package-lock.json
+	@command -v npm > /dev/null || { echo "npm is needed for the React example: install Node.js 20 or later." >&2; exit 1; }
+	@$(NPM_CI)
+	@touch $@
+
+.PHONY: react
+react: examples/react/node_modules/.package-lock.json ## Build the React example (needs npm); the shop serves it at /react/
+	@cd examples/react && npm run --silent build -- --log-level=warning
 
 # Most tests wait for servers: on two processors three files at once are a good deal faster than two.
 TEST_PROCESSES ?= 3
@@ -159,6 +237,11 @@ mutation: .venvs/mutation/.ready ## Make small mistakes in the core, and see whe
 test-dynamodb-local: .venv/.ready ## The suites that use DynamoDB, on DynamoDB Local, Amazon's own engine (3 minutes)
 	@$(PY) -m tests.dynamodb_local
 
+# Not part of `test`: it needs root and Debian, and installs Podman with apt.
+.PHONY: test-sam-local
+test-sam-local: install build ## Every function and the whole flow in `sam local`, for real, without an image registry
+	@$(PY) -m tests.samlocal
+
 .PHONY: clean
 clean: ## Remove every environment, build and run state
-	rm -rf .venv .venvs .aws-sam .run .build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venvs .aws-sam .run .build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis examples/react/node_modules examples/react/build

@@ -25,6 +25,7 @@ from bench.children import VALGRIND
 from bench.progress import Effort, Result
 from bench.progress import Progress as Told
 from bench.targets import verdicts
+from sandbox import proxies, terminal
 from sandbox.cloud.build import build
 
 type Section = Callable[[Artefact, Effort, Told], Result]
@@ -75,7 +76,8 @@ def main(arguments: Sequence[str]) -> int:
     """Measures what was asked for."""
     options = _options(arguments)
     effort = Effort(options.rounds, not options.no_instructions, options.seconds)
-    console = Console(highlight=False)
+    console = terminal.console()
+    proxies.bypass_for_this_machine()
     if VALGRIND is None and effort.instructions:
         console.print("Instructions are not measured: there is no valgrind (Debian: apt install valgrind).")
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:

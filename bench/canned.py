@@ -129,6 +129,7 @@ def answers(record: str, secrets: Mapping[str, str]) -> dict[str, str]:
         "nothing": "{}",
         "counter": json.dumps({"Attributes": {"last_taken": {"N": "10"}, "installation": {"S": "a0000001"}}}),
         "Query": json.dumps({"Items": [], "Count": 0, "ScannedCount": 0}),
+        "BatchGetItem": json.dumps({"Responses": {}, "UnprocessedKeys": {}}),
         "PutEvents": json.dumps(
             {"FailedEntryCount": 0, "Entries": [{"EventId": "11710aed-b79e-4468-a20b-bb3c0c3b4860"}]}
         ),

@@ -1,8 +1,8 @@
 """Starting each function, against the floor F and the hard floor, every case once a round.
 
-Three depths: `import` is what Lambda calls Init; `ready` also makes the clients of the table and the bus, as F makes
-its one, and is what the targets are about; `answer` is the whole first request of the deployed configuration, its
-secrets read, with the network stubbed.
+Two depths, both in the deployed configuration: `ready` is what Lambda calls Init, primed, and so what a snapshot holds;
+`answer` is that and the whole first request, its secrets read, with the network stubbed. What is between the two is
+what is left to do after a snapshot was resumed. The targets are about `ready` and about what is between.
 """
 
 import os
@@ -20,7 +20,7 @@ from bench.subjects import BARE, Subject
 
 F: Final = "F: boto3 and a client of DynamoDB"
 HARD_FLOOR: Final = "hard floor: urllib3"
-DEPTHS: Final = ("import", "ready", "answer")
+DEPTHS: Final = ("ready", "answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +46,7 @@ def cases(subjects: Sequence[Subject], flows: Sequence[Flow]) -> list[Case]:
             arguments = [*subject.arguments(), depth]
             if depth == "answer":
                 arguments += [str(flow.canned), str(flow.event)]
-            environment = subject.environment(in_secrets=depth == "answer")
-            found.append(Case(subject.case, depth, "start.py", arguments, environment))
+            found.append(Case(subject.case, depth, "start.py", arguments, subject.environment(in_secrets=True)))
     return found
 
 

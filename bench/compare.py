@@ -25,6 +25,7 @@ from bench.artefact import Artefact
 from bench.canned import Flow
 from bench.figures import Spread
 from bench.progress import Effort
+from sandbox import proxies, terminal
 from sandbox.cloud.build import build
 
 PROJECT: Final = subjects.PROJECT
@@ -43,7 +44,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--no-instructions", action="store_true")
     options = parser.parse_args(arguments)
     effort = Effort(options.rounds, not options.no_instructions, 0.0)
-    console = Console(highlight=False)
+    console = terminal.console()
+    proxies.bypass_for_this_machine()
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
         try:
             commit = _commit(options.revision)

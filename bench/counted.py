@@ -1,8 +1,10 @@
 """What each request of a payment uses: calls outside, DynamoDB's units, events and log bytes. Counted, not timed."""
 
+import json
 from typing import Any, Final
 
 from bench.meter import Meter, Used, metered
+from tests.template.metrics import Metric, sent
 
 # The first request of an instance reads its secrets, and create-order's a block of ten payment ids.
 _ORDERS_OF_A_BLOCK: Final = 10
@@ -19,6 +21,20 @@ def measure() -> dict[str, dict[str, Any]]:
     """Each flow by its name, in the order in which a payment meets them. Deterministic."""
     with metered() as meter:
         return {name: used.document() for name, used in _flows(meter).items()}
+
+
+def metrics(*, idle: bool) -> frozenset[Metric]:
+    """The custom metrics that the functions send: with the lanes alone at work, or with every flow of `measure`.
+
+    CloudWatch bills each of them, by name and dimensions, for the hours in which something is sent.
+    """
+    with metered() as meter:
+        if idle:
+            _scheduled(meter)
+        else:
+            _flows(meter)
+        lines = [json.loads(line) for line in meter.world.log.getvalue().splitlines()]
+    return frozenset(metric for line in lines if "_aws" in line for metric in sent(line, "the service's own"))
 
 
 def _flows(meter: Meter) -> dict[str, Used]:

@@ -84,9 +84,9 @@ _TITLES: Final = {
     "start": (
         "Starting",
         (
-            "*import* is what Lambda calls Init. *ready* also makes the clients of the table and the bus, as F makes "
-            "its one: the targets are about this. *answer* is the whole first request as deployed, secrets read, with "
-            "the network stubbed."
+            "*ready* is what Lambda calls Init: everything is loaded, and the clients are made, as F makes its one. "
+            "*answer* is that and the whole first request as deployed, secrets read, with the network stubbed. With "
+            "SnapStart, Init was run before, and what is left for the first request is the difference."
         ),
     ),
     "warm": (
@@ -281,7 +281,15 @@ def _growth(found: Mapping[str, Any]) -> list[Table]:
 
 def _load(found: Mapping[str, Any]) -> list[Table]:
     names = ("create-order", "verify", "webhook", "read")
-    columns = ["connections", "requests/s", "p50, ms", "p99, ms", *(f"{name}: p50, p99" for name in names), "payments"]
+    columns = [
+        "connections",
+        "requests/s",
+        "p50, ms",
+        "p99, ms",
+        *(f"{name}: p50, p99" for name in names),
+        "payments",
+        "webhooks sent again",
+    ]
     rows = [
         [
             str(row["connections"]),
@@ -290,6 +298,7 @@ def _load(found: Mapping[str, Any]) -> list[Table]:
             f"{row['p99_ms']:.0f}",
             *(f"{row['by_request'][name]['p50_ms']:.0f}, {row['by_request'][name]['p99_ms']:.0f}" for name in names),
             f"{row['payments']:,}",
+            f"{row.get('sent_again', 0):,}",
         ]
         for row in found["rows"]
     ]

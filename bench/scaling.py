@@ -1,8 +1,8 @@
-"""The tables of docs/scaling.md, from counted units: what a million payments cost, and where each limit is met.
+"""The tables of docs/scaling.md and one of docs/deploying.md: what payments cost, and where each limit is met.
 
     python -m bench.scaling
 
-rewrites them in the page, between its markers, and plays the simulation anew; a test holds the page to what they are.
+rewrites them between their markers, from counted units, and plays the simulation anew; a test holds the pages to them.
 """
 
 import re
@@ -17,9 +17,11 @@ from bench import counted, simulation
 from bench.simulation import Outcome, Units
 from payments.core.sweeping import PASSES
 from sandbox.cloud.packages import read_template
+from tests.template.metrics import of_alarm
 
 PROJECT: Final = Path(__file__).resolve().parents[1]
 PAGE: Final = PROJECT / "docs/scaling.md"
+SUMMARY: Final = PROJECT / "docs/deploying.md"
 TEMPLATE: Final = PROJECT / "template.yaml"
 MILLION: Final = 1_000_000
 _GB: Final = 1e9
@@ -46,7 +48,13 @@ _PLATFORM_LOG_BYTES: Final = 330
 _TRACED: Final = 0.05
 
 
-_RUNS_A_MONTH: Final = 60 * 24 * 30
+_SECONDS_A_MONTH: Final = 30 * 24 * 60 * 60
+RUNS_A_MONTH: Final[Mapping[str, int]] = {
+    "outbox": _SECONDS_A_MONTH // 60,
+    "reconcile watch": _SECONDS_A_MONTH // 60,
+    "reconcile sweep": _SECONDS_A_MONTH // 300,
+}
+"""Of the schedules in the template, in thirty days."""
 IDLE_CALLS_A_DAY: Final = 837
 """To Razorpay, when nobody pays anything: each pass asks as often as it is due. A test counts them."""
 _READS: Final[Mapping[str, str]] = {
@@ -79,8 +87,21 @@ class Prices:
     secret_month: float = 0.40
     secret_call: float = 5.00 / MILLION
     """aws.amazon.com/secrets-manager/pricing."""
-    alarm_month: float = 0.10
+    alarm_metric_month: float = 0.10
+    """Each metric that an alarm at a minute's resolution names; one with an expression names several."""
+    custom_metric_month: float = 0.30
+    """The first ten thousand, for as long as something is sent."""
+    dashboard_month: float = 3.00
+    """These three from aws.amazon.com/cloudwatch/pricing."""
     key_month: float = 1.00
+    """aws.amazon.com/kms/pricing; each of the first two yearly rotations adds as much."""
+    snapshot_gb_second: float = 0.0000015046
+    """SnapStart keeps one of each published version, from its publication to its deletion."""
+    restore_gb: float = 0.0001397998
+    """Each start from one; these two from aws.amazon.com/lambda/pricing, "SnapStart pricing", for Python."""
+    web_acl_month: float = 5.00
+    web_acl_rule_month: float = 1.00
+    """aws.amazon.com/waf/pricing; and 0.60 for each million requests."""
 
 
 def requests(kind: str = "") -> float:
@@ -97,13 +118,14 @@ def cost_of_a_million(counts: Counted, prices: Prices | None = None) -> dict[str
     """Dollars for a million payments that go well, by item, and from what."""
     price = prices or Prices()
     asked = requests()
+    cold = asked * _COLD_SHARE
     seconds = (
         sum(
             share * next(ms for kind, ms in BILLED_MS.items() if flow.startswith(kind))
             for flow, share in ONE_PAYMENT.items()
             if ":" not in flow
         )
-        + asked * _COLD_SHARE * _COLD_MS
+        + cold * _COLD_MS
     ) / 1000
     log_bytes = units(counts, "log_bytes") + asked * (_PLATFORM_LOG_BYTES + access_log_bytes())
     writes, reads = units(counts, "write_units"), units(counts, "read_units")
@@ -114,6 +136,7 @@ def cost_of_a_million(counts: Counted, prices: Prices | None = None) -> dict[str
             asked * price.invocation + seconds * _MEMORY_GB * price.gb_second,
             f"{asked:g} invocations, {seconds * 1000:.0f} ms at 512 MB, arm64",
         ),
+        "Lambda, SnapStart": (cold * _MEMORY_GB * price.restore_gb, f"{cold:g} snapshots of 512 MB resumed"),
         "DynamoDB, writes": (writes * price.write_unit, f"{writes:g} write units"),
         "DynamoDB, reads": (reads * price.read_unit, f"{reads:g} read units"),
         "EventBridge": (entries * price.event, f"{entries:g} event"),
@@ -129,29 +152,71 @@ def cost_of_a_million(counts: Counted, prices: Prices | None = None) -> dict[str
 def cost_of_a_month(counts: Counted, prices: Prices | None = None) -> dict[str, tuple[float, str]]:
     """Dollars a month that fall due without a single payment, by item, and from what."""
     price = prices or Prices()
-    alarms = sum(
-        resource["Type"] == "AWS::CloudWatch::Alarm" for resource in read_template(TEMPLATE)["Resources"].values()
-    )
+    resources = read_template(TEMPLATE)["Resources"].values()
 
-    def idle(lane: str, runs: int, ms: float, writes: float = 0) -> tuple[float, str]:
-        """What the runs of a lane cost that find nothing due."""
-        run = counts[f"{lane}, nothing due"]
-        each = price.invocation + ms / 1000 * _MEMORY_GB * price.gb_second
-        each += run["read_units"] * price.read_unit + (run["log_bytes"] + _PLATFORM_LOG_BYTES) / _GB * price.log_gb
+    def of_type(kind: str) -> list[Mapping[str, Any]]:
+        return [resource["Properties"] for resource in resources if resource["Type"] == kind]
+
+    def idle(lane: str, ms: float, writes: float = 0) -> tuple[float, str]:
+        """What the runs of a lane cost that find nothing due, without what they log."""
+        run, runs = counts[f"{lane}, nothing due"], RUNS_A_MONTH[lane]
+        each = price.invocation + ms / 1000 * _MEMORY_GB * price.gb_second + run["read_units"] * price.read_unit
         # One instance, whose cached secrets are read again each minute, that is in every run.
         each += price.secret_call if lane != "outbox" else 0
         made = Counter(call.partition(" ")[2] for call in run["made"])
         reads = ", ".join(f"{made[what]} {name}" for what, name in _READS.items() if made[what])
         return runs * each + writes * price.write_unit, f"{runs:,} runs of {reads}, {ms:g} ms each (assumed)"
 
-    sweep, why = idle("reconcile sweep", _RUNS_A_MONTH // 5, 1_000, 30 * IDLE_CALLS_A_DAY)
+    alarms, keys = of_type("AWS::CloudWatch::Alarm"), len(of_type("AWS::KMS::Key"))
+    watched = sum(len(of_alarm(alarm)) for alarm in alarms)
+    custom = len(counted.metrics(idle=True))
+    dashboards, secrets = len(of_type("AWS::CloudWatch::Dashboard")), len(of_type("AWS::SecretsManager::Secret"))
+    runs = sum(RUNS_A_MONTH.values())
+    logged = sum(
+        RUNS_A_MONTH[lane] * (counts[f"{lane}, nothing due"]["log_bytes"] + _PLATFORM_LOG_BYTES)
+        for lane in RUNS_A_MONTH
+    )
+    sweep, why = idle("reconcile sweep", 1_000, 30 * IDLE_CALLS_A_DAY)
     return {
-        "secrets": (3 * price.secret_month, "3 secrets"),
-        "alarms": (alarms * price.alarm_month, f"{alarms} alarms"),
-        "key of the alarms": (price.key_month, "1 key"),
-        "outbox, with nothing due": idle("outbox", _RUNS_A_MONTH, 100),
-        "reconcile's watch lane, with nothing due": idle("reconcile watch", _RUNS_A_MONTH, 200),
+        "CloudWatch alarms": (
+            watched * price.alarm_metric_month,
+            f"{len(alarms)} alarms, which name {watched} metrics",
+        ),
+        "CloudWatch custom metrics": (
+            custom * price.custom_metric_month,
+            f"{custom} that outbox and reconcile send in every run",
+        ),
+        "CloudWatch dashboard": (dashboards * price.dashboard_month, f"{dashboards} dashboard"),
+        "CloudWatch Logs": (
+            logged / _GB * price.log_gb,
+            f"{logged / 1e6:,.0f} MB of {runs:,} runs",
+        ),
+        "X-Ray": (runs * price.trace, f"{runs:,} runs, each the only one of its second and so traced"),
+        "Secrets Manager": (secrets * price.secret_month, f"{secrets} secrets"),
+        "KMS": (keys * price.key_month, f"{keys} key, that of the alarms' topic"),
+        "outbox, with nothing due": idle("outbox", 100),
+        "reconcile's watch lane, with nothing due": idle("reconcile watch", 200),
         "reconcile's sweep, with empty lists": (sweep, f"{why}; {IDLE_CALLS_A_DAY} calls to Razorpay a day"),
+    }
+
+
+def options_of_a_month(prices: Prices | None = None) -> dict[str, tuple[float, str]]:
+    """Dollars a month, without a single payment, of what a stage may switch on, by parameter, and from what."""
+    price = prices or Prices()
+    resources = read_template(TEMPLATE)["Resources"].values()
+    functions = sum(resource["Type"] == "AWS::Serverless::Function" for resource in resources)
+    (acl,) = (resource["Properties"] for resource in resources if resource["Type"] == "AWS::WAFv2::WebACL")
+    always = [rule for rule in acl["Rules"] if "Fn::If" not in rule]
+    version = _MEMORY_GB * _SECONDS_A_MONTH * price.snapshot_gb_second
+    return {
+        "`SnapStart=PublishedVersions`": (
+            functions * version,
+            f"{functions} functions, one version each of {version:.2f}; each older version that is kept costs as much",
+        ),
+        "`WebAcl=true`": (
+            price.web_acl_month + len(always) * price.web_acl_rule_month,
+            f"one web ACL with {len(always)} rules; `WebhookFromRazorpayOnly` adds one",
+        ),
     }
 
 
@@ -318,15 +383,27 @@ def walls(counts: Counted) -> list[Wall]:
 
 
 def cost_table(counts: Counted) -> str:
-    """What a million payments cost."""
-    million, month = cost_of_a_million(counts), cost_of_a_month(counts)
-    lines = ["| item | US$ per million payments | for one payment |", "| --- | ---: | --- |"]
-    lines += [f"| {item} | {dollars:.2f} | {why} |" for item, (dollars, why) in million.items()]
-    lines += [f"| **all** | **{sum(dollars for dollars, _ in million.values()):.2f}** | |", ""]
-    lines += ["| without a single payment | US$ a month | |", "| --- | ---: | --- |"]
-    lines += [f"| {item} | {dollars:.2f} | {why} |" for item, (dollars, why) in month.items()]
-    lines += [f"| **all** | **{sum(dollars for dollars, _ in month.values()):.2f}** | |"]
-    return "\n".join(lines)
+    """What a million payments cost, a month without any, and what may be switched on."""
+
+    def lines(heads: tuple[str, str], items: Mapping[str, tuple[float, str]], *, added: bool = True) -> list[str]:
+        found = [f"| {heads[0]} | {heads[1]} | |", "| --- | ---: | --- |"]
+        found += [f"| {item} | {dollars:.2f} | {why} |" for item, (dollars, why) in items.items()]
+        return found + [f"| **all** | **{sum(dollars for dollars, _ in items.values()):.2f}** | |"] * added
+
+    million = lines(("item", "US$ per million payments"), cost_of_a_million(counts))
+    million[0] = million[0].removesuffix("|") + "for one payment |"
+    month = lines(("without a single payment", "US$ a month"), cost_of_a_month(counts))
+    options = lines(("on top, where it is switched on", "US$ a month"), options_of_a_month(), added=False)
+    return "\n".join([*million, "", *month, "", *options])
+
+
+def summary_table(counts: Counted) -> str:
+    """What a stage costs, in the four lines that docs/deploying.md has of it."""
+    idle = sum(dollars for dollars, _ in cost_of_a_month(counts).values())
+    million = sum(dollars for dollars, _ in cost_of_a_million(counts).values())
+    lines = ["| what | US$ |", "| --- | ---: |", f"| a month without a single payment | {idle:.2f} |"]
+    lines += [f"| a month, on top: {name} | {dollars:.2f} |" for name, (dollars, _) in options_of_a_month().items()]
+    return "\n".join([*lines, f"| a million payments | {million:.2f} |"])
 
 
 def walls_table(counts: Counted) -> str:
@@ -389,7 +466,7 @@ def between(page: str, name: str) -> str:
     """
     found = re.search(_markers(name), page, re.DOTALL)
     if found is None:
-        raise ValueError(f"docs/scaling.md has no markers of {name}")
+        raise ValueError(f"the page has no markers of {name}")
     return found[2]
 
 
@@ -422,7 +499,8 @@ def main() -> int:
         "cost": cost_table(counts),
         "simulation": simulation_table(outcomes),
     }
-    PAGE.write_text(rewritten(PAGE.read_text(encoding="utf-8"), tables), encoding="utf-8")
+    for page, its_tables in ((PAGE, tables), (SUMMARY, {"summary": summary_table(counts)})):
+        page.write_text(rewritten(page.read_text(encoding="utf-8"), its_tables), encoding="utf-8")
     return 0 if all(one.captured == one.recorded == one.told for one in outcomes) else 1
 
 

@@ -24,7 +24,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.table import Table
 
-from sandbox import development
+from sandbox import development, proxies, terminal
 
 RUN_DIR: Final = Path(__file__).parent.parent / ".run"
 AMOUNT_RUPEES: Final = "2500.00"
@@ -114,7 +114,7 @@ def demo(service: Service, console: Console) -> None:
         DemoError: it did not get through.
     """
     began = time.monotonic()
-    client_id, freelancer_id, job_id, application_id = (random.randrange(1, 10**9) for _ in range(4))  # noqa: S311 - ids nobody has to guess
+    client_id, freelancer_id, job_id, application_id = random.sample(range(1, 10**9), 4)
 
     _step(console, "The client accepts a proposal: the frontend creates an order")
     order = service.call(
@@ -243,7 +243,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
     parser.add_argument("--run-dir", type=Path, default=RUN_DIR, help="of `make run`: holds endpoints.json")
     file: Path = parser.parse_args(arguments).run_dir / "endpoints.json"
-    console = Console()
+    console = terminal.console()
+    proxies.bypass_for_this_machine()
     try:
         endpoints = json.loads(file.read_text())
     except FileNotFoundError:

@@ -16,7 +16,12 @@ JWT_SECRET = "local-development-jwt-secret-of-more-than-32-bytes"
 
 
 def token(
-    user_id: int, *, secret: str = JWT_SECRET, now: datetime | None = None, lifetime: timedelta = timedelta(hours=12)
+    user_id: int,
+    *,
+    secret: str = JWT_SECRET,
+    now: datetime | None = None,
+    lifetime: timedelta = timedelta(hours=12),
+    scope: str | None = None,
 ) -> str:
     """An access token as djangorestframework-simplejwt issues it: HS256, `user_id` as a string, one lifetime.
 
@@ -25,6 +30,7 @@ def token(
         secret: the HS256 key, at least 32 bytes.
         now: when it is issued; the present unless given.
         lifetime: how long it is valid.
+        scope: the claim `scope`, which this service does not look at; None: without one.
     """
     issued = now or datetime.now(UTC)
     claims = {
@@ -34,4 +40,6 @@ def token(
         "exp": issued + lifetime,
         "jti": f"local-{user_id}",
     }
+    if scope is not None:
+        claims["scope"] = scope
     return jwt.encode(claims, secret, algorithm="HS256")

@@ -5,13 +5,15 @@
 For `sam local invoke -e`, and as the fixtures of the handler tests. The output never changes by itself: the times are
 fixed, the tokens expire in 2100 and everything is signed with the documented secrets of `sandbox/development.py`. The
 events tell one story: user 42 orders, pays 499.50, and gets it back in two refunds. verify, get and webhook need the
-record that create-order makes; where there is none, they show what becomes of an unknown order.
+record that create-order makes; where there is none, they show what becomes of an unknown order. The gateway names its
+orders itself, so for an order that it really made, `make sam-local ORDER=order_…` writes the same story anew.
 
 In `events/schedules/`, what the schedules of the template give to outbox and reconcile, and what an operator gives to
 reconcile by hand (docs/runbook.md).
 """
 
 import base64
+import hashlib
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -275,6 +277,17 @@ def _failed_payment() -> Payment:
     )
 
 
+def _ids_of(order_id: str) -> dict[str, str]:
+    """The ids that another order's story has instead of the committed ones; always the same for the same order."""
+    if order_id == ORDER_ID:
+        return {ORDER_ID: ORDER_ID, PAYMENT_ID: PAYMENT_ID}
+    ids = {ORDER_ID: order_id}
+    for committed in (PAYMENT_ID, FAILED_PAYMENT_ID, FIRST_REFUND_ID, LAST_REFUND_ID):
+        digest = hashlib.sha256(f"{committed} {order_id}".encode()).hexdigest()
+        ids[committed] = f"{committed.split('_')[0]}_{digest[:14]}"
+    return ids
+
+
 def _compact(document: Mapping[str, Any]) -> bytes:
     return json.dumps(document, separators=(",", ":")).encode()
 
@@ -294,7 +307,7 @@ def _settlement() -> bytes:
     )
 
 
-def _unusable() -> bytes:
+def _unusable(order_id: str, payment_id: str) -> bytes:
     """Razorpay's signature over a payment without an amount: nothing that it sends, and nothing we can use."""
     return _compact(
         {
@@ -302,43 +315,56 @@ def _unusable() -> bytes:
             "account_id": webhooks.ACCOUNT_ID,
             "event": "payment.captured",
             "contains": ["payment"],
-            "payload": {"payment": {"entity": {"id": PAYMENT_ID, "order_id": ORDER_ID, "email": CUSTOMER.email}}},
+            "payload": {"payment": {"entity": {"id": payment_id, "order_id": order_id, "email": CUSTOMER.email}}},
             "created_at": _PAID_AT + 5,
         }
     )
 
 
-def events() -> dict[str, dict[str, Any]]:
-    """Every event by the name of its file."""
-    authorized = webhook_body("payment.authorized")
-    captured = webhook_body("payment.captured")
-    first_refund = webhook_body("refund.processed", refund=FIRST_REFUND_ID)
+def events(order_id: str = ORDER_ID) -> dict[str, dict[str, Any]]:
+    """Every event by the name of its file.
+
+    Args:
+        order_id: whose story it is. Another order than the committed one gets payments and refunds of its own.
+    """
+    ids = _ids_of(order_id)
+
+    def told(event: str, refund: str | None = None) -> bytes:
+        body = webhook_body(event, refund=refund)
+        for committed, own in ids.items():
+            body = body.replace(committed.encode(), own.encode())
+        return body
+
+    authorized = told("payment.authorized")
+    captured = told("payment.captured")
+    first_refund = told("refund.processed", FIRST_REFUND_ID)
     bad_fields = {**OFFER, "job_id": "11", "client_id": True, "amount": 499.505, "discount": 1}
     del bad_fields["freelancer_id"]
-    wrong_signature = {**checkout(), "razorpay_signature": "0" * 64}
+    triple = checkout(order_id, ids[PAYMENT_ID])
+    wrong_signature = {**triple, "razorpay_signature": "0" * 64}
     return {
         "create-order": from_frontend(_CREATE_ORDER, OFFER),
         "create-order-string-amount": from_frontend(_CREATE_ORDER, {**OFFER, "amount": "499.50", "currency": "INR"}),
         "create-order-bad-fields": from_frontend(_CREATE_ORDER, bad_fields),
         "create-order-another-client": from_frontend(_CREATE_ORDER, OFFER, user_id=SOMEBODY_ELSE),
         "create-order-no-token": from_frontend(_CREATE_ORDER, OFFER, user_id=None),
-        "verify": from_frontend(_VERIFY, checkout()),
+        "verify": from_frontend(_VERIFY, triple),
         "verify-wrong-signature": from_frontend(_VERIFY, wrong_signature),
-        "verify-unknown-order": from_frontend(_VERIFY, checkout(UNKNOWN_ORDER_ID)),
-        "get": reading(ORDER_ID, slash=False),
-        "get-trailing-slash": reading(ORDER_ID),
+        "verify-unknown-order": from_frontend(_VERIFY, checkout(UNKNOWN_ORDER_ID, ids[PAYMENT_ID])),
+        "get": reading(order_id, slash=False),
+        "get-trailing-slash": reading(order_id),
         "webhook-payment-authorized": from_razorpay(authorized),
         "webhook-payment-captured": from_razorpay(captured),
         "webhook-payment-captured-base64": from_razorpay(unroundtrippable(captured), as_base64=True),
-        "webhook-payment-failed": from_razorpay(webhook_body("payment.failed")),
-        "webhook-order-paid": from_razorpay(webhook_body("order.paid")),
-        "webhook-refund-created": from_razorpay(webhook_body("refund.created", refund=FIRST_REFUND_ID)),
+        "webhook-payment-failed": from_razorpay(told("payment.failed")),
+        "webhook-order-paid": from_razorpay(told("order.paid")),
+        "webhook-refund-created": from_razorpay(told("refund.created", FIRST_REFUND_ID)),
         "webhook-refund-processed-part": from_razorpay(first_refund),
-        "webhook-refund-processed-full": from_razorpay(webhook_body("refund.processed", refund=LAST_REFUND_ID)),
+        "webhook-refund-processed-full": from_razorpay(told("refund.processed", LAST_REFUND_ID)),
         "webhook-previous-secret": from_razorpay(authorized, secret=development.RAZORPAY_WEBHOOK_SECRET_PREVIOUS),
         "webhook-forged": from_razorpay(captured, secret=FORGED_WITH),
         "webhook-ignored": from_razorpay(_settlement()),
-        "webhook-unusable": from_razorpay(_unusable()),
+        "webhook-unusable": from_razorpay(_unusable(order_id, ids[PAYMENT_ID])),
     }
 
 
@@ -358,14 +384,21 @@ def scheduled() -> dict[str, dict[str, Any]]:
     }
 
 
-def files() -> dict[str, str]:
+def files(order_id: str = ORDER_ID) -> dict[str, str]:
     """The text of every file in `events/`, by its name."""
-    return {f"{name}.json": json.dumps(event, indent=2) + "\n" for name, event in events().items()}
+    return {f"{name}.json": json.dumps(event, indent=2) + "\n" for name, event in events(order_id).items()}
 
 
 def scheduled_files() -> dict[str, str]:
     """The text of every file in `events/schedules/`, by its name."""
     return {f"{name}.json": json.dumps(event, indent=2) + "\n" for name, event in scheduled().items()}
+
+
+def write(folder: Path, order_id: str) -> None:
+    """Write the story of an order that create-order made, for `sam local invoke` on a real table."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in files(order_id).items():
+        (folder / name).write_text(text, encoding="utf-8")
 
 
 def main() -> None:

@@ -15,16 +15,17 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
-from rich.console import Console
+from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError
+
+from sandbox import proxies, terminal
 
 RUN_DIR = Path(__file__).parent.parent / ".run"
 # Longer than reconcile's own 290 seconds.
 _READ_TIMEOUT_S = 300
 _LANES: tuple[tuple[str, str, Mapping[str, str]], ...] = (
-    ("Outbox", "OutboxFunctionName", {}),
-    ("Watch", "ReconcileFunctionName", {"lane": "watch"}),
-    ("Sweep", "ReconcileFunctionName", {"lane": "sweep"}),
+    ("Outbox", "OutboxAlias", {}),
+    ("Watch", "ReconcileAlias", {"lane": "watch"}),
+    ("Sweep", "ReconcileAlias", {"lane": "sweep"}),
 )
 _LOOKED_AT = {"Outbox": "due records", "Watch": "due records"}
 
@@ -33,18 +34,22 @@ class RunFailedError(Exception):
     """A run failed; the message says which."""
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """0: all ran; 1: nothing is running, or a run failed, and the message says which."""
     parser = argparse.ArgumentParser(prog="make reconcile", description=__doc__)
     parser.add_argument("--run-dir", type=Path, default=RUN_DIR, help="of `make run`: holds endpoints.json")
     parser.add_argument("--last", type=int, metavar="MINUTES", help="also go over what was made in the last minutes")
-    arguments = parser.parse_args()
-    file: Path = arguments.run_dir / "endpoints.json"
-    console = Console(highlight=False)
+    options = parser.parse_args(arguments)
+    file: Path = options.run_dir / "endpoints.json"
+    console = terminal.console()
+    proxies.bypass_for_this_machine()
     try:
         endpoints = json.loads(file.read_text())
     except FileNotFoundError:
         console.print("Nothing is running: start it with `make run`, in another terminal.")
+        return 1
+    except ValueError:
+        console.print(f"{file} is damaged: stop `make run` and start it again.")
         return 1
     client = boto3.client(
         "lambda",
@@ -58,9 +63,12 @@ def main() -> int:
         for name, function, event in _LANES:
             report = _invoke(client, name, endpoints["outputs"][function], event)
             console.print(_told(name, _LOOKED_AT.get(name, "entries of Razorpay's lists"), report))
-        if arguments.last is not None:
-            for report in _rebuild(client, endpoints["outputs"]["ReconcileFunctionName"], arguments.last * 60):
+        if options.last is not None:
+            for report in _rebuild(client, endpoints["outputs"]["ReconcileAlias"], options.last * 60):
                 console.print(_told("Rebuild", "entries of Razorpay's lists", report))
+    except EndpointConnectionError:
+        console.print(f"[bold red]✗[/] Nothing answers at {endpoints['aws']}; start it with `make run`.")
+        return 1
     except (BotoCoreError, ClientError) as error:
         console.print(f"[bold red]✗[/] The local cloud refused: {error}")
         return 1

@@ -14,10 +14,11 @@ from types import FrameType
 
 from rich.console import Console
 
-from sandbox import development
+from sandbox import development, proxies, terminal
 from sandbox.cloud.build import PROJECT, BuildError
 from sandbox.cloud.cloud import DeploymentError
-from sandbox.cloud.gateways import Gateway, UnusableKeysError, gateway_of
+from sandbox.cloud.env_file import UnusableKeysError
+from sandbox.cloud.gateways import Gateway, check_keys, gateway_of
 from sandbox.cloud.processes import NotReadyError, ProcessDiedError
 from sandbox.cloud.service import WEBHOOK_PATH, LocalService, ServicePorts
 
@@ -38,7 +39,10 @@ class AlreadyRunningError(RuntimeError):
 
 
 class StopRequested(BaseException):
-    """SIGTERM: end like Ctrl-C. Not an `Exception`, so that nothing on the way takes it for a failure."""
+    """SIGTERM, or SIGHUP as the terminal closes: end like Ctrl-C.
+
+    Not an `Exception`, so that nothing on the way takes it for a failure.
+    """
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -47,19 +51,34 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--run-dir", type=Path, default=RUN_DIR, help="logs and endpoints.json (default: .run)")
     parser.add_argument("--env-file", type=Path, default=PROJECT / ".env", help="Razorpay test keys (default: .env)")
     parser.add_argument("--any-ports", action="store_true", help="any free ports instead of 3000, 4566, 8080 and 8090")
+    parser.add_argument("--steps-before", type=int, default=0, help="how many steps `make` has taken; 0: none")
+    parser.add_argument("--began", type=float, help="when `make` began, in seconds since 1970 (default: now)")
     options = parser.parse_args(arguments)
 
-    console = Console(highlight=False)
+    console = terminal.console()
+    proxies.bypass_for_this_machine()
     signal.signal(signal.SIGTERM, _stop)
+    ends_with_terminal = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN  # nohup ignores it on purpose
+    if ends_with_terminal:
+        signal.signal(signal.SIGHUP, _stop_without_terminal)
     # A shell starts background jobs with SIGINT ignored, and Python leaves that as it is.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         gateway = gateway_of(options.env_file)
         with only_one(options.run_dir):
             ports = ServicePorts.any() if options.any_ports else ServicePorts.preferred()
-            _serve(console, options.run_dir.resolve(), ports, gateway)
+            progress = Progress(console, options.steps_before, gateway, began=options.began)
+            notes = [] if options.any_ports else ports.instead()
+            if gateway.url is not None:
+                with progress.step("Ask Razorpay whether it knows the keys"):
+                    notes.append(check_keys(gateway))
+            terminals = _terminals() if ends_with_terminal else []
+            with _started(progress, options.run_dir.resolve(), ports, gateway) as service:
+                console.print(f"[bold green]Ready[/] [dim]after {progress.seconds():.0f} s[/]\n")
+                console.print(introduction(service, gateway, notes), markup=False, soft_wrap=True)
+                _watch(service, terminals)
     except (KeyboardInterrupt, StopRequested):
-        console.print("Stopped.")
+        _say_last(console, "Stopped.")
         return 0
     except (
         AlreadyRunningError,
@@ -90,9 +109,10 @@ def only_one(run_dir: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.seek(0)
+            pid = lock.read().strip()
             raise AlreadyRunningError(
-                f"The service runs already, as process {lock.read().strip()} (see {run_dir}/endpoints.json).\n"
-                "Stop it with Ctrl-C where it runs."
+                f"The service runs already, as process {pid} (see {run_dir}/endpoints.json).\n"
+                f"Stop it with Ctrl-C where it runs or, if that terminal is gone, with: kill {pid}"
             ) from None
         lock.truncate(0)
         lock.write(f"{os.getpid()}\n")
@@ -100,34 +120,84 @@ def only_one(run_dir: Path) -> Iterator[None]:
         yield
 
 
-def _serve(console: Console, run_dir: Path, ports: ServicePorts, gateway: Gateway) -> None:
-    started = time.monotonic()
+class Progress:
+    """Shows each step with its number and how long it took.
+
+    Args:
+        console: where.
+        before: how many steps came before, of `make`; they count.
+        gateway: of the service that is started, on which the number of steps depends.
+        began: when the first step began, in seconds since 1970; now unless given.
+    """
+
+    def __init__(self, console: Console, before: int, gateway: Gateway, *, began: float | None = None) -> None:
+        self.console = console
+        self._taken = before
+        self._all = before + LocalService.steps(gateway) + (gateway.url is not None)
+        self._began = time.time() if began is None else began
 
     @contextlib.contextmanager
-    def step(title: str) -> Iterator[None]:
+    def step(self, title: str) -> Iterator[None]:
+        """One step: the spinner turns while it runs; without a terminal its title stands there from the beginning."""
+        self._taken += 1
         began = time.monotonic()
-        with console.status(f"{title} …"):
+        numbered = f"[{self._taken}/{self._all}] {title}"
+        if self.console.is_terminal:
+            with self.console.status(f"{numbered} …"):
+                yield
+            self.console.print(f"[green]✓[/] {numbered} [dim]{time.monotonic() - began:.1f} s[/]")
+            return
+        self.console.print(f"{numbered} …", end=" ", soft_wrap=True)
+        took = "failed"
+        try:
             yield
-        console.print(f"[green]✓[/] {title} [dim]{time.monotonic() - began:.1f} s[/]")
+            took = f"{time.monotonic() - began:.1f} s"
+        finally:
+            self.console.print(took)
 
-    service = LocalService.start(run_dir, ports=ports, gateway=gateway, step=step)
+    def seconds(self) -> float:
+        """How long it has taken so far."""
+        return time.time() - self._began
+
+
+@contextlib.contextmanager
+def _started(progress: Progress, run_dir: Path, ports: ServicePorts, gateway: Gateway) -> Iterator[LocalService]:
+    service = LocalService.start(run_dir, ports=ports, gateway=gateway, step=progress.step)
     try:
-        console.print(f"[bold green]Ready[/] [dim]after {time.monotonic() - started:.1f} s[/]\n")
-        console.print(introduction(service, gateway), markup=False, soft_wrap=True)
-        while True:
-            service.check()
-            time.sleep(CHECK_SECONDS)
+        yield service
     finally:
         # A second Ctrl-C, or the one that make passes on, must not leave half of it running.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        with console.status("Stopping …"):
-            service.stop()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        _say_last(progress.console, "Stopping …")
+        service.stop()
 
 
-def introduction(service: LocalService, gateway: Gateway) -> str:
-    """Where everything is, a request to paste, and what to do next."""
+def _watch(service: LocalService, terminals: list[int]) -> None:
+    """Return never: raise when a part died, or when one of the terminals is gone.
+
+    SIGHUP is not enough: as the terminal closes, it reaches the session's first process alone. That may be make, which
+    then waits for us.
+    """
+    while True:
+        service.check()
+        if not all(os.isatty(terminal) for terminal in terminals):
+            _leave_terminal()
+            raise StopRequested
+        time.sleep(CHECK_SECONDS)
+
+
+def _terminals() -> list[int]:
+    return [number for number in (0, 1, 2) if os.isatty(number)]
+
+
+def introduction(service: LocalService, gateway: Gateway, notes: list[str]) -> str:
+    """Where everything is, what is not as usual, a request to paste, and what to do next."""
     endpoints = service.endpoints
+    curl = "curl"
+    if proxies.from_environment():
+        curl = "curl --noproxy 127.0.0.1"
+        notes = [*notes, "Your shell names a proxy: other programs than `make`'s need NO_PROXY=127.0.0.1 to get here."]
     lines = [
         f"Shop       {endpoints['shop']}/  (pay in the browser)",
         f"Live view  {endpoints['shop']}/live/  (watch what happens)",
@@ -135,10 +205,11 @@ def introduction(service: LocalService, gateway: Gateway) -> str:
         f"Razorpay   {endpoints['razorpay']}" + ("  (stand-in)" if gateway.url is None else "  (the real test mode)"),
         f"AWS        {endpoints['aws']}  (region {endpoints['region']}, any SDK; credentials test/test)",
         f"Logs       {endpoints['logs']['functions']}",
+        *(["", *notes] if notes else []),
         "",
         "Create an order:",
         "",
-        f"curl -i {endpoints['api']}/api/payments/create-order/ \\",
+        f"{curl} -i {endpoints['api']}/api/payments/create-order/ \\",
         f"  -H 'Authorization: Bearer {development.token(CLIENT_ID)}' \\",
         "  -H 'Content-Type: application/json' \\",
         f"  -d '{json.dumps(EXAMPLE_ORDER)}'",
@@ -158,7 +229,26 @@ def introduction(service: LocalService, gateway: Gateway) -> str:
     return "\n".join(lines)
 
 
+def _say_last(console: Console, text: str) -> None:
+    """Print, unless nobody can read it any more: what remains to be done must not fail of that."""
+    try:
+        console.print(text)
+    except OSError:
+        _leave_terminal()
+
+
+def _leave_terminal() -> None:
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(nowhere, stream.fileno())
+
+
 def _stop(_number: int, _frame: FrameType | None) -> None:
+    raise StopRequested
+
+
+def _stop_without_terminal(_number: int, _frame: FrameType | None) -> None:
+    _leave_terminal()
     raise StopRequested
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Final, Literal
 
 from playwright.sync_api import Browser, Page, expect, sync_playwright
-from rich.console import Console
 
+from sandbox import proxies, terminal
 from sandbox.cloud.build import PROJECT
 from sandbox.cloud.service import LocalService
 
@@ -27,7 +27,8 @@ SCHEMES: Final[tuple[Literal["light", "dark"], ...]] = ("light", "dark")
 
 def main() -> int:
     """0: every picture was made."""
-    console = Console(highlight=False)
+    console = terminal.console()
+    proxies.bypass_for_this_machine()
     browser_path = os.environ.get("CHROMIUM") or CHROMIUM_FILE.read_text().strip()
     FOLDER.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="screenshots-") as folder:
@@ -52,10 +53,11 @@ def _take(browser: Browser, shop: str) -> None:
     first = page.get_by_role("article").nth(0)
     first.get_by_role("button").click()
     checkout = page.frame_locator("iframe")
-    checkout.get_by_role("tab", name="UPI").click()
-    checkout.get_by_role("button", name="success@razorpay").click()
+    checkout.get_by_role("button", name="Visa …1007").click()
     _photograph(page, "checkout")
+    checkout.get_by_role("tab", name="UPI").click()
     checkout.get_by_role("button", name=re.compile("^Pay ")).click()
+    checkout.get_by_role("button", name="Approve").click()
     expect(first.locator("[data-part=label]")).to_have_text("Paid")
     _photograph(page, "shop")
     page.set_viewport_size({"width": 1200, "height": 1500})

@@ -2,8 +2,8 @@
 
     start.py REPORT FOLDER LAYERS NAME DEPTH [CANNED EVENT]
 
-DEPTH is `import`, what Lambda calls Init; `ready`, with the clients of the table and the bus made too, as the floor F
-makes its own; or `answer`, the first request answered, with the secrets read and the network stubbed.
+DEPTH is `ready`, what Lambda calls Init; or `answer`, the first request answered too, with the secrets read and the
+network stubbed.
 """
 
 import sys
@@ -15,9 +15,6 @@ sys.path[:0] = [folder, *(layer for layer in layers.split(":") if layer)]
 from importlib import import_module  # noqa: E402 - after the path
 
 app = import_module("app")
-if depth == "ready":
-    log = import_module("payments.adapters.log").RequestLog(name)
-    import_module(f"payments.wiring.{name}").dependencies(log)
 if depth == "answer":
     sys.path.append(__file__.rpartition("/")[0])
     from warm import Context, cut_off_from

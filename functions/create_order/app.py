@@ -12,7 +12,7 @@ from payments.core.ordering import place_order
 from payments.core.wire import CreateOrderBody
 from payments.wiring import aws
 from payments.wiring.boundary import lambda_boundary
-from payments.wiring.create_order import dependencies
+from payments.wiring.create_order import dependencies, prime
 
 _MAX_BODY_BYTES = 8 * 1024
 
@@ -49,4 +49,5 @@ def create_order(request: Request, log: RequestLog) -> Response:
     return Response(201 if placed.created else 200, body)
 
 
+prime()
 lambda_handler = lambda_boundary("create_order", {("POST", "/api/payments/create-order"): create_order})

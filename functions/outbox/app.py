@@ -18,7 +18,7 @@ from payments.core.reconciliation import empty_outbox
 from payments.wiring import aws
 from payments.wiring.boundary import scheduled_boundary
 from payments.wiring.lanes import LaneRun, checked_shards
-from payments.wiring.outbox import Dependencies, dependencies
+from payments.wiring.outbox import Dependencies, dependencies, prime
 
 # Enough for one more record whose calls hang before Lambda ends the run: a call to the table takes 7 s then, and one to
 # read the record, one to put it off and one for what else is due follow each other.
@@ -50,4 +50,5 @@ def _due(service: Dependencies, shards: list[int], now: int) -> Iterator[Due]:
         yield from service.table.due(partition(Lane.OUTBOX, number), now)
 
 
+prime()
 lambda_handler = scheduled_boundary("outbox", empty)

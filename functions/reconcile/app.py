@@ -24,10 +24,11 @@ from functools import partial
 from typing import Any
 
 from payments.adapters.log import RequestLog
+from payments.core.errors import NotConfiguredYet
 from payments.wiring.boundary import scheduled_boundary
 from payments.wiring.commands import accept, look, release
-from payments.wiring.lanes import refuse
-from payments.wiring.reconcile import dependencies
+from payments.wiring.lanes import nothing_yet, refuse
+from payments.wiring.reconcile import dependencies, prime
 from payments.wiring.sweep import rebuild, sweep
 from payments.wiring.watch import watch
 
@@ -41,7 +42,10 @@ def reconcile(event: object, remaining_ms: Callable[[], int], log: RequestLog) -
     connect = partial(dependencies, log)
     lane = asked.pop("lane", None)
     if isinstance(lane, str) and lane in _LANES:
-        return _LANES[lane](asked, connect, remaining_ms, log)
+        try:
+            return _LANES[lane](asked, connect, remaining_ms, log)
+        except NotConfiguredYet as unfilled:
+            return nothing_yet(unfilled, log)
     if lane is None and len(asked) == 1:
         ((name, of),) = asked.items()
         if name in _BY_HAND:
@@ -49,4 +53,5 @@ def reconcile(event: object, remaining_ms: Callable[[], int], log: RequestLog) -
     raise refuse(f'the input is {{"lane": {" or ".join(_LANES)}}}, or one of {", ".join(_BY_HAND)}', log)
 
 
+prime()
 lambda_handler = scheduled_boundary("reconcile", reconcile)

@@ -14,7 +14,7 @@ from payments.core.verification import require_paid
 from payments.core.wire import VerifyBody
 from payments.wiring import aws
 from payments.wiring.boundary import lambda_boundary
-from payments.wiring.verify import dependencies
+from payments.wiring.verify import dependencies, prime
 
 _MAX_BODY_BYTES = 8 * 1024
 
@@ -79,6 +79,7 @@ def show(request: Request, log: RequestLog) -> Response:
     return Response(200, body)
 
 
+prime()
 lambda_handler = lambda_boundary(
     "verify",
     {("POST", "/api/payments/verify"): verify, ("GET", "/api/payments/{order_id}"): show},

@@ -14,7 +14,7 @@ from payments.core.outbox import record_and_publish
 from payments.core.webhooks import UnusableEvent, read_delivery
 from payments.wiring import aws
 from payments.wiring.boundary import GivenUp, lambda_boundary
-from payments.wiring.webhook import dependencies
+from payments.wiring.webhook import dependencies, prime
 
 # API Gateway's own limit ("Payload size"). Notes of any script, and line items, make genuine bodies large.
 _MAX_BODY_BYTES = 10 * 1024 * 1024
@@ -72,4 +72,5 @@ def _printable(header: str | None) -> str | None:
     return header if header is not None and _EVENT_ID.match(header) else None
 
 
+prime()
 lambda_handler = lambda_boundary("webhook", {("POST", "/api/payments/webhook"): receive})

@@ -36,15 +36,23 @@ def build(template: Path = PROJECT / "template.yaml", build_dir: Path = BUILD_DI
         BuildError: sam refused.
     """
     build_dir.mkdir(parents=True, exist_ok=True)
-    built = build_dir / "out" / "template.yaml"
     inputs = build_dir / "inputs.sha256"
     with _one_at_a_time(build_dir / "lock"):
-        digest = digest_of(inputs_of(template))
-        if not (built.exists() and inputs.exists() and inputs.read_text() == digest):
+        if not is_built(template, build_dir):
+            # Before the build, not after: what is edited meanwhile is built the next time.
+            digest = digest_of(inputs_of(template))
             inputs.unlink(missing_ok=True)
             _sam_build(template, build_dir)
             inputs.write_text(digest)
-    return built
+    return build_dir / "out" / "template.yaml"
+
+
+def is_built(template: Path = PROJECT / "template.yaml", build_dir: Path = BUILD_DIR) -> bool:
+    """Whether what is built is of the present files."""
+    inputs = build_dir / "inputs.sha256"
+    if not (inputs.exists() and (build_dir / "out" / "template.yaml").exists()):
+        return False
+    return inputs.read_text() == digest_of(inputs_of(template))
 
 
 def inputs_of(template: Path) -> list[Path]:
@@ -75,6 +83,8 @@ def _sam_build(template: Path, build_dir: Path) -> None:
             "PATH": f"{SAM.parent}{os.pathsep}{os.environ['PATH']}",
             "TMPDIR": scratch,
             "SAM_CLI_TELEMETRY": "0",
+            # SAM's own folder, in the home directory otherwise.
+            "__SAM_CLI_APP_DIR": str(build_dir / "sam"),
             "AWS_DEFAULT_REGION": "ap-south-1",
         }
         result = subprocess.run(  # noqa: S603 - the command is this file's own

@@ -8,6 +8,7 @@ import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, overload
 
 import boto3
@@ -86,7 +87,13 @@ class Cloud:
 
     @classmethod
     def start(
-        cls, run_dir: Path, *, ports: Ports | None = None, unpacked: Path | None = None, stock: bool = False
+        cls,
+        run_dir: Path,
+        *,
+        ports: Ports | None = None,
+        unpacked: Path | None = None,
+        stock: bool = False,
+        proxies: Mapping[str, str] = MappingProxyType({}),
     ) -> Self:
         """Start the emulator and wait until it serves.
 
@@ -96,6 +103,7 @@ class Cloud:
             unpacked: where functions and layers are unpacked, by content; several emulators may share it, and a later
                 one finds the byte code of an earlier. In the run dir unless given.
             stock: without this project's patches; for the tests of the patches.
+            proxies: variables that lead the functions to the outside, and not for this machine; none as a rule.
 
         Raises:
             ProcessDiedError: the emulator ended at once.
@@ -121,7 +129,7 @@ class Cloud:
         process = ServerProcess.start(
             "The emulator",
             command,
-            env=emulator_environment(ports, scratch),
+            env={**emulator_environment(ports, scratch), **proxies},
             cwd=PROJECT,
             log=run_dir / "emulator.log",
         )

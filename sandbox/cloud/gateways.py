@@ -1,17 +1,20 @@
 """Which Razorpay the local service talks to: the stand-in, or the real test mode with the keys of `.env`."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import requests
+
 from sandbox import development
+from sandbox.cloud.env_file import UnusableKeysError, key_id_problem, read_env, secret_problem
 
 REAL_URL = "https://api.razorpay.com"
 SETTINGS = ("RAZORPAY_KEY_ID", "RAZORPAY_KEY_SECRET", "RAZORPAY_WEBHOOK_SECRET")
 
-
-class UnusableKeysError(ValueError):
-    """The keys in `.env` cannot be used; the message says what to do."""
+_SAME_SECRET = "is the key's secret: choose another one in the dashboard's form for webhooks"  # noqa: S105 - words about one
+_CHECK_TIMEOUT_S = (5, 10)
+# The request is always valid, so a 400 can only mean the keys; Razorpay's documents show both.
+_REFUSED = (400, 401)
 
 
 @dataclass(frozen=True)
@@ -28,9 +31,9 @@ class Gateway:
 
     url: str | None
     key_id: str
-    key_secret: str
-    webhook_secret: str
-    webhook_secret_previous: str | None = None
+    key_secret: str = field(repr=False)
+    webhook_secret: str = field(repr=False)
+    webhook_secret_previous: str | None = field(default=None, repr=False)
 
     @property
     def api_keys(self) -> dict[str, str]:
@@ -59,9 +62,9 @@ def gateway_of(env_file: Path) -> Gateway:
     """The real test gateway if the file has its keys, otherwise the stand-in.
 
     Raises:
-        UnusableKeysError: some of the keys are missing, or they are not test keys.
+        UnusableKeysError: some of the keys are missing, are no test keys, or cannot be meant.
     """
-    settings = read_env(env_file.read_text()) if env_file.exists() else {}
+    settings = read_env(env_file)
     given = {name: settings[name] for name in SETTINGS if settings.get(name)}
     if not given:
         return STAND_IN
@@ -76,21 +79,58 @@ def gateway_of(env_file: Path) -> Gateway:
             f"{env_file} has {', '.join(given)} but not {', '.join(missing)}.\n"
             "The real test gateway needs all three; with none of them the stand-in is used."
         )
-    if not key_id.startswith("rzp_test_"):
-        raise UnusableKeysError(f"RAZORPAY_KEY_ID in {env_file} is no test key: those begin with rzp_test_.")
-    previous = settings.get("RAZORPAY_WEBHOOK_SECRET_PREVIOUS")
+    previous = settings.get("RAZORPAY_WEBHOOK_SECRET_PREVIOUS") or None
+    problems = {name: secret_problem(given[name]) for name in SETTINGS[1:]}
+    problems["RAZORPAY_KEY_ID"] = key_id_problem(key_id)
+    if given["RAZORPAY_KEY_SECRET"] == given["RAZORPAY_WEBHOOK_SECRET"]:
+        problems["RAZORPAY_WEBHOOK_SECRET"] = _SAME_SECRET
+    if previous is not None:
+        problems["RAZORPAY_WEBHOOK_SECRET_PREVIOUS"] = secret_problem(previous)
+    if wrong := [f"{name} {problem}" for name, problem in sorted(problems.items()) if problem is not None]:
+        raise UnusableKeysError(
+            "\n".join([f"{env_file} cannot be used:", *(f"  {line}." for line in wrong)])
+            + "\nFill in what the Razorpay dashboard shows in test mode, or empty all of them to use the stand-in."
+        )
     return Gateway(REAL_URL, key_id, given["RAZORPAY_KEY_SECRET"], given["RAZORPAY_WEBHOOK_SECRET"], previous)
 
 
-def read_env(text: str) -> Mapping[str, str]:
-    """`NAME=value` lines. Empty lines and lines that begin with # say nothing; quotes around a value are dropped."""
-    settings = {}
-    for line in text.splitlines():
-        name, equals, value = line.strip().removeprefix("export ").partition("=")
-        if not equals or name.startswith("#"):
-            continue
-        value = value.strip()
-        if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
-            value = value[1:-1]
-        settings[name.strip()] = value
-    return settings
+def check_keys(gateway: Gateway) -> str:
+    """Ask Razorpay once whether it knows the keys; returns what to tell the developer, without the keys.
+
+    Unlike everything local, this goes through the proxy that the environment names.
+
+    Raises:
+        UnusableKeysError: Razorpay refuses them.
+    """
+    try:
+        answer = requests.get(
+            f"{gateway.url}/v1/orders",
+            params={"count": 1},
+            auth=(gateway.key_id, gateway.key_secret),
+            timeout=_CHECK_TIMEOUT_S,
+            allow_redirects=False,
+        )
+    except requests.RequestException as error:
+        return (
+            f"Not checked: {gateway.url} cannot be reached from here ({type(error).__name__}). "
+            "Until it can, no order can be created."
+        )
+    if answer.status_code in _REFUSED:
+        raise UnusableKeysError(
+            f"Razorpay refuses RAZORPAY_KEY_ID with RAZORPAY_KEY_SECRET (status {answer.status_code}):\n"
+            "one is mistyped, or the key was regenerated. Take both from the dashboard in test mode\n"
+            "(Account & Settings, API keys), or empty the three settings to use the stand-in."
+        )
+    if answer.status_code == requests.codes.ok:
+        if _is_a_list(answer):
+            return "Razorpay knows the API keys. The webhook's secret shows only when a webhook arrives."
+        return f"Not checked: what answers at {gateway.url} is not Razorpay (a proxy's or a network's own page?)."
+    return f"Not checked: {gateway.url} answered {answer.status_code}. Until it recovers, no order can be created."
+
+
+def _is_a_list(answer: requests.Response) -> bool:
+    try:
+        document = answer.json()
+    except requests.JSONDecodeError:
+        return False
+    return isinstance(document, dict) and document.get("entity") == "collection"

@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from sandbox import development
-from sandbox.cloud.build import PROJECT, architecture, build
+from sandbox import development, proxies
+from sandbox.cloud.build import PROJECT, architecture, build, is_built
 from sandbox.cloud.cloud import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY, Cloud, Ports
 from sandbox.cloud.gateways import STAND_IN, Gateway
 from sandbox.cloud.ports import LOOPBACK, free_port
@@ -30,6 +30,7 @@ WEBHOOK_PATH = "/api/payments/webhook/"
 # Unpacked functions and layers with their byte code, shared by every run on this machine.
 UNPACKED = PROJECT / ".build/unpacked"
 
+BUILD_TAKES = "a minute or two at first"
 SERVER_READY_SECONDS = 20.0  # a slow machine's first start; under a second is usual
 
 type Step = Callable[[str], AbstractContextManager[object]]
@@ -50,6 +51,20 @@ class ServicePorts:
         taken = frozenset({cloud.aws, cloud.front_door})
         stand_in = free_port(8090, taken=taken)
         return cls(cloud, stand_in, free_port(3000, taken=taken | {stand_in}))
+
+    def instead(self) -> list[str]:
+        """Which of the usual ports are not used, and what is used instead, in sentences."""
+        used = (
+            ("the shop", 3000, self.shop),
+            ("AWS", 4566, self.cloud.aws),
+            ("the API", 8080, self.cloud.front_door),
+            ("the stand-in for Razorpay", 8090, self.stand_in),
+        )
+        return [
+            f"Port {usual} is in use by another program: {name} is at {port} instead."
+            for name, usual, port in used
+            if port != usual
+        ]
 
     @classmethod
     def any(cls) -> Self:
@@ -72,6 +87,11 @@ class LocalService:
         self.endpoints: dict[str, Any] = {}
         self._file = run_dir / "endpoints.json"
         self._processes = [cloud.process]
+
+    @staticmethod
+    def steps(gateway: Gateway = STAND_IN) -> int:
+        """How many steps `start` takes."""
+        return 7 if gateway.url is None else 6
 
     @classmethod
     def start(
@@ -99,12 +119,14 @@ class LocalService:
         run_dir.mkdir(parents=True, exist_ok=True)
         (run_dir / "endpoints.json").unlink(missing_ok=True)
         stand_in_url = f"http://{LOOPBACK}:{ports.stand_in}"
-        with step("Build the functions and their layer"):
+        with step("Build the functions and their layers" + ("" if is_built() else f" ({BUILD_TAKES})")):
             template = build()
         with ExitStack() as undo:
             with step("Start the local cloud"):
                 UNPACKED.mkdir(parents=True, exist_ok=True)
-                cloud = Cloud.start(run_dir, ports=ports.cloud, unpacked=UNPACKED)
+                # Functions live without a proxy, as in AWS, unless this machine reaches Razorpay through one alone.
+                through = {} if gateway.url is None else proxies.from_environment()
+                cloud = Cloud.start(run_dir, ports=ports.cloud, unpacked=UNPACKED, proxies=through)
                 undo.callback(cloud.stop)
             with step(f"Deploy template.yaml as {STACK}"):
                 values = {
@@ -126,12 +148,10 @@ class LocalService:
                 _continue_payment_ids(cloud, outputs["TableName"])
             service = cls(run_dir, cloud, outputs)
             undo.callback(service.stop)
-            subscribers = {}
-            if SUBSCRIBERS_TEMPLATE.exists():
-                with step(f"Deploy the subscribers as {SUBSCRIBERS_STACK}"):
-                    subscribers = cloud.deploy(
-                        SUBSCRIBERS_TEMPLATE, SUBSCRIBERS_STACK, {"EventBusName": outputs["EventBusName"]}
-                    )
+            with step(f"Deploy the subscribers as {SUBSCRIBERS_STACK}"):
+                subscribers = cloud.deploy(
+                    SUBSCRIBERS_TEMPLATE, SUBSCRIBERS_STACK, {"EventBusName": outputs["EventBusName"]}
+                )
             if gateway.url is None:
                 with step("Start the stand-in for Razorpay"):
                     service._start_stand_in(run_dir, ports.stand_in, gateway)

@@ -9,10 +9,24 @@ import asyncio
 from typing import Any, Final, get_args
 
 from sandbox.gateway import identifiers, refusals, signatures, validation
-from sandbox.gateway.entities import NO_ANSWER, Capture, Card, Customer, Failure, Instrument, Paying, Payment, Platform
+from sandbox.gateway.entities import (
+    NO_ANSWER,
+    Capture,
+    Card,
+    Customer,
+    Failure,
+    Instrument,
+    Paying,
+    Payment,
+    Platform,
+    UpiFlow,
+)
+from sandbox.gateway.error_cards import ERROR_CARDS
 from sandbox.gateway.world import World
 
 FAILING_VPA: Final = "failure@razorpay"
+PAYERS_VPA: Final = "gaurav.kumar@upi"
+"""Whoever pays in their app, as in webhooks/payments.md, sample "UPI"."""
 SHORTEST_OTP: Final = 4
 CARD_DIGITS: Final = range(13, 20)
 NETWORKS: Final = {"36": "Diners Club", "3": "American Express", "4": "Visa", "5": "MasterCard", "6": "RuPay"}
@@ -23,12 +37,13 @@ DEFAULT_LATE_AFTER_S: Final = 5
 LONGEST_LATE_AFTER_S: Final = 3600
 
 _FIELDS: Final = frozenset(
-    {"order_id", "method", "card", "otp", "vpa", "bank", "outcome", "email", "contact", "name", "description", "notes"}
-    | {"amount", "currency", "force", "capture", "late_after_s", "offer", "platform"}
+    {"order_id", "method", "card", "otp", "vpa", "flow", "bank", "outcome", "email", "contact", "name", "description"}
+    | {"notes", "amount", "currency", "force", "capture", "late_after_s", "offer", "platform"}
 )
 _NO_TEXTS: Final = frozenset({"notes", "amount", "force", "late_after_s", "offer"})
 _CHOICES: Final[dict[str, tuple[str, ...]]] = {
     "outcome": ("success", "failure", "late", "open"),
+    "flow": get_args(UpiFlow),
     "capture": get_args(Capture),
     "platform": get_args(Platform),
 }
@@ -124,7 +139,11 @@ def failure_of(press: Paying) -> Failure | None:
     """Why the payment fails, as the bank of its method words it; None if it does not."""
     if press.late_after_s is not None:
         return NO_ANSWER
-    return _FAILURES[press.instrument.method] if press.fails else None
+    return _failure(press.instrument) if press.fails else None
+
+
+def _failure(instrument: Instrument) -> Failure:
+    return instrument.fails_as or _FAILURES[instrument.method]
 
 
 class LateAnswers:
@@ -191,8 +210,18 @@ def finish(world: World, payment: Payment, key_secret: str, *, fails: bool, forc
         ImpossibleError: the payment is not under way.
         Refusal: the payment failed, as for `pay`.
     """
-    world.answer(payment, _FAILURES[payment.instrument.method] if fails else None, force=force)
+    world.answer(payment, _failure(payment.instrument) if fails else None, force=force)
     return outcome_of(payment, key_secret)
+
+
+def give_up(world: World, payment: Payment, late: LateAnswers) -> None:
+    """The bank does not answer in time for a payment under way, and does so some seconds later.
+
+    Raises:
+        ImpossibleError: the payment is not under way.
+    """
+    world.answer(payment, NO_ANSWER)
+    late.expect(payment, DEFAULT_LATE_AFTER_S)
 
 
 def outcome_of(payment: Payment, key_secret: str) -> dict[str, str]:
@@ -253,12 +282,14 @@ def _instrument(texts: dict[str, str], customer: Customer) -> tuple[Instrument, 
                 network=next((name for begin, name in NETWORKS.items() if digits.startswith(begin)), "Unknown"),
                 iin=digits[:IIN_DIGITS],
             )
-            return Instrument("card", card=card), len(texts.get("otp", "1234")) < SHORTEST_OTP
+            instrument = Instrument("card", card=card, fails_as=ERROR_CARDS.get(digits))
+            return instrument, len(texts.get("otp", "1234")) < SHORTEST_OTP
         case "upi":
-            vpa = texts.get("vpa", "success@razorpay")
+            flow: UpiFlow = "intent" if texts.get("flow") == "intent" else "collect"
+            vpa = texts.get("vpa", "success@razorpay" if flow == "collect" else PAYERS_VPA)
             if "@" not in vpa:
                 raise UnplayableError("vpa must look like name@bank")
-            return Instrument("upi", vpa=vpa), vpa == FAILING_VPA
+            return Instrument("upi", vpa=vpa, flow=flow), vpa == FAILING_VPA
         case "netbanking":
             return Instrument("netbanking", bank=texts.get("bank", "HDFC")), False
         case _:

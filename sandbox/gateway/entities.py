@@ -11,6 +11,7 @@ PaymentStatus = Literal["created", "authorized", "captured", "refunded", "failed
 RefundStatus = Literal["pending", "processed", "failed"]
 Capture = Literal["as_ordered", "now", "later"]
 Method = Literal["card", "upi", "netbanking"]
+UpiFlow = Literal["collect", "intent"]
 Platform = Literal["web", "android", "react-native"]
 FeeBearer = Literal["platform", "customer"]
 
@@ -80,13 +81,31 @@ class Card:
 
 
 @dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a payment failed, in the five words of errors.md."""
+
+    code: str
+    description: str
+    source: str
+    step: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Instrument:
-    """What the customer paid with; exactly one of card, vpa and bank is set, as the method says."""
+    """What the customer paid with; exactly one of card, vpa and bank is set, as the method says.
+
+    `flow` is UPI's: with `collect` the customer typed their UPI ID and the app asks them; with `intent` they went to
+    the app themselves, through a link or the same link as a QR code, and the ID is known once the app has answered.
+    `fails_as` is the failure that a test card stands for.
+    """
 
     method: Method
     card: Card | None = None
     vpa: str | None = None
     bank: str | None = None
+    flow: UpiFlow = "collect"
+    fails_as: Failure | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,17 +141,6 @@ class Paying:
     open: bool = False
     offer: int | None = None
     platform: Platform | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Why a payment failed, in the five words of errors.md."""
-
-    code: str
-    description: str
-    source: str
-    step: str
-    reason: str
 
 
 NO_ANSWER: Final = Failure(
@@ -186,6 +194,8 @@ class Payment:
     def to_json(self) -> dict[str, Any]:
         """As the Payments API prints it (api/payments/fetch-with-id.md): no nulls for another method's parts."""
         instrument, failure = self.instrument, self.failure
+        unknown = instrument.flow == "intent" and self.status == "created"
+        vpa = None if unknown else instrument.vpa
         entity: dict[str, Any] = {
             "id": self.id,
             "entity": "payment",
@@ -207,7 +217,7 @@ class Payment:
         entity |= {
             "bank": instrument.bank,
             "wallet": None,
-            "vpa": instrument.vpa,
+            "vpa": vpa,
             "email": self.customer.email,
             "contact": self.customer.contact,
             "notes": notes_json(self.notes),
@@ -221,8 +231,8 @@ class Payment:
             "acquirer_data": dict(self.acquirer_data),
             "created_at": self.created_at,
         }
-        if instrument.vpa:
-            entity["upi"] = {"payer_account_type": "bank_account", "vpa": instrument.vpa, "flow": "collect"}
+        if vpa:
+            entity["upi"] = {"payer_account_type": "bank_account", "vpa": vpa, "flow": instrument.flow}
         if self.late_authorized:
             # docs: "Test S2S", Payment States and Late Authorisation, BP-06
             entity["late_authorized"] = True

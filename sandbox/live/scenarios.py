@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from sandbox.live.stage import AMOUNT_MINOR, Stage, StageError
-from sandbox.live.timeline import SUBSCRIBERS, money
+from sandbox.live.timeline import SUBSCRIBERS, in_words, money
 
 Who = Literal["Frontend", "Customer", "Merchant", "Razorpay", "Service", "Stagehand"]
 
@@ -111,7 +111,7 @@ def _becomes(status: str, *, confirmed: bool, refunded_minor: int = 0) -> Expect
 
 def _state_words(status: str, confirmed: bool, refunded_minor: int) -> str:
     return (
-        f"{status}, {'confirmed' if confirmed else 'not confirmed'}"
+        f"{in_words(status)}, {'confirmed' if confirmed else 'not confirmed'}"
         f"{f', {money(refunded_minor, "INR")} paid back' if refunded_minor else ''}"
     )
 

@@ -78,10 +78,8 @@ class Stage:
         self._service = Service(dict(endpoints))
         self._held = False
         self._out: bool | str | None = None
-        self._client_id, self._freelancer_id, self._job_id, self._application_id = (
-            random.randrange(1, 10**9)  # noqa: S311 - ids nobody has to guess
-            for _ in range(4)
-        )
+        # Four different ones: nobody can pay themselves.
+        self._client_id, self._freelancer_id, self._job_id, self._application_id = random.sample(range(1, 10**9), 4)
         self.order_id = ""
         self._began = int(time.time())
         self.paid: list[Mapping[str, Any]] = []
@@ -181,7 +179,7 @@ class Stage:
         entries = 0
         while asked is not None:
             answer = self._aws("lambda").invoke(
-                FunctionName=self._endpoints["outputs"]["ReconcileFunctionName"], Payload=json.dumps(asked).encode()
+                FunctionName=self._endpoints["outputs"]["ReconcileAlias"], Payload=json.dumps(asked).encode()
             )
             report: Mapping[str, Any] = json.loads(answer["Payload"].read())
             if answer.get("FunctionError"):

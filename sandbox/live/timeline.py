@@ -19,8 +19,12 @@ Mood = Literal["good", "bad", "wait", "look", "plain"]
 """How it went: well, badly, not over yet, a person should look, or neither."""
 
 SUBSCRIBERS: Final = ("job", "application", "notification")
-_UNHEARD: Final = frozenset({"payment.partially_refunded", "payment.review"})
-"""Events that none of them listens to."""
+_UNHEARD: Final[Mapping[str, str]] = {
+    "payment.partially_refunded": "none of the services here listens",
+    # template.yaml, ReviewRule
+    "payment.review": "for whoever runs the service, in the queue of reviews",
+}
+"""Events that none of them listens to, and who receives them instead."""
 
 # A delivery whose event gives one of these facts may have caused the change that tells of it.
 _GIVES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -59,7 +63,7 @@ _REVIEWS: Final[Mapping[str, str]] = {
     "duplicate_capture": "A second payment was captured on an order that was paid already.",
     "amount_mismatch": "Razorpay captured another amount than agreed.",
     "currency_mismatch": "Razorpay captured another currency than agreed.",
-    "superseded_order": "An order was paid that a newer one had taken the place of.",
+    "superseded_order": "An order was paid that had been superseded by a newer one.",
     "over_refunded": "More was paid back than was captured.",
     "refund_reversed": "A refund that was processed was reported as failed afterwards.",
     "refund_total_differs": "Razorpay's sum of the refunds is not the sum of those that it lists.",
@@ -374,7 +378,7 @@ def _changes(sources: Sources, subjects: Sequence[_Entry], deliveries: Sequence[
         facts = _facts(what)
         signed = [subject for fact, subject in facts if fact == "signed"]
         kind: Kind = "order" if what == "created" else "verify" if signed else "status"
-        became = "" if status == before or what == "created" else f"the payment is {status}"
+        became = "" if status == before or what == "created" else f"the payment is {in_words(status)}"
         if not confirmed and status in {"paid", "refunded"} and {fact for fact, _ in facts} & {"captured", "accepted"}:
             confirmed = True
             became = f"{became or 'the payment is'}{' and' if became else ''} confirmed"
@@ -486,7 +490,7 @@ def _events(sources: Sources, changes: Sequence[_Entry]) -> list[_Entry]:
             at=change.at,
             title=f"{event_type} recorded",
             mood="good",
-            detail=_joined(f"version {change.key.removeprefix('change ')}", "published", "nobody here listens"),
+            detail=_joined(f"version {change.key.removeprefix('change ')}", "published", _UNHEARD[event_type]),
             causes=[change],
         )
         for key, event_type, change in _unheard(sources, changes)
@@ -513,7 +517,9 @@ def _events(sources: Sources, changes: Sequence[_Entry]) -> list[_Entry]:
             at=_seconds(event["at"]),
             title=f"{event['type']} recorded",
             mood="wait",
-            detail=_joined(f"version {version}", "waits to be published", str(identity)),
+            detail=_joined(
+                f"version {version}", "waits to be published", _UNHEARD.get(event["type"], ""), str(identity)
+            ),
             causes=[by_version[version]] if version in by_version else [],
         )
     return list(entries.values())
@@ -625,6 +631,11 @@ def money(amount_minor: int, currency: str) -> str:
     """An amount for people: `₹2,500.00`, `USD 25.00`. Only for currencies of two decimals, as the service's are."""
     sign = "₹" if currency == "INR" else f"{currency} "
     return f"{sign}{amount_minor // 100:,}.{amount_minor % 100:02d}"
+
+
+def in_words(status: str) -> str:
+    """A status for people, spelt as everything else that is said; `authorized` is the spelling of the API."""
+    return "authorised" if status == "authorized" else status
 
 
 def _method(method: object) -> str:

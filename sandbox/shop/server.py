@@ -8,7 +8,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -18,6 +18,7 @@ from sandbox.shop.clients import SIGNED_IN_FOR, Client, client_of_cookie, new_cl
 from sandbox.shop.pages import SECURITY_HEADERS, content_security_policy, page
 
 STATIC: Final = Path(__file__).parent / "static"
+REACT: Final = Path(__file__).parents[2] / "examples/react"
 LIVE: Final = "/live/"
 COOKIE: Final = "shop_client"
 REAL_CHECKOUT: Final = "https://checkout.razorpay.com/v1/checkout.js"
@@ -53,6 +54,8 @@ class Shop:
         """Everything that the page needs."""
         return [
             Route("/", self._page, methods=["GET"]),
+            Route("/react/", self._react, methods=["GET"]),
+            Route("/react/main.js", self._react_script, methods=["GET"]),
             Route("/config.json", self._config, methods=["GET"]),
             Route("/session", self._session, methods=["POST"]),
             Route("/session/new", self._new_session, methods=["POST"]),
@@ -60,6 +63,15 @@ class Shop:
 
     async def _page(self, _request: Request) -> Response:
         return page(STATIC / "shop.html", self.policy())
+
+    async def _react(self, _request: Request) -> Response:
+        return page(REACT / "index.html", self.policy())
+
+    async def _react_script(self, _request: Request) -> Response:
+        built = REACT / "build/main.js"
+        if not built.is_file():
+            return PlainTextResponse("The React example is not built yet: run `make react`, then reload.", 404)
+        return FileResponse(built, media_type="text/javascript")
 
     def policy(self) -> str:
         """What the page may load, call and frame: itself, the payment service, and Checkout."""

@@ -4,18 +4,24 @@ Usage, by the runtime's interpreter:
 
     copies.py <folder of the function> <layer> <bench/programs> <canned answers> <event> <counter's file>
 
-The process starts create_order without a secret and is then copied by forking, as a snapshot is resumed. Each copy gets
-the secrets from standard input and serves a dozen requests, with one counter of payment ids between them.
+The process starts create_order without a secret and is then copied by forking, as a snapshot is resumed: a fork seeds
+Python's generator anew, which resuming does not, so its state is put back. Each copy runs what Lambda runs after it has
+resumed one, gets the secrets from standard input and serves a dozen requests, with one counter of payment ids between
+them.
 """
 
 import fcntl
 import gc
 import json
 import os
+import random
 import socket
+import ssl
 import sys
 from pathlib import Path
 from typing import Any
+
+from awslambdaric.lambda_runtime_hooks_runner import run_after_restore  # type: ignore[import-not-found]
 
 folder, layer, programs, canned, event_file, counter = sys.argv[1:]
 sys.path[:0] = [folder, layer]
@@ -27,12 +33,12 @@ import app  # type: ignore[import-not-found] # noqa: E402 - where the arguments 
 from payments.wiring import aws, create_order, gateway  # noqa: E402 - as above
 
 KEPT = {
-    "session": aws._session,  # noqa: SLF001 - nothing else shows what an instance keeps
-    "clients": aws._client,  # noqa: SLF001 - as above
-    "secrets": aws._secrets,  # noqa: SLF001 - as above
+    "environment": aws._environment,  # noqa: SLF001 - nothing else shows what an instance keeps
+    "settings": create_order._settings,  # noqa: SLF001 - as above
     "ids": create_order._payment_ids,  # noqa: SLF001 - as above
     "gateway": gateway.gateway,
 }
+state = random.getstate()
 started = {
     "kept": {name: kept.cache_info().currsize for name, kept in KEPT.items()},
     "sockets": sum(isinstance(thing, socket.socket) for thing in gc.get_objects()),
@@ -49,11 +55,26 @@ def take(count: int) -> int:
     return last
 
 
-def serve() -> list[int]:
-    """The payment ids of a dozen orders."""
+def serve() -> dict[str, Any]:
+    """The payment ids of a dozen orders, and what else must not be the same in two copies."""
+    random.setstate(state)
+    stirred: list[int] = []
+    stir = ssl.RAND_add
+    ssl.RAND_add = lambda seed, entropy: (stirred.append(int(entropy)), stir(seed, entropy))  # type: ignore[assignment,func-returns-value]
+    run_after_restore()
     from warm import Context, cut_off_from  # noqa: PLC0415 - the copies' own
 
     answers = cut_off_from(canned, "create_order")
+    import botocore.httpsession  # noqa: PLC0415 - the function's own
+
+    send = botocore.httpsession.URLLib3Session.send
+    invocations: list[str] = []
+
+    def note(session: Any, request: Any) -> Any:
+        invocations.append(str(request.headers["amz-sdk-invocation-id"]))
+        return send(session, request)
+
+    botocore.httpsession.URLLib3Session.send = note  # type: ignore[method-assign,assignment]
     plain = answers.aws
 
     def aws_call(target: str, body: bytes) -> Any:
@@ -67,7 +88,12 @@ def serve() -> list[int]:
     answers.aws = aws_call
     event = json.loads(Path(event_file).read_text(encoding="utf-8"))
     bodies = [json.loads(app.lambda_handler(event, Context())["body"]) for _ in range(REQUESTS)]
-    return [body["payment_id"] for body in bodies]
+    return {
+        "payments": [body["payment_id"] for body in bodies],
+        "invocations": invocations,
+        "pause": random.random(),  # noqa: S311 - as botocore draws it
+        "stirred": stirred,
+    }
 
 
 secrets = json.loads(sys.stdin.read())

@@ -5,6 +5,7 @@ import json
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -106,9 +107,10 @@ def test_what_nobody_needs_nobody_loads(loaded: Callable[[str], set[str]], modul
     assert module not in loaded(case)
 
 
-def test_two_copies_of_a_started_instance_never_hand_out_the_same_payment_id(
-    by_case: dict[str, Subject], signer: Signer, tmp_path: Path
-) -> None:
+@pytest.fixture(scope="module")
+def copied(by_case: dict[str, Subject], signer: Signer, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Two copies of a started create_order."""
+    tmp_path = tmp_path_factory.mktemp("copies")
     subject = by_case["create_order"]
     (flow,) = canned.flows(subject, signer, None, tmp_path)
     counter = tmp_path / "counter"
@@ -126,15 +128,32 @@ def test_two_copies_of_a_started_instance_never_hand_out_the_same_payment_id(
         timeout=60,
     )
     assert done.returncode == 0, done.stderr
-    report = json.loads(done.stderr)
-    first, second = report["taken"]
+    return json.loads(done.stderr)
+
+
+def test_two_copies_of_a_started_instance_never_hand_out_the_same_payment_id(copied: dict[str, Any]) -> None:
+    first, second = (copy["payments"] for copy in copied["taken"])
     assert len(first) == len(second) == 12
     assert len({*first, *second}) == 24
-    # Nothing was there to be copied: no client, no connection, no secret, no block of ids.
-    assert report["started"] == {
-        "kept": dict.fromkeys(("session", "clients", "secrets", "ids", "gateway"), 0),
+
+
+def test_nothing_of_a_request_is_there_to_be_copied(copied: dict[str, Any]) -> None:
+    assert copied["started"] == {
+        "kept": dict.fromkeys(("environment", "settings", "ids", "gateway"), 0),
         "sockets": 0,
     }
+
+
+def test_two_copies_draw_other_random_numbers(copied: dict[str, Any]) -> None:
+    first, second = copied["taken"]
+    # Of these botocore makes the pauses between its tries.
+    assert first["pause"] != second["pause"]
+    # And of these it makes the ids by which AWS tells a call from its repetition.
+    calls = [*first["invocations"], *second["invocations"]]
+    assert len(calls) > 2 * 12
+    assert len(set(calls)) == len(calls)
+    # Forking seeds OpenSSL's anew by itself, so that alone can be seen: each copy gave it a seed of its own.
+    assert [copy["stirred"] for copy in copied["taken"]] == [[32], [32]]
 
 
 def test_nothing_of_ours_draws_from_a_state_that_a_snapshot_would_copy() -> None:
@@ -153,6 +172,8 @@ def test_nothing_of_ours_draws_from_a_state_that_a_snapshot_would_copy() -> None
         # A UUID made of names: the same each time, which is its point.
         ("shared/payments/core/events.py", "uuid.uuid5"),
         ("shared/payments/core/events.py", "uuid.UUID"),
+        # Seeds it anew in each copy.
+        ("shared/payments/wiring/priming.py", "random"),
         # The kernel's own random bytes, for the name of an installation; no state of the process.
         ("shared/payments/wiring/create_order.py", "secrets"),
     }

@@ -621,8 +621,10 @@ def _owners() -> list[Family]:
         control=_GET,
         reaches_table=True,
     )
+    # Of another freelancer, who is none of those clients: nobody can pay themselves, whoever asks.
+    offer = {**events.OFFER, "freelancer_id": 78}
     for_others = {
-        f"for client {client}": with_json(_ORDER, {**events.OFFER, "client_id": client})
+        f"for client {client}": with_json(_ORDER, {**offer, "client_id": client})
         for client in (events.SOMEBODY_ELSE, events.FREELANCER, 1, 4, 41, 420, 2**53 - 1)
     }
     for_others |= {

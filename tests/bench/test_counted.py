@@ -6,6 +6,7 @@ import pytest
 
 from bench import counted, growth, scaling
 from bench.targets import CALLS, GOOD_CASE, LOG_BYTES, WRITE_UNITS
+from sandbox.cloud.packages import read_template
 
 type Counts = dict[str, dict[str, Any]]
 
@@ -97,6 +98,54 @@ def test_a_millions_cost_is_the_sum_of_its_units(counts: Counts) -> None:
     assert cost["API Gateway, REST"][0] == pytest.approx(24.5)
     assert cost["EventBridge"][0] == pytest.approx(1.0)
     assert cost["DynamoDB, writes"][0] == pytest.approx(0.625 * scaling.units(counts, "write_units"))
+
+
+def test_a_month_without_payments_is_billed_by_the_things_in_the_template(counts: Counts) -> None:
+    resources = read_template(scaling.TEMPLATE)["Resources"].values()
+    watched = 0
+    for alarm in (resource["Properties"] for resource in resources if resource["Type"] == "AWS::CloudWatch::Alarm"):
+        # CloudWatch pricing: an alarm with an expression is billed for each metric that the expression needs.
+        watched += sum("MetricStat" in query for query in alarm.get("Metrics", [{"MetricStat": {}}]))
+    cost = scaling.cost_of_a_month(counts)
+    assert cost["CloudWatch alarms"][0] == pytest.approx(0.10 * watched)
+    assert cost["CloudWatch dashboard"][0] == pytest.approx(3.00)
+    assert cost["Secrets Manager"][0] == pytest.approx(3 * 0.40)
+    assert cost["KMS"][0] == pytest.approx(1.00)
+    # Two lanes every minute and one every five, each traced.
+    assert cost["X-Ray"][0] == pytest.approx(30 * 24 * (60 + 60 + 12) * 5 / 1e6)
+
+
+def test_the_lanes_run_as_often_as_their_schedules_say() -> None:
+    resources = read_template(scaling.TEMPLATE)["Resources"]
+    rates = {
+        name: resources[function]["Properties"]["Events"][event]["Properties"]["Schedule"]
+        for name, function, event in (
+            ("outbox", "OutboxFunction", "EveryMinute"),
+            ("reconcile watch", "ReconcileFunction", "Watch"),
+            ("reconcile sweep", "ReconcileFunction", "Sweep"),
+        )
+    }
+    minutes = {name: int(rate.removeprefix("rate(").split()[0]) for name, rate in rates.items()}
+    assert {name: 30 * 24 * 60 // every for name, every in minutes.items()} == dict(scaling.RUNS_A_MONTH)
+
+
+def test_the_metrics_that_an_idle_stage_pays_for_are_those_that_its_alarms_wait_for() -> None:
+    # `treat missing data as breaching` needs a value each minute: what is overdue, and how far the sweep is.
+    names = {metric.name for metric in counted.metrics(idle=True)}
+    assert {"OldestOutboxSeconds", "OldestDueSeconds", "SweepLagSeconds"} <= names
+    assert counted.metrics(idle=True) < counted.metrics(idle=False)
+
+
+def test_a_snapshot_is_billed_for_each_function_by_its_memory_and_a_web_acl_by_its_rules() -> None:
+    options = scaling.options_of_a_month()
+    # Lambda pricing, SnapStart: 0.0000015046 for each GB and second.
+    assert options["`SnapStart=PublishedVersions`"][0] == pytest.approx(5 * 0.5 * 30 * 86_400 * 0.0000015046)
+    assert options["`WebAcl=true`"][0] == pytest.approx(5 + 2)
+
+
+def test_the_page_on_deploying_has_the_sums(counts: Counts) -> None:
+    text = scaling.SUMMARY.read_text(encoding="utf-8")
+    assert scaling.between(text, "summary") == scaling.summary_table(counts)
 
 
 def test_each_wall_is_where_the_limit_is_used_up(counts: Counts) -> None:

@@ -50,14 +50,13 @@ def test_every_start_is_measured_against_the_floor(artefact: Artefact) -> None:
     found = coldstart.measure(cases, TINY, nobody)
     assert [(row["case"], row["depth"]) for row in found["rows"]] == [
         (coldstart.F, "ready"),
-        ("webhook", "import"),
         ("webhook", "ready"),
         ("webhook", "answer"),
     ]
-    floor, imported, ready, answered = found["rows"]
+    floor, ready, answered = found["rows"]
     assert floor["cpu_of_floor"]["middle"] == 1
     assert floor["instructions"] is None
-    assert 0 < imported["modules"] <= ready["modules"] <= answered["modules"]
+    assert 0 < ready["modules"] <= answered["modules"]
     assert all(row["rss_mib"]["middle"] > 1 for row in found["rows"])
     assert "botocore" in {package for package, _, _ in found["imports"]["webhook"]}
     assert all("webhook" in row or coldstart.F in row for row in page.tables("start", found)[0][2])
@@ -75,7 +74,7 @@ def test_a_warm_request_is_measured_stubbed_and_over_http(artefact: Artefact) ->
 def test_a_function_that_cannot_start_is_an_error_that_says_why(artefact: Artefact) -> None:
     subject = artefact.subjects[0]
     with pytest.raises(ChildFailed, match="No module named 'app'"):
-        run_start("start.py", [str(artefact.folder), "", subject.name, "import"], dict(subjects.BARE))
+        run_start("start.py", [str(artefact.folder), "", subject.name, "ready"], dict(subjects.BARE))
 
 
 def test_sizes_are_of_every_folder_that_is_uploaded(artefact: Artefact) -> None:

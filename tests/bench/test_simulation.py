@@ -1,5 +1,6 @@
 """Overload costs time and turns people away, and never loses a payment; and the simulation would notice if one were."""
 
+import tomllib
 from dataclasses import replace
 from runpy import run_path
 
@@ -115,12 +116,14 @@ def test_the_front_door_keeps_a_surge_from_the_rest() -> None:
 
 def test_its_limits_and_its_clock_are_those_of_the_service() -> None:
     parameters = read_template(scaling.TEMPLATE)["Parameters"]
+    configured = tomllib.loads((scaling.PROJECT / "samconfig.toml").read_text())["production"]["global"]["parameters"]
+    production = dict(override.split("=", 1) for override in configured["parameter_overrides"])
     given = Limits()
     assert given.api_rate == parameters["ApiRateLimit"]["Default"]
     assert given.webhook_rate == parameters["WebhookRateLimit"]["Default"]
-    assert given.create_instances == parameters["CreateOrderConcurrency"]["Default"]
-    assert given.verify_instances == parameters["VerifyConcurrency"]["Default"]
-    assert given.webhook_instances == parameters["WebhookConcurrency"]["Default"]
+    assert given.create_instances == int(production["CreateOrderConcurrency"])
+    assert given.verify_instances == int(production["VerifyConcurrency"])
+    assert given.webhook_instances == int(production["WebhookConcurrency"])
     functions = read_template(scaling.TEMPLATE)["Resources"]
     assert (
         given.outbox_s

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from bench import page
-from bench.targets import at_most, verdicts
+from bench.targets import FIRST_ANSWER, RSS_MIB, START, at_most, verdicts
 
 
 def start(case: str, ratio: float | None, depth: str = "ready", rss: float = 40.0) -> dict[str, Any]:
@@ -23,12 +23,15 @@ def test_what_was_not_measured_is_neither_reached_nor_missed() -> None:
     assert verdicts(kept)[0].said == "not measured"
 
 
-def test_a_start_is_judged_when_ready() -> None:
-    rows = [start("webhook", 1.2, rss=60.0), start("webhook", 9.0, "import"), start("webhook", 9.0, "answer", rss=90.0)]
+def test_a_start_is_judged_when_ready_and_its_first_answer_by_what_that_adds() -> None:
+    ready, answer = 2 * START["webhook"], 2 * START["webhook"] + 1.5 * FIRST_ANSWER["webhook"]
+    rows = [start("webhook", ready, rss=2 * RSS_MIB), start("webhook", answer, "answer", rss=9 * RSS_MIB)]
     said = {one.target: one.said for one in verdicts({"start": {"found": {"rows": rows}}})}
-    assert said["init of webhook, instructions x F"] == "**missed by 0.150 (14%)**"
-    assert said["RSS when ready, the most of all functions"] == "**missed by 5.0 MiB (9%)**"
+    assert said["init of webhook, instructions x F"] == f"**missed by {START['webhook']:.3f} (100%)**"
+    assert said["first answer of webhook, instructions x F"] == f"**missed by {FIRST_ANSWER['webhook'] / 2:.4f} (50%)**"
+    assert said["RSS when ready, the most of all functions"] == f"**missed by {RSS_MIB:.1f} MiB (100%)**"
     assert said["init of verify, instructions x F"] == "not measured"
+    assert said["first answer of verify, instructions x F"] == "not measured"
 
 
 def test_the_page_is_what_was_kept() -> None:

@@ -185,10 +185,12 @@ class Shop:
             self.password.fill(otp)
             self.button("Submit").click()
 
-    def by_upi(self, vpa: str = "success@razorpay") -> None:
+    def by_upi(self, answer: str | None = "Approve") -> None:
+        """On a desktop: the customer scans the code with their phone."""
         self.frame.get_by_role("tab", name="UPI").click()
-        self.button(vpa).click()
         self.pay.click()
+        if answer is not None:
+            self.button(answer).click()
 
     def at_the_bank(self, answer: str | None = "Success") -> None:
         self.frame.get_by_role("tab", name="Netbanking").click()
@@ -261,7 +263,7 @@ def test_two_clicks_on_a_button_are_one_payment(shop: Shop) -> None:
     ("fail", "reason"),
     [
         (lambda shop: shop.by_card(otp="123"), "incorrect_otp"),
-        (lambda shop: shop.by_upi("failure@razorpay"), "payment_failed"),
+        (lambda shop: shop.by_upi("Decline"), "payment_failed"),
         (lambda shop: shop.at_the_bank("Failure"), "payment_failed"),
     ],
 )
@@ -292,9 +294,7 @@ def test_a_bank_can_answer_too_late_and_the_payment_is_authorised_by_itself(shop
             shop.by_card(otp=None)
             shop.button("The bank answers too late").click()
         case "upi":
-            shop.frame.get_by_role("tab", name="UPI").click()
-            shop.frame.get_by_label("The bank answers too late").check()
-            shop.by_upi()
+            shop.by_upi("The bank answers too late")
         case _:
             shop.at_the_bank("The bank answers too late")
     expect(shop.frame.get_by_text("In about 5 seconds")).to_be_visible()
@@ -333,9 +333,210 @@ def test_an_authorised_payment_holds_the_order(shop: Shop) -> None:
     shop.order_id = shop.gateway.order(payment={"capture": "manual"})["id"]
     shop.gateway.pay(shop.order_id)
     shop.open()
-    shop.by_upi()
+    shop.by_upi(answer=None)
     expect(shop.title("Another payment is under way")).to_be_visible()
     assert shop.heard("log") == []
+
+
+# --- UPI as it is since 28 February 2026 ---
+
+ANDROID: Final = (
+    "Mozilla/5.0 (Linux; Android 15) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0 Mobile Safari/537.36"
+)
+IPHONE: Final = (
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.6 "
+    "Mobile/15E148 Safari/604.1"
+)
+HIDE_COLLECT: Final = {"display": {"hide": [{"method": "upi", "flows": ["collect"]}]}}
+
+
+def on_a_phone(page: Page, merchant: Merchant, user_agent: str) -> Shop:
+    page.add_init_script(f"Object.defineProperty(navigator, 'userAgent', {{ get: () => {json.dumps(user_agent)} }});")
+    page.set_viewport_size({"width": 390, "height": 844})
+    return Shop(page, merchant)
+
+
+@pytest.mark.parametrize("config", [None, HIDE_COLLECT])
+def test_a_desktop_shows_a_qr_code_and_takes_no_upi_id(shop: Shop, config: dict[str, Any] | None) -> None:
+    shop.open(config=config)
+    shop.by_upi(answer=None)
+    expect(shop.title("Scan with any UPI app")).to_be_focused()
+    expect(shop.frame.get_by_role("img", name="A picture in place of the QR code")).to_be_visible()
+    expect(shop.frame.get_by_label("UPI ID")).to_be_hidden()
+    [payment] = shop.payments()
+    # Nobody knows yet who scans it.
+    assert (payment["status"], payment["vpa"], shop.heard("log")) == ("created", None, [])
+    shop.button("Approve").click()
+    shop.wait_closed()
+    [payment] = shop.payments()
+    assert (payment["status"], payment["upi"]["flow"], payment["vpa"]) == ("captured", "intent", "gaurav.kumar@upi")
+
+
+def test_android_opens_the_customers_app_and_takes_no_upi_id(page: Page, merchant: Merchant) -> None:
+    shop = on_a_phone(page, merchant, ANDROID).open()
+    shop.by_upi(answer=None)
+    expect(shop.frame.get_by_text("Choose an app.")).to_be_visible()
+    expect(shop.frame.get_by_label("UPI ID")).to_be_hidden()
+    shop.frame.get_by_label("PhonePe").check()
+    expect(shop.frame.get_by_text("Choose an app.")).to_be_hidden()
+    shop.pay.click()
+    expect(shop.title("Approve in PhonePe")).to_be_focused()
+    expect(shop.frame.get_by_role("img")).to_have_count(0)
+    shop.button("Approve").click()
+    shop.wait_closed()
+    assert [payment["upi"]["flow"] for payment in shop.payments()] == ["intent"]
+
+
+@pytest.mark.parametrize(("vpa", "status"), [("success@razorpay", "captured"), ("failure@razorpay", "failed")])
+def test_ios_still_takes_a_upi_id(page: Page, merchant: Merchant, vpa: str, status: str) -> None:
+    shop = on_a_phone(page, merchant, IPHONE).open()
+    shop.frame.get_by_role("tab", name="UPI").click()
+    expect(shop.frame.get_by_label("Google Pay")).to_be_visible()
+    shop.frame.get_by_role("radio", name="With a UPI ID").check()
+    shop.frame.get_by_role("textbox", name="UPI ID").fill("nobody")
+    shop.pay.click()
+    problem = "Enter a UPI ID such as success@razorpay."
+    expect(shop.frame.get_by_role("textbox", name="UPI ID")).to_have_accessible_description(problem)
+    shop.button(vpa).click()
+    shop.pay.click()
+    wait_until(lambda: [payment["status"] for payment in shop.payments()] == [status], 10, f"a {status} payment")
+    assert [payment["upi"]["flow"] for payment in shop.payments()] == ["collect"]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phones_form_for_upi_is_accessible_and_fits(
+    page: Page, merchant: Merchant, axe: Callable[[Frame], None], page_problems: Problems, scheme: Any
+) -> None:
+    page_problems.expected = AXE_IN_A_FRAME
+    page.emulate_media(color_scheme=scheme)
+    shop = on_a_phone(page, merchant, IPHONE).open(modal={"animation": False})
+    shop.frame.get_by_role("tab", name="UPI").click()
+    shop.frame.get_by_role("radio", name="With a UPI ID").check()
+    axe(shop.document)
+    page.set_viewport_size({"width": 320, "height": 640})
+    wide = "[...document.querySelectorAll('main *')].filter((e) => e.getBoundingClientRect().right > 320.5).length"
+    assert shop.document.evaluate(wide) == 0
+
+
+def test_a_merchant_hides_collect_on_ios_too(page: Page, merchant: Merchant) -> None:
+    shop = on_a_phone(page, merchant, IPHONE).open(config=HIDE_COLLECT)
+    shop.frame.get_by_role("tab", name="UPI").click()
+    expect(shop.frame.get_by_label("Google Pay")).to_be_visible()
+    expect(shop.frame.get_by_role("radio", name="With a UPI ID")).to_have_count(0)
+    expect(shop.frame.get_by_role("textbox", name="UPI ID")).to_be_hidden()
+
+
+@pytest.mark.parametrize(
+    ("hide", "left"),
+    [
+        ([{"method": "upi"}], ["Card", "Netbanking"]),
+        ([{"method": "upi", "flows": ["qr", "intent", "collect"]}], ["Card", "Netbanking"]),
+        ([{"method": "card"}, {"method": "wallet"}, None], ["UPI", "Netbanking"]),
+        ([{"method": "card", "issuers": ["HDFC"]}], ["UPI", "Netbanking"]),
+    ],
+)
+def test_what_a_merchant_hides_is_not_offered(shop: Shop, hide: list[Any], left: list[str]) -> None:
+    shop.open(config={"display": {"hide": hide}}, prefill={**CONTACT, "method": "card"})
+    expect(shop.pay).to_be_visible()
+    tabs = shop.frame.get_by_role("tab")
+    expect(tabs).to_have_text(left)
+    expect(tabs.first).to_have_attribute("aria-selected", "true")
+    tabs.first.press("ArrowLeft")
+    expect(tabs.last).to_be_focused()
+
+
+def test_a_merchant_who_hides_everything_is_told(shop: Shop) -> None:
+    methods = ("card", "upi", "netbanking")
+    shop.open(config={"display": {"hide": [{"method": method} for method in methods]}})
+    expect(shop.frame.get_by_text("The option config.display.hide leaves no way to pay.")).to_be_visible()
+
+
+def test_a_payment_goes_on_in_the_app_when_checkout_is_closed(shop: Shop) -> None:
+    shop.open(modal={"confirm_close": True})
+    shop.by_upi(answer=None)
+    expect(shop.title("Scan with any UPI app")).to_be_visible()
+    close_by_button(shop)
+    expect(shop.frame.get_by_text("The payment goes on in your UPI app.")).to_be_visible()
+    shop.button("Yes, leave").click()
+    shop.wait_closed()
+    [payment] = shop.payments()
+    assert (payment["status"], shop.heard("log")) == ("created", ["dismissed"])
+    shop.gateway.control("POST", f"payments/{payment['id']}/finish", {"outcome": "success"})
+    assert [payment["status"] for payment in shop.payments()] == ["captured"]
+
+
+def test_an_answer_to_a_payment_that_has_ended_meanwhile_is_refused_with_the_reason(
+    shop: Shop, page_problems: Problems
+) -> None:
+    page_problems.expected = ["answer: 400"]
+    shop.open()
+    shop.by_upi(answer=None)
+    expect(shop.title("Scan with any UPI app")).to_be_visible()
+    [payment] = shop.payments()
+    shop.gateway.control("POST", f"payments/{payment['id']}/finish", {"outcome": "success"})
+    shop.button("Approve").click()
+    expect(shop.frame.get_by_text("only a created payment waits for its bank")).to_be_visible()
+
+
+# --- the card form ---
+
+
+def test_the_card_form_comes_first_and_is_in_view(shop: Shop) -> None:
+    shop.open()
+    expect(shop.pay).to_be_visible()
+    for label in ("Card number", "Expiry", "CVV"):
+        expect(shop.frame.get_by_label(label)).to_be_in_viewport(ratio=1)
+    order = shop.document.evaluate(
+        "[...document.querySelectorAll('#card-number, #indian-cards')].map((element) => element.id)"
+    )
+    assert order == ["card-number", "indian-cards"]
+
+
+def test_a_test_card_that_is_chosen_brings_the_form_into_view(shop: Shop) -> None:
+    shop.page.set_viewport_size({"width": 390, "height": 640})
+    shop.open()
+    chip = shop.button("gateway technical error")
+    chip.scroll_into_view_if_needed()
+    chip.click()
+    expect(shop.frame.get_by_label("Card number")).to_have_value("4100 2800 0002 0007")
+    expect(shop.frame.get_by_label("Card number")).to_be_in_viewport(ratio=1)
+
+
+# payments/payments/test-card-details.md, "Error Scenarios": the first card of each reason
+@pytest.mark.parametrize(
+    ("reason", "last4"),
+    [
+        ("insufficient_fund", "0001"),
+        ("card_declined", "0003"),
+        ("card_disabled_for_online_payments", "0006"),
+        ("card_number_invalid", "0008"),
+        ("payment_cancelled", "0002"),
+        ("payment_timed_out", "0000"),
+        ("authentication_failed", "0009"),
+        ("gateway_technical_error", "0007"),
+    ],
+)
+def test_a_card_for_an_error_scenario_fails_with_its_reason_if_it_is_made_to_fail(
+    shop: Shop, reason: str, last4: str
+) -> None:
+    shop.open()
+    shop.button(reason.replace("_", " ")).click()
+    shop.pay.click()
+    expect(shop.frame.get_by_text(f"fewer than 4 digits, and this card fails with {reason}")).to_be_visible()
+    shop.password.fill("12")
+    shop.button("Submit").click()
+    expect(shop.frame.get_by_text(reason, exact=True)).to_be_visible()
+    [payment] = shop.payments()
+    assert (payment["status"], payment["error_reason"], payment["card"]["last4"]) == ("failed", reason, last4)
+
+
+def test_after_a_failure_the_customer_goes_back_to_the_merchant_without_being_asked_again(shop: Shop) -> None:
+    shop.open(modal={"confirm_close": True})
+    shop.by_upi("Decline")
+    expect(shop.button("Try again")).to_be_visible()
+    shop.button("Back to the merchant").click()
+    shop.wait_closed()
+    assert shop.heard("log") == ["failed", "dismissed"]
 
 
 # --- leaving ---
@@ -407,7 +608,7 @@ def test_leaving_is_asked_about_where_the_page_wants_it(shop: Shop, leave: Calla
 
 def test_without_retry_a_failure_closes_checkout_and_tells_both(shop: Shop) -> None:
     shop.open(retry={"enabled": False})
-    shop.by_upi("failure@razorpay")
+    shop.by_upi("Decline")
     shop.wait_closed()
     assert shop.heard("log") == ["failed", "dismissed"]
 
@@ -470,7 +671,7 @@ def test_with_a_callback_url_and_redirect_a_failure_is_posted_there_too(shop: Sh
 
 def test_with_a_callback_url_alone_a_failure_stays_in_checkout(shop: Shop) -> None:
     shop.open(callback_url="/callback")
-    shop.by_upi("failure@razorpay")
+    shop.by_upi("Decline")
     expect(shop.button("Try again")).to_be_visible()
     assert (shop.heard("log"), shop.merchant.posted) == (["failed"], [])
 
@@ -584,7 +785,7 @@ def test_a_callback_that_throws_is_reported_and_breaks_nothing_else(shop: Shop, 
         shop.options(),
     )
     shop.buy.click()
-    shop.by_upi("failure@razorpay")
+    shop.by_upi("Decline")
     shop.button("Try again").click()
     shop.by_upi()
     shop.wait_closed()
@@ -738,8 +939,10 @@ def test_a_keyboard_is_enough(shop: Shop) -> None:
     expect(frame.get_by_role("tab", name="Card")).to_be_focused()
     page.keyboard.press("ArrowRight")
     expect(frame.get_by_role("tab", name="UPI")).to_have_attribute("aria-selected", "true")
-    tab_to(page, frame.get_by_label("UPI ID"))
-    page.keyboard.type("failure@razorpay")
+    tab_to(page, shop.pay)
+    page.keyboard.press("Enter")
+    expect(shop.title("Scan with any UPI app")).to_be_focused()
+    tab_to(page, shop.button("Decline"))
     page.keyboard.press("Enter")
     expect(shop.title("The payment failed")).to_be_focused()
     page.keyboard.press("Tab")
@@ -764,7 +967,7 @@ def test_the_focus_stays_in_checkout(shop: Shop) -> None:
     expect(shop.title("Pay")).to_be_focused()
     for key in ("Tab", "Shift+Tab"):
         places = []
-        for _ in range(45):
+        for _ in range(60):
             shop.page.keyboard.press(key)
             places.append(shop.document.evaluate("document.activeElement.id || document.activeElement.textContent"))
         assert shop.page.evaluate("document.activeElement.tagName") == "IFRAME"
@@ -794,13 +997,38 @@ def test_what_is_wrong_is_said_beside_the_field_and_announced(shop: Shop) -> Non
     shop.pay.click()
     expect(frame.get_by_text("Choose a bank.")).to_be_visible()
     expect(frame.get_by_label("HDFC Bank")).to_be_focused()
-    frame.get_by_role("tab", name="UPI").click()
-    frame.get_by_label("UPI ID").fill("nobody")
-    shop.pay.click()
-    expect(frame.get_by_label("UPI ID")).to_have_accessible_description("Enter a UPI ID such as success@razorpay.")
     shop.by_card(otp="12345678901")
     expect(shop.password).to_have_accessible_description(re.compile("Enter 1 to 10 digits"))
     assert shop.payments() == []
+
+
+def test_what_was_wrong_is_no_longer_said_once_it_is_right(shop: Shop) -> None:
+    shop.open(prefill={"contact": "12"})
+    frame = shop.frame
+    shop.pay.click()
+    expect(frame.get_by_role("status")).to_have_text("5 fields need attention.")
+    for label, wrong, right in (
+        ("Phone number", "123", "9876543210"),
+        ("Card number", "4100 2800 0000 1008", "4100 2800 0000 1007"),
+        ("Expiry", "0120", "12/68"),
+        ("CVV", "12", "123"),
+        ("Name on the card", " ", "Asha Rao"),
+    ):
+        field = frame.get_by_label(label)
+        field.fill(wrong)
+        expect(field).to_have_attribute("aria-invalid", "true")
+        field.fill(right)
+        expect(field).to_have_attribute("aria-invalid", "false")
+        expect(frame.locator(f"#{field.get_attribute('id')}-error")).to_be_hidden()
+    expect(frame.get_by_role("status")).to_have_text("")
+    frame.get_by_role("tab", name="Netbanking").click()
+    shop.pay.click()
+    expect(frame.get_by_text("Choose a bank.")).to_be_visible()
+    frame.get_by_label("HDFC Bank").check()
+    expect(frame.get_by_text("Choose a bank.")).to_be_hidden()
+    shop.by_card(otp="12345678901")
+    shop.password.fill("1234")
+    expect(frame.get_by_text("Enter 1 to 10 digits.")).to_be_hidden()
 
 
 def hold(page: Page, urls: str) -> Callable[[], None]:
@@ -826,11 +1054,15 @@ def walk(shop: Shop, look: Callable[[str], None]) -> None:
     expect(shop.title("Loading the order…")).to_be_visible()
     look("loading")
     let_go()
-    for tab in ("Card", "UPI", "Netbanking"):
+    for tab in ("Card", "Netbanking"):
         shop.frame.get_by_role("tab", name=tab).click()
         shop.pay.click()
         expect(shop.frame.get_by_role("status")).to_contain_text("attention")
         look(f"{tab} with problems")
+    shop.by_upi(answer=None)
+    expect(shop.frame.get_by_role("img", name="A picture in place of the QR code")).to_be_visible()
+    look("UPI app")
+    shop.button("Back").click()
     shop.by_card(otp=None)
     look("one-time password")
     shop.button("Back").click()

@@ -63,11 +63,11 @@ def test_a_payment_made_elsewhere_shows_up_and_goes_on_without_a_reload(
 
     order_id = platform.create_order().json()["order_id"]
     shown = card(page, order_id)
-    expect(shown.locator(".label")).to_have_text("Created")
+    expect(shown.locator("[data-part=status]")).to_have_text("Created")
     checkout = platform.pay(order_id).json()
     platform.verify(checkout)
 
-    expect(shown.locator(".label")).to_have_text("Paid, confirmed")
+    expect(shown.locator("[data-part=status]")).to_have_text("Paid, confirmed")
     shown.locator("summary").click()
     for title in (
         "Payment by card captured",
@@ -97,7 +97,7 @@ def test_an_update_leaves_opened_details_focus_and_the_place_on_the_page_alone(
     other = Platform(local_service).create_order().json()["order_id"]
     expect(card(page, other)).to_be_attached()
     platform.pay(order_id)
-    expect(shown.locator(".label")).to_have_text("Paid, confirmed")
+    expect(shown.locator("[data-part=status]")).to_have_text("Paid, confirmed")
 
     assert shown.locator("details").evaluate("details => details.open")
     expect(summary).to_be_focused()
@@ -117,6 +117,70 @@ def test_the_shops_link_shows_one_payment_alone_and_another_all_of_them(
     page.get_by_role("link", name="Show all payments").click()
     expect(card(page, other)).to_be_visible()
     expect(card(page, order_id)).to_be_visible()
+
+
+def test_its_payment_comes_into_view_however_often_it_is_asked_for(page: Page, address: str) -> None:
+    page.set_viewport_size({"width": 1280, "height": 600})
+    visit(page, address)
+    expect(play(page, "refunds")).to_contain_text("met.", timeout=SCENARIO_MS)
+    link = page.get_by_role("link", name="Its payment")
+    order_id = (link.get_attribute("href") or "").removeprefix("#")
+
+    for _ in range(2):
+        page.evaluate("window.scrollTo(0, 0)")
+        link.click()
+        expect(card(page, order_id).locator("[data-part=amount]")).to_be_in_viewport()
+        expect(card(page, order_id)).to_be_focused()
+
+
+def test_the_shops_link_brings_its_payment_into_view(page: Page, address: str, platform: Platform) -> None:
+    order_id = platform.create_order().json()["order_id"]
+    page.set_viewport_size({"width": 1280, "height": 500})
+
+    visit(page, f"{address}#{order_id}")
+
+    expect(card(page, order_id).locator("[data-part=amount]")).to_be_in_viewport()
+
+
+def test_a_payment_that_a_person_should_look_at_says_so_in_its_head(
+    page: Page, address: str, platform: Platform
+) -> None:
+    order_id = platform.create_order().json()["order_id"]
+    platform.pay(order_id, amount=10_000)
+    visit(page, f"{address}#{order_id}")
+
+    shown = card(page, order_id)
+    badge = shown.locator("header [data-part=reviews]")
+    expect(badge).to_have_text("To be looked at: amount mismatch")
+    expect(badge).to_have_attribute("data-tone", "warn")
+    expect(badge).to_be_visible()
+    # Who hears of it is said, too.
+    event = shown.locator(".timeline li").filter(has_text="payment.review recorded")
+    expect(event).to_contain_text("published · for whoever runs the service, in the queue of reviews")
+
+
+def test_a_superseded_order_is_shown_as_one(page: Page, address: str, platform: Platform) -> None:
+    order_id = platform.create_order().json()["order_id"]
+    newer = platform.create_order(amount="1.00").json()["order_id"]
+    visit(page, f"{address}#{order_id}")
+
+    shown = card(page, order_id)
+    expect(shown.locator("header [data-part=superseded]")).to_be_visible()
+    expect(shown.locator("[data-part=facts]")).to_contain_text(f"superseded by {newer}")
+    page.get_by_role("link", name="Show all payments").click()
+    expect(card(page, newer).locator("header [data-part=superseded]").first).to_be_hidden()
+
+
+def test_times_have_one_format(page: Page, address: str, platform: Platform) -> None:
+    order_id = platform.create_order().json()["order_id"]
+    platform.verify(platform.pay(order_id).json())
+    visit(page, f"{address}#{order_id}")
+    expect(card(page, order_id).locator("[data-part=status]")).to_have_text("Paid, confirmed")
+    expect(card(page, order_id).locator(".timeline li", has_text="Notification noted payment.paid")).to_be_visible()
+
+    times = page.locator("time").all_inner_texts()
+    assert len(times) > 5
+    assert [told for told in times if not re.fullmatch(r"\d\d:\d\d:\d\d", told)] == []
 
 
 def test_a_payment_that_is_not_there_is_said_to_be_missing(page: Page, address: str) -> None:

@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from sandbox.cloud.build import PROJECT
+from sandbox.cloud.cloud import Ports
 from sandbox.cloud.ports import LOOPBACK, free_port
 from sandbox.cloud.processes import NotReadyError, ProcessDiedError, ServerProcess
+from sandbox.cloud.service import ServicePorts
 
 
 def start(tmp_path: Path, program: str) -> ServerProcess:
@@ -103,3 +105,14 @@ def test_the_preferred_port_is_taken_when_free_and_otherwise_the_next() -> None:
         assert after > busy
         assert free_port(after) == after
         assert free_port(after, taken=frozenset({after})) > after
+
+
+def test_a_port_that_is_busy_is_named_with_the_one_that_is_used_instead() -> None:
+    usual = ServicePorts(Ports(aws=4566, front_door=8080), stand_in=8090, shop=3000)
+    moved = ServicePorts(Ports(aws=4566, front_door=8081), stand_in=8090, shop=3002)
+
+    assert usual.instead() == []
+    assert moved.instead() == [
+        "Port 3000 is in use by another program: the shop is at 3002 instead.",
+        "Port 8080 is in use by another program: the API is at 8081 instead.",
+    ]

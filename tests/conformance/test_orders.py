@@ -83,7 +83,7 @@ def test_ord_05_bp_07_a_create_whose_answer_is_lost_and_tried_again_leaves_one_p
         {"amount": 1},
         {"amount": 499.5},
         {"amount": "99999999.99"},
-        dict.fromkeys(("job_id", "application_id", "client_id", "freelancer_id"), LARGEST_ID),
+        {**dict.fromkeys(("job_id", "application_id", "client_id"), LARGEST_ID), "freelancer_id": LARGEST_ID - 1},
     ],
     ids=["least", "integer", "decimals", "most", "longest notes"],
 )

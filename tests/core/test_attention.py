@@ -19,6 +19,7 @@ from tests.core.story import (
     Story,
     captured,
     failed,
+    opened,
     refunded,
     signed,
     tell,
@@ -119,6 +120,84 @@ def test_a_foreign_order_is_never_due_and_may_go() -> None:
     assert record.expires_at > OPENED
     assert after_change(record, OPENED).attention_at is None
     assert after_look(record, OPENED).attention_at is None
+
+
+def test_an_unknown_order_is_asked_about_at_growing_ages_and_then_daily() -> None:
+    record, now, ages = unknown_record(ORDER_ID, OPENED), OPENED, []
+    for _ in range(6):
+        record = after_look(replace(record, expires_at=OPENED + DAY), now)
+        assert (record.lane, record.expires_at) == (Lane.UNKNOWN, None)
+        assert record.attention_at is not None
+        now = record.attention_at
+        ages.append(now - OPENED)
+    assert ages == [MINUTE, 10 * MINUTE, HOUR, 6 * HOUR, 30 * HOUR, 54 * HOUR]
+
+
+def test_an_unknown_order_that_is_due_elsewhere_gets_its_own_lane() -> None:
+    record = replace(unknown_record(ORDER_ID, OPENED), lane=Lane.WATCH, attention_at=OPENED + DAY)
+    moved = after_change(record, OPENED + 5)
+    assert (moved.lane, moved.attention_at) == (Lane.UNKNOWN, OPENED + 5 + MINUTE)
+
+
+def test_what_is_still_pending_after_a_look_stays_in_the_outbox() -> None:
+    record = tell([(captured(A),)]).record
+    assert record.pending
+    later = after_look(replace(record, lane=Lane.WATCH, attention_at=OPENED), OPENED + HOUR)
+    assert (later.lane, later.attention_at) == (Lane.OUTBOX, OPENED + HOUR + MINUTE)
+
+
+def test_what_needs_no_look_leaves_every_lane() -> None:
+    due = {"lane": Lane.WATCH, "attention_at": OPENED}
+    settled = replace(quiet(tell([(captured(A),)]).record), **due)
+    not_ours = replace(foreign(unknown_record(ORDER_ID, OPENED), OPENED), **due)
+    for record in (after_look(settled, OPENED + 1), after_look(not_ours, OPENED + 1), after_change(not_ours, OPENED)):
+        assert (record.lane, record.attention_at) == (None, None)
+
+
+def test_events_move_a_due_time_to_the_outbox_only_if_it_is_later_or_in_another_lane() -> None:
+    record, soon = tell([(captured(A),)]).record, OPENED + DAY + MINUTE
+    for lane, at, kept in (
+        (Lane.OUTBOX, soon, True),
+        (Lane.OUTBOX, soon + 1, False),
+        (Lane.WATCH, soon, False),
+        (None, None, False),
+    ):
+        moved = after_change(replace(record, lane=lane, attention_at=at), OPENED + DAY)
+        assert (moved.lane, moved.attention_at) == (Lane.OUTBOX, soon)
+        assert (moved.attention_at == at and moved.lane is lane) is kept
+
+
+def test_new_activity_makes_a_far_look_due_sooner_and_leaves_a_near_one() -> None:
+    base = quiet(tell([(Authorized(payment=A),)]).record)
+    newest = epoch(base.updated_at)
+    next_look = newest + 2 * MINUTE
+    for at, due in ((next_look + HOUR, next_look + HOUR), (next_look + HOUR + 1, next_look), (newest, newest)):
+        moved = after_change(replace(base, lane=Lane.WATCH, attention_at=at), newest)
+        assert (moved.lane, moved.attention_at) == (Lane.WATCH, due)
+
+
+@pytest.mark.parametrize(
+    ("lane", "minutes"),
+    [
+        (Lane.OUTBOX, [1, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2]),
+        (Lane.WATCH, [1, 2, 4, 8, 16, 32, 60, 60, 60, 60, 60, 60, 60]),
+        (Lane.UNKNOWN, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 1440, 1440]),
+    ],
+)
+def test_each_failure_doubles_the_wait_up_to_what_the_lane_can_bear(lane: Lane, minutes: list[int]) -> None:
+    record, waits = replace(opened(), lane=lane, attention_at=OPENED), []
+    for number in range(len(minutes)):
+        record = after_failure(record, OPENED)
+        assert record.failures == number + 1
+        assert record.attention_at is not None
+        waits.append((record.attention_at - OPENED) // MINUTE)
+    assert waits == minutes
+    # However often: no number overflows, and nothing waits for longer.
+    assert after_failure(replace(record, failures=10**6), OPENED).attention_at == OPENED + minutes[-1] * MINUTE
+
+
+def test_a_record_without_a_lane_fails_in_the_outbox() -> None:
+    assert after_failure(opened(), OPENED).lane is Lane.OUTBOX
 
 
 @pytest.mark.parametrize("lane", list(Lane))

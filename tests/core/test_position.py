@@ -162,6 +162,25 @@ def test_more_than_fifty_facts_take_several_decisions_captures_first_and_refunds
     assert told == [captured(A), *many(120), total(A, 120, complete=True)]
 
 
+def test_each_capture_comes_with_its_own_refunds_and_what_has_none_comes_last() -> None:
+    late: list[Fact] = [Authorized(payment="pay_DESyzxuld02Zum"), failed("pay_DESyzxuld02Zun")]
+    of_b: list[Fact] = [refunded(B, f"rfnd_b{n:013d}", 1, created_at=OPENED + n) for n in range(30)]
+    mixed = [*late, *reversed(of_b), captured(B), *reversed(many(30)), total(B, 30), captured(A)]
+    told = [fact for part in batches(mixed) for fact in part]
+    assert told == [captured(B), *of_b, total(B, 30), captured(A), *many(30), *late]
+
+
+def test_a_refund_of_unknown_age_is_told_before_the_others() -> None:
+    unknown = refunded(A, "rfnd_zzzzzzzzzzzzzz", 1, created_at=None)
+    told = [fact for part in batches([*many(60), unknown, captured(A)]) for fact in part]
+    assert told == [captured(A), unknown, *many(60)]
+
+
+def test_fifty_facts_or_fewer_are_one_decision_as_they_came() -> None:
+    facts = [*reversed(many(MAX_FACTS - 1)), captured(A)]
+    assert list(batches(facts)) == [tuple(facts)]
+
+
 def test_a_payment_with_very_many_refunds_keeps_five_hundred_and_a_person_is_told_once() -> None:
     table, bus = FakeTable(), FakeBus()
     table.insert(opened())

@@ -158,9 +158,29 @@ def test_an_order_is_read_with_its_amount_in_minor_units() -> None:
 
 
 def test_the_very_first_of_everything_is_an_order_too() -> None:
-    body = ordered(job_id=1, application_id=1, client_id=1, freelancer_id=1)
-    offer = CreateOrderBody.read(body).to_offer(frozenset({"INR"}))
-    assert (offer.job_id, offer.application_id, offer.client_id, offer.freelancer_id) == (1, 1, 1, 1)
+    for client, freelancer in ((1, 2), (2, 1)):
+        body = ordered(job_id=1, application_id=1, client_id=client, freelancer_id=freelancer)
+        offer = CreateOrderBody.read(body).to_offer(frozenset({"INR"}))
+        assert (offer.job_id, offer.application_id, offer.client_id, offer.freelancer_id) == (1, 1, client, freelancer)
+
+
+def test_nobody_can_be_the_client_and_the_freelancer_of_one_order() -> None:
+    with pytest.raises(InvalidRequest) as refusal:
+        CreateOrderBody.read(ordered(client_id=7, freelancer_id=7)).to_offer(frozenset({"INR"}))
+    assert fields(refusal) == {"freelancer_id": "must not equal client_id: nobody can pay themselves"}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        ({"freelancer_id": 3, "amount": "0.5"}, ["freelancer_id", "amount"]),
+        ({"freelancer_id": 3, "currency": "USD"}, ["freelancer_id", "currency"]),
+    ],
+)
+def test_what_does_not_go_together_is_named_beside_what_cannot_be_paid(wrong: dict[str, Any], named: list[str]) -> None:
+    with pytest.raises(InvalidRequest) as refusal:
+        CreateOrderBody.read(ordered(**wrong)).to_offer(frozenset({"INR"}))
+    assert [error.field for error in refusal.value.errors] == named
 
 
 @pytest.mark.parametrize("written", ["499.5", "499.50", '"499.50"', "4.995e2"])
@@ -172,15 +192,57 @@ def test_an_amount_may_be_a_number_or_a_decimal_string(written: str) -> None:
 IDS = ("job_id", "application_id", "client_id", "freelancer_id")
 
 
-@pytest.mark.parametrize("name", IDS)
-@pytest.mark.parametrize(
-    "written", ["true", "false", "1.0", "1.5", "1e0", '"1"', "0", "-1", str(MAX_ID + 1), "9" * 60, "null", "[1]", "{}"]
-)
-def test_an_id_is_a_positive_integer_that_a_double_holds(name: str, written: str) -> None:
+# What JSON calls it, by how it is written.
+KINDS = {
+    "true": "a boolean",
+    "false": "a boolean",
+    "1.0": "a decimal number",
+    "1.5": "a decimal number",
+    "1e0": "a decimal number",
+    '"1"': "a string",
+    '""': "a string",
+    "1": "an integer",
+    "null": "null",
+    "[1]": "an array",
+    "{}": "an object",
+}
+
+
+def refused(name: str, written: str) -> dict[str, str]:
+    """What is said of a create-order body that is right but for one field, which is written like this."""
     body = json.dumps({key: value for key, value in ORDERED.items() if key != name})[:-1] + f', "{name}": {written}}}'
     with pytest.raises(InvalidRequest) as refusal:
-        CreateOrderBody.read(body.encode())
-    assert fields(refusal) == {name: "must be an integer from 1 to 9007199254740991"}
+        CreateOrderBody.read(body.encode()).to_offer(frozenset({"INR"}))
+    return fields(refusal)
+
+
+@pytest.mark.parametrize("name", IDS)
+@pytest.mark.parametrize("written", [written for written, kind in KINDS.items() if kind != "an integer"])
+def test_an_id_of_another_kind_is_refused_with_the_kind_that_it_is_of(name: str, written: str) -> None:
+    assert refused(name, written) == {name: f"must be an integer, not {KINDS[written]}"}
+
+
+@pytest.mark.parametrize("name", IDS)
+@pytest.mark.parametrize("written", ["0", "-0", "-1", str(MAX_ID + 1), "9" * 60])
+def test_an_id_is_a_positive_integer_that_a_double_holds(name: str, written: str) -> None:
+    assert refused(name, written) == {name: "must be an integer from 1 to 9007199254740991"}
+
+
+@pytest.mark.parametrize("written", [written for written, kind in KINDS.items() if kind != "a string"])
+def test_a_currency_of_another_kind_is_refused_with_the_kind_that_it_is_of(written: str) -> None:
+    assert refused("currency", written) == {"currency": f"must be a string, not {KINDS[written]}"}
+
+
+@pytest.mark.parametrize("written", ["true", "false", "null", "[1]", "{}"])
+def test_an_amount_of_another_kind_is_refused_with_the_kind_that_it_is_of(written: str) -> None:
+    assert refused("amount", written) == {"amount": f"must be a number or a decimal string, not {KINDS[written]}"}
+
+
+@pytest.mark.parametrize("written", ['"x"', '""', '"1,000"', '" 1"', '"+1"', '"1e3"', '"1."', '"00000000000000001"'])
+def test_a_text_that_is_no_amount_is_told_what_one_looks_like(written: str) -> None:
+    assert refused("amount", written) == {
+        "amount": "must be a decimal string such as 499.50, with at most 16 digits before the point and 4 after it"
+    }
 
 
 def test_every_missing_field_is_named() -> None:
@@ -204,7 +266,7 @@ def test_a_field_name_that_could_carry_anything_is_not_repeated() -> None:
 
 def test_a_refusal_tells_our_own_fields_from_those_that_a_caller_named() -> None:
     with pytest.raises(
-        InvalidRequest, match=r"^job_id must be an integer .*; \(another\) is not a known field$"
+        InvalidRequest, match=r"^job_id must be an integer, not a string; \(another\) is not a known field$"
     ) as refusal:
         CreateOrderBody.read(ordered(job_id="x", favourite="someone"))
     assert {error.field: error.ours for error in refusal.value.errors} == {"job_id": True, "favourite": False}
@@ -216,8 +278,8 @@ def test_a_refusal_tells_our_own_fields_from_those_that_a_caller_named() -> None
         ("USD", "must be one of INR"),
         ("inr", "must be one of INR"),
         ("", "must be one of INR"),
-        (None, "must be a string"),
-        (5, "must be a string"),
+        (None, "must be a string, not null"),
+        (5, "must be a string, not an integer"),
     ],
 )
 def test_a_currency_that_is_not_offered_is_refused(currency: object, message: str) -> None:
@@ -265,10 +327,13 @@ class Nested(Body):
 def test_a_field_within_a_field_is_named_by_its_path_and_a_rule_without_words_as_broken() -> None:
     with pytest.raises(InvalidRequest) as refusal:
         Nested.read(b'{"checkout": {"order_id": 5}, "urgent": "yes"}')
-    assert fields(refusal) == {"checkout.order_id": "must be a string", "urgent": "is not valid"}
+    assert fields(refusal) == {"checkout.order_id": "must be a string, not an integer", "urgent": "is not valid"}
 
 
 # --- verify ---------------------------------------------------------------------------------------------------------
+
+NO_ORDER_ID = "must be a Razorpay order id: order_ and 14 letters or digits"
+NO_PAYMENT_ID = "must be a Razorpay payment id: pay_ and 14 letters or digits"
 
 
 def test_the_three_fields_of_checkout_are_read() -> None:
@@ -284,16 +349,18 @@ def test_any_text_may_stand_for_a_signature_until_it_is_checked(signature: str) 
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("razorpay_order_id", "order_DESlLckIVRkHWj\n", "is not an id of Razorpay's form"),
-        ("razorpay_order_id", "order_DESlLckIVRkHW", "is not an id of Razorpay's form"),
-        ("razorpay_order_id", "pay_DESlLckIVRkHWj", "is not an id of Razorpay's form"),
-        ("razorpay_order_id", "order_../../../../..", "is not an id of Razorpay's form"),
-        ("razorpay_order_id", "order_DESlLckIVRkHWé", "is not an id of Razorpay's form"),
-        ("razorpay_order_id", None, "must be a string"),
-        ("razorpay_payment_id", " pay_DESlfW9H8K9uqM", "is not an id of Razorpay's form"),
-        ("razorpay_payment_id", 5, "must be a string"),
-        ("razorpay_signature", None, "must be a string"),
-        ("razorpay_signature", ["0"], "must be a string"),
+        ("razorpay_order_id", "order_DESlLckIVRkHWj\n", NO_ORDER_ID),
+        ("razorpay_order_id", "order_DESlLckIVRkHW", NO_ORDER_ID),
+        ("razorpay_order_id", "pay_DESlLckIVRkHWj", NO_ORDER_ID),
+        ("razorpay_order_id", "order_../../../../..", NO_ORDER_ID),
+        ("razorpay_order_id", "order_DESlLckIVRkHWé", NO_ORDER_ID),
+        ("razorpay_order_id", None, "must be a string, not null"),
+        ("razorpay_payment_id", " pay_DESlfW9H8K9uqM", NO_PAYMENT_ID),
+        ("razorpay_payment_id", 5, "must be a string, not an integer"),
+        ("razorpay_payment_id", "", NO_PAYMENT_ID),
+        ("razorpay_signature", None, "must be a string, not null"),
+        ("razorpay_signature", True, "must be a string, not a boolean"),
+        ("razorpay_signature", ["0"], "must be a string, not an array"),
     ],
 )
 def test_what_checkout_never_sends_is_refused_by_field(name: str, value: object, message: str) -> None:

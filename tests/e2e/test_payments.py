@@ -210,6 +210,35 @@ def test_an_unknown_route_is_a_problem_document(platform: Platform) -> None:
     assert answer.headers["Content-Type"] == "application/problem+json"
 
 
+@pytest.mark.parametrize("token", ["with a token", "without one"])
+@pytest.mark.parametrize(("path", "taken"), [("create-order", "POST"), ("verify", "POST"), ("webhook", "POST")])
+def test_a_method_that_an_address_does_not_take_is_not_found(
+    platform: Platform, path: str, taken: str, token: str
+) -> None:
+    methods = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"} - {taken}
+    assert_not_found(platform, f"{path}/", methods, with_token=token == "with a token")
+
+
+@pytest.mark.parametrize("token", ["with a token", "without one"])
+def test_a_payment_can_only_be_read(platform: Platform, token: str) -> None:
+    order_id = platform.create_order().json()["order_id"]
+    assert platform.call("GET", f"{order_id}/").status_code == 200
+    methods = {"HEAD", "POST", "PUT", "PATCH", "DELETE"}
+    assert_not_found(platform, f"{order_id}/", methods, with_token=token == "with a token")
+
+
+def assert_not_found(platform: Platform, path: str, methods: set[str], *, with_token: bool) -> None:
+    for method in methods:
+        if with_token:
+            answer = platform.call(method, path)
+        else:
+            answer = requests.request(method, f"{platform.api}/api/payments/{path}", timeout=30)
+        assert answer.status_code == 404, method
+        assert answer.headers["Content-Type"] == "application/problem+json", method
+        if method != "HEAD":
+            assert answer.json()["code"] == "not_found", method
+
+
 def test_a_browser_is_let_in_by_the_preflight(platform: Platform) -> None:
     headers = {
         "Origin": "https://app.example.com",

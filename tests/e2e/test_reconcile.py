@@ -12,7 +12,7 @@ from sandbox.cloud.service import LocalService
 from sandbox.reconcile import main as make_reconcile
 from tests.e2e.platform_client import Platform, eventually
 
-OUTBOX, RECONCILE = "OutboxFunctionName", "ReconcileFunctionName"
+OUTBOX, RECONCILE = "OutboxAlias", "ReconcileAlias"
 WATCH: Mapping[str, Any] = {"lane": "watch"}
 SWEEP: Mapping[str, Any] = {"lane": "sweep"}
 # Two minutes of the schedules' own, with room for a cold start.

@@ -135,7 +135,7 @@ def rebuild(service: LocalService, start: int) -> list[dict[str, Any]]:
 
 def invoke(service: LocalService, asked: Any) -> dict[str, Any]:
     answer = service.cloud.client("lambda").invoke(
-        FunctionName=service.outputs["ReconcileFunctionName"], Payload=json.dumps(asked).encode()
+        FunctionName=service.outputs["ReconcileAlias"], Payload=json.dumps(asked).encode()
     )
     report: dict[str, Any] = json.loads(answer["Payload"].read())
     assert not answer.get("FunctionError"), report

@@ -1,13 +1,18 @@
 """`make run` as a developer meets it: one at a time, ended as a whole, and clear about what failed."""
 
+import contextlib
 import json
 import os
+import pty
+import re
 import signal
+import socketserver
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import boto3
@@ -15,6 +20,9 @@ import pytest
 import requests
 
 from sandbox.cloud.build import PROJECT
+from sandbox.cloud.ports import free_port
+from sandbox.development import token
+from sandbox.run import CLIENT_ID, EXAMPLE_ORDER
 
 START_SECONDS = 60.0  # sam build included, on a slow machine
 STOP_SECONDS = 30.0  # a server gets three seconds before it is killed, and there are three, on a slow machine
@@ -23,7 +31,7 @@ STOP_SECONDS = 30.0  # a server gets three seconds before it is killed, and ther
 class Run:
     """One `sandbox.run` process and its run dir."""
 
-    def __init__(self, run_dir: Path, env: str = "") -> None:
+    def __init__(self, run_dir: Path, env: str = "", **environment: str) -> None:
         self.run_dir = run_dir
         self.endpoints_file = run_dir / "endpoints.json"
         self.output = run_dir.with_suffix(".out")
@@ -32,7 +40,9 @@ class Run:
         env_file.write_text(env)
         command += ["--env-file", str(env_file)]
         with self.output.open("w") as output:
-            self.process = subprocess.Popen(command, cwd=PROJECT, stdout=output, stderr=subprocess.STDOUT)  # noqa: S603 - this interpreter
+            self.process = subprocess.Popen(  # noqa: S603 - this interpreter
+                command, cwd=PROJECT, stdout=output, stderr=subprocess.STDOUT, env=os.environ | environment
+            )
 
     def endpoints(self) -> dict[str, Any]:
         deadline = time.monotonic() + START_SECONDS
@@ -88,8 +98,74 @@ def test_it_serves_until_it_is_told_to_stop_and_leaves_nothing_behind(run: Run, 
     assert run.end() == 0, run.output.read_text()
     assert all_end(endpoints["pids"])
     assert not run.endpoints_file.exists()
-    assert "create-order" in run.output.read_text()
-    assert endpoints["shop"] in run.output.read_text()
+    said = run.output.read_text()
+    assert "create-order" in said
+    assert endpoints["shop"] in said
+    steps = re.findall(r"^\[(\d+)/(\d+)\] .+ … \d+\.\d s$", said, re.MULTILINE)
+    assert steps == [(str(number), "7") for number in range(1, 8)]
+
+
+def test_with_a_proxy_for_everything_it_starts_and_a_payment_gets_all_the_way(tmp_path: Path) -> None:
+    dead = f"http://127.0.0.1:{free_port()}"
+    shell = {"HTTP_PROXY": dead, "http_proxy": dead, "HTTPS_PROXY": dead, "NO_PROXY": "", "no_proxy": ""}
+    run = Run(tmp_path / "run", **shell)
+    try:
+        run.endpoints()
+        for module in ("sandbox.demo", "sandbox.reconcile"):
+            done = subprocess.run(  # noqa: S603 - this interpreter
+                [sys.executable, "-m", module, "--run-dir", str(run.run_dir)],
+                cwd=PROJECT,
+                env=os.environ | shell,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert done.returncode == 0, done.stdout + done.stderr
+        # As it stands there, to be pasted into the same shell.
+        (pasted,) = re.findall(r"^curl .+?\n\n", run.output.read_text(), re.MULTILINE | re.DOTALL)
+        answer = subprocess.run(  # noqa: S602 - what the program tells a person to run
+            pasted, shell=True, env=os.environ | shell, capture_output=True, text=True, check=True
+        )
+        assert " 201" in answer.stdout.splitlines()[0]
+    finally:
+        run.process.terminate()
+
+    assert run.end() == 0
+
+
+# As `ssh -t … make run` does: the session's first process, which alone hears of the end, waits for the service.
+ON_A_TERMINAL_OF_ITS_OWN = """
+import fcntl, os, signal, subprocess, sys, termios
+os.setsid()
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+signal.signal(signal.SIGHUP, lambda *_: None)
+sys.exit(subprocess.call([sys.executable, *sys.argv[1:]]))
+"""
+
+
+def test_when_its_terminal_closes_it_ends_as_a_whole(tmp_path: Path) -> None:
+    run_dir = tmp_path / "run"
+    endpoints_file = run_dir / "endpoints.json"
+    terminal, end = pty.openpty()
+    os.set_blocking(terminal, False)
+    program = ["-m", "sandbox.run", "--any-ports", "--run-dir", str(run_dir), "--env-file", os.devnull]
+    with subprocess.Popen(  # noqa: S603 - this interpreter
+        [sys.executable, "-c", ON_A_TERMINAL_OF_ITS_OWN, *program], cwd=PROJECT, stdin=end, stdout=end, stderr=end
+    ) as process:
+        os.close(end)
+        deadline = time.monotonic() + START_SECONDS
+        while not endpoints_file.exists():
+            assert time.monotonic() < deadline
+            with contextlib.suppress(BlockingIOError):
+                os.read(terminal, 65536)  # a terminal that nobody reads holds up who writes to it
+            time.sleep(0.1)
+        pids = json.loads(endpoints_file.read_text())["pids"]
+
+        os.close(terminal)
+
+        assert process.wait(STOP_SECONDS) == 0
+    assert all_end(pids)
+    assert not endpoints_file.exists()
 
 
 def test_a_second_start_says_that_one_runs_already_and_does_not_disturb_it(run: Run) -> None:
@@ -98,7 +174,9 @@ def test_a_second_start_says_that_one_runs_already_and_does_not_disturb_it(run: 
     second = Run(run.run_dir)
 
     assert second.end() == 1
-    assert f"runs already, as process {run.process.pid}" in second.output.read_text()
+    said = second.output.read_text()
+    assert f"runs already, as process {run.process.pid}" in said
+    assert f"if that terminal is gone, with: kill {run.process.pid}\n" in said
     assert requests.get(endpoints["api"] + "/nothing/", timeout=5).status_code == 404
     assert run.endpoints_file.exists()
 
@@ -135,7 +213,12 @@ def test_what_it_started_ends_even_when_it_is_killed_and_the_next_start_is_not_h
         again.end()
 
 
-TEST_KEYS = "RAZORPAY_KEY_ID=rzp_test_AAAAAAAAAAAAAA\nRAZORPAY_KEY_SECRET=secret\nRAZORPAY_WEBHOOK_SECRET=webhook\n"
+KEY_SECRET, WEBHOOK_SECRET = "Vq81kf0LzMwA2nTe6yRb", "w7-Jd93kPzQm5ffL"
+TEST_KEYS = f"""
+RAZORPAY_KEY_ID=rzp_test_8fJq2LmZx0Tn4V  # of the dashboard
+RAZORPAY_KEY_SECRET={KEY_SECRET}
+RAZORPAY_WEBHOOK_SECRET={WEBHOOK_SECRET}
+"""
 
 
 def payment_id_counter(endpoints: dict[str, Any]) -> int:
@@ -150,18 +233,54 @@ def payment_id_counter(endpoints: dict[str, Any]) -> int:
     return int(item["last_taken"]["N"])
 
 
-def test_with_test_keys_it_uses_the_real_test_mode_and_starts_no_stand_in(tmp_path: Path) -> None:
-    run = Run(tmp_path / "run", TEST_KEYS)
+class ClosedProxy(socketserver.ThreadingTCPServer):
+    """A proxy that leads nowhere, and remembers where it was asked to lead."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        proxy = self
+
+        class Refusing(socketserver.StreamRequestHandler):
+            def handle(self) -> None:
+                proxy.asked.append(self.rfile.readline().decode())
+                self.wfile.write(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
+
+        super().__init__(("127.0.0.1", 0), Refusing)
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+
+
+@pytest.fixture
+def proxy() -> Iterator[ClosedProxy]:
+    with ClosedProxy() as listening:
+        Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.02}).start()
+        yield listening
+        listening.shutdown()
+
+
+def test_with_test_keys_it_uses_the_real_test_mode_and_starts_no_stand_in(tmp_path: Path, proxy: ClosedProxy) -> None:
+    # Whether Razorpay can be reached from here must not decide this test: nothing can.
+    shell = {"HTTPS_PROXY": proxy.url, "https_proxy": proxy.url, "HTTP_PROXY": proxy.url, "http_proxy": proxy.url}
+    run = Run(tmp_path / "run", TEST_KEYS, **shell, NO_PROXY="", no_proxy="")
     try:
         endpoints = run.endpoints()
         counter = payment_id_counter(endpoints)
         shop = requests.get(endpoints["shop"], timeout=5)
         config = requests.get(endpoints["shop"] + "/config.json", timeout=5).json()
         live = requests.get(endpoints["shop"] + "/live/", timeout=5)
+        asked_before = list(proxy.asked)
+        order = requests.post(
+            endpoints["api"] + "/api/payments/create-order/",
+            json=EXAMPLE_ORDER,
+            headers={"Authorization": f"Bearer {token(CLIENT_ID)}"},
+            timeout=30,
+        )
     finally:
         run.process.terminate()
 
     assert run.end() == 0
+    said = run.output.read_text()
     assert endpoints["razorpay"] == "https://api.razorpay.com"
     assert config["checkout_script"] == "https://checkout.razorpay.com/v1/checkout.js"
     assert "script-src 'self' https://checkout.razorpay.com" in shop.headers["Content-Security-Policy"]
@@ -169,7 +288,17 @@ def test_with_test_keys_it_uses_the_real_test_mode_and_starts_no_stand_in(tmp_pa
     # An account that outlives the table must not see a receipt twice.
     assert counter > 20_000_000
     assert "gateway" not in endpoints["pids"]
-    assert "through a tunnel" in run.output.read_text()
+    assert "through a tunnel" in said
+    # One call asks about the keys, and says what came of it without showing them.
+    assert asked_before == ["CONNECT api.razorpay.com:443 HTTP/1.1\r\n"]
+    assert "[1/7] Ask Razorpay whether it knows the keys" in said
+    assert "Not checked: https://api.razorpay.com cannot be reached from here (ProxyError)" in said
+    assert KEY_SECRET not in said
+    assert WEBHOOK_SECRET not in said
+    # The functions go to Razorpay, and nowhere else, through the proxy.
+    assert (order.status_code, order.json()["code"]) == (503, "gateway_unavailable")
+    assert len(proxy.asked) > 1
+    assert set(proxy.asked) == set(asked_before)
 
 
 def test_a_live_key_stops_it_before_anything_is_started(tmp_path: Path) -> None:

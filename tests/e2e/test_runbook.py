@@ -1,30 +1,63 @@
-"""Every block of shell in docs/runbook.md: run on the local cloud, or at least taken by the AWS CLI as well formed.
+"""Every block of shell in docs/runbook.md and docs/deploying.md, run on the local cloud as the runbook's rehearsal is.
 
-A block that the local cloud cannot run is listed with the reason; there the CLI checks service, operation and
-parameters against AWS's own models, and sends nothing.
+A block that the local cloud cannot run is in one of the two tables below, with the reason. Those that ask AWS are taken
+by the AWS CLI, which checks service, operation and parameters against AWS's own models and sends nothing. Those that
+build and deploy get stand-ins for `make` and `sam`, which write down what they were asked.
 """
 
 import os
+import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from sandbox.cloud.cloud import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY
+from sandbox import development
 from sandbox.cloud.service import LocalService
 from tests.e2e.platform_client import Platform
-from tests.runbook.book import PROJECT, Block, blocks
+from tests.runbook.book import DEPLOYING, PROJECT, RUNBOOK, Block, blocks
 
 AWS = PROJECT / ".venvs/aws/bin/aws"
-SETUP, *BLOCKS = blocks()
-# What the emulator lacks or does differently, by block.
+HELPERS, VARIABLES = (block for block in blocks(RUNBOOK) if block.section == "Before you begin")
+(REHEARSE,) = (block for block in blocks(RUNBOOK) if block.section == "Rehearse on your machine")
+BLOCKS = [
+    (page, block)
+    for page in (RUNBOOK, DEPLOYING)
+    for block in blocks(page)
+    if block not in (HELPERS, VARIABLES, REHEARSE)
+]
+# What the emulator lacks or does differently.
 ONLY_ON_AWS = {
     "reviews-waiting 2": "needs the receipt handle of a message that waits",
-    "dead-letters 2": "the emulator has no StartMessageMoveTask",
+    "dead-letters 4": "the emulator has no StartMessageMoveTask",
+    "Quotas 2": "nobody grants a quota here",
 }
-# Version 1 of the CLI takes the endpoint of SQS from nowhere else.
+# What builds and deploys for real, and where it runs instead: in a repository of its own.
+WITH_STAND_INS = {
+    "How to go back to the version before 1": "needs a repository with tags, and a remote",
+    "How to go back to the version before 2": "builds and deploys another commit",
+    "Deploy 1": "builds and deploys to an account",
+    "Try it out 2": "the stack's ApiUrl is AWS's; tests/smoke runs the program itself",
+}
+# What a person answers to `fill`, or to the question for a token.
+KEY = f"{development.RAZORPAY_KEY_ID}\n{development.RAZORPAY_KEY_SECRET}\n"
+ANSWERS = {
+    "The webhook secret 2": development.RAZORPAY_WEBHOOK_SECRET + "\n",
+    "The webhook secret 3": f"{development.RAZORPAY_WEBHOOK_SECRET}\n{development.RAZORPAY_WEBHOOK_SECRET_PREVIOUS}\n",
+    "The API keys 1": KEY,
+    "The key of the callers' tokens 1": development.JWT_SECRET + "\n",
+    "The key of the callers' tokens 2": "@public.pem\n",
+    "Secrets 1": KEY,
+    "Secrets 2": development.RAZORPAY_WEBHOOK_SECRET + "\n",
+    "Secrets 3": development.JWT_SECRET + "\n",
+    "Try it out 1": development.token(301) + "\n",
+}
+# The order of the rehearsal is paid as agreed, so there is nothing to release.
+REFUSED = {"Reviews 2": "NotPossible", "Reviews 3": "NotPossible"}
+# As the function of this name in the rehearsal, for blocks that are each run in a shell of their own.
 LOCAL = f"""#!/bin/sh
 exec {AWS} --endpoint-url "$AWS_ENDPOINT_URL" "$@"
 """
@@ -32,6 +65,9 @@ exec {AWS} --endpoint-url "$AWS_ENDPOINT_URL" "$@"
 DRY = f"""#!/bin/sh
 case "$2" in wait) exit 0 ;; esac
 exec {AWS} "$@" --generate-cli-skeleton output
+"""
+STAND_IN = """#!/bin/sh
+echo "$(basename "$0") $*" >> "$CALLS"
 """
 
 
@@ -42,81 +78,263 @@ class Shell:
     folder: Path
     environment: dict[str, str]
 
-    def run(self, script: str, **more: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, script: str, *, answers: str = "", folder: Path | None = None, **more: str
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(  # noqa: S603 - the project's own document
             ["/bin/sh", "-eu", "-c", script],
-            cwd=self.folder,
+            cwd=folder or self.folder,
             env=self.environment | more,
+            input=answers,
             capture_output=True,
             text=True,
             check=False,
             timeout=100,
+            start_new_session=True,  # without a terminal, python's getpass reads the answers
         )
+
+    def programs(self, *names: str) -> str:
+        """A PATH with these folders of programs before the system's."""
+        return ":".join([*(str(self.folder / name) for name in names), os.defpath])
 
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalService]:
-    """A service of its own: the runbook stops functions and replaces secrets."""
+    """A service of its own: the runbook stops functions, replaces secrets, and in the end tears everything down."""
     with LocalService.start(tmp_path_factory.mktemp("runbook")) as service:
         yield service
 
 
 @pytest.fixture(scope="module")
 def shell(service: LocalService, tmp_path_factory: pytest.TempPathFactory) -> Shell:
-    """After "Before you begin", with an order that is paid."""
+    """After "Rehearse on your machine" and "Before you begin", with an order that is paid."""
     platform = Platform(service)
     order_id = platform.create_order().json()["order_id"]
-    platform.pay(order_id)
+    payment = platform.pay(order_id).json()["razorpay_payment_id"]
     platform.wait_for_payment(order_id, status="paid", confirmed=True)
 
     folder = tmp_path_factory.mktemp("shell")
-    for name, script in (("local", LOCAL), ("dry", DRY)):
-        program = folder / name / "aws"
-        program.parent.mkdir()
-        program.write_text(script)
-        program.chmod(0o755)
-    bare = {
-        "PATH": f"{folder}/local:{os.defpath}",
-        "HOME": str(folder),
-        "LANG": "C.UTF-8",
-        "AWS_ENDPOINT_URL": service.endpoints["aws"],
-        "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
-        "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
-        "AWS_DEFAULT_REGION": REGION,
-        "AWS_MAX_ATTEMPTS": "1",
-        "STAGE": "local",
-        "ORDER": order_id,
-        # What an earlier block of the same section, or the one on logs, exports.
-        "FUNCTION": "webhook",
-        "RESTORED": "payments-restored",
-    }
-    done = Shell(folder, bare).run(SETUP.script + "\nenv -0")
+    for name, program, script in (
+        ("local", "aws", LOCAL),
+        ("dry", "aws", DRY),
+        ("stand-ins", "make", STAND_IN),
+        ("stand-ins", "sam", STAND_IN),
+    ):
+        file = folder / name / program
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(script)
+        file.chmod(0o755)
+    # What a checkout has, as far as it is read.
+    (folder / ".run").symlink_to(service.endpoints["run_dir"])
+    (folder / ".venvs").symlink_to(PROJECT / ".venvs")
+    (folder / "docs").symlink_to(PROJECT / "docs")
+    (folder / "public.pem").write_text("-----BEGIN PUBLIC KEY-----\nMFkw\n-----END PUBLIC KEY-----\n")
+    bare = {"PATH": os.defpath, "HOME": str(folder), "TMPDIR": str(folder), "LANG": "C.UTF-8", "AWS_MAX_ATTEMPTS": "1"}
+    begun = f"{REHEARSE.script}\n{HELPERS.script}\n{VARIABLES.script}\nenv -0"
+    # Somebody's own settings must not lead anywhere else.
+    done = Shell(folder, bare).run(begun, AWS_PROFILE="production", AWS_REGION="us-east-1", AWS_SESSION_TOKEN="x")
     assert done.returncode == 0, done.stderr
-    variables = dict(line.split("=", 1) for line in done.stdout.split("\0") if "=" in line)
-    return Shell(folder, variables)
+    assert "Stage local in account 000000000000, region ap-south-1." in done.stdout
+    said, *variables = done.stdout.split("Logs from an hour ago.\n", 1)[1].split("\0")
+    exported = dict(line.split("=", 1) for line in (said, *variables) if "=" in line)
+    of_the_operator = {
+        "FUNCTION": "webhook",
+        "ORDER": order_id,
+        "PAYMENT": payment,
+        "RECEIPT": "a-receipt-handle",
+        "RESTORED": "payments-restored",
+        "GOOD": str(_now() - 600),
+        "FROM": str(_now() - 86_400),
+        "TO": str(_now()),
+        "INSTALLATION": _installation(service),
+        "REPLAY": "rehearsed",
+        "DELETE": "payments-local",
+        "FORGET": exported["TABLE"],
+    }
+    return Shell(folder, exported | of_the_operator)
 
 
 def test_before_anything_else_every_variable_gets_a_value(shell: Shell) -> None:
-    assigned = [line.split("=")[0].removeprefix("export ") for line in SETUP.script.splitlines() if "$(output" in line]
-    assert len(assigned) == 11
+    assigned = [
+        line.split("=")[0].removeprefix("export ") for line in VARIABLES.script.splitlines() if "$(output" in line
+    ]
+    assert len(assigned) == 12
     assert all(shell.environment[name] not in {"", "None"} for name in assigned)
+    assert "AWS_PROFILE" not in shell.environment
 
 
-@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.name)
+def test_without_make_run_nothing_is_sent_anywhere(shell: Shell, tmp_path: Path) -> None:
+    script = REHEARSE.script.replace("export AWS_ENDPOINT_URL", "set +e; export AWS_ENDPOINT_URL")
+    done = shell.run(script + "\naws sts get-caller-identity", folder=tmp_path, AWS_ENDPOINT_URL="")
+    assert done.returncode != 0
+    assert "start make run" in done.stderr
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize("name", ["STAGE", "RECONCILE", "ORDER"])
+def test_a_command_without_one_of_its_variables_sends_nothing(shell: Shell, name: str) -> None:
+    (look,) = (block for _, block in BLOCKS if block.section == "How to look at one order now")
+    script = f"unset {name}; " + (VARIABLES.script if name == "STAGE" else look.script)
+    done = shell.run(HELPERS.script + script, PATH=shell.programs("stand-ins", "local"))
+    assert done.returncode != 0
+    assert name in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_run_that_fails_is_shown_and_fails(shell: Shell) -> None:
+    done = shell.run(HELPERS.script + 'invoke "$RECONCILE" \'{"no": "lane"}\'', PATH=shell.programs("local"))
+    assert done.returncode == 1
+    assert "MeaninglessInput" in done.stdout
+
+
+# --- what builds and deploys, with stand-ins --------------------------------------------------------------------------
+
+
+def named(name: str) -> str:
+    (block,) = (block for _, block in BLOCKS if block.name == name)
+    return HELPERS.script + block.script
+
+
+@pytest.fixture
+def checkout(shell: Shell, tmp_path: Path) -> tuple[Path, dict[str, str]]:
+    """A repository with two deployed commits and a remote, and what the programs in it need."""
+    git = shutil.which("git")
+    assert git is not None
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/git").symlink_to(git)
+    environment = {
+        "PATH": f"{tmp_path / 'bin'}:{shell.programs('stand-ins', 'local')}",
+        "CALLS": str(tmp_path / "calls"),
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_AUTHOR_NAME": "a",
+        "GIT_AUTHOR_EMAIL": "a@example.com",
+        "GIT_COMMITTER_NAME": "a",
+        "GIT_COMMITTER_EMAIL": "a@example.com",
+    }
+    made = shell.run(
+        """
+        git init --quiet --bare remote
+        git clone --quiet remote checkout 2>&1
+        cd checkout
+        git commit --quiet --allow-empty --message first
+        GIT_COMMITTER_DATE=2026-03-01T00:00:00Z git tag deployed/local/20260301T000000Z
+        git commit --quiet --allow-empty --message second
+        git tag deployed/local/20260302T000000Z
+        git tag deployed/production/20260303T000000Z
+        git push --quiet --tags
+        """,
+        folder=tmp_path,
+        **environment,
+    )
+    assert made.returncode == 0, made.stderr
+    return tmp_path / "checkout", environment
+
+
+def test_the_deployed_commits_of_the_stage_are_listed(shell: Shell, checkout: tuple[Path, dict[str, str]]) -> None:
+    folder, environment = checkout
+    done = shell.run(named("How to go back to the version before 1"), folder=folder, **environment)
+    assert done.returncode == 0, done.stderr
+    assert {line.split()[0] for line in done.stdout.splitlines()} == {
+        "deployed/local/20260301T000000Z",
+        "deployed/local/20260302T000000Z",
+    }
+
+
+def test_going_back_builds_and_deploys_the_commit_in_a_folder_of_its_own(
+    shell: Shell, checkout: tuple[Path, dict[str, str]]
+) -> None:
+    folder, environment = checkout
+    commit = shell.run("git rev-parse --short HEAD~1", folder=folder, **environment).stdout.strip()
+    (folder / "unfinished").write_text("not in any commit")
+    done = shell.run(named("How to go back to the version before 2"), folder=folder, COMMIT=commit, **environment)
+    assert done.returncode == 0, done.stderr
+    assert (folder.parent / "calls").read_text().splitlines() == [
+        "make install",
+        "sam build --config-env local",
+        "sam deploy --config-env local",
+    ]
+    older = folder.parent / f"payments-back-to-{commit}"
+    assert not (older / "unfinished").exists()
+    head = shell.run("git log -1 --format=%s", folder=older, **environment)
+    assert head.stdout == "first\n"
+
+
+def test_a_deployment_is_of_a_commit_and_leaves_a_tag(shell: Shell, checkout: tuple[Path, dict[str, str]]) -> None:
+    folder, environment = checkout
+    done = shell.run(named("Deploy 1"), folder=folder, **environment)
+    assert done.returncode == 0, done.stderr
+    assert (folder.parent / "calls").read_text().splitlines()[1:] == [
+        "sam build --config-env local",
+        "sam deploy --config-env local",
+    ]
+    tags = shell.run("git tag --points-at HEAD --list 'deployed/local/*'", folder=folder, **environment).stdout
+    assert len(tags.split()) == 2
+
+
+def test_what_is_in_no_commit_is_not_deployed(shell: Shell, checkout: tuple[Path, dict[str, str]]) -> None:
+    folder, environment = checkout
+    (folder / "unfinished").write_text("not in any commit")
+    done = shell.run(named("Deploy 1"), folder=folder, **environment)
+    assert done.returncode != 0
+    assert "Commit first" in done.stdout
+    assert not (folder.parent / "calls").exists()
+
+
+def test_trying_out_hands_the_token_over_in_a_file(shell: Shell, tmp_path: Path) -> None:
+    calls = tmp_path / "calls"
+    done = shell.run(named("Try it out 2"), CALLS=str(calls), PATH=shell.programs("stand-ins", "local"))
+    assert done.returncode == 0, done.stderr
+    (call,) = calls.read_text().splitlines()
+    assert call.startswith("make smoke API=https://")
+
+
+# --- everything else, in the order of the pages: the last of it is the teardown ---------------------------------------
+
+
+RUN = [block for _, block in BLOCKS if block.name not in WITH_STAND_INS]
+
+
+@pytest.mark.parametrize("block", RUN, ids=lambda block: block.name)
 def test_a_block_runs(shell: Shell, block: Block) -> None:
+    before = {file.name for file in shell.folder.iterdir()}
     program = "dry" if block.name in ONLY_ON_AWS else "local"
-    done = shell.run(block.script, PATH=f"{shell.folder}/{program}:{os.defpath}")
-    assert done.returncode == 0, done.stdout + done.stderr
+    done = shell.run(HELPERS.script + block.script, answers=ANSWERS.get(block.name, ""), PATH=shell.programs(program))
+    if block.name in REFUSED:
+        assert (done.returncode, REFUSED[block.name] in done.stdout) == (1, True), done.stdout + done.stderr
+    else:
+        assert done.returncode == 0, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
+    for answer in ANSWERS.get(block.name, "").splitlines():
+        assert answer not in done.stdout + done.stderr
+    # Nothing is left lying about but the file with the token, which is private.
+    left = {file.name for file in shell.folder.iterdir()} - before
+    assert left == ({".smoke-token"} if block.name == "Try it out 1" else set())
+    if left:
+        assert (shell.folder / ".smoke-token").stat().st_mode & 0o077 == 0
 
 
-def test_every_block_that_is_not_run_exists() -> None:
-    assert set(ONLY_ON_AWS) <= {block.name for block in BLOCKS}
+def test_every_block_of_the_tables_exists() -> None:
+    names = {block.name for _, block in BLOCKS}
+    assert len(names) == len(BLOCKS), "two blocks have one name, and the tables cannot tell them apart"
+    for table in (ONLY_ON_AWS, WITH_STAND_INS, ANSWERS, REFUSED):
+        assert set(table) <= names
 
 
 @pytest.mark.parametrize("program", ["local", "dry"])
 def test_a_parameter_that_does_not_exist_is_noticed(shell: Shell, program: str) -> None:
-    path = f"{shell.folder}/{program}:{os.defpath}"
+    path = shell.programs(program)
     good = "aws dynamodb get-item --table-name t --key '{}'"
     assert "Unknown options: --kye" in shell.run(f"{good} --kye x", PATH=path).stderr
     assert "Unknown options" not in shell.run(good, PATH=path).stderr
+
+
+def _now() -> int:
+
+    return int(time.time())
+
+
+def _installation(service: LocalService) -> str:
+    item = service.cloud.client("dynamodb").get_item(
+        TableName=service.endpoints["table"], Key={"pk": {"S": "counter#payment_id"}}
+    )["Item"]
+    return item["installation"]["S"]

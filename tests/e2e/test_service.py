@@ -4,8 +4,10 @@ import json
 import os
 from typing import Any
 
+import pytest
 import requests
 
+from sandbox import mint
 from sandbox.cloud.build import PROJECT
 from sandbox.cloud.service import LocalService
 from sandbox.development import JWT_SECRET, token
@@ -52,3 +54,18 @@ def test_nothing_of_the_build_is_outside_the_build_folder(local_service: LocalSe
     assert local_service.outputs
     assert (PROJECT / ".build/local/out/template.yaml").exists()
     assert not list((PROJECT / ".build/local").glob("sam-*"))
+
+
+@pytest.mark.parametrize("scope", [[], ["--scope", "jobs:read jobs:pay"]])
+def test_a_printed_token_opens_the_service_for_its_user_alone(
+    local_service: LocalService, capsys: pytest.CaptureFixture[str], scope: list[str]
+) -> None:
+    order_id = create_order(local_service, 1).json()["order_id"]
+    answers = {}
+    for user in (CLIENT, 302):
+        arguments = ["--run-dir", local_service.endpoints["run_dir"], "--user", str(user), "--minutes", "5", *scope]
+        assert mint.main(arguments) == 0
+        url = f"{local_service.endpoints['api']}/api/payments/{order_id}/"
+        headers = {"Authorization": f"Bearer {capsys.readouterr().out.strip()}"}
+        answers[user] = requests.get(url, headers=headers, timeout=20).status_code
+    assert answers == {CLIENT: 200, 302: 404}

@@ -12,6 +12,7 @@ from typing import Any, Final
 from rich import progress as bars
 from rich.console import Console
 
+from sandbox import proxies, terminal
 from tests.faults.campaigns import Budget, Campaign, Report
 
 PROJECT: Final = Path(__file__).parents[2]
@@ -40,7 +41,8 @@ class Evidence:
         )
         options = parser.parse_args(arguments)
         seed = random.SystemRandom().randrange(10**6) if options.seed is None else options.seed
-        console = Console(highlight=False)
+        console = terminal.console()
+        proxies.bypass_for_this_machine()
         console.print(f"Seed {seed}: `--seed {seed}` draws the same again.")
         budget = Budget(options.share, seed)
         failed = [name for name in options.only or self.campaigns if not self._run(name, budget, console)]

@@ -26,8 +26,8 @@ _RATE: Final = "50/s"
 # Named, so that a new version's new checks are looked at before they count. Left out, with their reasons:
 # * positive_data_acceptance: that a document fits the schema does not make it acceptable. The signature must be
 #   Razorpay's, the currency one that is configured, and no schema says that.
-# * unsupported_method: a method without a route never reaches a function. The front door of the local cloud answers it
-#   with 404, API Gateway with 403; neither is the service's own answer. The handlers' tests have 405.
+# * unsupported_method: it wants 405 for a method without a route, which never reaches a function. API Gateway answers
+#   it by the gateway responses, with 404; tests/e2e asks for each of them, and the handlers' tests have 405.
 # * use_after_free, ensure_resource_availability, object_level_authorization: they follow links between operations, and
 #   the description has none; whose payment it is has tests of its own.
 CHECKS: Final = (
@@ -98,8 +98,7 @@ def run(budget: Budget, progress: Progress, *, api: str, scratch: Path) -> Repor
             "at their limits, and with what they forbid, with and without a token. Every answer had the status, media "
             "type, headers and body that the description has for it; all that a schema forbids was refused. Not "
             "judged: whether a document that fits the schema is accepted (no schema has the signature), and methods "
-            "without a route, which the front door of the local cloud answers with 404 and API Gateway "
-            "with 403 before any function hears of them."
+            "without a route, which API Gateway answers with 404 before any function hears of them."
         ),
         figures={
             "operations": found["operations"]["tested"],

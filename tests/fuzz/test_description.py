@@ -72,6 +72,18 @@ def test_a_conflict_of_create_order_without_its_order_is_not_described() -> None
     assert _complaints(schema, {key: value for key, value in example.items() if key != "order_id"}) != []
 
 
+def test_no_operation_answers_that_a_method_is_not_allowed_since_api_gateway_has_no_route_for_one() -> None:
+    # tests/template holds that the operations here are the methods of the deployed API.
+    answers = {
+        status
+        for operations in _DOCUMENT["paths"].values()
+        for operation in operations.values()
+        for status in operation["responses"]
+    }
+    assert "405" not in answers
+    assert "404 `not_found`" in _DOCUMENT["info"]["description"]
+
+
 def test_no_operation_answers_with_a_code_that_is_not_listed() -> None:
     codes = {example["code"] for _, _, example in _EXAMPLES if isinstance(example, dict) and "code" in example}
     assert codes <= set(_PROBLEM["properties"]["code"]["enum"])

@@ -97,6 +97,47 @@ def test_a_failed_payment_hands_over_checkouts_error_and_leaves_the_order_payabl
     assert gateway.pay(order_id)["razorpay_payment_id"] != failed["id"]
 
 
+# payments/payments/test-card-details.md, "Error Scenarios"
+ERROR_CARDS = {
+    "payment_timed_out": ("4100 2800 0009 0000", "5305 6200 0006 0000"),
+    "insufficient_fund": ("4100 2800 0008 0001", "5305 6200 0005 0001"),
+    "payment_cancelled": ("4100 2800 0007 0002", "5305 6200 0004 0002"),
+    "card_declined": (
+        *("4100 2800 0006 0003", "5305 6200 0003 0003", "4100 2800 0005 0004"),
+        *("5305 6200 0002 0004", "4100 2800 0004 0005", "5305 6200 0001 0005"),
+    ),
+    "card_disabled_for_online_payments": ("4100 2800 0003 0006", "5305 6200 0000 0006"),
+    "card_number_invalid": ("4100 2800 0001 0008", "5305 6200 0008 0008"),
+    "gateway_technical_error": ("4100 2800 0002 0007", "5305 6200 0009 0007"),
+    "authentication_failed": ("4100 2800 0000 0009", "5305 6200 0007 0009"),
+}
+GATEWAY_ERRORS = {"gateway_technical_error", "authentication_failed"}
+
+
+@pytest.mark.parametrize(
+    ("reason", "card"), [(reason, card) for reason, cards in ERROR_CARDS.items() for card in cards]
+)
+def test_a_card_for_an_error_scenario_fails_in_its_own_way_and_only_if_made_to_fail(
+    gateway: Gateway, reason: str, card: str
+) -> None:
+    order_id = gateway.order()["id"]
+    error = gateway.try_to_pay(order_id, card=card, outcome="failure").json()["error"]
+    code = "GATEWAY_ERROR" if reason in GATEWAY_ERRORS else "BAD_REQUEST_ERROR"
+    assert (error["code"], error["reason"]) == (code, reason)
+    assert error["description"]
+    assert gateway.pay(order_id, card=card)["razorpay_order_id"] == order_id
+
+
+def test_a_upi_payment_through_an_app_has_no_id_until_the_app_answers(gateway: Gateway) -> None:
+    order_id = gateway.order()["id"]
+    payment_id = gateway.try_to_pay(order_id, method="upi", flow="intent", outcome="open").json()["payment_id"]
+    payment = gateway.sdk.payment.fetch(payment_id)
+    assert (payment["vpa"], "upi" in payment) == (None, False)
+    gateway.control("POST", f"payments/{payment_id}/finish", {"outcome": "success"})
+    payment = gateway.sdk.payment.fetch(payment_id)
+    assert (payment["upi"]["flow"], payment["vpa"]) == ("intent", payment["upi"]["vpa"])
+
+
 def test_a_paid_order_takes_no_other_payment(gateway: Gateway) -> None:
     order_id = gateway.order()["id"]
     gateway.pay(order_id)
@@ -119,6 +160,7 @@ def test_an_order_with_an_authorised_payment_takes_no_other_payment(gateway: Gat
         ({"method": "cash"}, "method can be"),
         ({"card": "4111"}, "card must be"),
         ({"method": "upi", "vpa": "nobody"}, "vpa must look like"),
+        ({"method": "upi", "flow": "qr"}, "flow can be: collect, intent"),
         ({"outcome": "maybe"}, "outcome can be"),
         ({"bank": 5}, "must be strings: bank"),
         ({"tip": 1}, "unknown fields: tip"),

@@ -186,6 +186,80 @@ def test_the_frame_follows_the_platform_switch_and_does_not_open_the_banks_app(g
     assert (paid["razorpay_order_id"], paid["status_code"]) == (order_id, 200)
 
 
+# --- the customer's UPI app ---
+
+
+def go_to_the_app(gateway: Gateway, order_id: str) -> str:
+    answer = press_pay(gateway, {"order_id": order_id, "method": "upi", "flow": "intent", "outcome": "open"})
+    assert answer.status_code == 200, answer.text
+    document = answer.json()
+    assert (document["order_id"], document["status"]) == (order_id, "created")
+    payment_id: str = document["payment_id"]
+    return payment_id
+
+
+def answer_in_the_app(
+    gateway: Gateway, payment_id: str, document: dict[str, Any], **changed: str | None
+) -> requests.Response:
+    return gateway.http.post(
+        f"{gateway.url}/v1/checkout/payments/{payment_id}/finish",
+        json={"key_id": gateway.settings.key_id, **document},
+        headers=from_the_frame(gateway, **changed),
+        timeout=5,
+    )
+
+
+def test_a_payment_in_the_app_is_approved_there(gateway: Gateway) -> None:
+    payment_id = go_to_the_app(gateway, gateway.order()["id"])
+    fields = answer_in_the_app(gateway, payment_id, {"outcome": "success"}).json()
+    assert gateway.sdk.utility.verify_payment_signature(fields) is True
+    assert status_of(gateway, payment_id) == "captured"
+
+
+@pytest.mark.parametrize(("outcome", "reason"), [("failure", "payment_failed"), ("late", "payment_timed_out")])
+def test_a_payment_in_the_app_is_declined_there_or_answered_too_late(
+    gateway: Gateway, outcome: str, reason: str
+) -> None:
+    payment_id = go_to_the_app(gateway, gateway.order()["id"])
+    error = answer_in_the_app(gateway, payment_id, {"outcome": outcome}).json()["error"]
+    assert (error["reason"], error["metadata"]["payment_id"]) == (reason, payment_id)
+    assert status_of(gateway, payment_id) == "failed"
+
+
+@pytest.mark.parametrize(
+    ("document", "changed", "status"),
+    [
+        ({"outcome": "open"}, {}, 400),
+        ({"outcome": "success", "force": True}, {}, 400),
+        ({"outcome": "success", "key_id": "rzp_test_another"}, {}, 400),
+        ({"outcome": "success"}, {"Origin": "http://127.0.0.1:1"}, 403),
+        ({"outcome": "success"}, {"Content_Type": "text/plain"}, 400),
+    ],
+)
+def test_only_the_frame_answers_for_the_customer_and_only_as_a_customer_can(
+    gateway: Gateway, document: dict[str, Any], changed: dict[str, str], status: int
+) -> None:
+    payment_id = go_to_the_app(gateway, gateway.order()["id"])
+    assert answer_in_the_app(gateway, payment_id, document, **changed).status_code == status
+    assert status_of(gateway, payment_id) == "created"
+
+
+def test_an_app_answers_once(gateway: Gateway) -> None:
+    payment_id = go_to_the_app(gateway, gateway.order()["id"])
+    answer_in_the_app(gateway, payment_id, {"outcome": "success"})
+    answer = answer_in_the_app(gateway, payment_id, {"outcome": "failure"})
+    assert answer.status_code == 400
+    assert "only a created payment waits" in answer.json()["error"]["description"]
+    assert status_of(gateway, payment_id) == "captured"
+
+
+def test_only_upi_goes_to_an_app_from_the_frame(gateway: Gateway) -> None:
+    order_id = gateway.order()["id"]
+    for how in ({"method": "card"}, {"method": "netbanking"}, {"method": "upi"}):
+        assert press_pay(gateway, {"order_id": order_id, "outcome": "open", **how}).status_code == 400
+    assert gateway.sdk.order.payments(order_id)["count"] == 0
+
+
 # --- who may ask ---
 
 

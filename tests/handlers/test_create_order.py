@@ -141,6 +141,28 @@ def test_another_client_or_application_gets_an_order_of_its_own(ordered: Service
     assert ordered.create_order().body["order_id"] == events.ORDER_ID
 
 
+def test_an_old_order_of_a_client_with_themselves_is_read_paid_and_told_as_any_other(ordered: Service) -> None:
+    # create-order took such orders once.
+    ordered.cloud.change(f"order#{events.ORDER_ID}", {"freelancer_id": events.CLIENT})
+    assert ordered.read().body["freelancer_id"] == events.CLIENT
+    assert ordered.verify().status == 200
+    assert ordered.replay("webhook-payment-captured").status == 200
+    read = ordered.read()
+    assert (read.status, read.body["status"], read.body["confirmed"]) == (200, "paid", True)
+    (told,) = ordered.cloud.details("payment.paid")
+    assert (told["payment"]["client_id"], told["payment"]["freelancer_id"]) == (events.CLIENT, events.CLIENT)
+    again = ordered.create_order(freelancer_id=events.CLIENT)
+    assert (again.status, again.body["errors"][0]["field"]) == (400, "freelancer_id")
+    assert conflict(ordered.create_order()) == ("already_paid", events.ORDER_ID)
+
+
+def test_an_old_order_of_a_client_with_themselves_makes_room_for_one_that_is_right(ordered: Service) -> None:
+    ordered.cloud.change(f"order#{events.ORDER_ID}", {"freelancer_id": events.CLIENT})
+    answer = ordered.create_order()
+    assert answer.status == 201
+    assert ordered.cloud.item(events.ORDER_ID)["superseded_by"] == answer.body["order_id"]
+
+
 def conflict(answer: Answer) -> tuple[str, str]:
     """The code of a 409, and the order that it is about."""
     assert answer.status == 409

@@ -522,6 +522,18 @@ def test_an_unknown_order_of_ours_is_rebuilt_told_and_belongs_to_its_application
     assert world.table.take_payment_ids(1, "x")[0][0] > world.order(0).payment_id
 
 
+def test_an_unknown_order_of_a_client_with_themselves_is_rebuilt_as_any_other(world: World) -> None:
+    # create-order took such orders once, and Razorpay's notes have them for ever.
+    order = replace(world.order(0), freelancer_id=world.order(0).client_id)
+    world.razorpay.put_order(ORDER, order)
+    world.razorpay.pay(ORDER, PAYMENT)
+    capture = Captured(payment=PAYMENT, amount_minor=AMOUNT, currency="INR")
+    record_facts(world.table, ORDER, [capture], CREATED, keep_unknown=True)
+    assert world.watch()["outcomes"] == {"rebuilt": 1}
+    assert (world.record(ORDER).status, world.record(ORDER).order) == (Status.PAID, order)
+    assert world.bus.types() == ["payment.paid"]
+
+
 def test_only_a_foreign_order_expires_and_what_nobody_can_tell_is_alarmed_on_every_day(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:

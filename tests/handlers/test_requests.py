@@ -341,15 +341,34 @@ def test_64_levels_are_well_formed(service: Service) -> None:
 
 # --- fields ---
 
-WRONG_IDS = [0, -1, 2**53, 10**30, "11", True, False, None, 1.0, 11.5, [], {}]
+OUT_OF_RANGE = "must be an integer from 1 to 9007199254740991"
+WRONG_IDS = [
+    *((value, OUT_OF_RANGE) for value in (0, -1, 2**53, 10**30)),
+    ("11", "must be an integer, not a string"),
+    (True, "must be an integer, not a boolean"),
+    (False, "must be an integer, not a boolean"),
+    (None, "must be an integer, not null"),
+    (1.0, "must be an integer, not a decimal number"),
+    (11.5, "must be an integer, not a decimal number"),
+    ([], "must be an integer, not an array"),
+    ({}, "must be an integer, not an object"),
+]
 
 
 @pytest.mark.parametrize("field", ["job_id", "application_id", "client_id", "freelancer_id"])
-@pytest.mark.parametrize("value", WRONG_IDS, ids=repr)
-def test_an_id_is_an_integer_from_1_to_2_53_less_1(service: Service, field: str, value: object) -> None:
+@pytest.mark.parametrize(("value", "message"), WRONG_IDS, ids=repr)
+def test_an_id_is_an_integer_from_1_to_2_53_less_1(service: Service, field: str, value: object, message: str) -> None:
     event = events.from_frontend(CREATE_ORDER, {**events.OFFER, field: value})
     body = refused_before_any_call(service, event, 400, "invalid_request")
-    assert body["errors"] == [{"field": field, "message": "must be an integer from 1 to 9007199254740991"}]
+    assert body["errors"] == [{"field": field, "message": message}]
+
+
+def test_an_order_of_a_client_with_themselves_is_refused_before_anything_is_asked(service: Service) -> None:
+    event = events.from_frontend(CREATE_ORDER, {**events.OFFER, "freelancer_id": events.CLIENT})
+    body = refused_before_any_call(service, event, 400, "invalid_request")
+    assert body["errors"] == [
+        {"field": "freelancer_id", "message": "must not equal client_id: nobody can pay themselves"}
+    ]
 
 
 def test_the_largest_id_is_taken(service: Service) -> None:
@@ -404,8 +423,8 @@ def test_a_currency_that_is_not_listed_is_refused(service: Service, currency: ob
 def test_every_wrong_field_is_named_at_once_in_our_own_words(service: Service) -> None:
     body = problem(service.replay("create-order-bad-fields"), 400, "invalid_request")
     assert body["errors"] == [
-        {"field": "job_id", "message": "must be an integer from 1 to 9007199254740991"},
-        {"field": "client_id", "message": "must be an integer from 1 to 9007199254740991"},
+        {"field": "job_id", "message": "must be an integer, not a string"},
+        {"field": "client_id", "message": "must be an integer, not a boolean"},
         {"field": "freelancer_id", "message": "is required"},
         {"field": "discount", "message": "is not a known field"},
     ]

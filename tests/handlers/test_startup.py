@@ -133,15 +133,17 @@ def test_a_rotated_secret_is_taken_up(service: Service, secrets: Any) -> None:
     assert service.replay("webhook-payment-captured").status == 200
 
 
-@pytest.mark.parametrize("content", ["not JSON hunter2", "[]", '{"RAZORPAY_WEBHOOK_SECRET": 5}', '"text"', ""])
+@pytest.mark.parametrize("content", ["not JSON hunter2", "[]", '{"RAZORPAY_WEBHOOK_SECRET": 5}', '"text"'])
 def test_a_secret_of_another_form_is_named_and_not_shown(service: Service, secrets: Any, content: str) -> None:
-    secrets.put_secret_value(SecretId="webhook", SecretString=content or " ")
+    secrets.put_secret_value(SecretId="webhook", SecretString=content)
     assert service.replay("webhook-payment-captured").code == "internal_error"
     assert "the secret webhook must be a JSON object" in service.output()
     assert "hunter2" not in service.output()
 
 
-def test_an_unfilled_secret_is_a_500_without_its_arn(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_secret_that_does_not_exist_is_a_500_without_its_arn(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
     arn = "arn:aws:secretsmanager:ap-south-1:123456789012:secret:payments-webhook-AbCdEf"
     monkeypatch.setenv("SECRET_IDS", arn)
     answer = service.replay("webhook-payment-captured")
@@ -168,6 +170,92 @@ def test_a_secret_that_may_not_be_read_is_a_500(service: Service, secrets: Any) 
     start_afresh()
     service.cloud.fail_always("GetSecretValue", denies)
     assert service.replay("webhook-payment-captured").code == "internal_error"
+
+
+# --- a new stack, whose secrets nobody has filled ---
+
+
+@pytest.fixture(params=["no value", "an empty value"])
+def unfilled(request: pytest.FixtureRequest, service: Service, secrets: Any) -> Any:
+    """The three secrets as CloudFormation makes them: they exist, and hold nothing."""
+    for name in ("api", "jwt", "webhook"):
+        secrets.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
+        secrets.create_secret(Name=name, **({} if request.param == "no value" else {"SecretString": " "}))
+    start_afresh()
+    service.forget()
+    return secrets
+
+
+@pytest.mark.parametrize("function", NEEDED)
+@pytest.mark.usefixtures("unfilled")
+def test_before_its_secret_is_filled_a_function_answers_503_and_no_alarm_of_a_broken_function_goes_off(
+    service: Service, function: str
+) -> None:
+    answer = service.replay(EVENT[function])
+    assert (answer.status, answer.code) == (503, "temporarily_unavailable")
+    assert answer.headers["Retry-After"]
+    (line,) = service.log()
+    assert line["why"].startswith("not configured yet: the secret ")
+    assert service.metrics() == []
+
+
+@pytest.mark.parametrize("lane", ["watch", "sweep"])
+@pytest.mark.usefixtures("unfilled")
+def test_before_the_secrets_are_filled_reconcile_says_so_once_a_run_and_sets_no_alarm_off(
+    service: Service, lane: str
+) -> None:
+    report = service.run("reconcile", {"lane": lane})
+    assert report == {"looked_at": 0, "failed": 0, "left_over": False, "outcomes": {}}
+    (line,) = service.log()
+    assert (line["level"], line["why"]) == ("INFO", "not configured yet: the secret api has no value yet")
+    # Without these two figures the alarms would say that the lanes do not run.
+    assert sorted(service.metrics()) == ["OldestDueSeconds", "SweepLagSeconds"]
+    assert service.razorpay.asked == []
+
+
+@pytest.mark.parametrize("lane", ["watch", "sweep"])
+def test_once_its_secret_is_filled_reconcile_runs(
+    service: Service, unfilled: Any, monkeypatch: pytest.MonkeyPatch, lane: str
+) -> None:
+    monkeypatch.setenv("SECRET_IDS", "api")
+    service.run("reconcile", {"lane": lane})
+    names = ("RAZORPAY_KEY_ID", "RAZORPAY_KEY_SECRET")
+    unfilled.put_secret_value(SecretId="api", SecretString=json.dumps({name: ENVIRONMENT[name] for name in names}))
+    service.clock.now += 61
+    service.forget()
+    service.run("reconcile", {"lane": lane})
+    assert not [line for line in service.log() if "not configured" in line.get("why", "")]
+    assert service.razorpay.asked or lane == "watch"
+
+
+@pytest.mark.parametrize("lane", ["watch", "sweep"])
+@pytest.mark.usefixtures("unfilled")
+def test_a_stack_that_has_made_orders_fails_loudly_when_it_is_given_an_unfilled_secret(
+    service: Service, lane: str
+) -> None:
+    service.cloud.change("counter#payment_id", {"last_taken": 10, "installation": "0a1b2c3d"})
+    with pytest.raises(Exception, match=r"\AConfigurationError\Z"):
+        service.run("reconcile", {"lane": lane})
+    assert service.log()[-1]["problems"] == ["the secret api has no value yet"]
+    assert service.metrics() == ["ConfigurationErrors"]
+
+
+@pytest.mark.usefixtures("unfilled")
+def test_a_command_by_hand_does_not_pretend_to_have_done_anything_before_the_secrets_are_filled(
+    service: Service,
+) -> None:
+    with pytest.raises(Exception, match=r"\ANotConfiguredYet\Z"):
+        service.run("reconcile", {"look": {"order_id": events.ORDER_ID}})
+
+
+def test_a_secret_that_is_filled_wrongly_is_not_taken_for_an_unfilled_one(
+    service: Service, unfilled: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET_IDS", "api")
+    unfilled.put_secret_value(SecretId="api", SecretString="{}")
+    with pytest.raises(Exception, match=r"\AConfigurationError\Z"):
+        service.run("reconcile", {"lane": "watch"})
+    assert service.metrics() == ["ConfigurationErrors"]
 
 
 def test_nothing_is_made_or_read_on_import(service: Service) -> None:

@@ -154,7 +154,7 @@ def test_versions_are_counted_from_the_end_because_a_long_history_is_cut() -> No
     details = [entry["detail"] for entry in timeline(Sources(record=record(version=120, history=history)))]
 
     assert details == [
-        "the payment is authorized · version 119",
+        "the payment is authorised · version 119",
         "the payment is paid and confirmed · version 120",
     ]
 
@@ -278,7 +278,7 @@ def test_an_event_that_nobody_listens_to_is_shown_all_the_same() -> None:
     sources = Sources(record=partly_refunded())
 
     assert entry_of(sources, "event")["title"] == "payment.partially_refunded recorded"
-    assert entry_of(sources, "event")["detail"] == "version 5 · published · nobody here listens"
+    assert entry_of(sources, "event")["detail"] == "version 5 · published · none of the services here listens"
 
 
 def test_an_event_that_nobody_listens_to_keeps_its_key_when_it_is_published() -> None:

@@ -1,11 +1,13 @@
-"""docs/runbook.md, taken apart: its sections, and the blocks of shell in them."""
+"""docs/runbook.md and docs/deploying.md, taken apart: their sections, and the blocks of shell in them."""
 
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import dedent
 
 PROJECT = Path(__file__).parents[2]
 RUNBOOK = PROJECT / "docs/runbook.md"
+DEPLOYING = PROJECT / "docs/deploying.md"
 
 
 @dataclass(frozen=True)
@@ -31,11 +33,11 @@ class Block:
         return f"{self.section} {self.number}"
 
 
-def sections() -> list[Section]:
-    """Every section, in order. A `#` in a block of shell is a comment there, and no heading here."""
+def sections(page: Path = RUNBOOK) -> list[Section]:
+    """Every section of a page, in order. A `#` in a block of shell is a comment there, and no heading here."""
     found: list[Section] = []
     title, level, lines, in_block = "", 0, list[str](), False
-    for line in RUNBOOK.read_text(encoding="utf-8").splitlines():
+    for line in page.read_text(encoding="utf-8").splitlines():
         in_block ^= line.lstrip().startswith("```")
         heading = None if in_block else re.fullmatch(r"(#+) (.+)", line)
         if heading is None:
@@ -46,12 +48,12 @@ def sections() -> list[Section]:
     return [*found[1:], Section(level, title, "\n".join(lines))]
 
 
-def blocks() -> list[Block]:
-    """Every block of shell, in order."""
+def blocks(page: Path = RUNBOOK) -> list[Block]:
+    """Every block of shell of a page, in order, as far left as it goes: a block in a list is indented with it."""
     found = []
-    for section in sections():
+    for section in sections(page):
         scripts = re.findall(r"^ *```sh\n(.*?)^ *```$", section.text, re.DOTALL | re.MULTILINE)
-        found += [Block(section.title, number, script) for number, script in enumerate(scripts, 1)]
+        found += [Block(section.title, number, dedent(script)) for number, script in enumerate(scripts, 1)]
     return found
 
 

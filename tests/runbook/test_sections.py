@@ -1,17 +1,19 @@
 """docs/runbook.md and the alarms, in step."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sandbox.cloud.packages import read_template
-from tests.runbook.book import PROJECT, RUNBOOK, Section, anchor, blocks, sections
+from tests.runbook.book import DEPLOYING, PROJECT, RUNBOOK, Section, anchor, blocks, sections
 from tests.template.metrics import text
 
 RESOURCES: dict[str, Any] = read_template(PROJECT / "template.yaml")["Resources"]
+# The alarm of a version ends in its number.
 ALARMS = {
-    text(item["Properties"]["AlarmName"]).removeprefix("payments-${Stage}-")
+    re.sub(r"-\$\{.*\}$", "", text(item["Properties"]["AlarmName"]).removeprefix("payments-${Stage}-"))
     for item in RESOURCES.values()
     if item["Type"] == "AWS::CloudWatch::Alarm"
 }
@@ -50,11 +52,16 @@ def test_a_section_has_a_command(section: Section) -> None:
     )
 
 
-def test_every_link_inside_leads_somewhere() -> None:
-    anchors = {anchor(section.title) for section in sections()}
-    links = re.findall(r"\]\(#([^)]+)\)", RUNBOOK.read_text())
+@pytest.mark.parametrize("page", [RUNBOOK, DEPLOYING], ids=lambda page: page.stem)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([a-z_-]+\.(?:md|json))?(?:#([^)]+))?\)", page.read_text(encoding="utf-8"))
     assert links
-    assert set(links) <= anchors
+    for file, target in links:
+        if target:
+            other = page.with_name(file) if file else page
+            assert target in {anchor(section.title) for section in sections(other)}, (file, target)
+        elif file:
+            assert page.with_name(file).is_file(), file
 
 
 @pytest.mark.parametrize("topic", ["Restoring the table", "Replaying events", "A disabled webhook", "Rotating secrets"])
@@ -69,6 +76,5 @@ def test_the_restore_turns_on_everything_that_the_template_gives_its_own_table()
     assert "PointInTimeRecoveryEnabled=true" in script
     assert f"AttributeName={table['TimeToLiveSpecification']['AttributeName']}" in script
     assert "--deletion-protection-enabled" in script
-    # Orders are let in again with as many instances as the template reserves by default.
-    default = read_template(PROJECT / "template.yaml")["Parameters"]["CreateOrderConcurrency"]["Default"]
-    assert f"--reserved-concurrent-executions {default}" in script
+    # Orders are let in again with as many instances as the stack reserves, whatever the template's default is.
+    assert 'reserved="$(parameter CreateOrderConcurrency)"' in script

@@ -28,7 +28,7 @@ ENDPOINTS = {
     "access_key_id": "test",
     "secret_access_key": "test",
     "jwt_secret": development.JWT_SECRET,
-    "outputs": {"ReconcileFunctionName": "reconcile"},
+    "outputs": {"ReconcileAlias": "reconcile"},
     "subscribers": {"JobInbox": "job", "ApplicationInbox": "application", "NotificationInbox": "notification"},
 }
 

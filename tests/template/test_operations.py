@@ -2,13 +2,14 @@
 
 import json
 import re
+import subprocess
 import tomllib
 from typing import Any
 
 import pytest
 
-from tests.template.metrics import conditions_of, of_alarm, of_dashboard, text
-from tests.template.transform import PROJECT, Resources, transformed
+from tests.template.metrics import conditions_of, filtered, of_alarm, of_dashboard, text
+from tests.template.transform import PROJECT, SAM_ENVIRONMENT, Resources, transformed
 
 WEBHOOK_PATH = "/api/payments/webhook"
 RESERVED = {
@@ -18,6 +19,9 @@ RESERVED = {
     "ReconcileFunction": ("ReserveReconcile", "ReconcileConcurrency"),
 }
 FUNCTIONS = [*RESERVED, "OutboxFunction"]
+# On trial for some minutes, by those who call them through the API; the others change at once.
+ON_TRIAL = ["CreateOrderFunction", "VerifyFunction", "WebhookFunction"]
+STAGES = tomllib.loads((PROJECT / "samconfig.toml").read_text())
 # What no role, key or queue of the template may be without: the name of the service that is let in, or our account.
 ACCOUNT_ROOT = {"AWS": {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"}}
 
@@ -38,12 +42,33 @@ def test_each_function_that_many_may_call_at_once_can_have_instances_of_its_own(
     assert reserved == {"Fn::If": [condition, {"Ref": parameter}, {"Ref": "AWS::NoValue"}]}
 
 
-def test_what_is_reserved_leaves_the_account_what_lambda_insists_on(written: dict[str, Any], service: Any) -> None:
-    parameters = [parameter for _, parameter in RESERVED.values()]
-    reserved = sum(written["Parameters"][parameter]["Default"] for parameter in parameters)
-    # A number that no parameter sets to 0 would keep an account whose quota was never raised from deploying at all.
+def configured(stage: str) -> dict[str, str]:
+    """A stage's parameters, as samconfig.toml is delivered."""
+    overrides: list[str] = STAGES[stage]["global"]["parameters"]["parameter_overrides"]
+    return dict(override.split("=", 1) for override in overrides)
+
+
+def reserved(values: dict[str, str]) -> int:
+    return sum(int(values[parameter]) for _, parameter in RESERVED.values())
+
+
+def test_a_new_account_whose_lambda_quota_is_ten_is_asked_for_no_reservation(
+    written: dict[str, Any], service: Any
+) -> None:
+    # Any reservation at all would leave it less than Lambda insists on.
+    assert reserved({name: parameter.get("Default") for name, parameter in written["Parameters"].items()}) == 0
+    assert reserved(configured("staging")) == 0
     assert "ReservedConcurrentExecutions" not in service.by_id["OutboxFunction"]["Properties"]
-    assert reserved <= 1000 - 100  # the default quota of an account, less what must stay free
+
+
+def test_production_says_beside_its_reservations_which_quota_they_need() -> None:
+    # 100 must stay free for everything else in the account.
+    needed = reserved(configured("production")) + 100
+    comment = (PROJECT / "samconfig.toml").read_text().partition("[production.global.parameters]")[0]
+    assert f"at least {needed} in this account" in " ".join(comment.replace("\n#", "").split())
+    assert f"at least **{needed}**" in " ".join((PROJECT / "docs/aws.md").read_text().split())
+    # Beside it a staging of the same account still fits into the quota that accounts usually have.
+    assert reserved(configured("production")) + reserved(configured("staging")) <= 1000 - 100
 
 
 def test_zero_reserves_nothing_instead_of_stopping_the_function(written: dict[str, Any]) -> None:
@@ -94,11 +119,23 @@ def test_the_role_for_api_gateways_logs_is_an_option_since_it_belongs_to_the_acc
 ) -> None:
     for name in ("ApiAccount", "ApiAccountLogRole"):
         assert service.by_id[name]["Condition"] == "CreateApiAccountRole"
-        assert service.by_id[name]["DeletionPolicy"] == service.by_id[name]["UpdateReplacePolicy"] == "Retain"
+        assert service.by_id[name]["DeletionPolicy"] == "RetainExceptOnCreate"
+        assert service.by_id[name]["UpdateReplacePolicy"] == "Retain"
     assert written["Parameters"]["ApiAccountRole"]["Default"] == "existing"
     # The stage writes to this group, and this group waits for the role.
     (tag,) = service.by_id["ApiAccessLogGroup"]["Properties"]["Tags"]
     assert tag["Value"] == {"Fn::If": ["CreateApiAccountRole", {"Ref": "ApiAccount"}, "existing"]}
+
+
+def test_the_role_for_api_gateways_logs_waits_for_something_of_api_gateway_that_waits_for_nothing(service: Any) -> None:
+    # CloudFormation user guide, AWS::ApiGateway::Account: in an account that never had any, it must depend on one.
+    first = service.by_id[service.by_id["ApiAccount"]["DependsOn"]]
+    assert first["Type"] == "AWS::ApiGateway::ApiKey"
+    assert first["Condition"] == "CreateApiAccountRole"
+    assert first["Properties"]["Enabled"] is False
+    assert not {"DependsOn", "StageKeys"} & (first.keys() | first["Properties"].keys())
+    assert "Ref" not in json.dumps(first["Properties"])
+    assert not service.of_type("AWS::ApiGateway::UsagePlan")
 
 
 def test_everything_is_traced_without_the_sdk(service: Any) -> None:
@@ -264,14 +301,14 @@ def test_every_review_reaches_a_queue_for_persons(service: Any) -> None:
 # --- Deployment -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("function", ON_TRIAL)
 def test_a_new_version_takes_over_step_by_step_and_goes_back_when_its_alarm_goes_off(
     service: Any, function: str
 ) -> None:
     group = service.by_id[f"{function}DeploymentGroup"]["Properties"]
     assert group["AutoRollbackConfiguration"]["Enabled"] is True
     assert "DEPLOYMENT_STOP_ON_ALARM" in group["AutoRollbackConfiguration"]["Events"]
-    alarm = function.replace("Function", "Broken")
+    alarm = function.replace("Function", "VersionBroken")
     assert group["AlarmConfiguration"] == {"Enabled": True, "Alarms": [{"Name": {"Ref": alarm}}]}
     assert group["DeploymentConfigName"] == code_deploy_steps("Canary10Percent5Minutes")
     alias = service.by_id[f"{function}Aliaslive"]
@@ -279,12 +316,58 @@ def test_a_new_version_takes_over_step_by_step_and_goes_back_when_its_alarm_goes
     assert deployment["DeploymentGroupName"] == {"Ref": f"{function}DeploymentGroup"}
 
 
+@pytest.mark.parametrize("function", sorted(set(FUNCTIONS) - set(ON_TRIAL)))
+def test_a_function_that_runs_once_a_minute_changes_at_once_and_no_alarm_keeps_its_fix_out(
+    service: Any, function: str
+) -> None:
+    group = service.by_id[f"{function}DeploymentGroup"]["Properties"]
+    assert group["DeploymentConfigName"] == code_deploy_steps("AllAtOnce")
+    assert "AlarmConfiguration" not in group
+
+
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_the_alarm_that_takes_a_version_back_looks_at_the_alias_that_serves_it(service: Any, function: str) -> None:
+def test_the_alarm_of_a_broken_function_looks_at_the_alias_that_serves_it(service: Any, function: str) -> None:
     metrics = of_alarm(service.by_id[function.replace("Function", "Broken")]["Properties"])
     (errors,) = [metric for metric in metrics if metric.namespace == "AWS/Lambda"]
     assert errors.name == "Errors"
     assert dict(errors.dimensions) == {"FunctionName": f"${{{function}}}", "Resource": f"${{{function}}}:live"}
+
+
+@pytest.mark.parametrize("function", ON_TRIAL)
+def test_the_alarm_that_takes_a_version_back_looks_at_that_version_alone(service: Any, function: str) -> None:
+    alarm = service.by_id[function.replace("Function", "VersionBroken")]["Properties"]
+    (version,) = [
+        name
+        for name, properties in service.of_type("AWS::Lambda::Version").items()
+        if properties["FunctionName"] == {"Ref": function}
+    ]
+    number = f"${{{version}.Version}}"
+    crashes, answers = of_alarm(alarm)
+    assert (crashes.namespace, crashes.name) == ("AWS/Lambda", "Errors")
+    assert dict(crashes.dimensions) == {
+        "FunctionName": f"${{{function}}}",
+        "Resource": f"${{{function}}}:live",
+        "ExecutedVersion": number,
+    }
+    assert (answers.name, dict(answers.dimensions)["version"]) == ("InternalErrors", number)
+    # In its name too: a red alarm that only looks elsewhere now stays red, and CodeDeploy would refuse the fix.
+    assert text(alarm["AlarmName"]).endswith(f"-{number}")
+
+
+@pytest.mark.parametrize("function", ON_TRIAL)
+def test_the_failures_of_a_version_are_counted_from_what_its_function_logs(service: Any, function: str) -> None:
+    found = service.by_id[function.replace("Function", "VersionErrors")]["Properties"]
+    assert found["LogGroupName"] == {"Ref": function.replace("Function", "LogGroup")}
+    assert conditions_of(found["FilterPattern"]) == {"http_status": 500, "function_version": "*"}
+    ((namespace, name, fields),) = filtered(found)
+    assert (namespace, name) == ("Payments/${Stage}", "InternalErrors")
+    assert fields == {"service": "service", "version": "function_version"}
+
+
+def test_gradual_deployment_can_be_left_out_for_one_deployment_and_comes_back_with_the_next() -> None:
+    # To `sam deploy`, a parameter that samconfig.toml does not name stays as it was.
+    for stage in ("staging", "production"):
+        assert configured(stage)["GradualDeployment"] == "true"
 
 
 @pytest.mark.parametrize(
@@ -292,6 +375,10 @@ def test_the_alarm_that_takes_a_version_back_looks_at_the_alias_that_serves_it(s
 )
 def test_the_steps_are_a_parameter(steps: str) -> None:
     resources = transformed(PROJECT / "template.yaml", "Stage=staging", "CorsOrigin=*", f"DeploymentSteps={steps}")
+    for function in ON_TRIAL:
+        assert resources.by_id[f"{function}DeploymentGroup"]["Properties"]["DeploymentConfigName"] == code_deploy_steps(
+            steps
+        )
     group = resources.by_id["WebhookFunctionDeploymentGroup"]["Properties"]
     assert group["DeploymentConfigName"] == code_deploy_steps(steps)
 
@@ -336,7 +423,12 @@ ALARMS = {
     "WebhookBroken": ("ConfigurationErrors", "notBreaching"),
     "OutboxBroken": ("ConfigurationErrors", "notBreaching"),
     "ReconcileBroken": ("ConfigurationErrors", "notBreaching"),
+    "CreateOrderVersionBroken": ("InternalErrors", "notBreaching"),
+    "VerifyVersionBroken": ("InternalErrors", "notBreaching"),
+    "WebhookVersionBroken": ("InternalErrors", "notBreaching"),
 }
+# What the trial of a version is watched by; its name ends in the version's number.
+OF_VERSIONS = {"CreateOrderVersionBroken", "VerifyVersionBroken", "WebhookVersionBroken"}
 TOPIC = [{"Fn::If": ["CreateAlarmTopic", {"Ref": "AlarmTopic"}, {"Ref": "AlarmTopicArn"}]}]
 
 
@@ -413,7 +505,14 @@ def test_every_function_and_the_table_is_watched_for_throttling_and_the_webhook_
     metrics = of_alarm(service.by_id["Throttled"]["Properties"])
     throttled = {dict(m.dimensions)["FunctionName"] for m in metrics if m.name == "Throttles"}
     assert throttled == {f"${{{function}}}" for function in FUNCTIONS}
-    assert {"ReadThrottleEvents", "WriteThrottleEvents", "ThrottledDeliveries"} <= {m.name for m in metrics}
+    assert "ThrottledDeliveries" in {m.name for m in metrics}
+    # DynamoDB counts what an index refuses under the index alone.
+    (index,) = service.the("AWS::DynamoDB::Table")["GlobalSecondaryIndexes"]
+    for name in ("ReadThrottleEvents", "WriteThrottleEvents"):
+        at_the_table, at_the_index = sorted((dict(m.dimensions) for m in metrics if m.name == name), key=len)
+        assert at_the_table == {"TableName": "${PaymentsTable}"}
+        assert at_the_index == {**at_the_table, "GlobalSecondaryIndexName": index["IndexName"]}
+    assert len(metrics) <= 10  # CloudWatch takes no more into one alarm
     at_the_door = service.by_id["ThrottledDeliveries"]["Properties"]
     assert conditions_of(at_the_door["FilterPattern"]) == {"http_status": 429, "route": WEBHOOK_PATH}
     assert at_the_door["LogGroupName"] == {"Ref": "ApiAccessLogGroup"}
@@ -424,10 +523,62 @@ def test_an_expression_uses_every_metric_it_names(service: Any, name: str) -> No
     queries = service.by_id[name]["Properties"].get("Metrics", [])
     results = [query for query in queries if query["ReturnData"]]
     assert len(results) == bool(queries)
-    for result in results:
-        used = set(re.findall(r"FILL\((\w+), 0\)", result["Expression"]))
-        assert used == {query["Id"] for query in queries if query is not result}
-        assert len({query["MetricStat"]["Period"] for query in queries if query is not result}) == 1
+    expressions = " ".join(query["Expression"] for query in queries if "Expression" in query)
+    used = set(re.findall(r"\b[a-z]\w*", expressions))
+    assert used == {query["Id"] for query in queries if not query["ReturnData"]}
+    assert len({query["MetricStat"]["Period"] for query in queries if "MetricStat" in query}) == bool(queries)
+
+
+@pytest.mark.parametrize("name", ALARMS)
+def test_an_alarm_on_a_sum_can_go_off_although_its_metrics_come_late(service: Any, name: str) -> None:
+    # CloudWatch user guide, metric math, FILL: the newest point of a late metric is always the fill value, so that the
+    # alarm is stuck; and M out of N periods, so that one that came late still counts.
+    alarm = service.by_id[name]["Properties"]
+    assert "FILL" not in json.dumps(alarm)
+    if "Metrics" in alarm:
+        assert alarm["DatapointsToAlarm"] < alarm["EvaluationPeriods"]
+        # `a + b` has no value where one of the two has none.
+        sums = [query["Expression"] for query in alarm["Metrics"] if "Expression" in query]
+        assert not [expression for expression in sums if "+" in expression]
+
+
+@pytest.mark.parametrize(
+    ("settled", "deliveries", "forged", "goes_off"),
+    [
+        (None, None, None, None),
+        (None, 3, None, None),
+        (1, None, None, True),
+        (1, 3, None, False),
+        (1, 3, 3, True),
+        (19, 1, None, False),
+        (20, 50, None, True),
+    ],
+)
+def test_missing_webhooks_are_told_from_a_quiet_night(
+    service: Any, settled: int | None, deliveries: int | None, forged: int | None, goes_off: bool | None
+) -> None:
+    queries = service.by_id["WebhooksMissing"]["Properties"]["Metrics"]
+    values: dict[str, float | None] = {"settled": settled, "deliveries": deliveries, "forged": forged}
+    for query in [query for query in queries if "Expression" in query]:
+        values[query["Id"]] = evaluated(query["Expression"], values)
+    expected = None if goes_off is None else float(goes_off)
+    assert values["missing"] == expected
+
+
+def evaluated(expression: str, values: dict[str, float | None]) -> float | None:
+    """What CloudWatch makes of an expression in one period: nothing where a value is missing, except in a list."""
+    if listed := re.fullmatch(r"SUM\(\[(.*)\]\)", expression):
+        given = [values[name] for name in listed[1].split(", ") if values[name] is not None]
+        return sum(value for value in given if value is not None) if given else None
+    if (choice := re.fullmatch(r"IF\((.*), 1, 0\)", expression)) is not None:
+        condition = choice[1].replace("AND", "and").replace("OR", "or")
+        known = {name: values[name] for name in set(re.findall(r"[a-z]\w*", condition)) - {"and", "or"}}
+        if None in known.values():
+            return None
+        return float(eval(condition, {"__builtins__": {}}, known))  # noqa: S307 - the template's own comparison
+    name, factor = re.fullmatch(r"(\w+) \* (-?\d+)", expression).groups()  # type: ignore[union-attr]
+    value = values[name]
+    return None if value is None else value * int(factor)
 
 
 def test_the_topic_is_made_unless_one_is_given_and_encrypted_with_a_key_that_cloudwatch_may_use(service: Any) -> None:
@@ -455,7 +606,17 @@ def test_the_dashboard_begins_with_the_state_of_every_alarm(service: Any, dashbo
     first = json.loads(dashboard)["widgets"][0]
     assert (first["type"], first["x"], first["y"], first["width"]) == ("alarm", 0, 0, 24)
     shown = {arn.rpartition(":")[2] for arn in first["properties"]["alarms"]}
-    assert shown == {text(alarm["AlarmName"]) for alarm in service.of_type("AWS::CloudWatch::Alarm").values()}
+    # But those of single versions, which are of use for the minutes of a trial.
+    alarms = {n: a for n, a in service.of_type("AWS::CloudWatch::Alarm").items() if n not in OF_VERSIONS}
+    assert shown == {text(alarm["AlarmName"]) for alarm in alarms.values()}
+
+
+def test_the_dashboard_has_its_region_in_its_name_since_dashboards_belong_to_the_account(
+    written: dict[str, Any], service: Any
+) -> None:
+    name = service.the("AWS::CloudWatch::Dashboard")["DashboardName"]["Fn::Sub"]
+    assert name == "payments-${Stage}-${AWS::Region}"
+    assert written["Outputs"]["DashboardUrl"]["Value"]["Fn::Sub"].endswith(f"#dashboards:name={name}")
 
 
 def test_the_dashboard_fits_one_screen_and_shows_metrics_that_exist(service: Any, dashboard: str) -> None:
@@ -478,24 +639,95 @@ def test_the_dashboard_names_nothing_that_the_template_does_not_have(written: di
 
 
 def test_what_only_aws_has_is_conditional_and_off_on_a_local_stage(written: dict[str, Any], local: Resources) -> None:
-    refused = ("AWS::CodeDeploy::", "AWS::WAFv2::WebACLAssociation", "AWS::WAFv2::IPSet", "AWS::Events::EventBusPolicy")
+    refused = (
+        "AWS::CodeDeploy::",
+        "AWS::WAFv2::WebACLAssociation",
+        "AWS::WAFv2::IPSet",
+        "AWS::Events::EventBusPolicy",
+        "AWS::ApiGateway::DomainName",
+        "AWS::Route53::",
+    )
     conditions = {resource["Condition"] for resource in local.by_id.values() if resource["Type"].startswith(refused)}
-    assert conditions == {"HasWebAcl", "LimitsWebhookSenders", "HasSubscriberAccounts"}
+    assert conditions == {"HasWebAcl", "LimitsWebhookSenders", "HasSubscriberAccounts", "HasDomain", "HasHostedZone"}
     assert written["Parameters"]["SubscriberAccounts"]["Default"] == ""
 
 
 @pytest.mark.parametrize("stage", ["local", "staging", "production"])
 def test_each_stage_is_configured_with_values_that_the_template_takes(written: dict[str, Any], stage: str) -> None:
-    configured = tomllib.loads((PROJECT / "samconfig.toml").read_text())
-    overrides = dict(
-        override.split("=", 1) for override in configured[stage]["deploy"]["parameters"]["parameter_overrides"]
-    )
+    overrides = configured(stage)
     for name, value in overrides.items():
         parameter = written["Parameters"][name]
-        assert re.search(parameter.get("AllowedPattern", ""), value), name
+        # What each deployment must say for itself is an example, which is refused.
+        is_example = "example.com" in value
+        assert bool(re.search(parameter.get("AllowedPattern", ""), value)) is not is_example, name
+        assert not is_example or parameter["ConstraintDescription"]
         assert value in [str(allowed) for allowed in parameter.get("AllowedValues", [value])], name
     assert overrides["Stage"] == stage
     assert (overrides.get("GradualDeployment") == "false") == (stage == "local")
+    assert overrides.get("SnapStart", "None") == ("None" if stage == "local" else "PublishedVersions")
+
+
+@pytest.mark.parametrize("stage", ["staging", "production"])
+def test_what_each_deployment_must_say_for_itself_is_refused_as_it_is_delivered(stage: str) -> None:
+    examples = {name for name, value in configured(stage).items() if "example.com" in value}
+    assert examples == {"CorsOrigin", "AlarmEmail"}
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value", "allowed"),
+    [
+        ("CorsOrigin", "https://example.com", False),
+        ("CorsOrigin", "https://a.b.example.com:8443", False),
+        ("CorsOrigin", "http://www.example.org", False),
+        ("CorsOrigin", "https://myexample.com", True),
+        ("CorsOrigin", "https://example.com.shop.in", True),
+        ("CorsOrigin", "https://app.shop.in", True),
+        ("CorsOrigin", "http://localhost:3000", True),
+        ("CorsOrigin", "*", True),
+        ("CorsOrigin", "https://app.shop.in/", False),
+        ("AlarmEmail", "", True),
+        ("AlarmEmail", "on-call@example.com", False),
+        ("AlarmEmail", "on-call@mail.example.net", False),
+        ("AlarmEmail", "on-call@myexample.com", True),
+        ("AlarmEmail", "example.com@shop.in", True),
+        ("DomainName", "", True),
+        ("DomainName", "payments.shop.in", True),
+        ("DomainName", "payments.example.com", False),
+        ("DomainName", "https://payments.shop.in", False),
+        ("DomainName", "shop", False),
+        ("DomainHostedZoneId", "Z0123456789ABCDEFGHIJ", True),
+        ("DomainHostedZoneId", "/hostedzone/Z0123456789ABCDEFGHIJ", False),
+    ],
+)
+def test_an_address_of_somebody_elses_domain_stops_the_deployment(
+    written: dict[str, Any], parameter: str, value: str, *, allowed: bool
+) -> None:
+    assert bool(re.search(written["Parameters"][parameter]["AllowedPattern"], value)) is allowed
+
+
+@pytest.mark.parametrize("stage", ["local", "staging", "production"])
+def test_what_is_built_and_what_is_deployed_are_told_the_same_parameters(stage: str) -> None:
+    # In one place, so that nothing is built for one processor and deployed for another.
+    assert [command for command, of in STAGES[stage].items() if "parameter_overrides" in of["parameters"]] == ["global"]
+    done = subprocess.run(  # noqa: S603 - fixed command
+        [SAM_ENVIRONMENT / "python", "-c", READ_BY_SAM, PROJECT, stage],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    build, deploy = json.loads(done.stdout)
+    assert build == deploy == [f"{name}={value}" for name, value in configured(stage).items()]
+    assert ("Architecture" in configured(stage)) == (stage != "local")
+
+
+READ_BY_SAM = """
+import json, sys
+from samcli.lib.config.samconfig import SamConfig
+config = SamConfig(sys.argv[1], "samconfig.toml")
+read = [config.get_all([command], "parameters", env=sys.argv[2]) for command in ("build", "deploy")]
+print(json.dumps([of["parameter_overrides"] for of in read]))
+"""
 
 
 def test_every_default_is_a_value_that_the_template_takes(written: dict[str, Any]) -> None:

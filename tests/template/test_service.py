@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from payments.adapters.http import PROBLEMS
 from payments.core.events import SOURCE
@@ -97,6 +98,11 @@ FUNCTIONS = sorted(GRANTED)
 
 
 def statements(service: Any, function: str) -> list[dict[str, Any]]:
+    """What a function may do, without what it may do under a condition of the template."""
+    return [statement for statement in all_statements(service, function) if "Fn::If" not in statement]
+
+
+def all_statements(service: Any, function: str) -> list[dict[str, Any]]:
     policies = service.by_id[f"{function}Role"]["Properties"]["Policies"]
     return [statement for policy in policies for statement in as_list(policy["PolicyDocument"]["Statement"])]
 
@@ -119,6 +125,22 @@ def test_the_routes_are_the_published_ones_each_on_the_live_alias_of_its_functio
     assert {route: f"${{{function}Aliaslive}}" for route, function in ROUTES.items()} == {
         route: uri.split("/functions/")[1].removesuffix("/invocations") for route, uri in routes.items()
     }
+
+
+def test_api_gateway_takes_the_methods_that_are_described_and_answers_any_other_itself(
+    service: Any, gateway_responses: dict[str, Any]
+) -> None:
+    described = yaml.safe_load((PROJECT / "docs/openapi.yaml").read_text(encoding="utf-8"))["paths"]
+    taken = service.the("AWS::ApiGateway::RestApi")["Body"]["paths"]
+    # A preflight comes with CORS; `x-amazon-apigateway-any-method` would hand every method to a function.
+    assert {path: set(methods) - {"options"} for path, methods in taken.items()} == {
+        path.rstrip("/"): set(methods) for path, methods in described.items()
+    }
+    # Without a token the first, with one the second: API Gateway takes "Bearer …" for a broken signature of AWS.
+    for kind in ("MISSING_AUTHENTICATION_TOKEN", "DEFAULT_4XX"):
+        response = gateway_responses[kind]
+        problem = json.loads(response["responseTemplates"]["application/json"])
+        assert (int(response["statusCode"]), problem["code"]) == (404, "not_found")
 
 
 def test_no_path_ends_in_a_slash_since_a_rest_api_serves_both_forms_of_one_that_does_not(service: Any) -> None:
@@ -144,6 +166,94 @@ def test_browsers_of_the_configured_origin_may_send_a_token_and_json(service: An
         answer = methods["options"]["x-amazon-apigateway-integration"]["responses"]["default"]["responseParameters"]
         assert answer["method.response.header.Access-Control-Allow-Origin"] == {"Fn::Sub": "'${CorsOrigin}'"}, path
         assert answer["method.response.header.Access-Control-Allow-Headers"] == "'Authorization,Content-Type'"
+
+
+# --- Domain -----------------------------------------------------------------------------------------------------------
+
+DOMAIN = {"ApiDomain": "HasDomain", "ApiDomainMapping": "HasDomain", "ApiDomainRecord": "HasHostedZone"}
+
+
+def test_a_domain_is_an_option_without_the_stage_in_the_path_and_outlives_the_api(
+    written: dict[str, Any], service: Any
+) -> None:
+    assert {name: service.by_id[name]["Condition"] for name in DOMAIN} == DOMAIN
+    assert (
+        written["Parameters"]["DomainName"]["Default"] == written["Parameters"]["DomainHostedZoneId"]["Default"] == ""
+    )
+    mapping = service.by_id["ApiDomainMapping"]["Properties"]
+    assert "BasePath" not in mapping
+    assert mapping["RestApiId"] == {"Ref": "PaymentsApi"}
+    assert mapping["Stage"] == {"Ref": service_stage(service)}
+    # Nothing of the domain itself depends on the API, so making the API anew only moves the mapping.
+    domain = service.by_id["ApiDomain"]["Properties"]
+    assert "PaymentsApi" not in json.dumps(domain)
+    assert domain["EndpointConfiguration"] == {"Types": ["REGIONAL"]}
+    record = service.by_id["ApiDomainRecord"]["Properties"]
+    assert record["AliasTarget"]["DNSName"] == {"Fn::GetAtt": ["ApiDomain", "RegionalDomainName"]}
+    assert record["AliasTarget"]["HostedZoneId"] == {"Fn::GetAtt": ["ApiDomain", "RegionalHostedZoneId"]}
+
+
+def service_stage(service: Any) -> str:
+    (stage,) = service.of_type("AWS::ApiGateway::Stage")
+    assert isinstance(stage, str)
+    return stage
+
+
+def test_the_domain_speaks_tls_1_2_at_least_and_can_be_the_only_way_in(written: dict[str, Any], service: Any) -> None:
+    assert service.by_id["ApiDomain"]["Properties"]["SecurityPolicy"] == "TLS_1_2"
+    servers = service.the("AWS::ApiGateway::RestApi")["Body"]["servers"]
+    assert servers == [
+        {
+            "x-amazon-apigateway-endpoint-configuration": {
+                "disableExecuteApiEndpoint": {"Fn::If": ["AnswersByDomainOnly", True, False]}
+            }
+        }
+    ]
+    assert written["Parameters"]["ExecuteApiEndpoint"]["Default"] == "true"
+
+
+@pytest.mark.parametrize(
+    ("given", "allowed"),
+    [
+        ({}, True),
+        ({"DomainName": "payments.shop.in", "DomainCertificateArn": "arn"}, True),
+        (
+            {
+                "DomainName": "payments.shop.in",
+                "DomainCertificateArn": "arn",
+                "DomainHostedZoneId": "Z012345",
+                "ExecuteApiEndpoint": "false",
+            },
+            True,
+        ),
+        ({"DomainName": "payments.shop.in"}, False),
+        ({"DomainCertificateArn": "arn"}, False),
+        ({"DomainHostedZoneId": "Z012345"}, False),
+        ({"ExecuteApiEndpoint": "false"}, False),
+    ],
+)
+def test_half_a_domain_stops_the_deployment(written: dict[str, Any], given: dict[str, str], *, allowed: bool) -> None:
+    names = ("DomainName", "DomainCertificateArn", "DomainHostedZoneId", "ExecuteApiEndpoint")
+    parameters = {name: written["Parameters"][name]["Default"] for name in names} | given
+    assertions = written["Rules"]["Domain"]["Assertions"]
+    assert all(assertion["AssertDescription"] for assertion in assertions)
+    assert all(holds(assertion["Assert"], parameters) for assertion in assertions) is allowed
+
+
+def test_the_outputs_give_the_urls_to_publish(written: dict[str, Any]) -> None:
+    outputs = {name: output["Value"] for name, output in written["Outputs"].items()}
+    stage_url = "https://${PaymentsApi}.execute-api.${AWS::Region}.${AWS::URLSuffix}/${Stage}/"
+    assert outputs["ExecuteApiUrl"] == {"Fn::Sub": stage_url}
+    for name, path in (("ApiUrl", ""), ("WebhookUrl", "api/payments/webhook/")):
+        condition, own, given = outputs[name]["Fn::If"]
+        assert condition == "HasDomain"
+        assert own == {"Fn::Sub": f"https://${{DomainName}}/{path}"}
+        assert given == {"Fn::Sub": stage_url + path}
+
+
+@pytest.mark.parametrize("function", ["Outbox", "Reconcile"])
+def test_whoever_runs_a_lane_by_hand_is_given_the_version_that_serves(written: dict[str, Any], function: str) -> None:
+    assert written["Outputs"][f"{function}Alias"]["Value"] == {"Ref": f"{function}Function.Alias"}
 
 
 # --- Gateway responses ------------------------------------------------------------------------------------------------
@@ -220,6 +330,51 @@ def test_a_gateway_response_says_the_same_as_the_functions_do_under_its_code(
 def test_a_function_may_do_what_it_does_and_nothing_else(service: Any, function: str) -> None:
     granted = [(set(as_list(s["Action"])), as_list(s["Resource"])) for s in statements(service, function)]
     assert granted == GRANTED[function]
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_who_reads_secrets_may_decrypt_them_with_the_key_that_the_stack_is_given_and_only_through_secrets_manager(
+    service: Any, function: str
+) -> None:
+    reads = any(s["Action"] == "secretsmanager:GetSecretValue" for s in statements(service, function))
+    conditional = [s["Fn::If"] for s in all_statements(service, function) if "Fn::If" in s]
+    assert len(conditional) == reads
+    for condition, granted, otherwise in conditional:
+        assert (condition, otherwise) == ("UsesSecretsKey", {"Ref": "AWS::NoValue"})
+        assert (granted["Action"], granted["Resource"]) == ("kms:Decrypt", {"Ref": "SecretsKmsKeyArn"})
+        through = {"Fn::Sub": "secretsmanager.${AWS::Region}.${AWS::URLSuffix}"}
+        assert granted["Condition"] == {"StringEquals": {"kms:ViaService": through}}
+
+
+ARN = "arn:aws:secretsmanager:ap-south-1:123456789012:secret:"
+KEY_ARN = "arn:aws:kms:ap-south-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+
+
+@pytest.mark.parametrize(
+    ("arn", "allowed"),
+    [
+        ("", True),
+        (f"{ARN}payments/razorpay-AbCdEf", True),
+        (f"{ARN}payments/razorpay", False),
+        (f"{ARN}payments/razorpay-AbCdE", False),
+        (f"{ARN}payments/razorpay-??????", False),
+        ("payments/razorpay-AbCdEf", False),
+    ],
+)
+@pytest.mark.parametrize("parameter", ["RazorpayApiSecretArn", "WebhookSecretArn", "JwtSecretArn"])
+def test_the_arn_of_a_secret_is_whole_since_no_permission_fits_a_part_of_it(
+    written: dict[str, Any], parameter: str, arn: str, *, allowed: bool
+) -> None:
+    assert bool(re.search(written["Parameters"][parameter]["AllowedPattern"], arn)) is allowed
+    assert "six characters" in written["Parameters"][parameter]["ConstraintDescription"]
+
+
+@pytest.mark.parametrize(
+    ("arn", "allowed"),
+    [("", True), (KEY_ARN, True), ("alias/payments", False), (KEY_ARN.replace("key/", "alias/"), False)],
+)
+def test_a_key_is_named_by_itself_and_not_by_an_alias(written: dict[str, Any], arn: str, *, allowed: bool) -> None:
+    assert bool(re.search(written["Parameters"]["SecretsKmsKeyArn"]["AllowedPattern"], arn)) is allowed
 
 
 def test_only_events_of_the_payment_service_may_be_published(service: Any) -> None:
@@ -465,9 +620,29 @@ def test_parameters_that_contradict_each_other_stop_the_deployment(
 def test_snap_start_and_provisioned_concurrency_together_stop_the_deployment(
     written: dict[str, Any], provisioned: str, snap_start: str, *, allowed: bool
 ) -> None:
-    (assertion,) = written["Rules"]["StartedBeforehand"]["Assertions"]
-    parameters = {"ProvisionedConcurrency": provisioned, "SnapStart": snap_start}
-    assert holds(assertion["Assert"], parameters) is allowed
+    parameters = {"ProvisionedConcurrency": provisioned, "SnapStart": snap_start, "GradualDeployment": "true"}
+    assertions = written["Rules"]["StartedBeforehand"]["Assertions"]
+    assert all(holds(assertion["Assert"], parameters) for assertion in assertions) is allowed
+
+
+@pytest.mark.parametrize(
+    ("provisioned", "gradual", "allowed"),
+    [("0", "true", True), ("0", "false", True), ("3", "true", True), ("3", "false", False)],
+)
+def test_provisioned_concurrency_that_would_stop_the_second_deployment_stops_the_first(
+    written: dict[str, Any], provisioned: str, gradual: str, *, allowed: bool
+) -> None:
+    parameters = {"ProvisionedConcurrency": provisioned, "SnapStart": "None", "GradualDeployment": gradual}
+    assertions = written["Rules"]["StartedBeforehand"]["Assertions"]
+    assert all(holds(assertion["Assert"], parameters) for assertion in assertions) is allowed
+
+
+def test_a_snapshot_is_made_of_every_function_where_a_stage_asks_for_it(written: dict[str, Any], service: Any) -> None:
+    assert written["Parameters"]["SnapStart"]["Default"] == "None"
+    for function in FUNCTIONS:
+        assert service.by_id[function]["Properties"]["SnapStart"] == {"ApplyOn": {"Ref": "SnapStart"}}
+        # SnapStart is refused above 512 MB of /tmp ("Supported features and limitations"), which is the default.
+        assert "EphemeralStorage" not in service.by_id[function]["Properties"]
 
 
 def test_functions_that_customers_wait_for_may_be_started_beforehand(written: dict[str, Any], service: Any) -> None:
@@ -487,11 +662,13 @@ def test_functions_that_customers_wait_for_may_be_started_beforehand(written: di
 
 
 def holds(condition: Any, parameters: dict[str, str]) -> bool:
-    """What CloudFormation makes of a condition of these four functions."""
+    """What CloudFormation makes of a condition of these functions."""
     ((function, arguments),) = condition.items()
     match function:
         case "Fn::Or":
             return any(holds(argument, parameters) for argument in arguments)
+        case "Fn::And":
+            return all(holds(argument, parameters) for argument in arguments)
         case "Fn::Not":
             return not holds(arguments[0], parameters)
         case "Fn::Equals":
@@ -622,7 +799,8 @@ def test_the_table_outlives_its_stack_and_is_protected_unless_a_stage_says_other
     written: dict[str, Any], service: Any
 ) -> None:
     table = service.by_id["PaymentsTable"]
-    assert table["DeletionPolicy"] == "Retain"
+    # But not a stack that never came to be: its table is empty, and each attempt would leave another one.
+    assert table["DeletionPolicy"] == "RetainExceptOnCreate"
     assert table["UpdateReplacePolicy"] == "Retain"
     assert table["Properties"]["DeletionProtectionEnabled"] == {"Fn::If": ["ProtectTable", True, False]}
     assert "TableName" not in table["Properties"]
@@ -643,8 +821,11 @@ def test_what_the_local_emulator_refuses_is_conditional(service: Any) -> None:
 def test_no_secret_has_a_value_and_no_parameter_takes_one(written: dict[str, Any], service: Any) -> None:
     secrets = service.of_type("AWS::SecretsManager::Secret")
     assert len(secrets) == 3
-    assert all(set(properties) <= {"Description", "Tags"} for properties in secrets.values())
+    assert all(set(properties) <= {"Description", "Tags", "KmsKeyId"} for properties in secrets.values())
+    key = {"Fn::If": ["UsesSecretsKey", {"Ref": "SecretsKmsKeyArn"}, {"Ref": "AWS::NoValue"}]}
+    assert all(properties["KmsKeyId"] == key for properties in secrets.values())
     assert {name for name in written["Parameters"] if "Secret" in name} == {
+        "SecretsKmsKeyArn",
         "RazorpayApiSecretArn",
         "WebhookSecretArn",
         "JwtSecretArn",

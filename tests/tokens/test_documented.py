@@ -16,7 +16,7 @@ from payments.adapters.config import verify_settings
 from payments.adapters.jwks import KeySet
 from payments.adapters.tokens import Tokens
 from payments.core.errors import Unauthenticated
-from sandbox import development
+from sandbox import development, mint
 from sandbox.cloud.packages import read_template
 from tests.signers import Signer, signer
 
@@ -208,3 +208,11 @@ def test_the_page_names_every_parameter_and_variable_there_is() -> None:
     assert set(re.findall(r"^\| `(Jwt\w+)`", PAGE, re.MULTILINE)) == named
     asked = set(re.findall(r'"(JWT_[A-Z_]+)"', (PROJECT / "shared/payments/adapters/config.py").read_text()))
     assert asked <= set(re.findall(r"`(JWT_[A-Z_]+)`", PAGE))
+
+
+def test_the_page_describes_what_a_local_token_may_be_told() -> None:
+    (recipe,) = re.findall(r"^token: .*\n\t@(.*)$", (PROJECT / "Makefile").read_text(), re.MULTILINE)
+    section = PAGE.split("## A token on your machine\n")[1].split("\n## ")[0]
+    said = re.findall(r"\$\(call said,([A-Z]+)\)", recipe)
+    assert re.findall(r"^\| `([A-Z]+)` \|", section, re.MULTILINE) == said == ["USER", "MINUTES", "SCOPE"]
+    assert f"{mint.MINUTES} unless given" in section

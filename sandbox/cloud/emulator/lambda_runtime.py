@@ -263,6 +263,8 @@ def environment_variables(config, task, layers, runtime_api, scratch):
         **lambda_svc._runtime_env_vars(config),
         **ministack_runtime.execution_credentials(config),
         "AWS_ENDPOINT_URL": os.environ["AWS_ENDPOINT_URL"],
+        # Set only where the functions talk to the real Razorpay, and this machine needs a proxy for that.
+        **{name: value for name, value in os.environ.items() if name.lower().endswith("_proxy")},
         # Lambda has no such files; botocore would look for the developer's.
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,

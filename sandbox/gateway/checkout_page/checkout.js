@@ -274,6 +274,7 @@
         description: text(options.description),
         image: image(options.image),
         color: /^#[0-9a-f]{6}$/i.test(theme.color) ? theme.color : null,
+        hidden: hidden(options.config?.display?.hide),
         notes: options.notes === undefined ? {} : JSON.parse(JSON.stringify(options.notes)),
         prefill: {
           name: text(prefill.name),
@@ -294,6 +295,13 @@
 
   function withoutNulls(options) {
     return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== null));
+  }
+
+  /** `config.display.hide`: methods, or some flows of one. What it does not know there is ignored as elsewhere. */
+  function hidden(given) {
+    return (Array.isArray(given) ? given : [])
+      .filter((rule) => METHODS.includes(rule?.method))
+      .map(({ method, flows }) => ({ method, flows: Array.isArray(flows) ? flows.map(String) : null }));
   }
 
   // Options also come as texts, from data- attributes and templates.

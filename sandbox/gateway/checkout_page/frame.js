@@ -5,14 +5,15 @@
  * leave it; a card number goes to the stand-in, which keeps what Razorpay would tell a merchant of it.
  */
 
-import { BANKS, TEST_CARDS, grouped, networkOf } from "./instruments.js";
+import { BANKS, ERROR_CARDS, TEST_CARDS, UPI_APPS, grouped, networkOf } from "./instruments.js";
 import { money } from "./money.js";
 import { tabs } from "./tabs.js";
+import { flowsOf, qrPicture } from "./upi.js";
 import * as validity from "./validity.js";
 
 /** Who embeds this frame says so in the address. A lie gains nothing: the browser hands a message to its addressee only. */
 const MERCHANT = decodeURIComponent(window.location.hash.slice(1));
-const SCREENS = ["loading", "methods", "otp", "bank-page", "processing", "failed", "refused", "confirm"];
+const SCREENS = ["loading", "methods", "otp", "app", "bank-page", "processing", "failed", "refused", "confirm"];
 const REFUSED_TITLES = {
   order_already_paid: "This order is already paid",
   duplicate_request: "Another payment is under way",
@@ -28,6 +29,10 @@ let options = null;
 let order = null;
 /** What the customer is paying with, between the form and the bank's page. */
 let press = null;
+/** How UPI is offered here. */
+let flows = [];
+/** The payment that waits for the customer's UPI app. */
+let underWay = null;
 let screen = "loading";
 
 // --- the merchant's page ---
@@ -52,6 +57,10 @@ async function open(asked) {
   showMerchant();
   at("sheet").hidden = false;
   show("loading");
+  if (!offerMethods()) {
+    refuse({ reason: "NA", description: "The option config.display.hide leaves no way to pay." });
+    return;
+  }
   prefill();
   const query = new URLSearchParams({ key_id: options.key });
   order = await answer(fetch(`/v1/checkout/orders/${encodeURIComponent(options.orderId)}?${query}`));
@@ -135,6 +144,27 @@ function refuse({ reason, description }) {
 
 // --- the form ---
 
+/** What this merchant and this device leave of the ways to pay; whether anything is left. */
+function offerMethods() {
+  flows = flowsOf(navigator, options.hidden);
+  at("upi-qr").hidden = !flows.includes("qr");
+  at("upi-apps").hidden = !flows.includes("intent");
+  offerApps();
+  showFlow();
+  const hidden = new Set(options.hidden.filter((rule) => rule.flows === null).map((rule) => rule.method));
+  if (flows.length === 0) {
+    hidden.add("upi");
+  }
+  const shown = [...document.querySelectorAll('[role="tab"]')].filter((tab) => {
+    tab.hidden = hidden.has(tab.dataset.method);
+    return !tab.hidden;
+  });
+  if (shown.length > 0) {
+    methods.select(shown[0]);
+  }
+  return shown.length > 0;
+}
+
 function prefill() {
   const { name, email, contact, method } = options.prefill;
   at("contact").value = withCountry(contact);
@@ -145,7 +175,7 @@ function prefill() {
   at("email").readOnly = options.readonly.email && email !== "";
   at("card-name").readOnly = options.readonly.name && name !== "";
   // "Will only work if `contact` and `email` are also prefilled."
-  if (method !== null && contact !== "" && email !== "") {
+  if (method !== null && !at(`tab-${method}`).hidden && contact !== "" && email !== "") {
     methods.select(at(`tab-${method}`));
   }
 }
@@ -160,15 +190,10 @@ function withCountry(contact) {
 function accepts(problems) {
   let first = null;
   for (const [id, problem] of Object.entries(problems)) {
-    const field = at(id);
-    const told = at(`${id}-error`);
-    told.textContent = problem;
-    told.hidden = problem === "";
+    const field = tell(id, problem);
     if (problem !== "") {
-      // The banks are a group of buttons, and led to at its first.
-      first ??= field ?? at(`${id}s`).querySelector("input");
+      first ??= field;
     }
-    field?.setAttribute("aria-invalid", String(problem !== ""));
   }
   const count = Object.values(problems).filter((problem) => problem !== "").length;
   at("status").textContent = count === 0 ? "" : `${count === 1 ? "One field needs" : `${count} fields need`} attention.`;
@@ -176,8 +201,36 @@ function accepts(problems) {
   return first === null;
 }
 
+/** Say beside a field what is wrong with it, or nothing; the field. */
+function tell(id, problem) {
+  const told = at(`${id}-error`);
+  told.textContent = problem;
+  told.hidden = problem === "";
+  if (id in CHOICES) {
+    return at(CHOICES[id]).querySelector("input"); // a group of buttons, and led to at its first
+  }
+  at(id).setAttribute("aria-invalid", String(problem !== ""));
+  return at(id);
+}
+
+/** What is wrong with a field goes as soon as it is right; before that it is not said while one still types. */
+document.addEventListener("input", ({ target }) => {
+  const id = target.name in CHOICES ? target.name : target.id;
+  const problems = screen === "otp" ? otpProblems() : screen === "methods" ? problemsOf(methods.selected().dataset.method) : {};
+  if (id in problems && problems[id] === "") {
+    tell(id, "");
+    at("status").textContent = "";
+  }
+});
+
 const cardDigits = () => at("card-number").value.replace(/\D/g, "");
-const chosenBank = () => document.querySelector('input[name="bank"]:checked');
+/** What is chosen by buttons. */
+const CHOICES = { bank: "banks", app: "apps" };
+const chosen = (name) => document.querySelector(`input[name="${name}"]:checked`);
+/** How the customer is about to pay by UPI; null while they have a choice and have not made it. */
+const flow = () => (flows.length === 1 ? flows[0] : (chosen("app")?.dataset.flow ?? null));
+const needsApp = () => flows.includes("intent") && chosen("app") === null;
+const otpProblems = () => ({ "otp-code": validity.otpProblem(at("otp-code").value.trim()) });
 
 function problemsOf(method) {
   const contact = {
@@ -194,9 +247,13 @@ function problemsOf(method) {
         "card-name": validity.nameProblem(at("card-name").value),
       };
     case "upi":
-      return { ...contact, vpa: validity.vpaProblem(at("vpa").value.trim()) };
+      return {
+        ...contact,
+        app: needsApp() ? "Choose an app." : "",
+        vpa: flow() === "collect" ? validity.vpaProblem(at("vpa").value.trim()) : "",
+      };
     default:
-      return { ...contact, bank: chosenBank() === null ? "Choose a bank." : "" };
+      return { ...contact, bank: chosen("bank") === null ? "Choose a bank." : "" };
   }
 }
 
@@ -215,6 +272,7 @@ at("pay-form").addEventListener("submit", (event) => {
     case "card":
       press.card = cardDigits();
       press.name = at("card-name").value.trim();
+      at("otp-hint").textContent = hintFor(press.card);
       at("otp-card").textContent = `For the ${networkOf(press.card) || "card"} ending in ${press.card.slice(-4)}.`;
       at("otp-code").value = "";
       accepts({ "otp-code": "" });
@@ -222,19 +280,24 @@ at("pay-form").addEventListener("submit", (event) => {
       at("otp-code").focus();
       break;
     case "upi":
-      press.vpa = at("vpa").value.trim();
-      pay(at("upi-late").checked ? { outcome: "late" } : {});
+      if (flow() === "collect") {
+        press.vpa = at("vpa").value.trim();
+        pay(at("upi-late").checked ? { outcome: "late" } : {});
+      } else {
+        press.flow = "intent";
+        pay({ outcome: "open" });
+      }
       break;
     default:
-      press.bank = chosenBank().value;
-      at("bank-page-title").textContent = `${chosenBank().dataset.name}: mock bank page`;
+      press.bank = chosen("bank").value;
+      at("bank-page-title").textContent = `${chosen("bank").dataset.name}: mock bank page`;
       show("bank-page");
   }
 });
 
 at("otp-form").addEventListener("submit", (event) => {
   event.preventDefault();
-  if (accepts({ "otp-code": validity.otpProblem(at("otp-code").value.trim()) })) {
+  if (accepts(otpProblems())) {
     pay({ otp: at("otp-code").value.trim() });
   }
 });
@@ -246,33 +309,56 @@ for (const button of document.querySelectorAll("[data-back]")) {
   button.addEventListener("click", () => show("methods"));
 }
 
+for (const button of document.querySelectorAll("[data-answer]")) {
+  button.addEventListener("click", () => answerInTheApp(button.dataset.answer));
+}
+
 // --- paying ---
 
-async function pay(how) {
-  show("processing");
+function pay(how) {
   const { description, notes } = options;
-  const request = fetch("/v1/checkout/payments", {
+  return settle("/v1/checkout/payments", {
+    order_id: options.orderId,
+    ...press,
+    ...how,
+    notes,
+    ...(description === "" ? {} : { description }),
+  });
+}
+
+/** What the customer did in their UPI app. */
+function answerInTheApp(outcome) {
+  return settle(`/v1/checkout/payments/${underWay}/finish`, { outcome });
+}
+
+async function settle(path, document) {
+  show("processing");
+  const request = fetch(path, {
     method: "POST",
     headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({
-      key_id: options.key,
-      order_id: options.orderId,
-      ...press,
-      ...how,
-      notes,
-      ...(description === "" ? {} : { description }),
-    }),
+    body: JSON.stringify({ key_id: options.key, ...document }),
   });
   const { error, ...response } = await answer(request);
-  if (error === undefined) {
+  if (response.status === "created") {
+    waitForTheApp(response.payment_id);
+  } else if (error === undefined) {
     tellMerchant({ type: "paid", response });
   } else if (error.metadata?.payment_id === undefined) {
     // No payment came of it: the order takes none, or the request was refused. The docs do not say that
     // payment.failed tells of those, so the page is told nothing, and hears of the dismissal.
     refuse(error);
   } else {
-    fail(error, how.outcome === "late");
+    fail(error, document.outcome === "late");
   }
+}
+
+/** The payment is with the customer's app now, and goes on there whatever becomes of this window. */
+function waitForTheApp(paymentId) {
+  underWay = paymentId;
+  const scans = flow() === "qr";
+  at("app-title").textContent = scans ? "Scan with any UPI app" : `Approve in ${chosen("app").dataset.name}`;
+  at("app-qr").replaceChildren(...(scans ? [qrPicture(paymentId)] : []));
+  show("app");
 }
 
 function fail(error, isLate) {
@@ -289,6 +375,7 @@ function fail(error, isLate) {
 }
 
 at("retry").addEventListener("click", () => show("methods"));
+at("give-up").addEventListener("click", () => tellMerchant({ type: "dismissed" })); // said as plainly as it can be
 
 // --- leaving ---
 
@@ -299,6 +386,10 @@ let before = "methods";
 function leave() {
   if (options.modal.confirmClose && screen !== "confirm" && screen !== "refused") {
     before = screen;
+    at("confirm-explained").textContent =
+      screen === "app"
+        ? "The payment goes on in your UPI app. You can still approve it there."
+        : "The order stays open. You can pay it later.";
     show("confirm");
     return;
   }
@@ -339,12 +430,12 @@ document.addEventListener("keydown", (event) => {
 function offerCards() {
   // December of the year after next: "any future date".
   const expiry = `12/${String((new Date().getFullYear() + 2) % 100).padStart(2, "0")}`;
-  for (const [where, cards] of Object.entries(TEST_CARDS)) {
-    for (const { network, number } of cards) {
+  for (const [where, cards] of Object.entries({ ...TEST_CARDS, error: ERROR_CARDS })) {
+    for (const { network, number, reason } of cards) {
       const button = document.createElement("button");
       button.type = "button";
       button.className = "chip";
-      button.textContent = `${network} …${number.slice(-4)}`;
+      button.textContent = reason === undefined ? `${network} …${number.slice(-4)}` : reason.replaceAll("_", " ");
       button.addEventListener("click", () => {
         at("card-number").value = grouped(number);
         at("card-expiry").value = expiry;
@@ -352,6 +443,7 @@ function offerCards() {
         at("card-name").value ||= "Gaurav Kumar";
         showNetwork();
         accepts({ "card-number": "", "card-expiry": "", "card-cvv": "", "card-name": "" });
+        at("card-number").scrollIntoView({ block: "center" });
         at("status").textContent = `The ${network} card ending in ${number.slice(-4)} is filled in.`;
       });
       at(`${where}-cards`).append(button);
@@ -360,19 +452,46 @@ function offerCards() {
 }
 
 function offerBanks() {
-  for (const { code, name } of BANKS) {
-    const label = document.createElement("label");
-    label.className = "choice";
-    const radio = document.createElement("input");
-    radio.type = "radio";
-    radio.name = "bank";
-    radio.value = code;
-    radio.dataset.name = name;
-    const text = document.createElement("span");
-    text.textContent = name;
-    label.append(radio, text);
-    at("banks").append(label);
+  at("banks").replaceChildren(...BANKS.map(({ code, name }) => choice("bank", code, name)));
+}
+
+function offerApps() {
+  const apps = UPI_APPS.map(({ code, name }) => choice("app", code, name));
+  if (flows.includes("collect")) {
+    apps.push(choice("app", "collect", "With a UPI ID"));
   }
+  for (const label of apps) {
+    const radio = label.querySelector("input");
+    radio.dataset.flow = radio.value === "collect" ? "collect" : "intent";
+    radio.addEventListener("change", showFlow);
+  }
+  at("apps").replaceChildren(...apps);
+}
+
+function showFlow() {
+  at("upi-collect").hidden = flow() !== "collect";
+}
+
+function choice(group, value, name) {
+  const label = document.createElement("label");
+  label.className = "choice";
+  const radio = document.createElement("input");
+  radio.type = "radio";
+  radio.name = group;
+  radio.value = value;
+  radio.dataset.name = name;
+  const text = document.createElement("span");
+  text.textContent = name;
+  label.append(radio, text);
+  return label;
+}
+
+/** A card for an error scenario decides how it fails, and the password whether. */
+function hintFor(digits) {
+  const reason = ERROR_CARDS.find(({ number }) => number === digits)?.reason;
+  return reason === undefined
+    ? "Test mode: any 4 to 10 digits succeed, fewer fail."
+    : `Test mode: fewer than 4 digits, and this card fails with ${reason}; 4 to 10 succeed.`;
 }
 
 function showNetwork() {

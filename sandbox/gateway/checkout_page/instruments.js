@@ -3,7 +3,7 @@
  *
  * The cards and IDs are Razorpay's documented ones (payments/payments/test-card-details.md; test IDs of UPI in
  * payment-gateway/web-integration/standard/integration-steps.md, "Test Integration"). The docs ask for any future date
- * and a random CVV; the cards for error scenarios and for subscriptions are left out, as the stand-in does not play them.
+ * and a random CVV; the cards for subscriptions and EMI are left out, as the stand-in does not play them.
  */
 export const TEST_CARDS = {
   indian: [
@@ -20,6 +20,26 @@ export const TEST_CARDS = {
     { network: "Mastercard", number: "5104060000000008" },
   ],
 };
+
+/** One card for each error scenario of the same page: how it fails once the one-time password makes it fail. */
+export const ERROR_CARDS = [
+  { network: "Visa", number: "4100280000080001", reason: "insufficient_fund" },
+  { network: "Visa", number: "4100280000060003", reason: "card_declined" },
+  { network: "Visa", number: "4100280000030006", reason: "card_disabled_for_online_payments" },
+  { network: "Visa", number: "4100280000010008", reason: "card_number_invalid" },
+  { network: "Visa", number: "4100280000070002", reason: "payment_cancelled" },
+  { network: "Visa", number: "4100280000090000", reason: "payment_timed_out" },
+  { network: "Visa", number: "4100280000000009", reason: "authentication_failed" },
+  { network: "Visa", number: "4100280000020007", reason: "gateway_technical_error" },
+];
+
+/** Apps that a phone could have. Which one it is makes no difference to the payment. */
+export const UPI_APPS = [
+  { code: "google_pay", name: "Google Pay" },
+  { code: "phonepe", name: "PhonePe" },
+  { code: "paytm", name: "Paytm" },
+  { code: "bhim", name: "BHIM" },
+];
 
 /** Some of the banks of payments/payment-methods/netbanking.md, by its codes. */
 export const BANKS = [

@@ -1,4 +1,4 @@
-"""The script, the frame's files and the frame's two endpoints, under /v1/checkout.
+"""The script, the frame's files and the frame's endpoints, under /v1/checkout.
 
 The endpoints know the merchant as Checkout does, by the public key id; the key secret never meets a browser. They take
 what a customer can do and nothing else, and only from the frame itself: a page that could call them would pay for
@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 from sandbox.gateway import checkout, refusals, validation
 from sandbox.gateway.api import Credentials
-from sandbox.gateway.world import World
+from sandbox.gateway.world import ImpossibleError, World
 
 FOLDER: Final = Path(__file__).parent
 SCRIPT: Final = "/v1/checkout.js"
@@ -31,6 +31,7 @@ ASSETS: Final = {
     "instruments.js": "text/javascript",
     "money.js": "text/javascript",
     "tabs.js": "text/javascript",
+    "upi.js": "text/javascript",
     "validity.js": "text/javascript",
 }
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
@@ -58,9 +59,12 @@ _OWN: Final = _HEADERS | {"Cross-Origin-Resource-Policy": "same-origin"}
 _FOR_EVERY_PAGE: Final = _HEADERS | {"Cross-Origin-Resource-Policy": "cross-origin"}
 
 _CUSTOMERS_FIELDS: Final = frozenset(
-    {"order_id", "method", "card", "otp", "vpa", "bank", "outcome", "email", "contact", "name", "description", "notes"}
+    {"order_id", "method", "card", "otp", "vpa", "flow", "bank", "outcome", "email", "contact", "name", "description"}
+    | {"notes"}
 )
 """What a customer can decide. An amount, a forced payment or another way of capturing is the stagehand's."""
+
+_IN_THE_APP: Final = ("success", "failure", "late")
 
 type Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -81,6 +85,7 @@ class CheckoutPage:
             Route("/v1/checkout/assets/{name}", self._asset, methods=["GET"]),
             Route("/v1/checkout/orders/{order_id}", _from_the_frame(self._order), methods=["GET"]),
             Route("/v1/checkout/payments", _from_the_frame(self._pay), methods=["POST"]),
+            Route("/v1/checkout/payments/{payment_id}/finish", _from_the_frame(self._finish), methods=["POST"]),
         ]
 
     async def _script(self, _request: Request) -> Response:
@@ -118,26 +123,59 @@ class CheckoutPage:
         )
 
     async def _pay(self, request: Request) -> Response:
-        """Pay as the customer: the three fields of a success, or `{"error": …}` of a payment that failed."""
-        document = validation.json_object(await request.body())
-        key_id = document.pop("key_id", None)
-        self._authenticate(key_id if isinstance(key_id, str) else None)
-        if extra := sorted(set(document) - _CUSTOMERS_FIELDS):
-            raise refusals.unexpected_fields(extra)
+        """Pay as the customer: the three fields of a success, or `{"error": …}` of a payment that failed.
+
+        By UPI with the flow `intent` the customer goes to their app, with the outcome `open`: the payment is then
+        `{order_id, payment_id, status: "created"}`, until they come back (`_finish`).
+        """
+        document = await self._asked(request, _CUSTOMERS_FIELDS)
         self._world.pass_time()
         try:
             press = checkout.paying(document)
         except checkout.UnplayableError as error:
             # The control API's words for a request that makes no sense, in the shape that a merchant's page knows.
             raise refusals.Refusal(str(error)) from error
-        if press.open:
-            raise refusals.Refusal("The bank's app is opened by POST /_control/pay, not from the frame.")
-        self._world.order(press.order_id)
+        if press.open and press.instrument.flow != "intent":
+            raise refusals.Refusal("outcome can be open for UPI with the flow intent: nothing else goes to an app.")
+        order = self._world.order(press.order_id)
         try:
             paid = checkout.pay(self._world, press, self._credentials.key_secret, self._late)
-            return _own_json(checkout.handed_over(paid or {}, self._world.faults.checkout_platform))
         except refusals.Refusal as failed:
             return _own_json(failed.body())
+        if paid is None:
+            payment = self._world.payments_of(order)[-1]
+            return _own_json({"order_id": order.id, "payment_id": payment.id, "status": payment.status})
+        return _own_json(checkout.handed_over(paid, self._world.faults.checkout_platform))
+
+    async def _finish(self, request: Request) -> Response:
+        """What the customer did in their app: success, failure, or an answer that comes too late. As `_pay` answers."""
+        document = await self._asked(request, frozenset({"outcome"}))
+        outcome = document.get("outcome")
+        if outcome not in _IN_THE_APP:
+            raise refusals.Refusal(f"outcome can be: {', '.join(_IN_THE_APP)}")
+        self._world.pass_time()
+        payment = self._world.payment(request.path_params["payment_id"])
+        try:
+            if outcome == "late":
+                checkout.give_up(self._world, payment, self._late)
+                fields = checkout.outcome_of(payment, self._credentials.key_secret)
+            else:
+                key_secret = self._credentials.key_secret
+                fields = checkout.finish(self._world, payment, key_secret, fails=outcome == "failure")
+        except ImpossibleError as error:
+            raise refusals.Refusal(str(error)) from error
+        except refusals.Refusal as failed:
+            return _own_json(failed.body())
+        return _own_json(checkout.handed_over(fields, self._world.faults.checkout_platform))
+
+    async def _asked(self, request: Request, known: frozenset[str]) -> dict[str, Any]:
+        """The request's document without the key id, which is checked."""
+        document = validation.json_object(await request.body())
+        key_id = document.pop("key_id", None)
+        self._authenticate(key_id if isinstance(key_id, str) else None)
+        if extra := sorted(set(document) - known):
+            raise refusals.unexpected_fields(extra)
+        return document
 
     def _authenticate(self, key_id: str | None) -> None:
         status = self._world.faults.status_of_key_errors

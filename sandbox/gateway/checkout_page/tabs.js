@@ -1,6 +1,6 @@
 /**
  * Tabs as the ARIA practices have them: one stop for the Tab key, arrows and Home and End between them, and the panel
- * follows the focus.
+ * follows the focus. A tab that is hidden is none.
  *
  * @param {HTMLElement} list the element with role="tablist"
  * @returns {{select: (tab: HTMLElement) => void, selected: () => HTMLElement}}
@@ -25,13 +25,14 @@ export function tabs(list) {
     }
   });
   list.addEventListener("keydown", (event) => {
-    const at = all.indexOf(selected());
-    const to = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: all.length - 1 }[event.key];
+    const shown = all.filter((tab) => !tab.hidden);
+    const at = shown.indexOf(selected());
+    const to = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: shown.length - 1 }[event.key];
     if (to === undefined) {
       return;
     }
     event.preventDefault();
-    const next = all[(to + all.length) % all.length];
+    const next = shown[(to + shown.length) % shown.length];
     select(next);
     next.focus();
   });

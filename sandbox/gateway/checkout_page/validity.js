@@ -22,7 +22,7 @@ export function emailProblem(text) {
 /** @param {string} digits */
 export function cardNumberProblem(digits) {
   if (digits === "") {
-    return "Enter a card number, or choose a test card above.";
+    return "Enter a card number, or choose a test card below.";
   }
   if (!/^[0-9]{13,19}$/.test(digits)) {
     return "A card number has 13 to 19 digits.";

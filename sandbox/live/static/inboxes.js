@@ -47,7 +47,7 @@ function line(note) {
     "li",
     { class: "new" },
     element("span", {}, note.detail_type),
-    element("time", { class: "muted", datetime: new Date(note.at * 1000).toISOString() }, time(note.at, false)),
+    element("time", { class: "muted", datetime: new Date(note.at * 1000).toISOString() }, time(note.at)),
     element(
       "span",
       { class: "from" },

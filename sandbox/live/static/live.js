@@ -2,7 +2,7 @@
 
 import { element, keep, mark, say } from "./dom.js";
 import { showInboxes } from "./inboxes.js";
-import { open, showPayments } from "./payments.js";
+import { cardOf, open, showPayments } from "./payments.js";
 import { makeButtons, play, showScenario } from "./scenarios.js";
 import { steadily } from "./steady.js";
 import { listen } from "./stream.js";
@@ -20,6 +20,8 @@ const where = { buttons: at("scenarios"), panel: at("play"), verdict: at("verdic
 let parts = {};
 /** Orders whose timeline is open from the beginning: the first that is seen, the chosen one, those that are played. */
 const opened = new Set();
+/** The order that the page was opened for: it comes into view once, when it is there. */
+let awaited = chosen();
 
 listen(
   "/live/stream",
@@ -33,7 +35,16 @@ listen(
     mark(at("connection"), "data-tone", tone);
   },
 );
-window.addEventListener("hashchange", show);
+window.addEventListener("hashchange", () => {
+  show();
+  reveal(chosen());
+});
+document.addEventListener("click", ({ target }) => {
+  const link = target.closest('a[href^="#order_"]');
+  if (link !== null && link.hash === location.hash) {
+    reveal(chosen()); // the address does not change, and all the same somebody wants to see it
+  }
+});
 await prepareButtons();
 
 function show() {
@@ -55,6 +66,10 @@ function show() {
     notification: parts["inbox/notification"],
   });
   showScenario(where, parts.scenario ?? null);
+  if (awaited !== null && cardOf(at("payments"), awaited) !== null) {
+    reveal(awaited);
+    awaited = null;
+  }
   const away = parts.away ?? [];
   at("away").hidden = away.length === 0;
   keep(at("away"), away, (words) => words, (words) => element("li", {}, words), () => {});
@@ -63,6 +78,13 @@ function show() {
 /** The order that the address names, such as the shop's link to its payment; null for all. */
 function chosen() {
   return ORDER.exec(location.hash)?.[1] ?? null;
+}
+
+/** Brings an order's card into view, and the keyboard's place to it; what is said where there is none. */
+function reveal(order) {
+  const card = order === null ? null : cardOf(at("payments"), order);
+  (card ?? (order === null ? null : at("nothing")))?.scrollIntoView({ block: "start" });
+  card?.focus({ preventScroll: true });
 }
 
 /** Opens an order's timeline the first time it is asked for; after that it is whoever looks who opens and closes it. */

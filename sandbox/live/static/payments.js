@@ -2,7 +2,7 @@
 
 import { element, keep, mark, part, say } from "./dom.js";
 import { draw, icon } from "./icons.js";
-import { counted, money, statusOf, time } from "./words.js";
+import { counted, exactTime, money, statusOf, time } from "./words.js";
 
 const KINDS = {
   order: "Order",
@@ -34,20 +34,38 @@ export function showPayments(where, payments, opened) {
 }
 
 /**
+ * The card of an order.
+ *
+ * @param {HTMLElement} where
+ * @param {string} orderId
+ * @returns {HTMLElement | null} null: it is not shown
+ */
+export function cardOf(where, orderId) {
+  return where.querySelector(`[data-key="${CSS.escape(orderId)}"]`);
+}
+
+/**
  * Opens the timeline of an order that is shown already.
  *
  * @param {HTMLElement} where
  * @param {string} orderId
  */
 export function open(where, orderId) {
-  const details = where.querySelector(`[data-key="${CSS.escape(orderId)}"] details`);
-  if (details !== null) {
+  const details = cardOf(where, orderId)?.querySelector("details");
+  if (details) {
     details.open = true;
   }
 }
 
 function card(isOpen) {
   const label = element("p", { class: "label" }, icon("plain"), element("span", { "data-part": "status" }));
+  const superseded = element("p", { class: "label flag", "data-tone": "neutral", "data-part": "superseded" }, "Superseded");
+  const reviews = element(
+    "p",
+    { class: "label flag", "data-tone": "warn", "data-part": "reviews" },
+    icon("look"),
+    element("span", { "data-part": "reasons" }),
+  );
   const details = element(
     "details",
     isOpen ? { open: "" } : {},
@@ -56,8 +74,14 @@ function card(isOpen) {
   );
   return element(
     "article",
-    { class: "card payment new" },
-    element("header", {}, element("h3", { "data-part": "amount" }), element("code", { "data-part": "order" }), label),
+    { class: "card payment new", tabindex: "-1" },
+    element(
+      "header",
+      {},
+      element("h3", { "data-part": "amount" }),
+      element("code", { "data-part": "order" }),
+      element("div", { class: "labels" }, label, superseded, reviews),
+    ),
     element("p", { class: "facts", "data-part": "facts" }),
     details,
   );
@@ -69,6 +93,9 @@ function update(shown, payment) {
   mark(label, "data-tone", tone);
   draw(label.querySelector("svg"), name);
   say(part(shown, "status"), words);
+  part(shown, "superseded").hidden = payment.superseded_by === null;
+  part(shown, "reviews").hidden = payment.reviews.length === 0;
+  say(part(shown, "reasons"), `To be looked at: ${payment.reviews.map((reason) => reason.replaceAll("_", " ")).join(", ")}`);
   say(part(shown, "amount"), payment.amount === null ? "Unknown amount" : money(payment.amount, payment.currency));
   say(part(shown, "order"), payment.order_id);
   say(part(shown, "facts"), facts(payment).join(" · "));
@@ -83,12 +110,11 @@ function update(shown, payment) {
 function facts(payment) {
   return [
     payment.payment_id === null ? null : `payment ${payment.payment_id}`,
-    `created ${time(payment.created_at, false)}`,
+    `created ${time(payment.created_at)}`,
     `version ${payment.version}`,
     payment.amount_refunded > 0 ? `${money(payment.amount_refunded, payment.currency)} paid back` : null,
-    payment.superseded_by === null ? null : `replaced by ${payment.superseded_by}`,
+    payment.superseded_by === null ? null : `superseded by ${payment.superseded_by}`,
     payment.pending > 0 ? `${counted(payment.pending, "event")} waiting to be published` : null,
-    ...payment.reviews.map((reason) => `to be looked at: ${reason.replaceAll("_", " ")}`),
   ].filter((fact) => fact !== null);
 }
 
@@ -108,7 +134,8 @@ function updateLine(shown, entry) {
   draw(shown.querySelector("svg"), entry.mood);
   const moment = shown.querySelector("time");
   mark(moment, "datetime", new Date(entry.at * 1000).toISOString());
-  say(moment, time(entry.at, entry.exact));
+  mark(moment, "title", entry.exact ? exactTime(entry.at) : null);
+  say(moment, time(entry.at));
   say(shown.querySelector(".title"), entry.title);
   say(shown.querySelector(".detail"), entry.detail);
 }

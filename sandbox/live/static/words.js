@@ -12,15 +12,23 @@ export function money(amount, currency) {
 }
 
 /**
- * The wall clock's time, with milliseconds where they are known.
+ * The wall clock's time, to the second everywhere: not every source knows it better.
  *
  * @param {number} at Unix seconds
- * @param {boolean} exact
  * @returns {string}
  */
-export function time(at, exact) {
-  const moment = new Date(at * 1000);
-  return exact ? `${clock.format(moment)}.${String(moment.getMilliseconds()).padStart(3, "0")}` : clock.format(moment);
+export function time(at) {
+  return clock.format(new Date(at * 1000));
+}
+
+/**
+ * The same with milliseconds, for whoever asks.
+ *
+ * @param {number} at Unix seconds
+ * @returns {string}
+ */
+export function exactTime(at) {
+  return `${time(at)}.${String(new Date(at * 1000).getMilliseconds()).padStart(3, "0")}`;
 }
 
 /**

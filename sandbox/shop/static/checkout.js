@@ -29,6 +29,24 @@ export function loadCheckout(url) {
 }
 
 /**
+ * Razorpay's options for an order that create-order has handed out.
+ *
+ * @param {{key_id: string, order_id: string, amount: number, currency: string}} order
+ * @param {{name: string, description?: string, prefill?: object, notes?: object}} shown What the customer sees in Checkout.
+ */
+export function optionsFor(order, shown) {
+  return {
+    ...shown,
+    key: order.key_id,
+    order_id: order.order_id,
+    amount: order.amount,
+    currency: order.currency,
+    config: { display: { hide: [{ method: "upi", flows: ["collect"] }] } },
+    modal: { confirm_close: true },
+  };
+}
+
+/**
  * Opens Checkout for an order and waits until the customer has paid or closed it.
  *
  * Attempts that fail in between stay in Checkout, which lets the customer try again on the same order; the last one's

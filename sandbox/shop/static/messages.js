@@ -1,3 +1,6 @@
+/** Also for whatever else keeps verify from answering: once Checkout said "paid", no other text fits. */
+const NOT_CHECKED = { text: "We could not check this payment here; we are asking Razorpay. Do not pay again.", next: "wait" };
+
 /**
  * What to tell the customer for each `code` of the payment service, and what they can do.
  *
@@ -19,14 +22,14 @@ const MESSAGES = {
     next: "pay",
     over: true,
   },
-  payment_failed: { text: "This payment failed. You were not charged; you can try again.", next: "pay", over: true },
+  payment_failed: { text: "This payment failed. You can try again.", next: "pay", over: true },
   unauthenticated: { text: "You were signed out. Sign in again to go on; nothing is lost.", next: "sign-in" },
   forbidden: { text: "Only the client who owns this job can pay for it.", next: "stop" },
-  order_not_found: { text: "We do not know this order. You were not charged by us.", next: "stop" },
+  order_not_found: { text: "We do not know this order any more. You can start again.", next: "pay" },
 
   // --- passes by itself; it has been tried more than once when this is shown
   too_many_requests: { text: "Very many people are paying right now. Try again in a moment.", next: "pay" },
-  gateway_unavailable: { text: "Razorpay cannot be reached right now. You were not charged. Try again.", next: "pay" },
+  gateway_unavailable: { text: "Razorpay cannot be reached right now. Try again in a moment.", next: "pay" },
   temporarily_unavailable: { text: "Payments are briefly unavailable. It is safe to try again.", next: "pay" },
   internal_error: { text: "Something went wrong on our side. It is safe to try again.", next: "pay" },
   // (these two are this page's own codes, for what never reached the service)
@@ -38,7 +41,7 @@ const MESSAGES = {
   },
 
   // --- after Checkout: the webhook still has the last word
-  invalid_signature: { text: "We could not check this payment here. We are asking Razorpay.", next: "wait" },
+  invalid_signature: NOT_CHECKED,
 
   // --- somebody has to mend something
   gateway_refused: { text: "Razorpay did not accept the order. You were not charged; we have been told.", next: "stop" },
@@ -59,4 +62,24 @@ export function messageFor(problem) {
   // A code that is newer than this page: the kind of answer still says whether trying again can help.
   const message = MESSAGES[problem.code] ?? MESSAGES[problem.status >= 500 ? "internal_error" : "invalid_request"];
   return { ...message, reference: problem.requestId };
+}
+
+/**
+ * The same after Checkout has reported a payment, when verify fails. Money may have been taken, so nothing here says that
+ * it was not, or to try again, unless the service knows that the attempt is over.
+ *
+ * @param {{code: string, requestId?: string}} problem
+ */
+export function messageAfterCheckout(problem) {
+  const message = messageFor(problem);
+  return message.over ? message : { ...NOT_CHECKED, reference: message.reference };
+}
+
+/** While looking at a payment fails for a reason that may pass. The page keeps on looking, so there is nothing to do. */
+export function messageWhileLooking(problem) {
+  return {
+    text: "We cannot see the state of your payment right now; we keep looking. Check your connection.",
+    next: "wait",
+    reference: problem.requestId,
+  };
 }

@@ -44,13 +44,14 @@ export class Payments {
 
   /**
    * @param {object} given
-   * @param {string} given.api Scheme and host of the service, without a path.
+   * @param {string} given.api What stands before /api/payments/: with API Gateway's own address the stage belongs to it
+   *   (https://….execute-api.ap-south-1.amazonaws.com/production), with a custom domain it is https://payments.example.com.
    * @param {(options?: {fresh: boolean}) => Promise<string>} given.token The user's access token; `fresh` asks for a new
    *   one, because the last one was refused.
    * @param {(call: {method: string, path: string, result: string}) => void} [given.note] Told of every answer.
    */
   constructor({ api, token, note = () => {} }) {
-    this.#api = api;
+    this.#api = api.replace(/\/+$/, ""); // the deployment's output `ApiUrl` ends in one
     this.#token = token;
     this.#note = note;
   }
@@ -109,7 +110,10 @@ export class Payments {
   }
 
   async #once(method, path, body, { fresh }) {
-    const token = await this.#token({ fresh });
+    const token = await this.#token({ fresh }).catch((cause) => {
+      // The platform's identity service gave none: offline, most likely, as the payment service would be then.
+      throw new PaymentProblem({ code: "unreachable", detail: `There is no access token: ${cause.message}` });
+    });
     let answer;
     let document;
     try {

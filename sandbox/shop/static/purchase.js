@@ -5,7 +5,7 @@
  * lost when the tab closes, and anyone can call a JavaScript function. Only `confirmed` is money.
  */
 
-import { messageFor } from "./messages.js";
+import { messageAfterCheckout, messageFor, messageWhileLooking } from "./messages.js";
 import { PaymentProblem, seconds } from "./payments.js";
 
 // Webhooks land within seconds. After a while the answer is not coming soon, and each question costs something.
@@ -14,6 +14,8 @@ const LONGEST_WAIT_S = 15;
 const WATCH_FOR_S = 15 * 60; // by then the service itself has asked Razorpay about a payment that it knows of
 /** Stages that say everything there is to say, whatever was expected before. */
 const SETTLED = new Set(["review", "confirmed", "refunded"]);
+/** What a message offers next where looking again may help. */
+const PASSES = new Set(["pay", "wait"]);
 
 export class Purchase {
   #offer;
@@ -23,6 +25,7 @@ export class Purchase {
   #show;
   #busy = false;
   #watching = null;
+  #closed = false;
 
   /**
    * @param {object} given
@@ -31,8 +34,9 @@ export class Purchase {
    * @param {(order: object, onFailure: (error: object) => void) => Promise<object>} given.checkout Loads and opens
    *   Checkout for an order; resolves as `openCheckout` does.
    * @param {(orderId: string | null) => void} given.remember Keeps the order's id over a reload.
-   * @param {(state: object) => void} given.show Draws `{stage, payment?, orderId?, failure?, message?, slow?}`; stages:
-   *   "offered", "ordering", "checkout", "verifying", "waiting", "open", "review", "confirmed", "refunded", "stopped".
+   * @param {(state: object) => void} given.show Draws `{stage, payment?, orderId?, failure?, message?, slow?, paid?}`, as
+   *   `describe` of words.js puts it in words. Stages: "offered", "looking", "ordering", "checkout", "verifying", "waiting",
+   *   "open", "review", "confirmed", "refunded", "stopped". `paid`: Checkout has reported a payment.
    */
   constructor({ offer, payments, checkout, remember, show }) {
     this.#offer = offer;
@@ -61,7 +65,7 @@ export class Purchase {
       this.#show({ stage: "checkout" });
       const { paid, failure } = await this.#checkout(order, (error) => this.#show({ stage: "checkout", failure: error }));
       const message = paid ? await this.#verify(paid) : null;
-      this.#watch(order.order_id, { expected: Boolean(paid) && !message?.over, failure, message });
+      this.#watch(order.order_id, { expected: Boolean(paid) && !message?.over, failure: paid ? null : failure, message });
     } catch (problem) {
       this.#refused(problem);
     } finally {
@@ -74,6 +78,13 @@ export class Purchase {
     this.#watch(orderId, {});
   }
 
+  /** The card goes away: nothing is asked or shown any more. */
+  close() {
+    this.#stopWatching();
+    this.#closed = true;
+    this.#show = () => {};
+  }
+
   async #verify(paid) {
     this.#show({ stage: "verifying" });
     try {
@@ -82,7 +93,7 @@ export class Purchase {
     } catch (problem) {
       // The customer has paid; whatever is wrong here, the webhook confirms it. So this is no failure, only no fast
       // feedback: watching goes on.
-      return messageOf(problem);
+      return messageOf(problem, messageAfterCheckout);
     }
   }
 
@@ -92,21 +103,27 @@ export class Purchase {
       this.#stop(problem);
       return;
     }
-    const message = messageOf(problem);
     this.#remember(problem.orderId);
-    if (problem.code === "payment_under_review") {
-      this.#show({ stage: "review", orderId: problem.orderId, message });
-    } else {
-      this.#watch(problem.orderId, { message });
-    }
+    this.#watch(problem.orderId, { message: messageOf(problem), review: problem.code === "payment_under_review" });
   }
 
-  /** Follows the payment until it is settled. Also after a dismissal: the customer's bank app may still be at it. */
-  async #watch(orderId, { expected = false, failure = null, message = null }) {
+  /**
+   * Follows the payment until it is settled. Also after a dismissal: the customer's bank app may still be at it.
+   *
+   * `expected`: Checkout reported a payment. `review`: the service says that a person looks at the application, whatever
+   * this order's own state. `message` is said until the payment moves on.
+   */
+  async #watch(orderId, { expected = false, review = false, failure = null, message = null }) {
     this.#stopWatching();
+    if (this.#closed) {
+      return;
+    }
     const watching = new AbortController();
     this.#watching = watching;
     const since = Date.now();
+    const first = review ? "review" : expected ? "waiting" : "looking";
+    let last = { stage: first, orderId, failure, message, paid: expected };
+    this.#show(last);
     for (let looks = 0; ; looks += 1) {
       const slow = Date.now() - since > WATCH_FOR_S * 1000;
       try {
@@ -114,9 +131,13 @@ export class Purchase {
         if (watching.signal.aborted) {
           return;
         }
-        const stage = stageOf(payment, expected);
-        const worthSaying = message?.lasting || !SETTLED.has(stage);
-        this.#show({ stage, payment, orderId, failure, message: worthSaying ? message : null, slow });
+        const stage = stageOf(payment, { expected, review });
+        const moved = last.payment !== undefined && last.payment.status !== payment.status;
+        if (!message?.lasting && (moved || SETTLED.has(stage))) {
+          message = null; // it was about what has passed
+        }
+        last = { stage, payment, orderId, failure, message, slow, paid: expected };
+        this.#show(last);
         if (slow || payment.confirmed || payment.status === "refunded") {
           return;
         }
@@ -124,12 +145,11 @@ export class Purchase {
         if (watching.signal.aborted) {
           return;
         }
-        const trouble = messageOf(problem);
-        if (slow || trouble.next !== "pay") {
-          this.#stop(problem);
+        if (slow || !(problem instanceof PaymentProblem) || !PASSES.has(messageFor(problem).next) || isUnknown(problem)) {
+          this.#stop(problem, expected);
           return;
         }
-        this.#show({ stage: "waiting", message: { ...trouble, text: `${trouble.text} Still looking.` } });
+        this.#show({ ...last, message: messageWhileLooking(problem) });
       }
       await seconds(WAITS_S[looks] ?? LONGEST_WAIT_S);
       if (watching.signal.aborted) {
@@ -143,26 +163,27 @@ export class Purchase {
     this.#watching = null;
   }
 
-  #stop(problem) {
-    const message = messageOf(problem);
-    if (problem.code === "order_not_found") {
+  #stop(problem, paid = false) {
+    if (isUnknown(problem)) {
       this.#remember(null);
     }
-    this.#show({ stage: "stopped", message });
+    this.#show({ stage: "stopped", message: messageOf(problem), paid });
   }
 }
 
+const isUnknown = (problem) => problem.code === "order_not_found";
+
 /** What to tell the customer; a mistake of this page goes to the console, and to whoever watches errors. */
-function messageOf(problem) {
+function messageOf(problem, inWords = messageFor) {
   if (!(problem instanceof PaymentProblem)) {
     reportError(problem);
     return { text: "This page made a mistake. Reload it; nothing is lost.", next: "stop" };
   }
-  return messageFor(problem);
+  return inWords(problem);
 }
 
-/** @returns {string} The stage to show for a payment; `expected` when Checkout said in this browser that it was paid. */
-function stageOf(payment, expected) {
+/** @returns {string} The stage to show for a payment; what else is known is as `#watch` takes it. */
+function stageOf(payment, { expected, review }) {
   if (payment.status === "refunded") {
     return "refunded";
   }
@@ -175,5 +196,5 @@ function stageOf(payment, expected) {
   if (payment.status === "paid" || payment.status === "authorized" || expected) {
     return "waiting";
   }
-  return "open"; // created or failed: the same order can be paid, again and again
+  return review ? "review" : "open"; // created or failed: the same order can be paid, again and again
 }

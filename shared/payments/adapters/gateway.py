@@ -236,11 +236,12 @@ class _Session(requests.Session):
 
 class _Client(razorpay.Client):  # type: ignore[misc]  # the SDK has no types
     def _get_version(self) -> str:
-        return _sdk_version()
+        return sdk_version()
 
 
 @cache
-def _sdk_version() -> str:
+def sdk_version() -> str:
+    """The SDK's own version, which it sends along; read from the disk once."""
     return version("razorpay")
 
 

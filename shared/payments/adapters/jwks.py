@@ -36,6 +36,8 @@ ASK_WITHOUT_KEYS_EVERY_S = 5
 # who holds a key that was taken back to gain much by keeping the service away.
 USABLE_S = 3600
 
+# Looking it up loads a part of the standard library, which is not to be done by the first request.
+_AUTHORITIES = certifi.where()
 _MIN_RSA_BITS = 2048
 # Above it, checking one signature takes milliseconds.
 _MAX_RSA_BITS = 8192
@@ -188,7 +190,7 @@ def fetch_key_set(url: str) -> bytes:
     body = b""
     try:
         with (
-            urllib3.PoolManager(cert_reqs="CERT_REQUIRED", ca_certs=certifi.where()) as pool,
+            urllib3.PoolManager(cert_reqs="CERT_REQUIRED", ca_certs=_AUTHORITIES) as pool,
             # Closed with it: in ten minutes, when it is needed again, Lambda may have been frozen.
             pool.request(
                 "GET",

@@ -23,6 +23,7 @@ FIELDS = frozenset(
         "route",
         "method",
         "http_status",
+        "function_version",
         "code",
         "why",
         "order_id",

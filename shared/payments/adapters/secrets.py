@@ -16,7 +16,7 @@ from aws_lambda_powertools.utilities.parameters import GetParameterError, Secret
 from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as Unreachable
 
-from payments.core.errors import SecretsUnavailable
+from payments.core.errors import NotConfiguredYet, SecretsUnavailable
 
 type Stage = Literal["AWSCURRENT", "AWSPREVIOUS"]
 type Notice = Callable[[str], None]
@@ -35,6 +35,10 @@ PAUSE_S = 30
 
 _SERVER_ERROR = 500
 _NOT_FOUND = "ResourceNotFoundException"
+# The code is the same for a secret that does not exist; the message tells the two apart: "Secrets Manager can't find
+# the specified secret value for staging label: AWSCURRENT", against "... can't find the specified secret". If AWS ever
+# words it differently, a secret without a value counts as a wrong one: louder, not quieter.
+_NO_VALUE = "secret value"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,7 @@ class Secrets:
 
         Raises:
             SecretsUnavailable: it cannot be read right now, and was not read in the last hour.
+            NotConfiguredYet: it exists and has no value, or an empty one.
             GetParameterError: it cannot be read, and waiting does not help: there is none, or we may not.
         """
         text = self._text(secret_id, CURRENT, notice)
@@ -129,6 +134,8 @@ class Secrets:
             reason = error.__context__
             if stage == PREVIOUS and _code(reason) == _NOT_FOUND:
                 text = None  # never rotated
+            elif known is None and _has_no_value(reason):
+                raise _unfilled(secret_id) from error
             elif not _passes(reason):
                 raise
             else:
@@ -138,12 +145,26 @@ class Secrets:
                     raise SecretsUnavailable(why) from error
                 notice(why)
                 return known.text
+        if stage == CURRENT and text is not None and not text.strip():
+            raise _unfilled(secret_id)
         self._read[secret_id, stage] = _Read(text, now)
         return text
 
 
 def _code(error: BaseException | None) -> str:
     return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, ClientError) else ""
+
+
+def _unfilled(secret_id: str) -> NotConfiguredYet:
+    """The error for a secret without a value; it names the secret without the account and region of its ARN."""
+    return NotConfiguredYet(f"the secret {secret_id.rpartition(':')[2]} has no value yet")
+
+
+def _has_no_value(error: BaseException | None) -> bool:
+    """Whether the secret is there and nobody has put a value into it."""
+    if not isinstance(error, ClientError) or _code(error) != _NOT_FOUND:
+        return False
+    return _NO_VALUE in str(error.response.get("Error", {}).get("Message", ""))
 
 
 def _passes(error: BaseException | None) -> bool:

@@ -24,6 +24,7 @@ PaymentServiceError
 │   ├── TableUnavailable
 │   ├── BusUnavailable
 │   ├── SecretsUnavailable          the settings cannot be read right now
+│   ├── NotConfiguredYet            the stack is new, and nobody has filled its secrets
 │   ├── KeysUnavailable             the identity service's keys cannot be read right now
 │   ├── EventsUnpublished           some events are stored but not yet on the bus
 │   ├── ContentionError             the record kept changing under us
@@ -39,8 +40,10 @@ PaymentServiceError
 └── StorageConflict             never leaves the service: the condition of a write did not hold
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
+from types import NoneType
 
 
 class PaymentServiceError(Exception):
@@ -65,6 +68,25 @@ class FieldError:
     field: str
     message: str
     ours: bool = True
+
+
+_KINDS: Mapping[type, str] = {
+    str: "a string",
+    bool: "a boolean",
+    int: "an integer",
+    Decimal: "a decimal number",
+    NoneType: "null",
+    list: "an array",
+    dict: "an object",
+}
+
+
+def kind_of(value: object) -> str:
+    """What JSON calls a value, for a message about a field; never the value itself.
+
+    A number that is written with a point or an exponent is `a decimal number`, whatever its value.
+    """
+    return _KINDS.get(type(value), "something else")
 
 
 class InvalidRequest(RequestError):
@@ -165,6 +187,10 @@ class BusUnavailable(TemporaryError):
 
 class SecretsUnavailable(TemporaryError):
     """Secrets Manager did not answer in time, or answered that it cannot now."""
+
+
+class NotConfiguredYet(TemporaryError):
+    """A secret has never had a value: the stack is new. A secret with a wrong value is a `ConfigurationError`."""
 
 
 class KeysUnavailable(TemporaryError):

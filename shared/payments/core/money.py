@@ -3,6 +3,8 @@
 import re
 from decimal import Decimal
 
+from payments.core.errors import kind_of
+
 # Razorpay's supported currencies by the number of decimals of their minor unit ("Accept international payments",
 # table of supported currencies). HUF, IDR and TWD have two here, unlike at some other gateways.
 _EXPONENTS: dict[int, str] = {
@@ -24,6 +26,7 @@ MIN_MAJOR = Decimal(1)
 MAX_MAJOR = Decimal("99999999.99")
 
 _DECIMAL = re.compile(r"\A[0-9]{1,16}(\.[0-9]{1,4})?\Z")
+_NO_DECIMAL_STRING = "must be a decimal string such as 499.50, with at most 16 digits before the point and 4 after it"
 
 
 def to_minor_units(amount: object, currency: str, *, most: Decimal = MAX_MAJOR) -> int:
@@ -52,10 +55,10 @@ def to_minor_units(amount: object, currency: str, *, most: Decimal = MAX_MAJOR) 
 
 
 def _parse(amount: object) -> Decimal:
-    if isinstance(amount, bool):
-        raise ValueError("must be a number or a decimal string")  # noqa: TRY004 - the callers report one kind of error
-    if isinstance(amount, int | Decimal):
+    if isinstance(amount, str):
+        if not _DECIMAL.match(amount):
+            raise ValueError(_NO_DECIMAL_STRING)
         return Decimal(amount)
-    if isinstance(amount, str) and _DECIMAL.match(amount):
+    if isinstance(amount, int | Decimal) and not isinstance(amount, bool):
         return Decimal(amount)
-    raise ValueError("must be a number or a decimal string such as 499.50")
+    raise ValueError(f"must be a number or a decimal string, not {kind_of(amount)}")

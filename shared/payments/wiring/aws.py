@@ -1,6 +1,7 @@
-"""AWS clients: made once per function instance, on first use, with short timeouts.
+"""AWS clients: made once per function instance, with short timeouts.
 
-Nothing is made on import, so that a SnapStart snapshot holds no connection, and an import costs nothing.
+Importing this makes none. `priming` makes them in Lambda's Init, so they know no credentials and hold no connection
+until the first call.
 """
 
 import os
@@ -11,7 +12,9 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import boto3
+import botocore.session
 from botocore.config import Config
+from botocore.credentials import CredentialResolver, Credentials, ReadOnlyCredentials
 
 from payments.adapters.bus import Bus
 from payments.adapters.config import read_previous, read_values, secret_ids
@@ -83,7 +86,11 @@ class SettingTexts:
 
 
 def setting_texts(log: RequestLog) -> SettingTexts:
-    """The environment, and the secrets it names; those are read anew after a minute."""
+    """The environment, and the secrets it names; those are read anew after a minute.
+
+    Raises:
+        SecretsUnavailable, NotConfiguredYet: as `Secrets.current` says.
+    """
     environment = _environment()
     named = _secret_ids(environment)
     if not named:
@@ -113,6 +120,11 @@ def _environment() -> frozenset[tuple[str, str]]:
     return frozenset(os.environ.items())
 
 
+def variable(name: str) -> str:
+    """One of the function's environment variables, for what must be known before the secrets are; empty if not set."""
+    return dict(_environment()).get(name, "")
+
+
 @lru_cache(maxsize=1)
 def _secret_ids(environment: frozenset[tuple[str, str]]) -> tuple[str, ...]:
     return tuple(secret_ids(dict(environment)))
@@ -139,9 +151,43 @@ def _secrets() -> "Secrets":
     )
 
 
+def prime_secrets() -> None:
+    """Makes what reads the secrets, where settings are kept in any, and reads none."""
+    if secret_ids(os.environ):
+        _secrets()
+
+
+class _LateCredentials(Credentials):
+    """The function's own, looked for when the first call is signed, and not when its client is made.
+
+    A client that is made in Init must not carry any into a snapshot; with SnapStart there are none in Init to be found.
+    """
+
+    def __init__(self, chain: CredentialResolver) -> None:
+        super().__init__("", "", method="late")
+        self._chain = chain
+        self._found: Credentials | None = None
+
+    def load_credentials(self) -> Credentials:
+        """What botocore asks its chain for when it makes a client."""
+        return self
+
+    def get_frozen_credentials(self) -> ReadOnlyCredentials:
+        """What botocore signs a call with; it renews those that expire in here."""
+        self._found = self._found or self._chain.load_credentials()
+        # None as from a session that has found none: botocore says so, and the next call looks again.
+        return None if self._found is None else self._found.get_frozen_credentials()  # type: ignore[return-value]
+
+    def get_deferred_property(self, property_name: str) -> Callable[[], Any]:
+        """As botocore finds out the account, when it chooses where to send a call to."""
+        return lambda: getattr(self.get_frozen_credentials(), property_name, None)
+
+
 @cache
 def _session() -> boto3.Session:
-    return boto3.Session()
+    session = botocore.session.Session()
+    session.register_component("credential_provider", _LateCredentials(session.get_component("credential_provider")))
+    return boto3.Session(botocore_session=session)
 
 
 @cache

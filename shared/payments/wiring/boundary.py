@@ -14,6 +14,7 @@ from payments.core.errors import (
     ConfigurationError,
     GatewayRefused,
     MethodNotAllowed,
+    NotConfiguredYet,
     PaymentServiceError,
     RequestError,
     RouteNotFound,
@@ -57,6 +58,8 @@ def lambda_boundary(service: str, routes: Mapping[tuple[str, str], Endpoint]) ->
         response = _answer(request, log, routes)
         log.note(http_status=response.status)
         if response.status >= _SERVER_ERROR:
+            # A metric filter counts our failures by version: a new one on trial is judged by its own alone.
+            log.note(function_version=os.environ.get("AWS_LAMBDA_FUNCTION_VERSION"))
             log.alert("request failed")
         else:
             log.info("request")
@@ -138,6 +141,8 @@ def _note_failure(error: BaseException, log: RequestLog) -> PaymentServiceError:
     if isinstance(error, ConfigurationError):
         log.note(problems=list(error.problems))
         log.count("ConfigurationErrors")
+    if isinstance(error, NotConfiguredYet):
+        log.note(why=f"not configured yet: {error}")
     if isinstance(error, GatewayRefused):
         log.note(
             gateway_status=error.status,

@@ -1,7 +1,10 @@
 """Who calls: the check of tokens, under the keys as they are."""
 
+import os
 from collections.abc import Callable
 from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Protocol
 
 from payments.adapters.log import RequestLog
@@ -12,6 +15,18 @@ from payments.wiring import aws
 
 if TYPE_CHECKING:
     from payments.adapters.jwks import KeySet
+
+
+def prime() -> None:
+    """Loads what checks a token under the algorithm that the environment names, and makes its key set without a key."""
+    algorithm, url = os.environ.get("JWT_ALGORITHM") or "HS256", os.environ.get("JWT_JWKS_URL", "").strip()
+    # Without its layer the first request says which setting is wrong.
+    if algorithm == "HS256" or find_spec("cryptography") is None:
+        return
+    # PyJWT has loaded the rest; `cryptography` itself loads this for its first key on a curve.
+    import_module("cryptography.hazmat.backends.openssl.backend")
+    if url:
+        _key_set(url, algorithm)
 
 
 class TokenSettings(Protocol):

@@ -14,7 +14,8 @@ from payments.adapters.table import PaymentsTable
 from payments.core.listing import Look
 from payments.core.model import Order
 from payments.core.ordering import OrderServices
-from payments.wiring import aws
+from payments.wiring import aws, callers, priming
+from payments.wiring import gateway as razorpay
 from payments.wiring.callers import Callers
 from payments.wiring.gateway import RotatingGateway
 
@@ -117,18 +118,25 @@ def dependencies(log: RequestLog) -> Dependencies:
     gateway = RotatingGateway(settings, renewed)
     maker = OrderMaker(gateway, _payment_ids(settings.table), settings.stage)
     return Dependencies(
-        ordering=OrderServices(
-            table=aws.table(settings.table, attempts=2), gateway=maker, ids=maker, policy=settings.policy
-        ),
+        ordering=OrderServices(table=_table(settings.table), gateway=maker, ids=maker, policy=settings.policy),
         callers=Callers(settings, renewed, log),
         currencies=settings.currencies,
         max_amount=settings.max_amount,
     )
 
 
+def prime() -> None:
+    """Loads what the first request needs, and nothing secret; see `priming`."""
+    priming.prime(_table, also=[callers.prime, razorpay.prime])
+
+
+def _table(name: str) -> PaymentsTable:
+    return aws.table(name, attempts=2)
+
+
 @cache
 def _payment_ids(table: str) -> PaymentIds:
-    return PaymentIds(aws.table(table, attempts=2))
+    return PaymentIds(_table(table))
 
 
 @lru_cache(maxsize=1)

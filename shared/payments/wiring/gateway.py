@@ -5,13 +5,18 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Protocol
 
-from payments.adapters.gateway import RazorpayGateway
+from payments.adapters.gateway import RazorpayGateway, sdk_version
 from payments.core.entities import ListedOrder, ListedPayment, ListedRefund
 from payments.core.errors import KeysRefused
 from payments.core.listing import Look
 from payments.core.model import Order
 from payments.core.sweeping import Entry, Listed
 from payments.wiring import aws
+
+
+def prime() -> None:
+    """Has read what the SDK reads for its first call."""
+    sdk_version()
 
 
 class ApiKeys(Protocol):

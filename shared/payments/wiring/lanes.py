@@ -9,7 +9,13 @@ from typing import Any
 from payments.adapters.log import RequestLog
 from payments.adapters.table import PaymentsTable
 from payments.core.attention import SHARDS
-from payments.core.errors import GatewayThrottled, GatewayUnavailable, KeysRefused, PaymentServiceError
+from payments.core.errors import (
+    GatewayThrottled,
+    GatewayUnavailable,
+    KeysRefused,
+    NotConfiguredYet,
+    PaymentServiceError,
+)
 from payments.core.reconciliation import Outcome, back_off
 from payments.wiring import aws
 
@@ -17,6 +23,11 @@ from payments.wiring import aws
 TABLE_READ_TIMEOUT_S = 3.0
 # One order that Razorpay cannot answer for must not keep the others waiting; several in a row are Razorpay itself.
 GATEWAY_FAILURES = 3
+
+
+def patient_table(name: str) -> PaymentsTable:
+    """The payments table, for a scheduled lane."""
+    return aws.table(name, attempts=2, read_timeout_s=TABLE_READ_TIMEOUT_S)
 
 
 class MeaninglessInput(PaymentServiceError):
@@ -105,6 +116,18 @@ def chosen[T](named: object, known: Mapping[str, T], usage: str, log: RequestLog
     if not isinstance(named, list) or not named or not all(isinstance(one, str) and one in known for one in named):
         raise refuse(usage, log)
     return [known[one] for one in dict.fromkeys(named)]
+
+
+def nothing_yet(unfilled: NotConfiguredYet, log: RequestLog) -> dict[str, Any]:
+    """What a lane of reconcile answers on a new stack: there is no order yet, so nothing is late, and nothing failed.
+
+    The figures whose absence means that a lane does not run are told, so that no alarm goes off before anybody has had
+    the time to fill the secrets.
+    """
+    log.note(why=f"not configured yet: {unfilled}")
+    log.count("OldestDueSeconds", 0)
+    log.count("SweepLagSeconds", 0)
+    return {"looked_at": 0, "failed": 0, "left_over": False, "outcomes": {}}
 
 
 class LaneRun:

@@ -7,8 +7,8 @@ from payments.adapters.bus import Bus
 from payments.adapters.config import OutboxSettings, outbox_settings
 from payments.adapters.log import RequestLog
 from payments.adapters.table import PaymentsTable
-from payments.wiring import aws
-from payments.wiring.lanes import TABLE_READ_TIMEOUT_S
+from payments.wiring import aws, priming
+from payments.wiring.lanes import patient_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +27,14 @@ def dependencies(log: RequestLog) -> Dependencies:
     """
     settings = _settings(aws.setting_texts(log))
     return Dependencies(
-        table=aws.table(settings.table, attempts=2, read_timeout_s=TABLE_READ_TIMEOUT_S),
+        table=patient_table(settings.table),
         bus=aws.bus(settings.event_bus),
     )
+
+
+def prime() -> None:
+    """Loads what the first run needs; see `priming`."""
+    priming.prime(patient_table, aws.bus)
 
 
 @lru_cache(maxsize=1)

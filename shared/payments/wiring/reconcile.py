@@ -7,11 +7,12 @@ from functools import lru_cache
 from payments.adapters.config import ReconcileSettings, reconcile_settings
 from payments.adapters.log import RequestLog
 from payments.adapters.table import PaymentsTable
+from payments.core.errors import ConfigurationError, NotConfiguredYet
 from payments.core.listing import Origin
 from payments.core.reconciliation import Reconciler
-from payments.wiring import aws
+from payments.wiring import aws, gateway, priming
 from payments.wiring.gateway import RotatingGateway
-from payments.wiring.lanes import TABLE_READ_TIMEOUT_S
+from payments.wiring.lanes import patient_table
 
 WORKERS = 4
 """How many passes over Razorpay's lists are under way at once in one run: four calls of 0.3 s each keep up with a
@@ -41,14 +42,22 @@ def dependencies(log: RequestLog) -> Dependencies:
 
     Raises:
         ConfigurationError: names every setting that is missing or unusable.
+        NotConfiguredYet: the stack is new, and nobody has filled its secrets.
         TableUnavailable: the installation's name cannot be read right now.
     """
-    settings = _settings(aws.setting_texts(log))
+    try:
+        texts = aws.setting_texts(log)
+    except NotConfiguredYet as unfilled:
+        if _is_in_use():
+            # A stack that has made orders was given a secret without a value: those orders are watched by nobody now.
+            raise ConfigurationError([str(unfilled)]) from unfilled
+        raise
+    settings = _settings(texts)
 
     def renewed() -> ReconcileSettings:
         return _settings(aws.renewed_texts(log))
 
-    table = aws.table(settings.table, attempts=2, read_timeout_s=TABLE_READ_TIMEOUT_S)
+    table = patient_table(settings.table)
     bus = aws.bus(settings.event_bus)
     origin = Origin(stage=settings.stage, installation=table.installation())
     return Dependencies(
@@ -64,6 +73,17 @@ def dependencies(log: RequestLog) -> Dependencies:
             for worker in range(WORKERS)
         ),
     )
+
+
+def _is_in_use() -> bool:
+    """Whether an order was ever made with this table; what cannot be told counts as yes."""
+    name = aws.variable("PAYMENTS_TABLE")
+    return not name or patient_table(name).installation() is not None
+
+
+def prime() -> None:
+    """Loads what the first run needs, and nothing secret; see `priming`."""
+    priming.prime(patient_table, aws.bus, also=[gateway.prime])
 
 
 @lru_cache(maxsize=1)

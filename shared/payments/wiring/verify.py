@@ -8,7 +8,7 @@ from payments.adapters.config import VerifySettings, verify_settings
 from payments.adapters.log import RequestLog
 from payments.adapters.table import PaymentsTable
 from payments.core.signature import checkout_signature_is_valid
-from payments.wiring import aws
+from payments.wiring import aws, callers, priming
 from payments.wiring.callers import Callers
 
 
@@ -50,11 +50,20 @@ def dependencies(log: RequestLog) -> Dependencies:
         return _settings(aws.renewed_texts(log, previous=True))
 
     return Dependencies(
-        table=aws.table(settings.table, attempts=2),
+        table=_table(settings.table),
         callers=Callers(settings, renewed, log),
         key_secrets=settings.key_secrets,
         renewed_key_secrets=lambda: renewed().key_secrets,
     )
+
+
+def prime() -> None:
+    """Loads what the first request needs, and nothing secret; see `priming`."""
+    priming.prime(_table, also=[callers.prime])
+
+
+def _table(name: str) -> PaymentsTable:
+    return aws.table(name, attempts=2)
 
 
 @lru_cache(maxsize=1)

@@ -10,7 +10,7 @@ from payments.adapters.log import RequestLog
 from payments.adapters.table import PaymentsTable
 from payments.core.position import Policy
 from payments.core.signature import webhook_signature_is_valid
-from payments.wiring import aws
+from payments.wiring import aws, priming
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +42,22 @@ def dependencies(log: RequestLog) -> Dependencies:
         return _settings(aws.renewed_texts(log, previous=True)).webhook_secrets
 
     return Dependencies(
-        # One try a call: the core tries the whole step again, and Razorpay the whole delivery.
-        table=aws.table(settings.table, attempts=1),
+        table=_table(settings.table),
         bus=aws.bus(settings.event_bus),
         secrets=settings.webhook_secrets,
         renewed_secrets=renewed_secrets,
         policy=settings.policy,
     )
+
+
+def prime() -> None:
+    """Loads what the first request needs, and nothing secret; see `priming`."""
+    priming.prime(_table, aws.bus)
+
+
+def _table(name: str) -> PaymentsTable:
+    # One try a call: the core tries the whole step again, and Razorpay the whole delivery.
+    return aws.table(name, attempts=1)
 
 
 @lru_cache(maxsize=1)

@@ -1,0 +1,47 @@
+import { useCallback, useMemo } from "react";
+
+import { loadCheckout, openCheckout, optionsFor } from "../../../sandbox/shop/static/checkout.js";
+import { inWords } from "../../../sandbox/shop/static/money.js";
+import { describe } from "../../../sandbox/shop/static/words.js";
+import { usePurchase } from "./usePurchase.js";
+
+/** A proposal with its price, what became of its payment, and the button that pays. */
+export function Proposal({ proposal, client, payments, script }) {
+  const offer = useMemo(
+    () => ({
+      job_id: proposal.job_id,
+      application_id: proposal.application_id,
+      client_id: client.user_id,
+      freelancer_id: proposal.freelancer_id,
+      amount: proposal.amount,
+    }),
+    [proposal, client],
+  );
+  const checkout = useCallback(
+    async (order, onFailure) => {
+      await loadCheckout(script);
+      const shown = { name: "Freelance, Inc.", description: proposal.title, prefill: client.prefill };
+      return openCheckout(optionsFor(order, shown), onFailure);
+    },
+    [proposal, client, script],
+  );
+  const { state, pay } = usePurchase({ offer, payments, checkout });
+  const { label, tone, status, button } = describe(state, inWords(proposal.amount_minor, proposal.currency));
+  return (
+    <article className="card">
+      <div className="heading">
+        <h2>{proposal.title}</h2>
+        <p className="label" data-tone={tone} data-part="label">
+          {label}
+        </p>
+      </div>
+      <p role="status">{status}</p>
+      {button.hidden || (
+        // Not `disabled`: that would throw the keyboard's focus away.
+        <button type="button" aria-disabled={button.disabled} onClick={() => button.disabled || pay()}>
+          {button.text}
+        </button>
+      )}
+    </article>
+  );
+}

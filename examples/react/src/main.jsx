@@ -1,0 +1,25 @@
+/** The page: who is signed in, and one component for each proposal. */
+
+import { StrictMode } from "react";
+import { createRoot } from "react-dom/client";
+
+import { Payments } from "../../../sandbox/shop/static/payments.js";
+import { session, token } from "../../../sandbox/shop/static/session.js";
+import { Proposal } from "./Proposal.jsx";
+
+const [config, client] = await Promise.all([fetch("/config.json").then((answer) => answer.json()), session()]);
+const payments = new Payments({ api: config.api, token });
+
+createRoot(document.querySelector("main")).render(
+  <StrictMode>
+    {client.proposals.map((proposal) => (
+      <Proposal
+        key={proposal.application_id}
+        proposal={proposal}
+        client={client}
+        payments={payments}
+        script={config.checkout_script}
+      />
+    ))}
+  </StrictMode>,
+);

@@ -1,0 +1,42 @@
+"""What talks to this machine alone needs no proxy, whatever the shell's own settings are."""
+
+import os
+import urllib.request
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy")
+_EVERYTHING = "*"
+
+
+def bypass_for_this_machine() -> None:
+    """Let this process, and what it starts, reach this machine directly; every other address keeps its proxy.
+
+    `HTTP_PROXY` without `NO_PROXY` is common, and then a proxy is asked for 127.0.0.1, which is its own machine. All
+    that is used here reads these variables: requests (and with it the Razorpay SDK), urllib, botocore and curl. Call it
+    first in every program that talks to the local cloud.
+    """
+    proxies = urllib.request.getproxies()
+    # Where macOS's settings name the proxies: with NO_PROXY among the variables, only variables count.
+    for scheme in {"http", "https"} & proxies.keys():
+        if not _variable(f"{scheme}_proxy"):
+            os.environ[f"{scheme}_proxy"] = proxies[scheme]
+    if not proxies.keys() - {"no"}:
+        return
+    excepted = [host.strip() for host in _variable("no_proxy").split(",") if host.strip()]
+    if excepted != [_EVERYTHING]:
+        excepted += [host for host in LOOPBACK if host not in excepted]
+    # Both spellings: programs differ in which they read, and the small one counts where both are set.
+    os.environ["no_proxy"] = os.environ["NO_PROXY"] = ",".join(excepted)
+
+
+def from_environment() -> dict[str, str]:
+    """The variables that name proxies and their exceptions; none if they name no proxy.
+
+    For a program that is started with an environment of its own. Their values may hold a password: never show them.
+    """
+    named = {name for lower in _PROXIES for name in (lower, lower.upper()) if os.environ.get(name)}
+    return {name: os.environ[name] for name in (*sorted(named), "no_proxy", "NO_PROXY") if name in os.environ and named}
+
+
+def _variable(lower: str) -> str:
+    return os.environ.get(lower) or os.environ.get(lower.upper()) or ""

@@ -1,0 +1,98 @@
+"""Starts a built function as Lambda does and lets it serve; says what Init did, and what each request loaded.
+
+Usage, by the runtime's interpreter:
+
+    first_requests.py <folder of the function> <layers, with colons between> <{"events": {...}, "secrets": [...]}
+
+`secrets` are written backwards, so that this program itself holds none of what it looks for.
+"""
+
+import gc
+import json
+import os
+import posix
+import socket
+import sys
+from typing import Any
+
+# Of Lambda's own runtime, whose bootstrap has loaded it before any function.
+from awslambdaric.lambda_runtime_hooks_runner import run_after_restore  # type: ignore[import-not-found]
+
+folder, layers = sys.argv[1:]
+sys.path[:0] = [folder, *layers.split(":")]
+given = json.load(sys.stdin)
+
+heard: list[str] = []
+sys.addaudithook(lambda event, _: heard.append(event) if event.startswith("socket.") else None)
+
+
+def holders() -> list[str]:
+    """The types of all objects that hold one of the secrets; the environment does as Lambda wants it."""
+    seen = {id(os.environ._data), id(posix.environ)}  # type: ignore[attr-defined]  # noqa: SLF001 - there is no other way
+    stack = [thing for thing in gc.get_objects() if id(thing) not in seen]
+    secrets = [secret[::-1].encode() for secret in given["secrets"]]
+    found: set[str] = set()
+    while stack:
+        thing = stack.pop()
+        for part in gc.get_referents(thing):
+            if isinstance(part, str | bytes):
+                text = part if isinstance(part, bytes) else part.encode(errors="replace")
+                if any(secret in text for secret in secrets):
+                    found.add(type(thing).__name__)
+            elif not gc.is_tracked(part) and id(part) not in seen:
+                seen.add(id(part))
+                stack.append(part)
+    return sorted(found)
+
+
+def open_sockets() -> int:
+    """Those that are not closed."""
+    return sum(isinstance(thing, socket.socket) and thing.fileno() >= 0 for thing in gc.get_objects())
+
+
+def unbuilt() -> list[str]:
+    """The models whose validators would be made by the first request that uses them."""
+    todo, found = BaseModel.__subclasses__(), []
+    while todo:
+        model = todo.pop()
+        todo += model.__subclasses__()
+        if not model.__pydantic_complete__:
+            found.append(f"{model.__module__}.{model.__qualname__}")
+    return sorted(found)
+
+
+class Context:
+    """What Lambda tells of an invocation, as far as it is read."""
+
+    aws_request_id = "c6af9ac6-7b61-11e6-9a41-93e8deadbeef"
+
+    def get_remaining_time_in_millis(self) -> int:
+        """As in the first moment of a run of the sweep."""
+        return 290_000
+
+
+import app  # type: ignore[import-not-found] # noqa: E402 - where the arguments say; this is what Lambda calls Init
+from pydantic import BaseModel  # noqa: E402 - as above
+
+from payments.wiring import aws  # noqa: E402 - as above
+
+started = {
+    "sockets": [*heard],
+    "open": open_sockets(),
+    "holders": holders(),
+    "loaded": sorted(sys.modules),
+    "unbuilt": unbuilt(),
+}
+clients = aws._client.cache_info().misses  # noqa: SLF001 - nothing else shows what an instance keeps
+if os.environ["AWS_LAMBDA_INITIALIZATION_TYPE"] == "snap-start":
+    run_after_restore()
+answers: dict[str, Any] = {}
+for name, event in given["events"].items():
+    before = set(sys.modules)
+    answer = app.lambda_handler(event, Context())
+    answers[name] = {
+        "status": answer.get("statusCode", "failed" if answer.get("failed") else "ran"),
+        "imported": sorted(set(sys.modules) - before),
+    }
+made = aws._client.cache_info().misses - clients  # noqa: SLF001 - as above
+sys.stderr.write(json.dumps({"started": started, "answers": answers, "clients": made, "holders": holders()}))

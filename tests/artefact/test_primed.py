@@ -1,0 +1,267 @@
+"""A built function, started as SnapStart starts it: its first request loads nothing, and its snapshot holds no secret.
+
+Everything outside is real but for who answers: connections, TLS, Lambda's own place for credentials.
+"""
+
+import json
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench import canned
+from bench.subjects import FOLDERS, RUNTIME, Subject, new_signer, subjects
+from sandbox import events
+from tests.artefact.outside import CREDENTIALS, Outside
+from tests.signers import claims, signer
+
+# The first build of a fresh checkout downloads the layer's packages.
+pytestmark = pytest.mark.timeout(300)
+
+PROGRAM = Path(__file__).with_name("first_requests.py")
+SCHEDULES = events.FOLDER / "schedules"
+COMMANDS = ("watch", "sweep", "rebuild", "look", "release-order")
+# urllib3 asks the system once whether it knows IPv6, by binding a socket that it closes again.
+ASKED_OF_THE_SYSTEM = {"socket.__new__", "socket.bind"}
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """One function as one stage has it."""
+
+    function: str
+    tokens: str = "HS256"
+    """The algorithm; with ` published`, its key is fetched."""
+    starts: str = "snap-start"
+
+    def __str__(self) -> str:
+        """As pytest names it."""
+        return f"{self.function} {self.tokens} {self.starts}"
+
+    @property
+    def algorithm(self) -> str:
+        return self.tokens.partition(" ")[0]
+
+    @property
+    def is_published(self) -> bool:
+        return self.tokens.endswith("published")
+
+
+TAKES_TOKENS = ("create_order", "verify")
+CONFIGURATIONS = [
+    *(Configuration(function) for function in FOLDERS),
+    *(Configuration(function, tokens) for function in TAKES_TOKENS for tokens in ("RS256", "RS256 published")),
+    *(Configuration("verify", tokens) for tokens in ("ES256", "ES256 published")),
+    # As without SnapStart: the credentials are in the environment.
+    Configuration("create_order", starts="on-demand"),
+]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a function did, and whom it asked."""
+
+    sockets: set[str]
+    """What Init did with any."""
+    open_sockets: int
+    """After Init."""
+    loaded: set[str]
+    """Modules, after Init."""
+    unbuilt: list[str]
+    """Models that had no validator yet after Init."""
+    held: list[str]
+    """The types of what held a secret or a credential after Init."""
+    held_later: list[str]
+    """The same after the requests."""
+    answers: dict[str, dict[str, Any]]
+    clients_made: int
+    """By the requests."""
+    asked: list[str]
+
+
+@pytest.fixture(scope="module")
+def by_name(artefact: Path) -> dict[str, Subject]:
+    return {subject.case: subject for subject in subjects(artefact, new_signer())}
+
+
+@pytest.fixture(scope="module")
+def record(by_name: dict[str, Subject], tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The record that create_order writes."""
+    folder = tmp_path_factory.mktemp("record")
+    (flow,) = canned.flows(by_name["create_order"], new_signer(), None, folder)
+    return canned.record_of(flow, folder).read_text()
+
+
+@pytest.fixture(scope="module")
+def report(
+    by_name: dict[str, Subject], record: str, cryptography_layer: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[Configuration], Report]:
+    """Starts a function once in each configuration and lets it serve each of its routes."""
+    known: dict[Configuration, Report] = {}
+
+    def run(configuration: Configuration) -> Report:
+        if configuration not in known:
+            subject = configured(by_name[configuration.function], configuration, cryptography_layer / "python")
+            known[configuration] = started(subject, configuration, record, tmp_path_factory.mktemp("outside"))
+        return known[configuration]
+
+    return run
+
+
+def configured(subject: Subject, configuration: Configuration, cryptography: Path) -> Subject:
+    """The function with the layers and secrets that the template gives it for this algorithm."""
+    if configuration.algorithm == "HS256":
+        return subject
+    secrets = {name: value for name, value in subject.secrets.items() if name != "JWT_SECRET"}
+    if not configuration.is_published:
+        secrets["JWT_PUBLIC_KEY"] = signer(configuration.algorithm).pem
+    return replace(
+        subject,
+        layers=(*subject.layers, cryptography),
+        settings={"JWT_ALGORITHM": configuration.algorithm},
+        secrets=secrets,
+    )
+
+
+def started(subject: Subject, configuration: Configuration, record: str, folder: Path) -> Report:
+    """What becomes of one process."""
+    answers = folder / "answers.json"
+    answers.write_text(json.dumps(canned.answers(record, subject.secrets)))
+    keys = [signer(configuration.algorithm).jwk()] if configuration.is_published else []
+    outside = Outside(answers, keys, folder)
+    environment = subject.environment(in_secrets=True) | {
+        "AWS_LAMBDA_INITIALIZATION_TYPE": configuration.starts,
+        "AWS_ENDPOINT_URL": outside.https,
+        "AWS_CA_BUNDLE": str(outside.authority),
+        "RAZORPAY_API_URL": outside.http,
+        **({"JWT_JWKS_URL": f"{outside.http}/jwks.json"} if configuration.is_published else {}),
+    }
+    # Where SnapStart is on, Lambda has no keys in the environment and answers for them ("Using SnapStart with SDKs").
+    for variable, name in (("AWS_ACCESS_KEY_ID", "AccessKeyId"), ("AWS_SECRET_ACCESS_KEY", "SecretAccessKey")):
+        if configuration.starts == "snap-start":
+            del environment[variable]
+            environment["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = f"{outside.http}/credentials"
+        else:
+            environment[variable] = CREDENTIALS[name]
+    never = [*CREDENTIALS.values(), *(value for name, value in subject.secrets.items() if name != "RAZORPAY_KEY_ID")]
+    given = {"events": requests(subject, configuration), "secrets": [value[::-1] for value in never]}
+    layers = ":".join(str(layer) for layer in subject.layers)
+    with outside.running():
+        done = subprocess.run(  # noqa: S603 - fixed command
+            [RUNTIME, "-P", "-s", "-B", PROGRAM, subject.folder, layers],
+            env=environment,
+            input=json.dumps(given),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stderr)
+    return Report(
+        sockets=set(told["started"]["sockets"]),
+        open_sockets=told["started"]["open"],
+        loaded=set(told["started"]["loaded"]),
+        unbuilt=told["started"]["unbuilt"],
+        held=told["started"]["holders"],
+        held_later=told["holders"],
+        answers=told["answers"],
+        clients_made=told["clients"],
+        asked=outside.asked,
+    )
+
+
+def requests(subject: Subject, configuration: Configuration) -> dict[str, Any]:
+    """One of each route, and one that is refused where anybody may knock."""
+    if subject.name == "reconcile":
+        return {name: json.loads((SCHEDULES / f"reconcile-{name}.json").read_text()) for name in COMMANDS}
+    found = canned.requests_of(subject, new_signer())
+    if subject.name == "webhook":
+        return found | {"forged": json.loads((events.FOLDER / "webhook-forged.json").read_text())}
+    if subject.name in TAKES_TOKENS:
+        token = signer(configuration.algorithm).token(claims())
+        signed = {name: with_token(event, token) for name, event in found.items()}
+        return signed | {"forged": with_token(next(iter(found.values())), f"{token}x")}
+    return found
+
+
+def with_token(event: dict[str, Any], token: str) -> dict[str, Any]:
+    headers = {name: value for name, value in event["headers"].items() if name.lower() != "authorization"}
+    return {**event, "headers": {**headers, "Authorization": f"Bearer {token}"}}
+
+
+EXPECTED = {
+    "create_order": {"create-order": 201, "forged": 401},
+    "verify": {"verify": 200, "read": 200, "forged": 401},
+    "webhook": {"webhook payment.authorized": 200, "webhook payment.captured": 200, "forged": 400},
+    "outbox": {"outbox, nothing due": "ran"},
+    "reconcile": dict.fromkeys(COMMANDS, "ran"),
+}
+
+
+@pytest.mark.parametrize("configuration", CONFIGURATIONS, ids=str)
+def test_the_first_answer_of_every_route_imports_nothing(
+    report: Callable[[Configuration], Report], configuration: Configuration
+) -> None:
+    answers = report(configuration).answers
+    assert {name: answer["status"] for name, answer in answers.items()} == EXPECTED[configuration.function]
+    assert {name: answer["imported"] for name, answer in answers.items() if answer["imported"]} == {}
+
+
+@pytest.mark.parametrize("configuration", CONFIGURATIONS, ids=str)
+def test_the_first_answers_read_what_is_deployed_to_be_read_anew(
+    report: Callable[[Configuration], Report], configuration: Configuration
+) -> None:
+    # Else the test above would say nothing: everything was really asked for.
+    asked = report(configuration).asked
+    assert ("secretsmanager.GetSecretValue" in asked) is (configuration.function != "outbox")
+    assert ("GET /jwks.json" in asked) is configuration.is_published
+    assert ("GET /credentials" in asked) is (configuration.starts == "snap-start")
+    assert any(call.startswith("DynamoDB") for call in asked)
+
+
+@pytest.mark.parametrize("configuration", CONFIGURATIONS, ids=str)
+def test_what_botocore_reads_for_its_clients_is_read_before_the_first_request(
+    report: Callable[[Configuration], Report], configuration: Configuration
+) -> None:
+    assert report(configuration).clients_made == 0
+
+
+@pytest.mark.parametrize("configuration", CONFIGURATIONS, ids=str)
+def test_every_model_has_its_validator_before_the_first_request(
+    report: Callable[[Configuration], Report], configuration: Configuration
+) -> None:
+    found = report(configuration)
+    assert "payments.core.model" in found.loaded
+    assert found.unbuilt == []
+
+
+@pytest.mark.parametrize("configuration", CONFIGURATIONS, ids=str)
+def test_init_connects_to_nobody(report: Callable[[Configuration], Report], configuration: Configuration) -> None:
+    found = report(configuration)
+    assert found.sockets <= ASKED_OF_THE_SYSTEM
+    assert found.open_sockets == 0
+
+
+@pytest.mark.parametrize("configuration", CONFIGURATIONS, ids=str)
+def test_no_object_holds_a_secret_or_a_credential_after_init(
+    report: Callable[[Configuration], Report], configuration: Configuration
+) -> None:
+    found = report(configuration)
+    assert found.held == []
+    # Once it has served, it does: what was looked for can be found.
+    assert found.held_later
+
+
+@pytest.mark.parametrize("configuration", CONFIGURATIONS, ids=str)
+def test_a_function_is_primed_with_what_its_configuration_needs_and_no_more(
+    report: Callable[[Configuration], Report], configuration: Configuration
+) -> None:
+    loaded = report(configuration).loaded
+    assert ("payments.adapters.secrets" in loaded) is (configuration.function != "outbox")
+    assert ("payments.adapters.jwks" in loaded) is configuration.is_published
+    assert ("cryptography" in loaded) is (configuration.algorithm != "HS256")
+    assert ("razorpay" in loaded) is (configuration.function in {"create_order", "reconcile"})

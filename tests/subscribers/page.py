@@ -1,0 +1,82 @@
+"""docs/events/README.md, read for the tests that hold it to the code."""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+PROJECT: Final = Path(__file__).parents[2]
+PAGE: Final = (PROJECT / "docs/events/README.md").read_text(encoding="utf-8")
+NONE: Final = "\N{EN DASH}"
+"""How a table says that there is nothing."""
+
+
+def section(title: str) -> str:
+    """What stands under a heading of the second or third level, up to the next one of its level or above."""
+    (level,) = re.findall(rf"^(##+) {re.escape(title)}$", PAGE, re.MULTILINE)
+    text = PAGE.split(f"\n{level} {title}\n")[1]
+    return re.split(rf"^#{{2,{len(level)}}} ", text, flags=re.MULTILINE)[0]
+
+
+def rows(title: str) -> list[list[str]]:
+    """The cells of a section's last table, without its head."""
+    table = re.findall(r"(?:^\|.*\n)+", section(title), re.MULTILINE)[-1].splitlines()[2:]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table]
+
+
+def examples() -> dict[str, dict[str, Any]]:
+    """The detail of each example by its type."""
+    found = re.findall(r"^`(payment\.\w+)`\n\n```json\n(.*?)```", section("Examples"), re.MULTILINE | re.DOTALL)
+    return {name: json.loads(text) for name, text in found}
+
+
+def envelope() -> dict[str, Any]:
+    """The event that the page shows with everything around it."""
+    (text,) = re.findall(r"```json\n(.*?)```", section("The envelope"), re.DOTALL)
+    event: dict[str, Any] = json.loads(text)
+    return event
+
+
+def event(detail_type: str, **changes: str) -> dict[str, Any]:
+    """An example in its envelope."""
+    return {**envelope(), "detail-type": detail_type, "detail": examples()[detail_type], **changes}
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """A row of the rule patterns."""
+
+    purpose: str
+    text: str
+    takes: frozenset[str]
+
+
+def patterns() -> list[Pattern]:
+    """Every rule pattern of the page."""
+    return [
+        Pattern(purpose, text.strip("`"), frozenset(re.findall(r"`([^`]+)`", takes)))
+        for purpose, text, takes in rows("Rule patterns")
+    ]
+
+
+@dataclass(frozen=True)
+class Reason:
+    """A row of the reviews."""
+
+    name: str
+    link: str
+    means: str
+    under_review: str
+    by_itself: str
+    by_an_operator: str
+
+
+def reasons() -> list[Reason]:
+    """Every reason for a review."""
+    found = []
+    for first, *others in rows("Reviews"):
+        linked = re.fullmatch(r"\[`(\w+)`\]\((\S+)\)", first)
+        assert linked, first
+        found.append(Reason(linked[1], linked[2], *others))
+    return found
