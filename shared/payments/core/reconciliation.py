@@ -14,7 +14,7 @@ from typing import Protocol
 
 from payments.core import attention
 from payments.core.errors import ContentionError, GatewayUnavailable, OrderNotFound, StorageConflict
-from payments.core.handoff import MAX_ROUNDS, EventBus, deliver, keep_new_refunds, record_and_deliver
+from payments.core.handoff import MAX_ROUNDS, EventBus, deliver, record_and_deliver
 from payments.core.instants import epoch
 from payments.core.listing import (
     ListedOrder,
@@ -194,10 +194,7 @@ class Reconciler:
         if order_id is None:
             # "Payments made without an order_id cannot be captured": nothing of ours, and given back by itself.
             return Outcome.FOREIGN
-        return _in_rounds(
-            lambda: self._apply_payment(payment, order_id, record, now),
-            lambda: self._apply_payment(payment, order_id, self.table.read(order_id), now),
-        )
+        return _in_rounds(lambda: self._apply_payment(payment, order_id, record, now))
 
     def _apply_payment(self, payment: ListedPayment, order_id: str, record: Record | None, now: int) -> Outcome:
         found = Outcome.UNCHANGED
@@ -311,7 +308,6 @@ class Reconciler:
             self.table.insert(decision.record)
         else:
             self.table.save(stored, decision.record)
-        keep_new_refunds(self.table, decision)
         deliver(self.table, self.bus, decision.record)
         return replace(decision.record, pending={})
 
