@@ -272,6 +272,7 @@ def test_a_consumed_order_is_not_released_though_nothing_is_held_on_it() -> None
 def test_a_failed_order_is_released_once_and_stored() -> None:
     case = Case()
     case.gateway.pay(ORDER_ID, A, "failed")
+    case.reconciler.ask_about(ORDER_ID, NOW - 60)
     record = release_order(case.reconciler, ORDER_ID, NOW)
     assert record.history[-1] == HistoryEntry(at=iso(NOW), what="released", status=Status.FAILED)
     assert (record.version, record.updated_at) == (3, iso(NOW))

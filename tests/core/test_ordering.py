@@ -430,7 +430,11 @@ def test_every_other_order_that_could_be_paid_is_superseded_by_a_new_one(shop: S
     shop.gateway.put_order(extra, ORDER)
     shop.table.insert(open_record(extra, ORDER, OPENED))
     shop.table.applications[ORDER.client_id, ORDER.application_id] = replace(shop.application, orders=(current, extra))
-    placed = shop.place(OTHER, at=OPENED + MINUTE)
+    fate = Fate()
+    placed = shop.place(OTHER, OPENED + MINUTE, fate)
+    # All is decided again before it is handed out.
+    assert fate.calls.count("application") == 2
+    assert (shop.table.records[extra].version, shop.table.records[current].version) == (2, 2)
     # Made for this request, though it took another round to be sure.
     assert placed.created
     assert {shop.table.records[key].superseded_by for key in (current, extra)} == {placed.record.order_id}
@@ -489,6 +493,91 @@ def test_an_authorised_payment_on_the_order_that_would_be_handed_out_is_no_refus
     assert shop.place(at=OPENED + MINUTE).record.order_id == first
     with pytest.raises(PaymentInProgress):
         shop.place(OTHER, OPENED + MINUTE)
+
+
+def test_what_a_look_before_a_hand_out_said_is_not_asked_for_again_before_a_replacement(shop: Shop) -> None:
+    first = shop.place().record.order_id
+    shop.gateway.pay(first, A)
+    shop.gateway.give_back(A, REFUND_1, AMOUNT)
+    assert shop.place(at=OPENED + 16 * MINUTE).created
+    assert shop.looks() == [first]
+
+
+def test_a_look_is_not_repeated_because_its_time_could_not_be_stored(shop: Shop) -> None:
+    first = shop.place().record.order_id
+    # application, read_many, and the save of when it was looked at
+    placed = shop.place(at=OPENED + 16 * MINUTE, fate=Fate({3: StorageConflict()}))
+    assert (placed.record.order_id, shop.looks()) == (first, [first])
+
+
+def test_the_current_order_is_asked_about_before_it_is_replaced_however_old_it_is(shop: Shop) -> None:
+    first = shop.place().record.order_id
+    shop.place(OTHER, OPENED + 20 * DAY)
+    assert shop.looks() == [first]
+
+
+def test_without_an_answer_before_a_hand_out_nothing_is_decided_again(shop: Shop) -> None:
+    shop.place()
+    shop.gateway.fails = lambda call, _: GatewayUnavailable("down") if call == "look" else None
+    fate = Fate()
+    shop.place(at=OPENED + 16 * MINUTE, fate=fate)
+    assert fate.calls == ["application", "read_many"]
+
+
+def test_once_another_order_was_superseded_all_is_decided_again(shop: Shop) -> None:
+    current = shop.place().record.order_id
+    extra = "order_AAAAAAAAAAAAAA"
+    shop.table.insert(open_record(extra, ORDER, OPENED))
+    shop.table.applications[ORDER.client_id, ORDER.application_id] = replace(shop.application, orders=(current, extra))
+    fate = Fate()
+    shop.place(at=OPENED + MINUTE, fate=fate)
+    assert fate.calls == ["application", "read_many", "save", "application", "read_many"]
+
+
+def test_a_replacement_that_meets_nothing_unexpected_is_decided_once(shop: Shop) -> None:
+    shop.place()
+    fate = Fate()
+    shop.place(OTHER, OPENED + MINUTE, fate)
+    assert fate.calls == ["application", "read_many", "save", "replace_order"]
+
+
+def test_each_order_is_asked_about_once_though_its_news_are_decided_again(shop: Shop) -> None:
+    first = shop.place().record.order_id
+    shop.gateway.pay(first, A, "failed")
+    assert shop.place(OTHER, OPENED + MINUTE).created
+    assert shop.looks() == [first]
+
+
+def test_an_order_that_razorpay_does_not_know_keeps_none_of_the_others_from_being_asked_about(shop: Shop) -> None:
+    first = shop.place().record.order_id
+    second = shop.place(OTHER, OPENED + MINUTE).record.order_id
+    shop.gateway.calls.clear()
+    gone = NotAtGateway(400, None)
+    shop.gateway.fails = lambda call, about: gone if (call, about) == ("look", first) else None
+    assert shop.place(OFFER, OPENED + 2 * MINUTE).created
+    assert shop.looks() == [first, second]
+
+
+@pytest.mark.parametrize(("status", "refusal"), [("authorized", PaymentInProgress), ("captured", PaymentUnderReview)])
+def test_what_nobody_told_of_an_order_that_was_replaced_keeps_another_from_being_made(
+    shop: Shop, status: str, refusal: type[ApplicationRefused]
+) -> None:
+    first = shop.place().record.order_id
+    second = shop.place(OTHER, OPENED + MINUTE).record.order_id
+    shop.gateway.pay(first, A, status)
+    with pytest.raises(refusal) as refused:
+        shop.place(OFFER, OPENED + 2 * MINUTE)
+    assert refused.value.order_id == first
+    assert shop.application.orders == (first, second)
+
+
+def test_money_that_came_and_went_on_an_order_with_a_record_is_no_payment_under_way(shop: Shop) -> None:
+    first = shop.place().record.order_id
+    shop.learn(first, captured(A), refunded(A, REFUND_1))
+    shop.gateway.pay(first, A)
+    shop.gateway.give_back(A, REFUND_1, AMOUNT)
+    assert shop.place(at=OPENED + MINUTE).created
+    assert shop.looks() == [first]
 
 
 # --- ids and receipts -----------------------------------------------------------------------------------------------

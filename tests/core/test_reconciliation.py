@@ -260,6 +260,15 @@ def test_a_payment_of_another_sum_does_not_keep_one_that_was_never_captured_from
     assert [review.reason for review in case.record.reviews] == ["amount_mismatch", "never_captured"]
 
 
+def test_a_sum_that_the_settings_admit_by_now_is_news_at_the_last_look() -> None:
+    case = Case(captured(A, AMOUNT - 1), Authorized(payment=B))
+    case.reconciler = replace(case.reconciler, policy=Policy(accept_offers_from_percent=90))
+    case.gateway.pay(ORDER_ID, A, amount=AMOUNT - 1)
+    case.gateway.pay(ORDER_ID, B, "authorized")
+    case.reconciler.watch(ORDER_ID, epoch(case.record.updated_at) + 8 * DAY)
+    assert (case.record.status, case.record.attempts[B].lapsed) == (Status.PAID, False)
+
+
 def test_an_operator_asks_about_a_record_whether_or_not_it_is_due() -> None:
     case = Case()
     case.gateway.pay(ORDER_ID, A)
@@ -877,6 +886,20 @@ def test_a_page_of_orders_costs_one_batch() -> None:
         (OTHER_ORDER_ID, Outcome.REBUILT),
         ("", None),
     ]
+
+
+def test_what_is_known_of_a_page_is_not_read_again() -> None:
+    case = Case(captured(A))
+    case.gateway.pay(ORDER_ID, A)
+    case.gateway.pay(None, B)
+    fate = Fate()
+    reconciler = replace(case.reconciler, table=fate.wrap(case.table))
+    apply_payments(reconciler, list(case.gateway.payments.values()), Applications(), LATER)
+    case.gateway.listed[ORDER_ID]["status"] = "created"
+    apply_orders(reconciler, list(case.gateway.listed.values()), Applications(), LATER)
+    assert fate.calls == ["read_many", "read_many"]
+    assert apply_by_id(reconciler, ORDER_ID, LATER) is Outcome.UNCHANGED
+    assert fate.calls[2:] == ["read"]
 
 
 def test_what_was_set_aside_is_asked_for_by_itself_whichever_it_is() -> None:

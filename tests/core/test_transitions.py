@@ -528,7 +528,7 @@ def test_one_more_is_counted_and_reviewed_once(crowded: Story) -> None:
     story = Story(crowded.record, crowded.now)
     first = story.deliver(failed(payment(100)))
     assert (first.changed, first.dropped_attempts) == (True, 1)
-    assert [review.reason for review in story.record.reviews] == ["too_many_attempts"]
+    assert [(review.reason, review.subject) for review in story.record.reviews] == [("too_many_attempts", payment(100))]
     assert list(story.types.values()) == ["payment.review"]
     assert story.record.history[-1].what == "attempt over the limit"
     second = story.deliver(failed(payment(101)))
