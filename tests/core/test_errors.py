@@ -8,6 +8,7 @@ from payments.core.errors import (
     InvalidRequest,
     MethodNotAllowed,
     RequestTooLarge,
+    kind_of,
 )
 from tests.core.story import ORDER_ID
 
@@ -38,3 +39,7 @@ def test_an_error_carries_what_its_answer_is_made_of() -> None:
     assert (refused.reason, refused.field) == ("input_validation_failed", "amount")
     assert ApplicationRefused("paid", ORDER_ID).order_id == ORDER_ID
     assert ConfigurationError(["STAGE is missing"]).problems == ("STAGE is missing",)
+
+
+def test_a_kind_that_json_does_not_have_is_something_else() -> None:
+    assert kind_of(1.5) == "something else"

@@ -166,6 +166,7 @@ def test_a_run_by_hand_keeps_its_progress_to_itself() -> None:
     book = Book(entries(NOW - DAY, NOW - 1))
     assert book.sweep(run, NOW)
     assert run.mark.at == NOW
+    assert book.reads[0] == (NOW - DAY, NOW - DAY + HOUR - 1, 0)
     assert book.applied == book.everything
 
 
@@ -548,9 +549,10 @@ def test_a_page_of_one_second_makes_slices_of_four() -> None:
 def test_a_slice_of_five_full_pages_is_halved_and_begun_again() -> None:
     # The first page covers nearly everything; the rest is one crowded moment.
     created = [NOW - 1 - n * 3 for n in range(99)] + [NOW - 300] * 600
-    book, table = swept(created, Watermark(at=NOW - 301, span=301), steps=5)
-    assert [skip for _, _, skip in book.reads] == [0, 90, 180, 270, 360]
-    assert table.marks[NAME] == Watermark(at=NOW - 301, span=150)
+    book, _ = swept(created, Watermark(at=NOW - 301, span=301))
+    assert [skip for _, _, skip in book.reads[:5]] == [0, 90, 180, 270, 360]
+    assert book.reads[5] == (NOW - 301, NOW - 301 + 150 - 1, 0)
+    assert book.applied == book.everything
 
 
 def test_a_slice_is_halved_where_the_time_is_over_between_two_pages() -> None:

@@ -536,6 +536,13 @@ def test_one_more_is_counted_and_reviewed_once(crowded: Story) -> None:
     assert len(story.record.attempts) == 100
 
 
+def test_of_several_too_many_at_once_each_is_counted_and_the_first_reviewed(crowded: Story) -> None:
+    story = Story(crowded.record, crowded.now)
+    decision = story.deliver(failed(payment(100)), failed(payment(101)), failed(payment(102)))
+    assert decision.dropped_attempts == 3
+    assert [review.subject for review in decision.record.reviews] == [payment(100)]
+
+
 @pytest.mark.parametrize(
     ("fact", "status"),
     [
@@ -594,6 +601,13 @@ def test_the_history_tells_each_change_and_is_bounded() -> None:
     for number in range(200):
         story.deliver(signed(payment(number)))
     assert len(story.record.history) == 100
+
+
+def test_of_one_change_the_history_tells_the_first_five_facts_and_how_many_more() -> None:
+    for count, more in ((5, ""), (6, " and 1 more"), (9, " and 4 more")):
+        story = tell([tuple(failed(payment(number)) for number in range(count))])
+        told = ", ".join(f"failed {payment(number)}" for number in range(5))
+        assert story.record.history[-1].what == told + more
 
 
 def test_a_new_order_starts_like_this() -> None:

@@ -144,6 +144,16 @@ def test_clearing_after_the_record_moved_on_drops_what_was_sent_and_nothing_else
     assert latest(table).attention_at is not None
 
 
+def test_clearing_after_the_record_moved_on_without_an_event_keeps_it_due(table: PaymentsTable) -> None:
+    record = stored(table, captured(A))
+    moved = decide(record, [refunded(A, REFUND_1, PART, RefundState.CREATED)], OPENED + 2)
+    assert not moved.recorded
+    table.save(record, moved.record)
+    table.clear(record, record.pending)
+    assert latest(table) == replace(moved.record, pending={})
+    assert latest(table).attention_at is not None
+
+
 def test_an_event_that_is_still_pending_keeps_the_record_due(table: PaymentsTable) -> None:
     # Read before somebody else's save: of the two events on it now one is not ours to speak of.
     record = stored(table, captured(A), refunded(A, REFUND_1, PART))

@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from boto3.dynamodb.types import TypeSerializer
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -507,6 +508,22 @@ def test_keys_that_dynamodb_leaves_over_are_asked_for_again(
     assert hesitant.asked == [12 - round_ for round_ in range(rounds + 1)]
     # "Use an exponential backoff algorithm."
     assert all(later == 2 * earlier for earlier, later in pairwise(unhurried))
+
+
+@pytest.mark.parametrize(
+    "changes", [{"payments": []}, {"version": "odd"}, {"status": "odd"}, {"refunds": {REFUND_1: {}}}, {"review": [7]}]
+)
+def test_a_record_that_cannot_be_read_is_left_out_of_a_hasty_batch_and_fails_one_that_counts(
+    metered: Metered, changes: dict[str, Any]
+) -> None:
+    table = PaymentsTable(metered.raw, metered.name)
+    for order_id in (ORDER_ID, OTHER_ORDER_ID):
+        table.insert(replace(opened(), order_id=order_id))
+    item = TypeSerializer().serialize({**to_item(opened()), **changes})["M"]
+    metered.raw.put_item(TableName=metered.name, Item=item)
+    assert set(table.read_many([ORDER_ID, OTHER_ORDER_ID], consistent=False)) == {OTHER_ORDER_ID}
+    with pytest.raises((AttributeError, KeyError, TypeError, ValueError)):
+        table.read_many([ORDER_ID, OTHER_ORDER_ID])
 
 
 def test_a_batch_that_never_ends_is_no_answer_and_not_taken_for_missing_records(
