@@ -239,8 +239,11 @@ def test_a_table_without_an_installation_of_its_own_cannot_tell() -> None:
     assert claim == Claim(None, foreign=False)
 
 
-def test_an_order_that_is_not_ours_is_foreign() -> None:
-    assert whose(read_order(listed_order(notes=[]), ORDER), OURS) == Claim(None, foreign=True)
+@pytest.mark.parametrize(
+    "notes", [[], {}, None, {"service": "another-shop"}, NOTES | {"service": "another-shop"}, NOTES | {"stage": "dev"}]
+)
+def test_an_order_that_is_not_ours_is_foreign(notes: Any) -> None:
+    assert whose(read_order(listed_order(notes=notes), ORDER), OURS) == Claim(None, foreign=True)
 
 
 @pytest.mark.parametrize("odd", ["0", -1, True, 1.5, 2**53])

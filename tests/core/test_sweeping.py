@@ -540,6 +540,12 @@ def test_a_slice_that_fits_is_not_shortened(span: int, shortened: bool) -> None:
     assert (book.reads[1] == (NOW - span, NOW - 1, 90)) is not shortened
 
 
+def test_how_far_a_page_goes_its_last_entry_says() -> None:
+    created = [NOW - 1] * 99 + [NOW - 500] * 50
+    book, _ = swept(created, Watermark(at=NOW - 1000, span=1000))
+    assert book.reads == [(NOW - 1000, NOW - 1, 0), (NOW - 1000, NOW - 1, 90)]
+
+
 def test_a_page_of_one_second_makes_slices_of_four() -> None:
     created = [NOW - 1] * 200
     _, table = swept(created, Watermark(at=NOW - 1000, span=1000), steps=1)

@@ -483,6 +483,14 @@ def test_a_watermark_that_another_run_has_moved_stays(table: PaymentsTable, seen
     assert table.watermark("payments-900") == MARK
 
 
+def test_the_watermarks_of_several_passes_are_read_together(table: PaymentsTable) -> None:
+    marks = {"payments-900": Watermark(at=OPENED, span=300), "refunds-900": Watermark(at=OPENED + 1, span=1, skip=90)}
+    for name, mark in marks.items():
+        table.move_watermark(name, None, mark)
+    assert table.watermarks(["payments-900", "payments-3600", "refunds-900"]) == marks
+    assert table.watermarks(["payments-3600"]) == {}
+
+
 def test_a_watermark_that_is_not_there_cannot_be_moved_from(table: PaymentsTable) -> None:
     with pytest.raises(StorageConflict):
         table.move_watermark("payments-900", MARK, Watermark(at=OPENED + 300, span=300))

@@ -526,6 +526,48 @@ def test_a_record_that_cannot_be_read_is_left_out_of_a_hasty_batch_and_fails_one
         table.read_many([ORDER_ID, OTHER_ORDER_ID])
 
 
+def test_what_was_set_aside_is_an_item_of_its_own_until_it_is_ended(metered: Metered) -> None:
+    table = PaymentsTable(metered.client, metered.name)
+    for key in (A, B):
+        table.set_aside(Aside(razorpay_id=key, since=OPENED, failures=2, due_at=OPENED + 600))
+    assert metered.item({"pk": {"S": f"aside#{A}"}}) == {
+        "pk": f"aside#{A}",
+        "since": OPENED,
+        "failures": 2,
+        "attention_at": OPENED + 600,
+        "attention_shard": "aside",
+    }
+    table.end_aside(A)
+    assert (table.aside(A), table.aside(B)) == (
+        None,
+        Aside(razorpay_id=B, since=OPENED, failures=2, due_at=OPENED + 600),
+    )
+
+
+@pytest.mark.parametrize(
+    ("read", "consistent"),
+    [
+        (lambda table: table.read_many([ORDER_ID]), True),
+        (lambda table: table.read_many([ORDER_ID], consistent=False), False),
+        (lambda table: table.refunds([REFUND_1]), False),
+        (lambda table: table.watermarks(["payments-900"]), True),
+    ],
+    ids=["records", "records, hastily", "refunds", "watermarks"],
+)
+def test_only_what_may_be_behind_is_read_at_half_the_price(
+    metered: Metered, read: Callable[[PaymentsTable], object], consistent: bool
+) -> None:
+    asked = []
+
+    class Recording:
+        def batch_get_item(self, *, RequestItems: dict[str, Any]) -> Any:  # noqa: N803 - boto3's own
+            asked.append(RequestItems[metered.name]["ConsistentRead"])
+            return metered.raw.batch_get_item(RequestItems=RequestItems)
+
+    read(PaymentsTable(Recording(), metered.name))  # type: ignore[arg-type]  # the one method that is called
+    assert asked == [consistent]
+
+
 def test_a_batch_that_never_ends_is_no_answer_and_not_taken_for_missing_records(
     metered: Metered, unhurried: list[float]
 ) -> None:
