@@ -568,11 +568,36 @@ def test_only_what_may_be_behind_is_read_at_half_the_price(
     assert asked == [consistent]
 
 
+def test_an_answer_that_names_no_table_has_nothing_of_it(metered: Metered) -> None:
+    class Silent:
+        def batch_get_item(self, **_: object) -> dict[str, Any]:
+            return {"Responses": {}, "UnprocessedKeys": {}}
+
+    assert PaymentsTable(Silent(), metered.name).read_many([ORDER_ID]) == {}  # type: ignore[arg-type]  # as above
+
+
+@pytest.mark.parametrize("expires_at", [None, OPENED + 600])
+def test_a_refund_is_an_item_of_its_own_and_expires_only_where_that_is_said(
+    metered: Metered, expires_at: int | None
+) -> None:
+    known = KnownRefund(
+        refund_id=REFUND_1, payment_id=A, order_id=ORDER_ID, amount_minor=PART, state=RefundState.CREATED
+    )
+    PaymentsTable(metered.client, metered.name).keep_refunds([known], expires_at=expires_at)
+    assert metered.item({"pk": {"S": f"refund#{REFUND_1}"}}) == {
+        "pk": f"refund#{REFUND_1}",
+        "payment": A,
+        "order_id": ORDER_ID,
+        "amount": PART,
+        "state": "created",
+    } | ({} if expires_at is None else {"expires_at": expires_at})
+
+
 def test_a_batch_that_never_ends_is_no_answer_and_not_taken_for_missing_records(
     metered: Metered, unhurried: list[float]
 ) -> None:
     table = PaymentsTable(Hesitant(metered.raw, 99), metered.name)  # type: ignore[arg-type]  # as above
-    with pytest.raises(TableUnavailable):
+    with pytest.raises(TableUnavailable, match=r"^DynamoDB left keys of a batch over\.$"):
         table.read_many([f"order_{number:014d}" for number in range(50)])
     assert sum(unhurried) < 5
 
