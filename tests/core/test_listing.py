@@ -252,6 +252,20 @@ def test_a_number_that_is_none_is_not_read(odd: object) -> None:
     assert listed.facts() == (CAPTURED,)
 
 
+@pytest.mark.parametrize("number", [0, 1, MAX_ID])
+def test_every_number_that_consumers_can_read_is_read(number: int) -> None:
+    (listed,) = read_payments([payment(fee=number, created_at=number)], ORDER)
+    assert listed.facts() == (replace(CAPTURED, fee_minor=number, created_at=number),)
+
+
+@pytest.mark.parametrize("status", ["authorized", "failed"])
+def test_when_a_payment_was_made_is_told_whatever_became_of_it(status: str) -> None:
+    (listed,) = read_payments([payment(status=status, captured=False, created_at=1772357400)], ORDER)
+    (fact,) = listed.facts()
+    assert isinstance(fact, Authorized | Failed)
+    assert fact.created_at == 1772357400
+
+
 def test_a_failure_that_a_look_lists_says_when_the_look_began() -> None:
     (listed,) = read_payments([payment(status="failed", captured=False)], ORDER)
     assert listed.facts(looked_at=1772357500) == (Failed(payment=PAYMENT, method="upi", listed_at=1772357500),)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from payments.core.errors import PaymentFailed, PaymentRefunded, PaymentReturned, PaymentUnderReview
+from payments.core.errors import PaymentFailed, PaymentRefunded, PaymentReturned, PaymentUnderReview, RequestError
 from payments.core.facts import MAX_FACTS, MAX_REFUNDS, batches
 from payments.core.handoff import record_and_deliver
 from payments.core.model import (
@@ -312,3 +312,50 @@ def test_what_operators_and_looks_say_of_a_payment_that_nobody_knows_is_nothing(
 def test_a_capture_cannot_be_released_and_only_a_capture_be_accepted() -> None:
     assert not tell([(captured(A),)]).deliver(Released(payment=A)).changed
     assert not tell([(Authorized(payment=A),)]).deliver(Accepted(payment=A)).changed
+
+
+def test_a_capture_of_nothing_holds_no_money() -> None:
+    record = tell([(captured(A, 0),)]).record
+    assert not Position.of(record).holds_money(A)
+
+
+def test_a_payment_in_another_currency_is_returned_when_all_of_it_came_back() -> None:
+    story = tell([(captured(A, 2 * AMOUNT, "USD"), refunded(A, REFUND_1, AMOUNT))])
+    assert (Position.of(story.record).returned(A), story.reviews()) == (False, ["currency_mismatch"])
+    story.deliver(refunded(A, REFUND_2, AMOUNT))
+    assert Position.of(story.record).returned(A)
+
+
+def test_only_a_capture_can_differ_from_what_was_agreed() -> None:
+    assert Position.of(tell([(Authorized(payment=A),)]).record).mismatch(A) is None
+    assert Position.of(tell([(captured(A),)]).record).mismatch(A) is None
+
+
+def test_the_payment_that_stood_is_shown_also_if_another_sum_came_after_its_refund() -> None:
+    record = tell([(captured(A),), (refunded(A, REFUND_1),), (captured(B, PART),)]).record
+    assert Position.of(record).shown_payment() == A
+
+
+def test_of_payments_that_say_the_same_the_one_that_razorpay_made_first_is_shown() -> None:
+    assert min(A, B) == A
+    both = (Authorized(payment=A, created_at=OPENED + 2), Authorized(payment=B, created_at=OPENED + 1))
+    assert Position.of(tell([both]).record).shown_payment() == B
+
+
+@pytest.mark.parametrize(
+    ("facts", "replaced", "why"),
+    [
+        ((captured(A), refunded(A, REFUND_1)), False, "refunded in full"),
+        ((captured(A, PART), refunded(A, REFUND_1, PART)), False, "refunded in full"),
+        ((refunded(A, REFUND_1),), False, "given back uncaptured"),
+        ((failed(A, listed_at=OPENED + 1),), False, "listed as failed after it was signed"),
+        ((captured(A, PART),), False, "the money is not as agreed"),
+        ((), True, "the money is not as agreed"),
+    ],
+)
+def test_the_log_is_told_why_verify_refuses(facts: tuple[Fact, ...], replaced: bool, why: str) -> None:
+    record = tell([(signed(A),), facts], superseded() if replaced else opened()).record
+    with pytest.raises(RequestError, match=f"^{why}$") as refused:
+        require_paid(record, A)
+    if isinstance(refused.value, PaymentUnderReview):
+        assert refused.value.order_id == ORDER_ID

@@ -142,8 +142,15 @@ def test_a_review_of_the_order_names_no_payment_and_an_operator_ends_it() -> Non
         None,
     )
     assert (decision.changed, decision.record.version, decision.recorded) == (True, reviewed.version + 1, (identity,))
-    assert decision.record.history[-1].what == "review too_many_orders released"
-    assert not close_review(decision.record, "too_many_orders", "released", OPENED + 91).changed
+    last = decision.record.history[-1]
+    assert (last.what, last.status, last.at) == (
+        "review too_many_orders released",
+        Status.CREATED,
+        "2026-03-01T09:31:30Z",
+    )
+    assert decision.record.updated_at == "2026-03-01T09:31:30Z"
+    again = close_review(decision.record, "too_many_orders", "released", OPENED + 91)
+    assert (again.changed, again.record) == (False, decision.record)
     assert not close_review(opened(), "too_many_orders", "released", OPENED + 91).changed
 
 
@@ -289,7 +296,7 @@ def test_a_person_is_asked_about_an_order_once() -> None:
         ("too_many_orders", ORDER_ID, "2026-03-01T09:31:30Z")
     ]
     assert (record.version, record.updated_at, decision.changed) == (2, "2026-03-01T09:31:30Z", True)
-    assert record.history[-1].what == "review too_many_orders"
+    assert (record.history[-1].what, record.history[-1].status) == ("review too_many_orders", Status.CREATED)
     ((identity, event),) = record.pending.items()
     assert decision.recorded == (identity,)
     assert (event.type, event.review, event.review_state, event.payment) == (
@@ -301,6 +308,7 @@ def test_a_person_is_asked_about_an_order_once() -> None:
     assert (event.version, event.at, event.status) == (2, record.updated_at, Status.CREATED)
     again = ask_for_review(record, "too_many_orders", OPENED + 91)
     assert (again.changed, again.record, again.recorded) == (False, record, ())
+    assert again.changed is False
 
 
 def test_what_was_pending_stays_so_when_a_person_is_asked_and_when_that_is_over() -> None:

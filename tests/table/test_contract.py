@@ -231,6 +231,21 @@ def test_a_due_time_may_go_without_a_new_version(table: PaymentsTable) -> None:
     assert due(table) == []
 
 
+def test_a_due_time_may_go_and_nothing_else_change(table: PaymentsTable) -> None:
+    record = stored(table, Authorized(payment=A))
+    table.save(record, replace(record, lane=None, attention_at=None))
+    assert latest(table) == replace(record, lane=None, attention_at=None)
+
+
+def test_what_somebody_saved_without_a_new_version_is_not_undone(table: PaymentsTable) -> None:
+    record = replace(stored(table, Authorized(payment=A)), looked_at=OPENED)
+    table.save(replace(record, looked_at=None), record)
+    table.save(record, replace(record, looked_at=OPENED + 60))
+    # Read before that, and saved after it.
+    table.save(record, decide(record, [captured(A)], OPENED + 2).record)
+    assert (latest(table).looked_at, latest(table).status) == (OPENED + 60, Status.PAID)
+
+
 # --- several records ---
 
 

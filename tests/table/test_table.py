@@ -465,6 +465,12 @@ def test_why_a_transaction_did_not_happen_is_told_apart(error: Exception, kind: 
     assert type(raised.value) is kind
 
 
+def test_a_transaction_that_was_throttled_says_so() -> None:
+    table = PaymentsTable(Failing(cancelled("ThrottlingError")), "payments")  # type: ignore[arg-type]  # as above
+    with pytest.raises(TableUnavailable, match=r"^TransactionCanceled$"):
+        CALLS["replace_order"](table)
+
+
 @pytest.fixture
 def unhurried(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The pauses between the rounds of a batch, without the wait."""
