@@ -380,6 +380,11 @@ def test_an_entry_that_is_listed_late_is_met_by_a_later_pass(data: st.DataObject
 # --- when a pass is due, and what is put off ------------------------------------------------------------------------
 
 
+def test_the_first_and_the_last_second_of_a_list_are_those_that_razorpay_documents() -> None:
+    # "Fetch all payments": from and to.
+    assert (sweeping.EARLIEST, sweeping.LATEST) == (946_684_800, 4_765_046_400)
+
+
 def test_the_passes_are_those_of_the_design() -> None:
     ages = {"payments": set[tuple[int, int]](), "refunds": set[tuple[int, int]]()}
     for one in PASSES:

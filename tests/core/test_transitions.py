@@ -608,7 +608,7 @@ def test_an_order_that_is_found_to_be_ours_is_judged_as_if_its_facts_arrived_now
     assert (record.version, record.superseded_by) == (asked.version + 1, None)
     assert (record.foreign, record.expires_at, record.failures) == (False, None, 0)
     assert (record.lane, record.attention_at) == (Lane.OUTBOX, OPENED + 90 + 60)
-    assert (dict(record.attempts).keys(), dict(record.refunds)) == ({A}, dict(unknown.refunds))
+    assert (set(record.attempts), dict(record.refunds)) == ({A}, dict(unknown.refunds))
     assert record.history[-1] == HistoryEntry(at="2026-03-01T09:31:30Z", what="found to be ours", status=Status.PAID)
     assert [event.type for event in record.pending.values()] == ["payment.paid", "payment.partially_refunded"]
     assert decision.recorded == tuple(record.pending)
