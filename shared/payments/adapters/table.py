@@ -846,7 +846,7 @@ def _optional_int(value: Any) -> int | None:  # noqa: ANN401 - whatever DynamoDB
 
 
 def _watermark(item: Mapping[str, Any]) -> Watermark:
-    return Watermark(at=item["at"], span=item["span"], skip=item.get("skip", 0))
+    return Watermark(at=item["at"], span=item["span"], skip=item["skip"])
 
 
 def _refund_item(refund: KnownRefund, expires_at: int | None) -> dict[str, Any]:
