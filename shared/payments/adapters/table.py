@@ -54,7 +54,7 @@ _MOST_CLEARED = 50
 _BATCH_ROUNDS = 5
 _BATCH_PAUSE_S = 0.05
 # What reading an item raises that is not one of ours.
-_UNREADABLE = (KeyError, TypeError, ValueError)
+_UNREADABLE = (AttributeError, KeyError, TypeError, ValueError)
 _COUNTER_KEY = "counter#payment_id"
 _PAUSE_KEY = "pause#razorpay"
 _SERVER_ERROR = 500
@@ -846,7 +846,7 @@ def _optional_int(value: Any) -> int | None:  # noqa: ANN401 - whatever DynamoDB
 
 
 def _watermark(item: Mapping[str, Any]) -> Watermark:
-    return Watermark(at=item["at"], span=item["span"], skip=item.get("skip", 0))
+    return Watermark(at=item["at"], span=item["span"], skip=item["skip"])
 
 
 def _refund_item(refund: KnownRefund, expires_at: int | None) -> dict[str, Any]:
