@@ -14,8 +14,10 @@ from payments.core.model import (
     Failed,
     HistoryEntry,
     Lane,
+    NeverCaptured,
     Record,
     RefundState,
+    Released,
     Signed,
     Status,
 )
@@ -639,6 +641,22 @@ def test_the_history_tells_each_change_and_is_bounded() -> None:
     for number in range(200):
         story.deliver(signed(payment(number)))
     assert len(story.record.history) == 100
+
+
+def test_the_history_tells_each_kind_of_fact_in_a_word_of_its_own() -> None:
+    told: dict[str, list[Delivery]] = {
+        f"signed {A}": [(signed(A),)],
+        f"authorized {A}": [(Authorized(payment=A),)],
+        f"captured {A}": [(captured(A),)],
+        f"failed {A}": [(failed(A),)],
+        f"refund created {REFUND_1}": [(captured(A),), (refunded(A, REFUND_1, state=RefundState.CREATED),)],
+        f"refund failed {REFUND_1}": [(captured(A),), (refunded(A, REFUND_1, state=RefundState.FAILED),)],
+        f"never captured {A}": [(signed(A),), (NeverCaptured(payment=A),)],
+        f"accepted {A}": [(captured(A, PART),), (Accepted(payment=A),)],
+        f"released {A}": [(signed(A),), (Released(payment=A),)],
+    }
+    for what, deliveries in told.items():
+        assert tell(deliveries).record.history[-1].what == what
 
 
 def test_of_one_change_the_history_tells_the_first_five_facts_and_how_many_more() -> None:
