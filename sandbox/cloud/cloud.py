@@ -183,9 +183,7 @@ class Cloud:
     def client(self, service: Literal["sqs"]) -> "SQSClient": ...
     def client(self, service: Any) -> Any:
         """A boto3 client of this cloud, as its root user."""
-        config = Config(
-            read_timeout=_LONGEST_RUN_S, retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}
-        )
+        config = Config(read_timeout=_LONGEST_RUN_S, retries={"total_max_attempts": 1}, s3={"addressing_style": "path"})
         return self._session.client(service, endpoint_url=self.aws_url, config=config)
 
     # --- deployments -------------------------------------------------------------------------------------------------
