@@ -148,9 +148,10 @@ sbom: .venv/.ready .venvs/audit/.ready ## List what others wrote (CycloneDX), in
 # Whether something was installed just now: then the service's steps are counted on from there.
 STEPS_TAKEN = $$(test -z "$$(find .venv/.ready .venvs/*/.ready -newer .venvs/.began 2>/dev/null)" || echo --steps-before $(INSTALL_STEPS) --began $(BEGAN))
 
+# With exec: ending make ends the service, and no shell stands between the two.
 .PHONY: run
 run: install ## Run the whole service on this machine, until Ctrl-C
-	@$(PY) -m sandbox.run $(STEPS_TAKEN)
+	@exec $(PY) -m sandbox.run $(STEPS_TAKEN)
 
 .PHONY: demo
 demo: .venv/.ready ## Take one payment all the way, while `make run` runs

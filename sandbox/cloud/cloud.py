@@ -36,6 +36,8 @@ EMULATOR_PYTHON = PROJECT / ".venvs/cloud/bin/python"
 RUNTIME_PYTHON = PROJECT / ".venvs/runtime/bin/python"
 
 REGION: Final = "ap-south-1"
+# A function that is invoked by hand answers at its end: reconcile's may come after 290 s.
+_LONGEST_RUN_S: Final = 300
 # The emulator's root user. Roles are enforced for everybody else, the functions foremost.
 ACCESS_KEY_ID = "test"
 SECRET_ACCESS_KEY = "test"  # noqa: S105 - opens nothing but the emulator
@@ -181,7 +183,7 @@ class Cloud:
     def client(self, service: Literal["sqs"]) -> "SQSClient": ...
     def client(self, service: Any) -> Any:
         """A boto3 client of this cloud, as its root user."""
-        config = Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"})
+        config = Config(read_timeout=_LONGEST_RUN_S, retries={"total_max_attempts": 1}, s3={"addressing_style": "path"})
         return self._session.client(service, endpoint_url=self.aws_url, config=config)
 
     # --- deployments -------------------------------------------------------------------------------------------------

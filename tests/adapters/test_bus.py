@@ -103,6 +103,32 @@ def test_a_call_stays_under_one_megabyte(eventbridge: Stubber, bus: Bus, size: i
     assert bus.publish(sent) == set(sent)
 
 
+def sized(*sizes: int) -> dict[str, Message]:
+    """Messages that count these many bytes."""
+    return {f"event-{number}": large(1, size)["event-0"] for number, size in enumerate(sizes)}
+
+
+MOST = 1024 * 1024 - 1
+
+
+@pytest.mark.parametrize(
+    ("sizes", "calls"),
+    [
+        ((500, MOST - 500), [2]),
+        ((500, MOST - 499), [1, 1]),
+        # What was sent before does not count for the next call.
+        ((MOST, 500, MOST - 500), [1, 2]),
+        ((MOST, 500, MOST - 499), [1, 1, 1]),
+    ],
+)
+def test_a_call_takes_all_that_it_may_and_not_a_byte_more(
+    eventbridge: Stubber, bus: Bus, sizes: tuple[int, ...], calls: list[int]
+) -> None:
+    for count in calls:
+        answer(eventbridge, *[ACCEPTED] * count)
+    assert len(bus.publish(sized(*sizes))) == len(sizes)
+
+
 def test_bytes_count_and_not_characters(eventbridge: Stubber, bus: Bus) -> None:
     sent = {f"event-{number}": Message("payment.review", "é" * 300_000) for number in range(2)}
     for message in sent.values():

@@ -133,6 +133,14 @@ def test_an_unknown_order_is_asked_about_at_growing_ages_and_then_daily() -> Non
     assert ages == [MINUTE, 10 * MINUTE, HOUR, 6 * HOUR, 30 * HOUR, 54 * HOUR]
 
 
+def test_further_news_of_an_unknown_order_does_not_put_off_the_question_whose_it_is() -> None:
+    story = Story(unknown_record(ORDER_ID, OPENED), OPENED - 1)
+    story.deliver(Authorized(payment=A))
+    story.now = OPENED + 50
+    story.deliver(captured(A))
+    assert (story.record.lane, story.record.attention_at) == (Lane.UNKNOWN, OPENED + MINUTE)
+
+
 def test_an_unknown_order_that_is_due_elsewhere_gets_its_own_lane() -> None:
     record = replace(unknown_record(ORDER_ID, OPENED), lane=Lane.WATCH, attention_at=OPENED + DAY)
     moved = after_change(record, OPENED + 5)

@@ -1,13 +1,16 @@
 """What the errors say to whoever reads the log, and what they carry."""
 
 from payments.core.errors import (
+    ApplicationRefused,
     ConfigurationError,
     FieldError,
     GatewayRefused,
     InvalidRequest,
     MethodNotAllowed,
     RequestTooLarge,
+    kind_of,
 )
+from tests.core.story import ORDER_ID
 
 WRONG = (FieldError("amount", "must be from 1.00 to 99999999.99"), FieldError("job_id", "is required"))
 
@@ -22,6 +25,9 @@ def test_an_error_says_all_that_it_was_told() -> None:
     assert str(ConfigurationError(problems)) == (
         "The function cannot start: STAGE is missing; JWT_SECRET is shorter than 32 bytes."
     )
+    assert str(ApplicationRefused("This application has already been paid.", ORDER_ID)) == (
+        "This application has already been paid."
+    )
 
 
 def test_an_error_carries_what_its_answer_is_made_of() -> None:
@@ -31,4 +37,9 @@ def test_an_error_carries_what_its_answer_is_made_of() -> None:
     refused = GatewayRefused(400, "BAD_REQUEST_ERROR", "input_validation_failed", "amount")
     assert (refused.status, refused.code) == (400, "BAD_REQUEST_ERROR")
     assert (refused.reason, refused.field) == ("input_validation_failed", "amount")
+    assert ApplicationRefused("paid", ORDER_ID).order_id == ORDER_ID
     assert ConfigurationError(["STAGE is missing"]).problems == ("STAGE is missing",)
+
+
+def test_a_kind_that_json_does_not_have_is_something_else() -> None:
+    assert kind_of(1.5) == "something else"

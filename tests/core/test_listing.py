@@ -1,13 +1,22 @@
 """What Razorpay's API lists, as facts."""
 
 import re
+from copy import replace
 from typing import Any
 
 import pytest
 
 from payments.core.entities import ListedOrder
 from payments.core.errors import GatewayUnavailable
-from payments.core.listing import Origin, Ownership, ownership, read_order, read_payments, read_refunds
+from payments.core.listing import (
+    Look,
+    Origin,
+    Ownership,
+    ownership,
+    read_order,
+    read_payments,
+    read_refunds,
+)
 from payments.core.model import MAX_ID, Authorized, Captured, Failed, Order, Refunded, RefundState, RefundTotal
 
 ORDER = "order_DESlLckIVRkHWj"
@@ -239,8 +248,11 @@ def test_a_table_without_an_installation_of_its_own_cannot_tell() -> None:
     assert claim == Ownership(None, foreign=False)
 
 
-def test_an_order_that_is_not_ours_is_foreign() -> None:
-    assert ownership(read_order(listed_order(notes=[]), ORDER), OURS) == Ownership(None, foreign=True)
+@pytest.mark.parametrize(
+    "notes", [[], {}, None, {"service": "another-shop"}, NOTES | {"service": "another-shop"}, NOTES | {"stage": "dev"}]
+)
+def test_an_order_that_is_not_ours_is_foreign(notes: Any) -> None:
+    assert ownership(read_order(listed_order(notes=notes), ORDER), OURS) == Ownership(None, foreign=True)
 
 
 @pytest.mark.parametrize("odd", ["0", -1, True, 1.5, 2**53])
@@ -249,6 +261,53 @@ def test_a_number_that_is_none_is_not_read(odd: object) -> None:
     assert listed.facts() == (CAPTURED,)
 
 
+@pytest.mark.parametrize("number", [0, 1, MAX_ID])
+def test_every_number_that_consumers_can_read_is_read(number: int) -> None:
+    (listed,) = read_payments([payment(fee=number, created_at=number)], ORDER)
+    assert listed.facts() == (replace(CAPTURED, fee_minor=number, created_at=number),)
+
+
+@pytest.mark.parametrize("status", ["authorized", "failed"])
+def test_when_a_payment_was_made_is_told_whatever_became_of_it(status: str) -> None:
+    (listed,) = read_payments([payment(status=status, captured=False, created_at=1772357400)], ORDER)
+    (fact,) = listed.facts()
+    assert isinstance(fact, Authorized | Failed)
+    assert fact.created_at == 1772357400
+
+
 def test_a_failure_that_a_look_lists_says_when_the_look_began() -> None:
     (listed,) = read_payments([payment(status="failed", captured=False)], ORDER)
     assert listed.facts(looked_at=1772357500) == (Failed(payment=PAYMENT, method="upi", listed_at=1772357500),)
+
+
+def test_a_payment_tells_its_fee_its_time_and_the_sum_of_its_refunds() -> None:
+    (listed,) = read_payments([payment(fee=1180, created_at=1772357400, amount_refunded=100)], ORDER)
+    told = replace(CAPTURED, fee_minor=1180, created_at=1772357400)
+    total = RefundTotal(payment=PAYMENT, amount_minor=100)
+    assert listed.facts() == (told, total)
+    assert listed.facts(totals=False) == (told,)
+    # With its refunds beside it the sum is complete, and always told.
+    assert listed.facts([], totals=False) == (told, replace(total, complete=True))
+    (unpaid,) = read_payments([payment(status="created", captured=False, amount_refunded=None)], ORDER)
+    assert unpaid.facts([]) == (RefundTotal(payment=PAYMENT, amount_minor=0, complete=True),)
+
+
+def test_a_refund_tells_when_it_was_made() -> None:
+    (listed,) = read_refunds([refund(created_at=1772357400)], PAYMENT)
+    (fact,) = listed.facts()
+    assert isinstance(fact, Refunded)
+    assert fact.created_at == 1772357400
+
+
+@pytest.mark.parametrize("status", ["created", "authorized", "captured", "refunded", "failed", None])
+def test_only_a_payment_in_the_state_created_is_still_at_the_bank(status: str | None) -> None:
+    (listed,) = read_payments([payment(status=status)], ORDER)
+    assert listed.in_flight is (status == "created")
+
+
+@pytest.mark.parametrize(
+    ("status", "payments", "lags"), [("paid", 0, True), ("paid", 1, False), ("attempted", 0, False), (None, 0, False)]
+)
+def test_a_paid_order_without_any_payment_is_a_list_that_lags(status: str | None, payments: int, lags: bool) -> None:
+    look = Look(order=read_order(listed_order(status=status)), facts=(), in_flight=(), payments=payments)
+    assert look.says_paid_without_payment() is lags

@@ -1,14 +1,32 @@
 """What an operator may decide (design, section 3, Reviews), and which refunds the sweep still hears of."""
 
+from collections.abc import Callable
+
 import pytest
 
+from payments.core.errors import OrderNotFound
+from payments.core.instants import iso
 from payments.core.listing import Origin
-from payments.core.model import Application, Order, RefundState, Status
+from payments.core.model import Application, HistoryEntry, Order, Record, RefundState, Status
 from payments.core.operations import NotPossible, accept_payment, release_order, release_payment
-from payments.core.position import NO_OFFERS
+from payments.core.position import NO_OFFERS, Position
 from payments.core.reconciliation import Outcome, Reconciler
-from payments.core.transitions import decide, open_record, supersede
-from tests.core.story import AMOUNT, OPENED, ORDER, ORDER_ID, OTHER_ORDER_ID, PART, REFUND_1, A, B, signed
+from payments.core.transitions import ask_for_review, decide, open_record, supersede, unknown_record
+from tests.core.story import (
+    AMOUNT,
+    OPENED,
+    ORDER,
+    ORDER_ID,
+    OTHER_ORDER_ID,
+    PART,
+    REFUND_1,
+    REFUND_2,
+    A,
+    B,
+    C,
+    captured,
+    signed,
+)
 from tests.fakes import INSTALLATION, FakeBus, FakeGateway, FakeTable
 
 NOW = OPENED + 3600
@@ -136,3 +154,173 @@ def test_a_refund_of_a_payment_that_no_webhook_told_is_decided_with_its_capture(
     case.reconciler.apply_refund(case.gateway.refund(REFUND_1), None, NOW)
     assert case.status() is Status.REFUNDED
     assert case.bus.types() == ["payment.refunded"]
+
+
+# --- what an operator is told, and what is stored -------------------------------------------------------------------
+
+
+def test_why_a_payment_is_not_accepted_is_said() -> None:
+    case = Case()
+    for payment in (A, "pay_AAAAAAAAAAAAAA"):
+        with pytest.raises(NotPossible, match=r"^The payment holds no money that could stand\.$"):
+            accept_payment(case.reconciler, ORDER_ID, payment, NOW)
+    case.gateway.pay(ORDER_ID, A)
+    case.gateway.pay(ORDER_ID, B)
+    standing = Position.of(accept_payment(case.reconciler, ORDER_ID, A, NOW)).standing
+    other = B if standing == A else A
+    with pytest.raises(NotPossible, match=r"^Another payment of this order stands\.$"):
+        accept_payment(case.reconciler, ORDER_ID, other, NOW)
+    case.gateway.give_back(standing or "", REFUND_1, AMOUNT)
+    case.gateway.give_back(other, REFUND_2, AMOUNT)
+    case.reconciler.ask_about(ORDER_ID, NOW + 1)
+    case.gateway.pay(ORDER_ID, C)
+    said = r"^The order is refunded, which is final: refund this payment too\.$"
+    with pytest.raises(NotPossible, match=said):
+        accept_payment(case.reconciler, ORDER_ID, C, NOW + 2)
+
+
+def test_a_payment_whose_refunds_are_complete_is_not_accepted() -> None:
+    case = Case()
+    case.gateway.pay(ORDER_ID, A, amount=PART)
+    case.gateway.give_back(A, REFUND_1, PART)
+    with pytest.raises(NotPossible, match=r"^The payment holds no money that could stand\.$"):
+        accept_payment(case.reconciler, ORDER_ID, A, NOW)
+
+
+def test_accepting_what_stands_already_changes_nothing_for_the_client() -> None:
+    case = Case()
+    case.gateway.pay(ORDER_ID, A)
+    record = accept_payment(case.reconciler, ORDER_ID, A, NOW)
+    assert (record.status, record.stood, case.bus.types()) == (Status.PAID, A, ["payment.paid"])
+
+
+def test_an_accepted_payment_is_recorded_at_that_time_and_told() -> None:
+    case = Case()
+    case.gateway.pay(ORDER_ID, A, amount=PART)
+    record = accept_payment(case.reconciler, ORDER_ID, A, NOW)
+    assert record.history[-1] == HistoryEntry(at=iso(NOW), what=f"accepted {A}", status=Status.PAID)
+    assert case.bus.types() == ["payment.review", "payment.paid", "payment.review"]
+    assert case.table.records[ORDER_ID].status is Status.PAID
+    assert not case.table.records[ORDER_ID].pending
+
+
+def test_what_another_order_of_the_application_holds_keeps_a_payment_from_being_accepted_whichever_sum_it_is() -> None:
+    case = Case()
+    case.replace_by_other()
+    case.gateway.pay(ORDER_ID, A)
+    case.gateway.pay(OTHER_ORDER_ID, B, amount=PART)
+    case.reconciler.reconcile_record(case.table.records[OTHER_ORDER_ID], NOW)
+    said = r"^Another order of this application holds money: refund it first\.$"
+    with pytest.raises(NotPossible, match=said):
+        accept_payment(case.reconciler, ORDER_ID, A, NOW)
+    case.gateway.give_back(B, REFUND_1, PART)
+    case.reconciler.reconcile_record(case.table.records[OTHER_ORDER_ID], NOW)
+    assert accept_payment(case.reconciler, ORDER_ID, A, NOW).status is Status.PAID
+
+
+def test_an_order_that_no_application_names_has_no_others() -> None:
+    case = Case()
+    case.table.applications.clear()
+    case.gateway.pay(ORDER_ID, A, amount=PART)
+    assert accept_payment(case.reconciler, ORDER_ID, A, NOW).status is Status.PAID
+
+
+@pytest.mark.parametrize("operation", [accept_payment, release_payment])
+def test_an_order_that_is_not_ours_is_not_decided_about(
+    operation: Callable[[Reconciler, str, str, int], Record],
+) -> None:
+    case = Case()
+    with pytest.raises(OrderNotFound):
+        operation(case.reconciler, OTHER_ORDER_ID, A, NOW)
+    case.table.records[ORDER_ID] = decide(unknown_record(ORDER_ID, OPENED), [captured(A)], OPENED).record
+    case.gateway.put_order(ORDER_ID, ORDER, notes=[])
+    with pytest.raises(OrderNotFound, match=r"^no record of ours$"):
+        operation(case.reconciler, ORDER_ID, A, NOW)
+
+
+def test_only_a_promise_of_money_is_released() -> None:
+    case = Case()
+    case.gateway.pay(ORDER_ID, A)
+    said = r"^The payment is unknown, or captured: only a promise of money can be released\.$"
+    for payment in (A, B):
+        with pytest.raises(NotPossible, match=said):
+            release_payment(case.reconciler, ORDER_ID, payment, NOW)
+    case.gateway.pay(ORDER_ID, B, "authorized")
+    record = release_payment(case.reconciler, ORDER_ID, B, NOW)
+    assert record.attempts[B].released
+    assert record.history[-1] == HistoryEntry(at=iso(NOW), what=f"released {B}", status=Status.PAID)
+
+
+@pytest.mark.parametrize("status", ["authorized", "captured"])
+def test_an_order_with_money_on_it_or_on_its_way_is_not_released(status: str) -> None:
+    case = Case()
+    case.gateway.pay(ORDER_ID, A, status)
+    with pytest.raises(NotPossible, match=r"^Money is held on this order, or on its way to it\.$"):
+        release_order(case.reconciler, ORDER_ID, NOW)
+
+
+def test_a_consumed_order_is_not_released_though_nothing_is_held_on_it() -> None:
+    case = Case()
+    case.gateway.pay(ORDER_ID, A, amount=PART)
+    case.gateway.give_back(A, REFUND_1, PART)
+    case.reconciler.ask_about(ORDER_ID, NOW)
+    assert case.status() is Status.FAILED
+    with pytest.raises(NotPossible):
+        release_order(case.reconciler, ORDER_ID, NOW)
+
+
+def test_a_failed_order_is_released_once_and_stored() -> None:
+    case = Case()
+    case.gateway.pay(ORDER_ID, A, "failed")
+    case.reconciler.ask_about(ORDER_ID, NOW - 60)
+    record = release_order(case.reconciler, ORDER_ID, NOW)
+    assert record.history[-1] == HistoryEntry(at=iso(NOW), what="released", status=Status.FAILED)
+    assert (record.version, record.updated_at) == (3, iso(NOW))
+    stored = case.table.records[ORDER_ID]
+    assert (stored.released, stored.version) == (True, record.version)
+    assert release_order(case.reconciler, ORDER_ID, NOW + 1).version == record.version
+
+
+def crowded(count: int) -> Case:
+    """An application with so many orders, whose first one a person was asked about."""
+    case = Case()
+    others = [f"order_{number:014d}" for number in range(1, count)]
+    for order_id in others:
+        case.table.insert(open_record(order_id, ORDER, OPENED))
+    orders = (ORDER_ID, *others)
+    case.table.applications[ORDER.client_id, ORDER.application_id] = Application(
+        client_id=ORDER.client_id, application_id=ORDER.application_id, current=ORDER_ID, orders=orders
+    )
+    case.gateway.put_order(others[0], ORDER)
+    reviewed = ask_for_review(case.table.records[ORDER_ID], "too_many_orders", OPENED).record
+    case.table.records[ORDER_ID] = reviewed
+    return case
+
+
+def test_the_review_of_too_many_orders_ends_when_there_is_room_again() -> None:
+    case = crowded(101)
+    first, second = "order_00000000000001", "order_00000000000002"
+    case.gateway.put_order(second, ORDER)
+    release_order(case.reconciler, first, NOW)
+    # A hundred are left, which is as many as there may be.
+    assert case.table.records[ORDER_ID].reviews[0].is_open
+    release_order(case.reconciler, second, NOW)
+    (review,) = case.table.records[ORDER_ID].reviews
+    assert (review.resolution, review.resolved_at) == ("released", iso(NOW))
+    pending = case.table.records[ORDER_ID].pending.values()
+    assert [event.review_state for event in pending if event.type == "payment.review"] == ["open", "resolved"]
+
+
+def test_the_order_that_was_reviewed_may_be_the_one_that_is_released() -> None:
+    case = crowded(100)
+    record = release_order(case.reconciler, ORDER_ID, NOW)
+    assert record.released
+    stored = case.table.records[ORDER_ID]
+    assert (stored.released, [review.resolution for review in stored.reviews]) == (True, ["released"])
+
+
+def test_the_others_of_an_application_are_all_but_the_order_itself() -> None:
+    """A release counts the order itself once: ninety-nine others of a hundred leave no room, ninety-eight do."""
+    case = crowded(99)
+    release_order(case.reconciler, "order_00000000000001", NOW)
+    assert not case.table.records[ORDER_ID].reviews[0].is_open

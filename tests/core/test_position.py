@@ -2,9 +2,20 @@
 
 import pytest
 
-from payments.core.errors import PaymentFailed, PaymentRefunded, PaymentReturned, PaymentUnderReview
+from payments.core.errors import PaymentFailed, PaymentRefunded, PaymentReturned, PaymentUnderReview, RequestError
 from payments.core.facts import MAX_FACTS, MAX_REFUNDS, batches
-from payments.core.model import Authorized, Captured, Fact, NeverCaptured, RefundState, Released, Status, Verdict
+from payments.core.model import (
+    Accepted,
+    Authorized,
+    Captured,
+    Fact,
+    Failed,
+    NeverCaptured,
+    RefundState,
+    Released,
+    Status,
+    Verdict,
+)
 from payments.core.outbox import record_and_publish
 from payments.core.position import Policy, Position, under_review
 from payments.core.verification import require_paid
@@ -204,3 +215,147 @@ def test_a_total_that_differs_keeps_the_record_due_until_the_refunds_were_read()
     story.deliver(refunded(A, REFUND_1, PART), total(A, PART, complete=True))
     assert not Position.of(story.record).unresolved
     assert not story.reviews()
+
+
+# --- one payment, told of more than once ----------------------------------------------------------------------------
+
+
+def test_what_a_payment_was_made_with_and_when_is_kept_from_whichever_report_says_it_first() -> None:
+    """A webhook may lack what another has, and nothing that is known is lost with it."""
+    reports: list[Fact] = [
+        Authorized(payment=A, method="card", created_at=OPENED + 5),
+        captured(A, method="card", created_at=OPENED + 5),
+        Failed(payment=A, method="card", created_at=OPENED + 5),
+    ]
+    silent: list[Fact] = [Authorized(payment=A), captured(A, method=None), Failed(payment=A)]
+    for told in reports:
+        for unsaid in silent:
+            for facts in ((told, unsaid), (unsaid, told)):
+                if facts == (silent[2], reports[2]):
+                    # Of two reports of a failure the first one stays, whatever it lacks.
+                    continue
+                attempt = tell([facts]).record.attempts[A]
+                assert (attempt.method, attempt.created_at) == ("card", OPENED + 5), facts
+
+
+def test_the_first_that_is_said_of_a_payment_stays() -> None:
+    first = captured(A, method="card", created_at=OPENED + 5, fee_minor=9)
+    later = captured(A, method="upi", created_at=OPENED + 6, fee_minor=8)
+    attempt = tell([(first,), (later,), (Authorized(payment=A, method="upi", created_at=OPENED + 7),)]).record.attempts[
+        A
+    ]
+    assert (attempt.method, attempt.created_at, attempt.fee_minor) == ("card", OPENED + 5, 9)
+
+
+def test_the_time_that_an_authorisation_told_decides_which_of_two_captures_stands() -> None:
+    early, late = Authorized(payment=B, created_at=OPENED + 1), Authorized(payment=A, created_at=OPENED + 2)
+    record = tell([(early, late), (captured(A), captured(B))]).record
+    assert Position.of(record).standing == B
+
+
+def test_of_two_reports_of_a_capture_the_one_that_agrees_with_the_order_wins_whichever_came_first() -> None:
+    for wrong in (captured(A, PART), captured(A, currency="USD"), captured(A, PART, "USD")):
+        for reports in ((captured(A), wrong), (wrong, captured(A))):
+            record = tell([(report,) for report in reports]).record
+            attempt = record.attempts[A]
+            assert (attempt.amount_minor, attempt.currency, attempt.verdict) == (AMOUNT, "INR", "exact"), reports
+            assert record.status is Status.PAID
+
+
+def test_of_two_reports_of_which_none_agrees_the_first_stays() -> None:
+    story = tell([(captured(A, PART, "USD"),), (captured(A, PART + 1, "EUR"),)])
+    attempt = story.record.attempts[A]
+    assert (attempt.amount_minor, attempt.currency, attempt.verdict) == (PART, "USD", None)
+    assert story.reviews() == ["currency_mismatch"]
+
+
+def test_when_it_was_signed_is_the_first_time_that_it_was() -> None:
+    assert tell([(signed(A, OPENED + 1),), (signed(A, OPENED + 9),)]).record.attempts[A].signed_at == OPENED + 1
+
+
+def test_a_failure_keeps_its_first_reason_and_time() -> None:
+    first = Failed(payment=A, code="BAD_REQUEST_ERROR", reason="payment_cancelled", at=OPENED + 3)
+    later = Failed(payment=A, code="GATEWAY_ERROR", reason="payment_timed_out", at=OPENED + 9)
+    attempt = tell([(first,), (later,)]).record.attempts[A]
+    assert (attempt.code, attempt.reason, attempt.failed_at) == ("BAD_REQUEST_ERROR", "payment_cancelled", OPENED + 3)
+
+
+def test_a_failure_without_a_time_of_its_own_has_that_of_its_payment() -> None:
+    assert tell([(Failed(payment=A, created_at=OPENED + 5),)]).record.attempts[A].failed_at == OPENED + 5
+    assert tell([(Failed(payment=A, created_at=OPENED + 5, at=0),)]).record.attempts[A].failed_at == 0
+
+
+def test_the_latest_look_that_listed_a_failure_counts_until_it_ends_the_signature() -> None:
+    story = tell([(failed(A, listed_at=OPENED - 5),)])
+    # Nothing was signed that it could end.
+    assert story.record.attempts[A].listed_failed_at is None
+    story = tell([(signed(A, OPENED),), (failed(A, listed_at=OPENED - 5),), (failed(A, listed_at=OPENED - 9),)])
+    assert story.record.attempts[A].listed_failed_at == OPENED - 5
+    story.deliver(failed(A, listed_at=OPENED))
+    assert (story.record.attempts[A].listed_failed_at, story.status()) == (OPENED, Status.PAID)
+    story.deliver(failed(A, listed_at=OPENED + 7))
+    assert (story.record.attempts[A].listed_failed_at, story.status()) == (OPENED + 7, Status.FAILED)
+    # It has ended, so that later looks are no news.
+    assert not story.deliver(failed(A, listed_at=OPENED + 99)).changed
+
+
+def test_how_and_when_a_payment_was_made_is_no_news_by_itself() -> None:
+    story = tell([(Authorized(payment=A),)])
+    assert not story.deliver(Authorized(payment=A, method="card", created_at=OPENED)).changed
+
+
+def test_what_operators_and_looks_say_of_a_payment_that_nobody_knows_is_nothing() -> None:
+    for fact in (NeverCaptured(payment=A), Accepted(payment=A), Released(payment=A)):
+        assert not tell([]).deliver(fact).changed
+
+
+def test_a_capture_cannot_be_released_and_only_a_capture_be_accepted() -> None:
+    assert not tell([(captured(A),)]).deliver(Released(payment=A)).changed
+    assert not tell([(Authorized(payment=A),)]).deliver(Accepted(payment=A)).changed
+
+
+def test_a_capture_of_nothing_holds_no_money() -> None:
+    record = tell([(captured(A, 0),)]).record
+    assert not Position.of(record).holds_money(A)
+
+
+def test_a_payment_in_another_currency_is_returned_when_all_of_it_came_back() -> None:
+    story = tell([(captured(A, 2 * AMOUNT, "USD"), refunded(A, REFUND_1, AMOUNT))])
+    assert (Position.of(story.record).returned(A), story.reviews()) == (False, ["currency_mismatch"])
+    story.deliver(refunded(A, REFUND_2, AMOUNT))
+    assert Position.of(story.record).returned(A)
+
+
+def test_only_a_capture_can_differ_from_what_was_agreed() -> None:
+    assert Position.of(tell([(Authorized(payment=A),)]).record).mismatch(A) is None
+    assert Position.of(tell([(captured(A),)]).record).mismatch(A) is None
+
+
+def test_the_payment_that_stood_is_shown_also_if_another_sum_came_after_its_refund() -> None:
+    record = tell([(captured(A),), (refunded(A, REFUND_1),), (captured(B, PART),)]).record
+    assert Position.of(record).shown_payment() == A
+
+
+def test_of_payments_that_say_the_same_the_one_that_razorpay_made_first_is_shown() -> None:
+    assert min(A, B) == A
+    both = (Authorized(payment=A, created_at=OPENED + 2), Authorized(payment=B, created_at=OPENED + 1))
+    assert Position.of(tell([both]).record).shown_payment() == B
+
+
+@pytest.mark.parametrize(
+    ("facts", "replaced", "why"),
+    [
+        ((captured(A), refunded(A, REFUND_1)), False, "refunded in full"),
+        ((captured(A, PART), refunded(A, REFUND_1, PART)), False, "refunded in full"),
+        ((refunded(A, REFUND_1),), False, "given back uncaptured"),
+        ((failed(A, listed_at=OPENED + 1),), False, "listed as failed after it was signed"),
+        ((captured(A, PART),), False, "the money is not as agreed"),
+        ((), True, "the money is not as agreed"),
+    ],
+)
+def test_the_log_is_told_why_verify_refuses(facts: tuple[Fact, ...], replaced: bool, why: str) -> None:
+    record = tell([(signed(A),), facts], superseded() if replaced else opened()).record
+    with pytest.raises(RequestError, match=f"^{why}$") as refused:
+        require_paid(record, A)
+    if isinstance(refused.value, PaymentUnderReview):
+        assert refused.value.order_id == ORDER_ID

@@ -169,3 +169,30 @@ def test_a_refund_under_way_makes_room_for_the_total_and_keeps_the_record_due() 
     assert not story.record.attempts[A].refunds_unread
     assert Position.of(story.record).unresolved
     assert Position.of(opened()).unresolved is False
+
+
+def test_a_total_that_was_read_and_found_right_does_not_ask_again_when_it_comes_late() -> None:
+    story = tell([(captured(A),), (total(A, PART),), (refunded(A, REFUND_1, PART), total(A, PART, complete=True))])
+    # A webhook brings the next refund, and another one comes late with the sum before it.
+    story.deliver(refunded(A, REFUND_2, PART))
+    assert not story.deliver(total(A, PART)).changed
+
+
+# --- how far a refund got -------------------------------------------------------------------------------------------
+
+
+def test_a_refund_that_failed_and_was_processed_after_all_is_not_taken_for_one_that_was_taken_back() -> None:
+    story = tell([(captured(A),), (refunded(A, REFUND_1, PART, RefundState.FAILED),), (refunded(A, REFUND_1, PART),)])
+    assert story.record.refunds[REFUND_1].state is RefundState.PROCESSED
+    # The failure is told once more: Razorpay sends every event at least once.
+    assert not story.deliver(refunded(A, REFUND_1, PART, RefundState.FAILED)).changed
+    assert story.reviews() == []
+
+
+def test_a_refund_that_was_created_and_processed_and_fails_then_was_taken_back() -> None:
+    created = refunded(A, REFUND_1, PART, RefundState.CREATED)
+    story = tell([(captured(A), created), (refunded(A, REFUND_1, PART),)])
+    story.deliver(refunded(A, REFUND_1, PART, RefundState.FAILED))
+    assert story.reviews() == ["refund_reversed"]
+    assert story.record.history[-1].what == f"refund failed {REFUND_1}"
+    assert not story.deliver(refunded(A, REFUND_1, PART, RefundState.FAILED)).changed

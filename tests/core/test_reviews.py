@@ -7,8 +7,19 @@ import pytest
 
 from payments.core.announcements import MAX_REVIEWS
 from payments.core.events import event_id
-from payments.core.model import Accepted, Fact, NeverCaptured, Record, RefundState, Released, Review
-from payments.core.transitions import close_review, decide
+from payments.core.model import (
+    Accepted,
+    Authorized,
+    Fact,
+    NeverCaptured,
+    Record,
+    RefundState,
+    Released,
+    Review,
+    Status,
+)
+from payments.core.position import amount_refunded
+from payments.core.transitions import ask_for_review, close_review, decide
 from tests.core.story import (
     AMOUNT,
     OPENED,
@@ -21,6 +32,7 @@ from tests.core.story import (
     Delivery,
     Story,
     captured,
+    failed,
     opened,
     refunded,
     signed,
@@ -130,8 +142,15 @@ def test_a_review_of_the_order_names_no_payment_and_an_operator_ends_it() -> Non
         None,
     )
     assert (decision.changed, decision.record.version, decision.recorded) == (True, reviewed.version + 1, (identity,))
-    assert decision.record.history[-1].what == "review too_many_orders released"
-    assert not close_review(decision.record, "too_many_orders", "released", OPENED + 91).changed
+    last = decision.record.history[-1]
+    assert (last.what, last.status, last.at) == (
+        "review too_many_orders released",
+        Status.CREATED,
+        "2026-03-01T09:31:30Z",
+    )
+    assert decision.record.updated_at == "2026-03-01T09:31:30Z"
+    again = close_review(decision.record, "too_many_orders", "released", OPENED + 91)
+    assert (again.changed, again.record) == (False, decision.record)
     assert not close_review(opened(), "too_many_orders", "released", OPENED + 91).changed
 
 
@@ -160,3 +179,157 @@ def test_a_hundred_reviews_are_kept_and_no_more() -> None:
     ended = decide(story.record, [refunded(last, REFUND_1, PART)], story.now + 1)
     assert ended.record.reviews[-1].resolution == "returned"
     assert len(ended.record.reviews) == MAX_REVIEWS
+
+
+def test_a_review_says_when_it_was_opened() -> None:
+    story = tell([(LESS,)])
+    (review,) = story.record.reviews
+    assert (review.at, review.resolved_at, review.is_open) == (story.record.updated_at, None, True)
+    later = tell([(captured(B), LESS)]).record.reviews
+    assert [opened_then.at for opened_then in later] == [story.record.updated_at]
+
+
+# --- refunds: what is told, and of which payment --------------------------------------------------------------------
+
+
+def told_refunds(story: Story) -> list[tuple[str, str | None, str | None, int | None]]:
+    """The events about refunds: type, payment, refund and its sum."""
+    return [
+        (event.type.removeprefix("payment."), event.payment, event.refund, event.refund_minor)
+        for event in story.record.pending.values()
+        if event.type.endswith("refunded")
+    ]
+
+
+def test_what_comes_back_of_a_returned_payment_changes_its_sum_and_tells_nobody() -> None:
+    """The customer bears the fee: once the agreed sum is back the payment is returned, and the fee may follow."""
+    story = tell([(captured(A, AMOUNT + 9, fee_minor=9),), (refunded(A, REFUND_1),)])
+    assert told_refunds(story) == [("refunded", A, REFUND_1, AMOUNT)]
+    story.deliver(refunded(A, REFUND_2, 9))
+    assert told_refunds(story) == [("refunded", A, REFUND_1, AMOUNT)]
+    assert (amount_refunded(story.record), story.reviews()) == (AMOUNT + 9, [])
+
+
+def test_what_comes_back_of_a_surplus_payment_that_is_returned_tells_nobody() -> None:
+    story = tell([(captured(A),), (captured(B, AMOUNT + 9, fee_minor=9),), (refunded(B, REFUND_1),)])
+    assert told_refunds(story) == [("surplus_refunded", B, REFUND_1, AMOUNT)]
+    story.deliver(refunded(B, REFUND_2, 9))
+    assert told_refunds(story) == [("surplus_refunded", B, REFUND_1, AMOUNT)]
+    assert (story.status(), amount_refunded(story.record)) == (Status.PAID, 0)
+
+
+def test_each_partial_refund_of_the_standing_payment_is_told_with_its_own_sum() -> None:
+    story = tell([(captured(A),), (refunded(A, REFUND_1, 1), refunded(A, REFUND_2, 2))])
+    assert sorted(told_refunds(story)) == [
+        ("partially_refunded", A, REFUND_1, 1),
+        ("partially_refunded", A, REFUND_2, 2),
+    ]
+    # Both were recorded with the same change, and tell the sum after it.
+    sums = {event.refunded_minor for event in story.record.pending.values() if event.refund}
+    assert sums == {3}
+
+
+def test_the_last_of_several_refunds_that_come_together_completes_the_payment() -> None:
+    story = tell([(captured(A),), (refunded(A, REFUND_1, AMOUNT - PART), refunded(A, REFUND_2, PART))])
+    last = max(REFUND_1, REFUND_2)
+    assert told_refunds(story) == [("refunded", A, last, PART if last == REFUND_2 else AMOUNT - PART)]
+
+
+def test_a_refund_that_completes_both_tells_each_of_its_own_payment() -> None:
+    story = tell([(captured(A),), (captured(B),), (refunded(A, REFUND_1), refunded(B, REFUND_2))])
+    assert sorted(told_refunds(story)) == [
+        ("refunded", A, REFUND_1, AMOUNT),
+        ("surplus_refunded", B, REFUND_2, AMOUNT),
+    ]
+
+
+def test_a_refund_that_was_old_news_is_told_when_a_fee_shows_that_its_payment_had_matched() -> None:
+    more = AMOUNT + 9
+    story = tell([(captured(A, more),), (refunded(A, REFUND_1, AMOUNT - 1),), (refunded(A, REFUND_2, 1),)])
+    story.record = replace(story.record, pending={})
+    story.deliver(captured(A, more, fee_minor=9))
+    assert story.status() is Status.REFUNDED
+    assert told_refunds(story) == [("refunded", A, max(REFUND_1, REFUND_2), 1 if REFUND_2 > REFUND_1 else AMOUNT - 1)]
+
+
+def test_a_refund_that_may_yet_fail_and_one_of_a_payment_never_captured_are_not_told() -> None:
+    story = tell([(captured(A),), (refunded(A, REFUND_1, PART, RefundState.CREATED),), (refunded(B, REFUND_2, PART),)])
+    assert told_refunds(story) == []
+    story.deliver(captured(B, PART))
+    # Now it is money that came back of a captured payment.
+    assert told_refunds(story) == [("surplus_refunded", B, REFUND_2, PART)]
+
+
+def test_the_refunds_of_the_next_standing_payment_are_told_as_its_own() -> None:
+    story = tell([(captured(A),), (captured(B),), (refunded(A, REFUND_1),)])
+    assert told_refunds(story) == [("surplus_refunded", A, REFUND_1, AMOUNT)]
+    assert (story.record.stood, story.status()) == (B, Status.PAID)
+    story.deliver(refunded(B, REFUND_2, PART))
+    assert told_refunds(story)[1:] == [("partially_refunded", B, REFUND_2, PART)]
+    assert amount_refunded(story.record) == PART
+
+
+# --- failures -------------------------------------------------------------------------------------------------------
+
+
+def test_each_fresh_failure_is_told_by_its_own_payment_once_nothing_is_alive() -> None:
+    story = tell([(Authorized(payment=A),), (failed(B),), (refunded(A, REFUND_1),)])
+    failures = [event for event in story.record.pending.values() if event.type == "payment.failed"]
+    assert [(event.payment, event.status) for event in failures] == [(B, Status.FAILED)]
+    assert (story.record.attempts[B].announced, story.record.attempts[A].announced) == (True, False)
+    story.deliver(failed("pay_TVCsKe6a4pkI5j"))
+    told_of = [event.payment for event in story.record.pending.values() if event.type == "payment.failed"]
+    assert told_of == [B, "pay_TVCsKe6a4pkI5j"]
+
+
+def test_a_failure_without_a_time_is_not_told() -> None:
+    assert not tell([(failed(A, at=None),)]).events
+
+
+# --- a person is asked about an order as a whole --------------------------------------------------------------------
+
+
+def test_a_person_is_asked_about_an_order_once() -> None:
+    decision = ask_for_review(opened(), "too_many_orders", OPENED + 90)
+    record = decision.record
+    assert [(r.reason, r.subject, r.at) for r in record.reviews] == [
+        ("too_many_orders", ORDER_ID, "2026-03-01T09:31:30Z")
+    ]
+    assert (record.version, record.updated_at, decision.changed) == (2, "2026-03-01T09:31:30Z", True)
+    assert (record.history[-1].what, record.history[-1].status) == ("review too_many_orders", Status.CREATED)
+    ((identity, event),) = record.pending.items()
+    assert decision.recorded == (identity,)
+    assert (event.type, event.review, event.review_state, event.payment) == (
+        "payment.review",
+        "too_many_orders",
+        "open",
+        None,
+    )
+    assert (event.version, event.at, event.status) == (2, record.updated_at, Status.CREATED)
+    again = ask_for_review(record, "too_many_orders", OPENED + 91)
+    assert (again.changed, again.record, again.recorded) == (False, record, ())
+    assert again.changed is False
+
+
+def test_what_was_pending_stays_so_when_a_person_is_asked_and_when_that_is_over() -> None:
+    story = tell([(captured(A),)])
+    before = dict(story.record.pending)
+    asked = ask_for_review(story.record, "too_many_orders", OPENED + 90).record
+    assert before.items() <= asked.pending.items()
+    over = close_review(asked, "too_many_orders", "released", OPENED + 91).record
+    assert asked.pending.items() <= over.pending.items()
+    assert len(over.pending) == 3
+    assert (over.lane, over.attention_at) == (story.record.lane, story.record.attention_at)
+
+
+def test_closing_one_review_leaves_those_of_another_reason() -> None:
+    story = tell([(LESS,)])
+    asked = ask_for_review(story.record, "too_many_orders", OPENED + 90).record
+    over = close_review(asked, "too_many_orders", "released", OPENED + 91).record
+    assert [review.is_open for review in over.reviews] == [True, False]
+
+
+def test_the_refund_that_completes_a_payment_is_the_one_that_came_last_whatever_its_id() -> None:
+    first, second = max(REFUND_1, REFUND_2), min(REFUND_1, REFUND_2)
+    story = tell([(captured(A),), (refunded(A, first, PART),), (refunded(A, second, AMOUNT - PART),)])
+    assert told_refunds(story) == [("partially_refunded", A, first, PART), ("refunded", A, second, AMOUNT - PART)]

@@ -167,6 +167,7 @@ def test_a_run_by_hand_keeps_its_progress_to_itself() -> None:
     book = Book(entries(NOW - DAY, NOW - 1))
     assert book.sweep(run, NOW)
     assert run.mark.at == NOW
+    assert book.reads[0] == (NOW - DAY, NOW - DAY + HOUR - 1, 0)
     assert book.applied == book.everything
 
 
@@ -380,6 +381,11 @@ def test_an_entry_that_is_listed_late_is_met_by_a_later_pass(data: st.DataObject
 # --- when a pass is due, and what is put off ------------------------------------------------------------------------
 
 
+def test_the_first_and_the_last_second_of_a_list_are_those_that_razorpay_documents() -> None:
+    # "Fetch all payments": from and to.
+    assert (sweeping.EARLIEST, sweeping.LATEST) == (946_684_800, 4_765_046_400)
+
+
 def test_the_passes_are_those_of_the_design() -> None:
     ages = {"payments": set[tuple[int, int]](), "refunds": set[tuple[int, int]]()}
     for one in PASSES:
@@ -402,7 +408,7 @@ def test_the_passes_are_those_of_the_design() -> None:
         (None, True),
         (Watermark(at=NOW - HOUR - 15 * MINUTE, span=60), True),
         (Watermark(at=NOW - HOUR - 15 * MINUTE + 1, span=60), False),
-        (Watermark(at=NOW - HOUR, span=1, skip=90), True),
+        (Watermark(at=NOW - HOUR, span=1, skip=1), True),
     ],
 )
 def test_a_pass_is_due_when_its_interval_is_over_or_it_was_left_inside_a_second(
@@ -432,3 +438,179 @@ def test_pauses_in_a_row_grow_and_one_after_a_while_begins_anew() -> None:
     assert later.until - (second.until + DAY) == first.until - NOW
     endless = Pause(until=NOW, streak=10)
     assert Pause.after(endless, NOW).until - NOW <= HOUR
+
+
+def test_each_try_of_what_was_set_aside_waits_twice_as_long_from_five_minutes_on() -> None:
+    aside, waits = Aside.first("pay_DESlfW9H8K9uqM", NOW), []
+    for number in range(10):
+        waits.append((aside.due_at - NOW - number) // MINUTE)
+        aside = aside.again(NOW + number + 1)
+    assert waits == [5, 10, 20, 40, 80, 160, 320, 640, 1280, 1440]
+    assert (aside.since, aside.failures) == (NOW, 11)
+    # However often: no number overflows.
+    assert replace(aside, failures=10**6).again(NOW).due_at == NOW + DAY
+
+
+def test_pauses_in_a_row_double_from_half_a_minute_up_to_a_quarter_of_an_hour() -> None:
+    pause, now, waits = None, NOW, []
+    for streak in range(1, 8):
+        pause = Pause.after(pause, now)
+        assert pause.streak == streak
+        waits.append(pause.until - now)
+        now = pause.until
+    assert waits == [30, 60, 120, 240, 480, 900, 900]
+
+
+@pytest.mark.parametrize(("quiet", "streak"), [(30 * MINUTE - 1, 4), (30 * MINUTE, 1)])
+def test_a_pause_counts_as_the_next_of_a_row_for_half_an_hour(quiet: int, streak: int) -> None:
+    assert Pause.after(Pause(until=NOW, streak=3), NOW + quiet).streak == streak
+
+
+def test_a_watermark_is_called_after_its_list_and_its_age() -> None:
+    assert [one.name for one in PASSES] == [
+        "refunds-900",
+        "refunds-3600",
+        "refunds-21600",
+        "refunds-86400",
+        "refunds-345600",
+        "refunds-691200",
+        "refunds-1296000",
+        "payments-900",
+        "payments-3600",
+        "payments-21600",
+        "payments-86400",
+        "payments-345600",
+        "payments-691200",
+    ]
+
+
+# --- how long a slice is --------------------------------------------------------------------------------------------
+
+
+def swept(created: Sequence[int], mark: Watermark, *, end: int = NOW, steps: int = 10**9) -> tuple[Book, FakeTable]:
+    """A list that was swept from a mark on."""
+    book, table = Book(entries(*created)), FakeTable()
+    table.marks[NAME] = mark
+    book.sweep(table, end, steps=steps)
+    return book, table
+
+
+def test_a_pass_begins_with_five_minutes_and_a_slice_that_was_easy_doubles_the_next() -> None:
+    book, table = Book([]), FakeTable()
+    book.sweep(table, NOW, begin=NOW - 35 * MINUTE)
+    assert book.reads == [
+        (NOW - 35 * MINUTE, NOW - 30 * MINUTE - 1, 0),
+        (NOW - 30 * MINUTE, NOW - 20 * MINUTE - 1, 0),
+        (NOW - 20 * MINUTE, NOW - 1, 0),
+    ]
+    assert table.marks[NAME] == Watermark(at=NOW, span=40 * MINUTE)
+
+
+def test_no_slice_is_longer_than_thirty_days() -> None:
+    _, table = swept([], Watermark(at=NOW - DAY, span=20 * DAY))
+    assert table.marks[NAME] == Watermark(at=NOW, span=30 * DAY)
+
+
+@pytest.mark.parametrize(
+    ("count", "reads", "span"),
+    [
+        (99, [0], 2000),  # one page, not full
+        (100, [0, 90], 2000),  # the second one shows that the list ends
+        (189, [0, 90], 2000),
+        (190, [0, 90, 180], 1000),  # three pages: hard enough
+        (360, [0, 90, 180, 270], 1000),
+    ],
+)
+def test_two_pages_are_easy_and_more_keep_a_slice_as_long_as_it_is(count: int, reads: list[int], span: int) -> None:
+    # Spread so that the first page already covers most of the time.
+    created = [NOW - 1000] + [NOW - 1 - (n * 998) // count for n in range(count - 1)]
+    book, table = swept(created, Watermark(at=NOW - 1000, span=1000))
+    assert [skip for _, _, skip in book.reads] == reads
+    assert {(start, end) for start, end, _ in book.reads} == {(NOW - 1000, NOW - 1)}
+    assert table.marks[NAME] == Watermark(at=NOW, span=span)
+    assert book.applied == book.everything
+
+
+def test_a_slice_that_its_first_page_shows_to_be_too_long_becomes_as_long_as_four_such_pages() -> None:
+    created = [NOW - 1 - n // 10 for n in range(2_000)]
+    book, _ = swept(created, Watermark(at=NOW - 1000, span=1000), steps=2)
+    # A hundred entries took ten seconds, so that four pages take forty.
+    assert book.reads == [(NOW - 1000, NOW - 1, 0), (NOW - 1000, NOW - 1000 + 40 - 1, 0)]
+
+
+@pytest.mark.parametrize(("span", "shortened"), [(40, False), (41, True)])
+def test_a_slice_that_fits_is_not_shortened(span: int, shortened: bool) -> None:
+    created = [NOW - 1 - n // 10 for n in range(10 * span)]
+    book, _ = swept(created, Watermark(at=NOW - span, span=span))
+    assert (book.reads[1] == (NOW - span, NOW - span + 40 - 1, 0)) is shortened
+    assert (book.reads[1] == (NOW - span, NOW - 1, 90)) is not shortened
+
+
+def test_how_far_a_page_goes_its_last_entry_says() -> None:
+    created = [NOW - 1] * 99 + [NOW - 500] * 50
+    book, _ = swept(created, Watermark(at=NOW - 1000, span=1000))
+    assert book.reads == [(NOW - 1000, NOW - 1, 0), (NOW - 1000, NOW - 1, 90)]
+
+
+def test_a_page_of_one_second_makes_slices_of_four() -> None:
+    created = [NOW - 1] * 200
+    _, table = swept(created, Watermark(at=NOW - 1000, span=1000), steps=1)
+    assert table.marks[NAME] == Watermark(at=NOW - 1000, span=4)
+
+
+def test_a_slice_of_five_full_pages_is_halved_and_begun_again() -> None:
+    # The first page covers nearly everything; the rest is one crowded moment.
+    created = [NOW - 1 - n * 3 for n in range(99)] + [NOW - 300] * 600
+    book, _ = swept(created, Watermark(at=NOW - 301, span=301))
+    assert [skip for _, _, skip in book.reads[:5]] == [0, 90, 180, 270, 360]
+    assert book.reads[5] == (NOW - 301, NOW - 301 + 150 - 1, 0)
+    assert book.applied == book.everything
+
+
+def test_a_slice_is_halved_where_the_time_is_over_between_two_pages() -> None:
+    created = [NOW - 1 - n * 3 for n in range(99)] + [NOW - 300] * 200
+    book, table = Book(entries(*created)), FakeTable()
+    table.marks[NAME] = Watermark(at=NOW - 301, span=301)
+    assert not book.sweep(table, NOW, steps=1)
+    # The first question of time came before the slice, the second after its first page.
+    assert [skip for _, _, skip in book.reads] == [0]
+    assert table.marks[NAME] == Watermark(at=NOW - 301, span=150)
+
+
+def test_a_slice_of_two_seconds_is_halved_to_one() -> None:
+    created = [NOW - 1] * 50 + [NOW - 2] * 600
+    _, table = swept(created, Watermark(at=NOW - 2, span=2), steps=1)
+    assert table.marks[NAME] == Watermark(at=NOW - 2, span=1)
+
+
+def test_the_skip_of_one_second_counts_for_that_second_alone() -> None:
+    book, _ = swept([NOW - 100] * 150, Watermark(at=NOW - 100, span=100, skip=90))
+    assert book.reads[0] == (NOW - 100, NOW - 1, 0)
+    book, table = swept([NOW - 1] * 150, Watermark(at=NOW - 1, span=1, skip=90))
+    assert book.reads == [(NOW - 1, NOW - 1, 90)]
+    assert table.marks[NAME] == Watermark(at=NOW, span=2)
+
+
+def test_inside_one_second_the_run_goes_on_for_as_long_as_there_is_time() -> None:
+    book, table = Book(entries(*([NOW - 1] * 1_000))), FakeTable()
+    table.marks[NAME] = Watermark(at=NOW - 1, span=1)
+    assert book.sweep(table, NOW)
+    assert [skip for _, _, skip in book.reads] == list(range(0, 1_000, 90))
+    table.marks[NAME] = Watermark(at=NOW - 1, span=1)
+    book.reads.clear()
+    assert not book.sweep(table, NOW, steps=3)
+    assert table.marks[NAME] == Watermark(at=NOW - 1, span=1, skip=270)
+
+
+def test_the_last_slice_ends_where_the_run_does() -> None:
+    book, table = swept([], Watermark(at=NOW - 10, span=300))
+    assert book.reads == [(NOW - 10, NOW - 1, 0)]
+    assert table.marks[NAME] == Watermark(at=NOW, span=600)
+
+
+def test_a_run_that_has_no_time_left_says_so_and_one_that_is_through_as_well() -> None:
+    book, table = Book([]), FakeTable()
+    assert book.sweep(table, NOW, begin=NOW - 10, steps=0) is False
+    assert book.sweep(table, NOW, begin=NOW - 10, steps=1) is True
+    # Nothing is left to read, so that no time is asked for.
+    assert book.sweep(table, NOW, steps=0) is True

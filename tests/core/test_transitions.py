@@ -14,13 +14,16 @@ from payments.core.model import (
     EventType,
     Failed,
     HistoryEntry,
+    Lane,
+    NeverCaptured,
     Record,
     RefundState,
+    Released,
     Signed,
     Status,
 )
 from payments.core.position import Position, amount_refunded
-from payments.core.transitions import TRANSITIONS, decide, open_record, supersede, unknown_record
+from payments.core.transitions import TRANSITIONS, adopt, decide, open_record, supersede, unknown_record
 from tests.core.diagram import PAGE, edges, page
 from tests.core.story import (
     AMOUNT,
@@ -529,12 +532,19 @@ def test_one_more_is_counted_and_reviewed_once(crowded: Story) -> None:
     story = Story(crowded.record, crowded.now)
     first = story.deliver(failed(payment(100)))
     assert (first.changed, first.dropped_attempts) == (True, 1)
-    assert [review.reason for review in story.record.reviews] == ["too_many_attempts"]
+    assert [(review.reason, review.subject) for review in story.record.reviews] == [("too_many_attempts", payment(100))]
     assert list(story.types.values()) == ["payment.review"]
     assert story.record.history[-1].what == "attempt over the limit"
     second = story.deliver(failed(payment(101)))
     assert (second.changed, second.dropped_attempts) == (False, 1)
     assert len(story.record.attempts) == 100
+
+
+def test_of_several_too_many_at_once_each_is_counted_and_the_first_reviewed(crowded: Story) -> None:
+    story = Story(crowded.record, crowded.now)
+    decision = story.deliver(failed(payment(100)), failed(payment(101)), failed(payment(102)))
+    assert decision.dropped_attempts == 3
+    assert [review.subject for review in decision.record.reviews] == [payment(100)]
 
 
 @pytest.mark.parametrize(
@@ -582,6 +592,43 @@ def test_an_unknown_order_with_too_many_attempts_stops_changing() -> None:
         assert (decision.changed, decision.dropped_attempts) == (False, 1)
 
 
+def test_a_decision_about_an_unknown_order_says_which_refunds_are_new_and_what_was_dropped() -> None:
+    story = Story(unknown_record(ORDER_ID, OPENED))
+    for number in range(100):
+        story.deliver(failed(payment(number)))
+    decision = story.deliver(failed(payment(100)), captured(A), refunded(A, REFUND_1, PART))
+    assert (decision.changed, decision.new_refunds, decision.dropped_attempts) == (True, (REFUND_1,), 1)
+
+
+def test_an_order_that_is_found_to_be_ours_is_judged_as_if_its_facts_arrived_now() -> None:
+    unknown = tell([(captured(A),), (refunded(A, REFUND_1, PART),)], unknown_record(ORDER_ID, OPENED)).record
+    asked = replace(unknown, foreign=True, expires_at=OPENED + 9, failures=3, lane=Lane.UNKNOWN, attention_at=OPENED)
+    decision = adopt(asked, ORDER, OPENED - 60, OPENED + 90)
+    record = decision.record
+    assert decision.changed
+    assert (record.order, record.status, record.confirmed, record.stood) == (ORDER, Status.PAID, True, A)
+    assert (record.created_at, record.updated_at) == ("2026-03-01T09:29:00Z", "2026-03-01T09:31:30Z")
+    assert (record.version, record.superseded_by) == (asked.version + 1, None)
+    assert (record.foreign, record.expires_at, record.failures) == (False, None, 0)
+    assert (record.lane, record.attention_at) == (Lane.OUTBOX, OPENED + 90 + 60)
+    assert (set(record.attempts), dict(record.refunds)) == ({A}, dict(unknown.refunds))
+    assert record.history[-1] == HistoryEntry(at="2026-03-01T09:31:30Z", what="found to be ours", status=Status.PAID)
+    assert [event.type for event in record.pending.values()] == ["payment.paid", "payment.partially_refunded"]
+    assert decision.recorded == tuple(record.pending)
+
+
+def test_an_order_that_is_found_to_be_ours_and_has_nothing_to_tell_is_due_nowhere() -> None:
+    asked = replace(unknown_record(ORDER_ID, OPENED), lane=Lane.UNKNOWN, attention_at=OPENED, failures=2)
+    record = adopt(asked, ORDER, OPENED, OPENED + 90).record
+    assert (record.status, record.lane, record.attention_at, record.failures) == (Status.CREATED, None, None, 0)
+
+
+def test_an_order_that_is_found_beside_a_paid_one_is_superseded_by_that() -> None:
+    unknown = tell([(captured(A),)], unknown_record(ORDER_ID, OPENED)).record
+    record = adopt(unknown, ORDER, OPENED, OPENED + 90, superseded_by=OTHER_ORDER_ID).record
+    assert (record.superseded_by, record.status, record.stood) == (OTHER_ORDER_ID, Status.AUTHORIZED, None)
+
+
 # --- the record as a whole ------------------------------------------------------------------------------------------
 
 
@@ -595,6 +642,29 @@ def test_the_history_tells_each_change_and_is_bounded() -> None:
     for number in range(200):
         story.deliver(signed(payment(number)))
     assert len(story.record.history) == 100
+
+
+def test_the_history_tells_each_kind_of_fact_in_a_word_of_its_own() -> None:
+    told: dict[str, list[Delivery]] = {
+        f"signed {A}": [(signed(A),)],
+        f"authorized {A}": [(Authorized(payment=A),)],
+        f"captured {A}": [(captured(A),)],
+        f"failed {A}": [(failed(A),)],
+        f"refund created {REFUND_1}": [(captured(A),), (refunded(A, REFUND_1, state=RefundState.CREATED),)],
+        f"refund failed {REFUND_1}": [(captured(A),), (refunded(A, REFUND_1, state=RefundState.FAILED),)],
+        f"never captured {A}": [(signed(A),), (NeverCaptured(payment=A),)],
+        f"accepted {A}": [(captured(A, PART),), (Accepted(payment=A),)],
+        f"released {A}": [(signed(A),), (Released(payment=A),)],
+    }
+    for what, deliveries in told.items():
+        assert tell(deliveries).record.history[-1].what == what
+
+
+def test_of_one_change_the_history_tells_the_first_five_facts_and_how_many_more() -> None:
+    for count, more in ((5, ""), (6, " and 1 more"), (9, " and 4 more")):
+        story = tell([tuple(failed(payment(number)) for number in range(count))])
+        told = ", ".join(f"failed {payment(number)}" for number in range(5))
+        assert story.record.history[-1].what == told + more
 
 
 def test_a_new_order_starts_like_this() -> None:

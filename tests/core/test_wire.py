@@ -307,6 +307,25 @@ def test_an_amount_that_cannot_be_paid_is_refused_in_our_words(amount: object) -
     assert fields(refusal)["amount"].startswith("must ")
 
 
+@pytest.mark.parametrize(
+    ("bound", "most"),
+    [
+        (None, "99999999.99"),
+        (Decimal("499.50"), "499.50"),
+        (Decimal(10**12), "99999999.99"),
+    ],
+)
+def test_an_amount_above_the_setting_or_what_the_service_takes_at_all_is_refused(
+    bound: Decimal | None, most: str
+) -> None:
+    body = CreateOrderBody.read(ordered(amount=most))
+    assert body.to_offer(frozenset({"INR"}), bound).amount_minor == int(Decimal(most) * 100)
+    more = CreateOrderBody.read(ordered(amount=str(Decimal(most) + Decimal("0.01"))))
+    with pytest.raises(InvalidRequest) as refusal:
+        more.to_offer(frozenset({"INR"}), bound)
+    assert fields(refusal) == {"amount": f"must be from 1.00 to {most}"}
+
+
 @pytest.mark.parametrize("body", [b"[]", b'"text"', b"1", b"null", b"true"])
 def test_a_body_that_is_no_object_is_malformed(body: bytes) -> None:
     with pytest.raises(MalformedRequest, match=r"^The body must be a JSON object\.$"):

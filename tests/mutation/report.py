@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from tests.mutation.runner import Result
+from tests.mutation.runner import EXPLORATIONS, Result
 
 REASONS: Final = Path(__file__).with_name("survivors.toml")
 THRESHOLD: Final = 0.95
@@ -27,15 +27,16 @@ runs the tests on it. This page is written by that command; the reasons are kept
 * Mutated: every module of `shared/payments/core`, and `adapters/table.py` and `adapters/bus.py`; constants, patterns,
   enums and models as well as functions. The changes are those of [mutmut](https://mutmut.readthedocs.io)'s catalogue.
 * Tests: `tests/core`, `tests/table` and `tests/adapters`, except for the variants on moto of tests that also run on
-  the table in memory. A mutant gets the tests that execute its line, until one fails; hypothesis draws the same
-  examples for each.
+  the table in memory, and for {explorations}, which take most of the time. A mutant gets the tests that execute its
+  line, until one fails; hypothesis draws the same examples for each.
 * Killed: a test failed. Timeout: the tests took many times their processor time (an endless loop), which is noticed
   too. Survived: every test passed. No test: none executes it.
 * The run fails when less than {threshold:.0%} are noticed, when a survivor has no reason below, or when a reason has no
   survivor any more.
 
-Again: `make mutation` installs what it needs into `.venvs/mutation` and shows its progress; on one processor it takes
-the better part of an hour. `.venvs/mutation/bin/python -m tests.mutation.run money wire` does some modules only.
+Again: `make mutation` installs what it needs into `.venvs/mutation` and shows its progress; it runs as many mutants at
+once as there are processors (`--jobs`), and takes about an hour on two. `.venvs/mutation/bin/python -m
+tests.mutation.run money wire` does some modules only.
 
 ## Figures
 """
@@ -85,7 +86,7 @@ def _survivors(results: Iterable[Result]) -> list[Change]:
 
 def _page(results: Sequence[Result], survivors: Sequence[Change], reasons: Mapping[Change, str]) -> str:
     lines = [
-        _INTRODUCTION.format(threshold=THRESHOLD),
+        _INTRODUCTION.format(threshold=THRESHOLD, explorations=_listed(EXPLORATIONS)),
         "| module | mutants | killed | timeout | survived | no test | noticed |",
         "| --- | --: | --: | --: | --: | --: | --: |",
     ]
@@ -110,6 +111,11 @@ def _page(results: Sequence[Result], survivors: Sequence[Change], reasons: Mappi
         cells = (f"`{module}`", _code(where), _code(was), _code(now), reasons.get((module, change), "**not given**"))
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def _listed(paths: Sequence[str]) -> str:
+    *first, last = (f"`{path}`" for path in paths)
+    return f"{', '.join(first)} and {last}"
 
 
 def _code(text: str) -> str:

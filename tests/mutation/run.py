@@ -31,6 +31,7 @@ def main() -> int:
     """0: every survivor has its reason and the rate is high enough; 1: not so, and the output says what."""
     parser = argparse.ArgumentParser(prog="make mutation", description=__doc__)
     parser.add_argument("modules", nargs="*", help="only these, such as money or transitions; writes no report")
+    parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), help="so many mutants at once")
     options = parser.parse_args()
     paths = [path for path in MODULES if not options.modules or Path(path).stem in options.modules]
     if not paths:
@@ -47,16 +48,16 @@ def main() -> int:
         return 1
     print(f"Making the mutants of {len(paths)} modules.", flush=True)
     mutants = [mutant for path in paths for mutant in mutants_of(PROJECT, path)]
-    results = _run(mutants, coverage)
+    results = _run(mutants, coverage, options.jobs)
     return report.conclude(PROJECT, results, complete=not options.modules)
 
 
-def _run(mutants: list[Mutant], coverage: runner.Coverage) -> list[runner.Result]:
+def _run(mutants: list[Mutant], coverage: runner.Coverage, jobs: int) -> list[runner.Result]:
     print(f"Running {len(coverage.seconds)} tests on {len(mutants)} mutants.", flush=True)
     results = []
     counts: Counter[str] = Counter()
     shown = time.monotonic()
-    for result in runner.run(mutants, coverage):
+    for result in runner.run(mutants, coverage, jobs):
         results.append(result)
         counts[result.verdict] += 1
         if result.verdict in {"survived", "no test"}:

@@ -20,13 +20,13 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from math import ceil
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, cast
 
 import pytest
 
@@ -39,6 +39,15 @@ FOLDERS = ("tests/core", "tests/table", "tests/adapters")
 
 # The contract of the table is tested on two stand-ins for DynamoDB; moto is by far the slower one.
 _SELECTION = ("-k", "not moto")
+
+# These go through thousands of stories each and take most of the time of all tests, which every survivor would cost.
+# They look for what nobody has thought of; what somebody has, a test says that takes milliseconds.
+EXPLORATIONS = (
+    "tests/core/test_delivery_order.py",
+    "tests/core/test_order_model.py",
+    "tests/core/test_properties.py",
+    "tests/table/test_limits.py",
+)
 
 # Loaded once, before anything of the service: what the tests spend most of their start on.
 _LIBRARIES = (
@@ -134,8 +143,40 @@ def measure(project: Path, paths: Sequence[str]) -> Coverage:
     return measured
 
 
-def run(mutants: Sequence[Mutant], coverage: Coverage) -> Iterator[Result]:
-    """Tests the mutants, those inside of functions that are called first."""
+def run(mutants: Sequence[Mutant], coverage: Coverage, jobs: int = 1) -> Iterator[Result]:
+    """Tests the mutants, in so many processes at once; each takes its share of every module.
+
+    Raises:
+        RunnerBrokenError: the mistake is here, not in a mutant.
+    """
+    with ExitStack() as stack:
+        shares: dict[Connection, _Job] = {}
+        for number in range(jobs):
+            receiver, sender = _fork.Pipe(duplex=False)
+            job = stack.enter_context(_Job(_share(mutants[number::jobs], coverage, sender)))
+            sender.close()
+            shares[receiver] = job
+        while shares:
+            for receiver in cast("list[Connection]", wait(list(shares))):
+                try:
+                    yield receiver.recv()
+                except EOFError:
+                    if shares.pop(receiver).wait() is not True:
+                        raise RunnerBrokenError("A process that runs mutants has died.") from None
+
+
+def _share(mutants: Sequence[Mutant], coverage: Coverage, sender: Connection) -> Callable[[], Literal[True]]:
+    def work() -> Literal[True]:
+        for result in _run(mutants, coverage):
+            sender.send(result)
+        sender.close()
+        return True
+
+    return work
+
+
+def _run(mutants: Sequence[Mutant], coverage: Coverage) -> Iterator[Result]:
+    """Tests the mutants one after the other, those inside of functions that are called first."""
     order = _Order(coverage)
     for mutant in mutants:
         if not coverage.of(mutant):
@@ -297,7 +338,8 @@ def _pytest(loop: Callable[[pytest.Session], Any]) -> Any:
     quiet = ("-q", "-s", "-p", "no:cacheprovider", "-p", "no:terminalreporter")
     # pytest would rewrite the assertions of its plugins, and some are loaded already.
     warnings = ("-W", "ignore::pytest.PytestAssertRewriteWarning")
-    pytest.main([*quiet, *warnings, *_SELECTION, *FOLDERS], plugins=[plugin])
+    left_out = [f"--ignore={path}" for path in EXPLORATIONS]
+    pytest.main([*quiet, *warnings, *_SELECTION, *left_out, *FOLDERS], plugins=[plugin])
     return plugin.answer
 
 

@@ -144,6 +144,16 @@ def test_clearing_after_the_record_moved_on_drops_what_was_sent_and_nothing_else
     assert latest(table).attention_at is not None
 
 
+def test_clearing_after_the_record_moved_on_without_an_event_keeps_it_due(table: PaymentsTable) -> None:
+    record = stored(table, captured(A))
+    moved = decide(record, [refunded(A, REFUND_1, PART, RefundState.CREATED)], OPENED + 2)
+    assert not moved.recorded
+    table.save(record, moved.record)
+    table.clear(record, record.pending)
+    assert latest(table) == replace(moved.record, pending={})
+    assert latest(table).attention_at is not None
+
+
 def test_an_event_that_is_still_pending_keeps_the_record_due(table: PaymentsTable) -> None:
     # Read before somebody else's save: of the two events on it now one is not ours to speak of.
     record = stored(table, captured(A), refunded(A, REFUND_1, PART))
@@ -219,6 +229,21 @@ def test_a_due_time_may_go_without_a_new_version(table: PaymentsTable) -> None:
     table.save(record, replace(record, lane=None, attention_at=None, looked_at=OPENED + 60))
     assert latest(table) == replace(record, lane=None, attention_at=None, looked_at=OPENED + 60)
     assert due(table) == []
+
+
+def test_a_due_time_may_go_and_nothing_else_change(table: PaymentsTable) -> None:
+    record = stored(table, Authorized(payment=A))
+    table.save(record, replace(record, lane=None, attention_at=None))
+    assert latest(table) == replace(record, lane=None, attention_at=None)
+
+
+def test_what_somebody_saved_without_a_new_version_is_not_undone(table: PaymentsTable) -> None:
+    record = replace(stored(table, Authorized(payment=A)), looked_at=OPENED)
+    table.save(replace(record, looked_at=None), record)
+    table.save(record, replace(record, looked_at=OPENED + 60))
+    # Read before that, and saved after it.
+    table.save(record, decide(record, [captured(A)], OPENED + 2).record)
+    assert (latest(table).looked_at, latest(table).status) == (OPENED + 60, Status.PAID)
 
 
 # --- several records ---
@@ -471,6 +496,14 @@ def test_a_watermark_that_another_run_has_moved_stays(table: PaymentsTable, seen
     with pytest.raises(StorageConflict):
         table.move_watermark("payments-900", seen, Watermark(at=OPENED + 300, span=300))
     assert table.watermark("payments-900") == MARK
+
+
+def test_the_watermarks_of_several_passes_are_read_together(table: PaymentsTable) -> None:
+    marks = {"payments-900": Watermark(at=OPENED, span=300), "refunds-900": Watermark(at=OPENED + 1, span=1, skip=90)}
+    for name, mark in marks.items():
+        table.move_watermark(name, None, mark)
+    assert table.watermarks(["payments-900", "payments-3600", "refunds-900"]) == marks
+    assert table.watermarks(["payments-3600"]) == {}
 
 
 def test_a_watermark_that_is_not_there_cannot_be_moved_from(table: PaymentsTable) -> None:

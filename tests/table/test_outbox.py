@@ -22,10 +22,13 @@ from payments.core.errors import (
     TemporaryError,
 )
 from payments.core.events import encode
-from payments.core.model import Authorized, Failed, KnownRefund, Record, RefundState, Signed, Status
-from payments.core.outbox import EventBus, RecordStore, publish_pending, record_facts
+from payments.core.instants import iso
+from payments.core.model import Authorized, Fact, Failed, KnownRefund, Record, RefundState, Signed, Status
+from payments.core.outbox import EventBus, RecordStore, publish_pending, record_and_publish, record_facts
+from payments.core.position import Policy
 from payments.core.transitions import Decision, decide
 from tests.core.story import (
+    AMOUNT,
     OPENED,
     ORDER_ID,
     PART,
@@ -399,3 +402,61 @@ def test_what_is_published_is_what_the_table_holds(placed: PaymentsTable) -> Non
     assert [(identity, message.detail) for identity, message in bus.sent] == [
         (identity, encode(stored, identity, event)) for identity, event in stored.pending.items()
     ]
+
+
+# --- many facts -----------------------------------------------------------------------------------------------------
+
+
+def test_facts_are_recorded_published_and_cleared_in_one_go_and_counted(fake: FakeTable) -> None:
+    bus = FakeBus()
+    facts: Delivery = (captured(A), refunded(A, REFUND_1, PART))
+    decision, published = record_and_publish(fake, bus, ORDER_ID, facts, NOW)
+    assert published == len(bus.sent) == 2
+    assert (decision.record.status, decision.record.version) == (Status.PAID, 2)
+    assert not latest(fake).pending
+    assert fake.known_refunds[REFUND_1] == KnownRefund(
+        refund_id=REFUND_1, payment_id=A, order_id=ORDER_ID, amount_minor=PART, state=RefundState.PROCESSED
+    )
+    assert record_and_publish(fake, bus, ORDER_ID, facts, NOW)[1] == 0
+
+
+def test_many_facts_take_several_decisions_each_published_before_the_next(fake: FakeTable) -> None:
+    bus = FakeBus()
+    refunds: list[Fact] = [refunded(A, f"rfnd_{number:014d}", 1, created_at=number) for number in range(60)]
+    decision, published = record_and_publish(fake, bus, ORDER_ID, [*refunds, captured(A)], NOW)
+    assert decision.record.version == 3
+    assert published == len(bus.sent) == 61
+    assert bus.sent[0][1].type == "payment.paid"
+    assert len(fake.known_refunds) == 60
+    assert not latest(fake).pending
+
+
+def test_no_facts_are_a_mistake_of_the_caller(fake: FakeTable) -> None:
+    with pytest.raises(ValueError, match=r"^there are no facts to record$"):
+        record_and_publish(fake, FakeBus(), ORDER_ID, [], NOW)
+
+
+def test_facts_that_are_delivered_are_judged_by_the_settings(fake: FakeTable) -> None:
+    policy = Policy(accept_offers_from_percent=90)
+    less = captured(A, AMOUNT - 1)
+    assert record_facts(fake, ORDER_ID, [less], NOW).record.status is Status.AUTHORIZED
+    decision, _ = record_and_publish(fake, FakeBus(), ORDER_ID, [less], NOW, policy=policy)
+    assert decision.record.attempts[A].verdict == "offer"
+    assert record_facts(FakeTable(), ORDER_ID, [less], NOW, policy=policy, keep_unknown=True).record.order is None
+
+
+def test_an_order_that_is_not_there_gets_a_record_only_where_asked() -> None:
+    table, bus = FakeTable(), FakeBus()
+    with pytest.raises(OrderNotFound):
+        record_and_publish(table, bus, ORDER_ID, [captured(A)], NOW)
+    decision, published = record_and_publish(table, bus, ORDER_ID, [captured(A)], NOW, keep_unknown=True)
+    assert (decision.record.status, decision.record.created_at, published) == (Status.UNKNOWN, iso(NOW), 0)
+    assert table.records[ORDER_ID] == decision.record
+
+
+def test_a_refund_that_is_old_news_is_not_kept_again(fake: FakeTable) -> None:
+    facts: Delivery = (captured(A), refunded(A, REFUND_1, PART))
+    record_and_publish(fake, FakeBus(), ORDER_ID, facts, NOW)
+    fake.known_refunds.clear()
+    record_and_publish(fake, FakeBus(), ORDER_ID, [*facts, refunded(A, REFUND_2, 1)], NOW)
+    assert set(fake.known_refunds) == {REFUND_2}

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from boto3.dynamodb.types import TypeSerializer
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -463,6 +464,12 @@ def test_why_a_transaction_did_not_happen_is_told_apart(error: Exception, kind: 
     assert type(raised.value) is kind
 
 
+def test_a_transaction_that_was_throttled_says_so() -> None:
+    table = PaymentsTable(Failing(cancelled("ThrottlingError")), "payments")  # type: ignore[arg-type]  # as above
+    with pytest.raises(TableUnavailable, match=r"^TransactionCanceled$"):
+        CALLS["replace_order"](table)
+
+
 @pytest.fixture
 def unhurried(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The pauses between the rounds of a batch, without the wait."""
@@ -508,11 +515,94 @@ def test_keys_that_dynamodb_leaves_over_are_asked_for_again(
     assert all(later == 2 * earlier for earlier, later in pairwise(unhurried))
 
 
+@pytest.mark.parametrize(
+    "changes", [{"payments": []}, {"version": "odd"}, {"status": "odd"}, {"refunds": {REFUND_1: {}}}, {"review": [7]}]
+)
+def test_a_record_that_cannot_be_read_is_left_out_of_a_hasty_batch_and_fails_one_that_counts(
+    metered: Metered, changes: dict[str, Any]
+) -> None:
+    table = PaymentsTable(metered.raw, metered.name)
+    for order_id in (ORDER_ID, OTHER_ORDER_ID):
+        table.insert(replace(opened(), order_id=order_id))
+    item = TypeSerializer().serialize({**to_item(opened()), **changes})["M"]
+    metered.raw.put_item(TableName=metered.name, Item=item)
+    assert set(table.read_many([ORDER_ID, OTHER_ORDER_ID], consistent=False)) == {OTHER_ORDER_ID}
+    with pytest.raises((AttributeError, KeyError, TypeError, ValueError)):
+        table.read_many([ORDER_ID, OTHER_ORDER_ID])
+
+
+def test_what_was_set_aside_is_an_item_of_its_own_until_it_is_ended(metered: Metered) -> None:
+    table = PaymentsTable(metered.client, metered.name)
+    for key in (A, B):
+        table.set_aside(Aside(razorpay_id=key, since=OPENED, failures=2, due_at=OPENED + 600))
+    assert metered.item({"pk": {"S": f"aside#{A}"}}) == {
+        "pk": f"aside#{A}",
+        "since": OPENED,
+        "failures": 2,
+        "attention_at": OPENED + 600,
+        "attention_shard": "aside",
+    }
+    table.end_aside(A)
+    assert (table.aside(A), table.aside(B)) == (
+        None,
+        Aside(razorpay_id=B, since=OPENED, failures=2, due_at=OPENED + 600),
+    )
+
+
+@pytest.mark.parametrize(
+    ("read", "consistent"),
+    [
+        (lambda table: table.read_many([ORDER_ID]), True),
+        (lambda table: table.read_many([ORDER_ID], consistent=False), False),
+        (lambda table: table.refunds([REFUND_1]), False),
+        (lambda table: table.watermarks(["payments-900"]), True),
+    ],
+    ids=["records", "records, hastily", "refunds", "watermarks"],
+)
+def test_only_what_may_be_behind_is_read_at_half_the_price(
+    metered: Metered, read: Callable[[PaymentsTable], object], consistent: bool
+) -> None:
+    asked = []
+
+    class Recording:
+        def batch_get_item(self, *, RequestItems: dict[str, Any]) -> Any:  # noqa: N803 - boto3's own
+            asked.append(RequestItems[metered.name]["ConsistentRead"])
+            return metered.raw.batch_get_item(RequestItems=RequestItems)
+
+    read(PaymentsTable(Recording(), metered.name))  # type: ignore[arg-type]  # the one method that is called
+    assert asked == [consistent]
+
+
+def test_an_answer_that_names_no_table_has_nothing_of_it(metered: Metered) -> None:
+    class Silent:
+        def batch_get_item(self, **_: object) -> dict[str, Any]:
+            return {"Responses": {}, "UnprocessedKeys": {}}
+
+    assert PaymentsTable(Silent(), metered.name).read_many([ORDER_ID]) == {}  # type: ignore[arg-type]  # as above
+
+
+@pytest.mark.parametrize("expires_at", [None, OPENED + 600])
+def test_a_refund_is_an_item_of_its_own_and_expires_only_where_that_is_said(
+    metered: Metered, expires_at: int | None
+) -> None:
+    known = KnownRefund(
+        refund_id=REFUND_1, payment_id=A, order_id=ORDER_ID, amount_minor=PART, state=RefundState.CREATED
+    )
+    PaymentsTable(metered.client, metered.name).keep_refunds([known], expires_at=expires_at)
+    assert metered.item({"pk": {"S": f"refund#{REFUND_1}"}}) == {
+        "pk": f"refund#{REFUND_1}",
+        "payment": A,
+        "order_id": ORDER_ID,
+        "amount": PART,
+        "state": "created",
+    } | ({} if expires_at is None else {"expires_at": expires_at})
+
+
 def test_a_batch_that_never_ends_is_no_answer_and_not_taken_for_missing_records(
     metered: Metered, unhurried: list[float]
 ) -> None:
     table = PaymentsTable(Hesitant(metered.raw, 99), metered.name)  # type: ignore[arg-type]  # as above
-    with pytest.raises(TableUnavailable):
+    with pytest.raises(TableUnavailable, match=r"^DynamoDB left keys of a batch over\.$"):
         table.read_many([f"order_{number:014d}" for number in range(50)])
     assert sum(unhurried) < 5
 

@@ -39,10 +39,12 @@ window.addEventListener("hashchange", () => {
   show();
   reveal(chosen());
 });
-document.addEventListener("click", ({ target }) => {
-  const link = target.closest('a[href^="#order_"]');
+document.addEventListener("click", (event) => {
+  const link = event.target.closest('a[href^="#order_"]');
   if (link !== null && link.hash === location.hash) {
-    reveal(chosen()); // the address does not change, and all the same somebody wants to see it
+    // The address does not change, and all the same somebody wants to see it; the browser has nowhere to go.
+    event.preventDefault();
+    reveal(chosen());
   }
 });
 await prepareButtons();

@@ -44,7 +44,7 @@ _MOST_CLEARED = 50
 _BATCH_ROUNDS = 5
 _BATCH_PAUSE_S = 0.05
 # What reading an item raises that is not one of ours.
-_UNREADABLE = (KeyError, TypeError, ValueError)
+_UNREADABLE = (AttributeError, KeyError, TypeError, ValueError)
 _COUNTER_KEY = "counter#payment_id"
 _PAUSE_KEY = "pause#razorpay"
 _SERVER_ERROR = 500

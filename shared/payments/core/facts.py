@@ -214,7 +214,7 @@ class Merge:
         known = self.attempts.get(total.payment)
         if known is None:
             return
-        position = replace(Position.of(self._record), attempts=self.attempts, refunds=self.refunds)
+        position = replace(Position.of(self._record), refunds=self.refunds)
         agrees = position.refunds_agree(total.payment, total.amount_minor)
         unread = known.refunds_unread
         if total.complete:

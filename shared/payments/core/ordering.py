@@ -329,20 +329,19 @@ class _Placing:
 
     def _make(self) -> Record:
         """Makes an order at Razorpay; nobody is given its id before the record is stored."""
-        for skipped in (*_IDS_TO_SKIP, None):
-            order = self._services.ids.number(self._offer)
-            try:
-                order_id = self._services.gateway.create_order(order)
-            except ReceiptReused:
-                # The counter of payment ids went back: with a table that was restored, say.
-                if skipped is None:
-                    raise
-                self._services.ids.skip(skipped)
-            else:
-                self._made.add(order_id)
-                self._fresh = open_record(order_id, order, self._now)
-                return self._fresh
-        raise AssertionError("the last try returns or raises")
+        for skipped in _IDS_TO_SKIP:
+            # A used receipt: the counter of payment ids went back, with a table that was restored, say.
+            with suppress(ReceiptReused):
+                return self._make_once()
+            self._services.ids.skip(skipped)
+        return self._make_once()
+
+    def _make_once(self) -> Record:
+        order = self._services.ids.number(self._offer)
+        order_id = self._services.gateway.create_order(order)
+        self._made.add(order_id)
+        self._fresh = open_record(order_id, order, self._now)
+        return self._fresh
 
 
 def _refuse_if_sold(records: Iterable[Record], candidate: Record | None) -> None:

@@ -30,7 +30,7 @@ from payments.core.model import (
     RefundState,
 )
 from payments.core.ordering import OrderStore
-from payments.core.outbox import MAX_ROUNDS, EventBus, keep_new_refunds, publish_pending, record_and_publish
+from payments.core.outbox import MAX_ROUNDS, EventBus, publish_pending, record_and_publish
 from payments.core.position import Policy, Position
 from payments.core.sweeping import Entry, Listed
 from payments.core.transitions import adopt, decide, foreign, unknown_record
@@ -187,10 +187,7 @@ class Reconciler:
         if order_id is None:
             # "Payments made without an order_id cannot be captured": nothing of ours, and given back by itself.
             return Outcome.FOREIGN
-        return _in_rounds(
-            lambda: self._apply_payment(payment, order_id, record, now),
-            lambda: self._apply_payment(payment, order_id, self.table.read(order_id), now),
-        )
+        return _in_rounds(lambda: self._apply_payment(payment, order_id, record, now))
 
     def _apply_payment(self, payment: ListedPayment, order_id: str, record: Record | None, now: int) -> Outcome:
         found = Outcome.UNCHANGED
@@ -304,7 +301,6 @@ class Reconciler:
             self.table.insert(decision.record)
         else:
             self.table.save(stored, decision.record)
-        keep_new_refunds(self.table, decision)
         publish_pending(self.table, self.bus, decision.record)
         return replace(decision.record, pending={})
 
@@ -413,19 +409,16 @@ type Applied = Callable[[str, Callable[[], Outcome]], None]
 
 def apply_payments(reconciler: Reconciler, page: Sequence[Entry], applied: Applied, now: int) -> None:
     """Compares a page of payments with the table, a batch at once; only news costs more than that."""
-    readable = {}
+    orders = set()
     for entry in page:
         with suppress(GatewayUnavailable):
-            payment = read_payment(entry)
-            readable[payment.id] = payment
-    orders = {payment.order_id for payment in readable.values() if payment.order_id is not None}
-    records = reconciler.table.read_many(orders, consistent=False)
+            orders.add(read_payment(entry).order_id)
+    records = reconciler.table.read_many((order_id for order_id in orders if order_id is not None), consistent=False)
     for entry in page:
-        payment_or_none = readable.get(str(entry.get("id")))
 
-        def act(entry: Entry = entry, payment: ListedPayment | None = payment_or_none) -> Outcome:
-            listed = payment or read_payment(entry)
-            return reconciler.apply_payment(listed, records.get(listed.order_id or ""), now)
+        def act(entry: Entry = entry) -> Outcome:
+            payment = read_payment(entry)
+            return reconciler.apply_payment(payment, records.get(payment.order_id or ""), now)
 
         applied(entry_id(entry) or "", act)
 
@@ -461,6 +454,4 @@ def apply_by_id(reconciler: Reconciler, razorpay_id: str, now: int) -> Outcome:
         return reconciler.apply_refund(reconciler.gateway.refund(razorpay_id), None, now)
     if ORDER_ID.match(razorpay_id):
         return reconciler.apply_order(reconciler.gateway.order(razorpay_id), reconciler.table.read(razorpay_id), now)
-    payment = reconciler.gateway.payment(razorpay_id)
-    record = reconciler.table.read(payment.order_id) if payment.order_id is not None else None
-    return reconciler.apply_payment(payment, record, now)
+    return reconciler.apply_payment(reconciler.gateway.payment(razorpay_id), None, now)

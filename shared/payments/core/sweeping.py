@@ -220,7 +220,7 @@ def _shorter_span(page: Sequence[Entry], until: int, span: int) -> int | None:
         return None
     covered = max(until - oldest, 1)
     # As many pages as one slice has, if the rest of it is as dense as what its first page shows.
-    fitting = max(covered * (_DEEPEST - 1), 1)
+    fitting = covered * (_DEEPEST - 1)
     return fitting if fitting < span else None
 
 

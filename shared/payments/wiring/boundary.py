@@ -77,8 +77,7 @@ def _request(event: object, log: RequestLog) -> Request:
     try:
         return Request.from_event(event)
     except ConfigurationError as error:
-        log.note(problems=list(error.problems))
-        log.count("ConfigurationErrors")
+        _note_problems(error, log)
         log.alert("not a request")
         raise RunFailed(type(error).__name__) from None
 
@@ -96,8 +95,7 @@ def scheduled_boundary(service: str, job: ScheduledJob) -> LambdaHandler:
         except Exception as error:  # noqa: BLE001 - the outermost boundary: it is told by type and raised again
             log.crash(error)
             if isinstance(error, ConfigurationError):
-                log.note(problems=list(error.problems))
-                log.count("ConfigurationErrors")
+                _note_problems(error, log)
             log.alert("run failed")
             # Without the message: Lambda writes what is raised to the log, and it may hold anything.
             raise RunFailed(type(error).__name__) from None
@@ -105,6 +103,12 @@ def scheduled_boundary(service: str, job: ScheduledJob) -> LambdaHandler:
         return report
 
     return lambda_handler
+
+
+def _note_problems(error: ConfigurationError, log: RequestLog) -> None:
+    """Names what is wrong with the settings or the event, and counts it for the function's alarm."""
+    log.note(problems=list(error.problems))
+    log.count("ConfigurationErrors")
 
 
 def _function_request_id(context: object) -> str | None:
@@ -139,8 +143,7 @@ def _note_failure(error: BaseException, log: RequestLog) -> PaymentServiceError:
     log.note(code=problem_for(known).code)
     log.crash(error)
     if isinstance(error, ConfigurationError):
-        log.note(problems=list(error.problems))
-        log.count("ConfigurationErrors")
+        _note_problems(error, log)
     if isinstance(error, NotConfiguredYet):
         log.note(why=f"not configured yet: {error}")
     if isinstance(error, GatewayRefused):
