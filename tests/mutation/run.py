@@ -1,72 +1,175 @@
-"""`make mutation`: how many small mistakes in the core and the hand-off the tests would notice.
+"""`make mutation`: how many small mistakes in the core and the hand-off the checks would notice.
 
-Every mutant is one small mistake. The tests of the core and of the table run on each; a mutant that they do not fail
-has survived, and `survivors.toml` says why that is all right. A survivor without a reason, a reason without its
-survivor, or a rate below the threshold fails the run. The figures go into docs/evidence/mutation.md.
+mutmut's own runner mutates the functions (`[tool.mutmut]` in pyproject.toml), `tests.mutation.outside` what takes
+effect while a module is imported. This program runs both, holds the survivors against `survivors.toml` and writes
+docs/evidence/mutation.md.
 """
 
 import argparse
+import json
 import os
+import re
+import shutil
 import signal
+import subprocess
 import sys
-import time
+import tomllib
 from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from tests.mutation import report, runner
-from tests.mutation.mutants import Mutant, mutants_of
+from mutmut.mutation.data import MutantLineSpans, SourceFileMutationData
+from mutmut.stats import status_by_exit_code
+from mutmut.utils.format_utils import mangled_name_from_mutant_name, orig_function_and_class_names_from_key
 
 PROJECT: Final = Path(__file__).parents[2]
-MODULES: Final = (
-    *sorted(path.relative_to(PROJECT).as_posix() for path in (PROJECT / "shared/payments/core").glob("[a-z]*.py")),
-    "shared/payments/adapters/bus.py",
-    "shared/payments/adapters/table.py",
-)
+WORKSPACE: Final = PROJECT / ".build" / "mutation"
+REASONS: Final = Path(__file__).with_name("survivors.toml")
+PAGE: Final = PROJECT / "docs" / "evidence" / "mutation.md"
+THRESHOLD: Final = 0.95
+"""The least share that the tests must notice of what the type checker lets through."""
 
-_SHOWN_EVERY_S = 10
+TYPES: Final = "caught by type check"
+NOTICED: Final = ("killed", "timeout")
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    module: str
+    """Such as `core.money`."""
+    where: str
+    """The function, field or constant, such as `Merge.add`."""
+    change: str
+    """The words that differ, such as `AND -> and`."""
+    status: str
+    """In mutmut's words."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in `survivors.toml`, whatever line it stands in."""
+        return f"{self.module}.{self.where}: {self.change}"
 
 
 def main() -> int:
-    """0: every survivor has its reason and the rate is high enough; 1: not so, and the output says what."""
+    """0: enough was noticed and every survivor has its reason; 1: not so, and the output says what."""
     parser = argparse.ArgumentParser(prog="make mutation", description=__doc__)
-    parser.add_argument("modules", nargs="*", help="only these, such as money or transitions; writes no report")
+    parser.add_argument("modules", nargs="*", help="only these, such as money or transitions; writes no page")
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), help="so many mutants at once")
     options = parser.parse_args()
-    paths = [path for path in MODULES if not options.modules or Path(path).stem in options.modules]
-    if not paths:
-        parser.error(f"There is no such module among {', '.join(Path(path).stem for path in MODULES)}.")
-    os.chdir(PROJECT)
-    # So that whatever was started is ended with it.
+    # An exception, so that `subprocess.run` ends what it has started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    runner.preload()
-    print("Running the tests once without a mutant, to see what each executes.", flush=True)
-    try:
-        coverage = runner.measure(PROJECT, MODULES)
-    except runner.TestsBrokenError as error:
-        print(error, file=sys.stderr)
-        return 1
-    print(f"Making the mutants of {len(paths)} modules.", flush=True)
-    mutants = [mutant for path in paths for mutant in mutants_of(PROJECT, path)]
-    results = _run(mutants, coverage, options.jobs)
-    return report.conclude(PROJECT, results, complete=not options.modules)
+    _link()
+    bin_folder = Path(sys.executable).parent
+    patterns = [f"payments.*.{module}.*" for module in options.modules]
+    for command in (
+        [str(bin_folder / "mutmut"), "run", "--max-children", str(options.jobs), *patterns],
+        [sys.executable, "-m", "tests.mutation.outside", str(options.jobs), *options.modules],
+    ):
+        if subprocess.run(command, cwd=WORKSPACE, check=False).returncode:  # noqa: S603 - these two programs
+            return 1
+    os.chdir(WORKSPACE)
+    mutants = sorted(_results(), key=lambda mutant: mutant.module)
+    if options.modules:
+        mutants = [mutant for mutant in mutants if mutant.module.rpartition(".")[2] in options.modules]
+    return _conclude(mutants, complete=not options.modules)
 
 
-def _run(mutants: list[Mutant], coverage: runner.Coverage, jobs: int) -> list[runner.Result]:
-    print(f"Running {len(coverage.seconds)} tests on {len(mutants)} mutants.", flush=True)
-    results = []
-    counts: Counter[str] = Counter()
-    shown = time.monotonic()
-    for result in runner.run(mutants, coverage, jobs):
-        results.append(result)
-        counts[result.verdict] += 1
-        if result.verdict in {"survived", "no test"}:
-            print(f"{result.verdict}: {result.mutant.module} {result.mutant.change}", flush=True)
-        if len(results) == len(mutants) or time.monotonic() - shown > _SHOWN_EVERY_S:
-            shown = time.monotonic()
-            told = ", ".join(f"{count} {verdict}" for verdict, count in sorted(counts.items()))
-            print(f"{len(results)} of {len(mutants)} mutants: {told}", flush=True)
-    return results
+def _link() -> None:
+    """Makes the folder that mutmut runs in; there the package is below `src`, where mutmut looks for one."""
+    shutil.rmtree(WORKSPACE, ignore_errors=True)
+    WORKSPACE.mkdir(parents=True)
+    (WORKSPACE / "src").symlink_to(PROJECT / "shared")
+    for path in PROJECT.iterdir():
+        if not path.name.startswith("."):
+            (WORKSPACE / path.name).symlink_to(path)
+
+
+def _results() -> Iterator[Mutant]:
+    for path in sorted(Path("src/payments").glob("*/*.py")):
+        data = SourceFileMutationData(path=path)
+        data.load()
+        spans = MutantLineSpans.load(path)
+        module = ".".join(path.with_suffix("").parts[2:])
+        for name, code in data.exit_code_by_key.items():
+            function, owner = orig_function_and_class_names_from_key(name)
+            original = f"{mangled_name_from_mutant_name(name).rpartition('.')[2]}__mutmut_orig"
+            copy = name.rpartition(".")[2]
+            before, after = spans.read_function_sources([original, copy])
+            change = _change(before, after.replace(copy, original))
+            yield Mutant(module, f"{owner}.{function}" if owner else function, change, status_by_exit_code[code])
+    for module, where, before, after, code in json.loads(Path("outside.json").read_text(encoding="utf-8")):
+        yield Mutant(module.removeprefix("payments."), where, _change(before, after), status_by_exit_code[code])
+
+
+def _change(before: str, after: str) -> str:
+    """What differs, in whole words and operators."""
+    old, new = (re.findall(r"\w+|[-+*/<>=!]+|\s+|.", source) for source in (before, after))
+    while old and new and old[0] == new[0]:
+        del old[0], new[0]
+    while old and new and old[-1] == new[-1]:
+        del old[-1], new[-1]
+    return " -> ".join(" ".join("".join(words).split()) for words in (old, new)).strip()
+
+
+def _conclude(mutants: Sequence[Mutant], *, complete: bool) -> int:
+    groups = tomllib.loads(REASONS.read_text(encoding="utf-8"))["reason"]
+    explained = Counter(name for group in groups for name in group["mutants"])
+    survivors = Counter(mutant.name for mutant in mutants if mutant.status not in {*NOTICED, TYPES})
+    tested = [mutant for mutant in mutants if mutant.status != TYPES]
+    noticed = sum(mutant.status in NOTICED for mutant in tested) / len(tested)
+    print(
+        f"mypy notices {len(mutants) - len(tested)} of {len(mutants)} mutants, the tests {noticed:.1%} of the others."
+    )
+    problems = [f"No reason is given for {name}" for name in (survivors - explained).elements()]
+    if complete:
+        problems += [f"No survivor any more: {name}" for name in (explained - survivors).elements()]
+        if noticed < THRESHOLD:
+            problems.append(f"The tests notice less than {THRESHOLD:.0%}.")
+        PAGE.write_text("\n".join(_page(mutants, groups)) + "\n", encoding="utf-8")
+        print(f"Wrote {PAGE.relative_to(PROJECT)}.")
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    if problems:
+        print(f"Kill each with a test, or give its reason in {REASONS.relative_to(PROJECT)}.", file=sys.stderr)
+    return 1 if problems else 0
+
+
+_INTRODUCTION = f"""\
+# Mutation testing
+
+`make mutation` makes small mistakes in the code, one at a time (mutants: `<` for `<=`, a misspelt word, an argument
+left out), and checks that something notices. It writes this page.
+
+* Mutated: all of `shared/payments/core`, `adapters/table.py` and `adapters/bus.py`, with the catalogue of
+  [mutmut](https://mutmut.readthedocs.io). Its runner mutates functions; `tests/mutation/outside.py` does the same to
+  constants, enums, models, decorated functions and what runs during the import.
+* Types: mypy reports the mutant, and the tests do not run on it (in functions only; elsewhere mypy is not asked).
+* Killed: one of `tests/core`, `tests/table` and `tests/adapters` fails. Timeout: they run many times as long as usual.
+* Survived: nothing fails. `tests/mutation/survivors.toml` gives the reason for each. The run fails when one has none,
+  when a reason has no survivor, or when the tests notice less than {THRESHOLD:.0%} of what mypy lets through.
+
+On two processors it takes about an hour. `.venvs/mutation/bin/python -m tests.mutation.run money wire` tests some
+modules only. Afterwards `mutmut show` and `mutmut run` take a mutant's name in `.build/mutation`.
+
+| module | mutants | types | killed | timeout | survived | noticed by the tests |
+| --- | --: | --: | --: | --: | --: | --: |"""
+
+
+def _page(mutants: Sequence[Mutant], groups: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    yield _INTRODUCTION
+    modules = dict.fromkeys(mutant.module for mutant in mutants)
+    for name in [*modules, "total"]:
+        count = Counter(mutant.status for mutant in mutants if name in {mutant.module, "total"})
+        types, *noticed = (count[status] for status in (TYPES, *NOTICED))
+        tested = count.total() - types
+        cells = (name, count.total(), types, *noticed, tested - sum(noticed), f"{sum(noticed) / max(tested, 1):.1%}")
+        yield f"| {' | '.join(map(str, cells))} |"
+    yield "\n## Survivors, and why each is all right\n"
+    for group in groups:
+        places = dict.fromkeys(f"`{name.partition(': ')[0]}`" for name in group["mutants"])
+        yield f"* {group['why']} ({len(group['mutants'])}: {', '.join(places)})"
 
 
 if __name__ == "__main__":
