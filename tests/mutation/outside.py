@@ -7,21 +7,19 @@ a process of its own that imports the changed module. `tests.mutation.run` start
 
 import gc
 import importlib
-import importlib.abc
 import json
 import os
 import sys
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from importlib.machinery import ModuleSpec, SourceFileLoader
-from importlib.util import spec_from_file_location
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec, module_from_spec
 from itertools import islice
 from math import ceil
 from pathlib import Path
-from types import CodeType, ModuleType
-from typing import Final
+from typing import Final, cast
 
 import libcst as cst
 import pytest
@@ -37,8 +35,11 @@ from mutmut.workers.isolation import ForkRunner, run_in_fork_with_result
 RESULTS: Final = Path("outside.json")
 """A list of [module, what is changed, its source, its changed source, exit code]."""
 
-# One of mutmut's exit codes for it. 1, another, is also what Python ends with after an exception in this program.
-_KILLED: Final = 3
+# Without a mutant: each test by its name, as mutmut calls it (one that pytest does not find would look like a killed
+# mutant), and file by file.
+_CONTROLS: Final = ("tests.by_name", "tests.by_file")
+# What a process ends with that the first file of tests has killed. Python itself ends with 1 after an exception.
+_KILLED: Final = 100
 # Loaded once, before the processes part: what the tests spend most of their start on. Nothing of the service.
 _LIBRARIES: Final = ("boto3", "hypothesis.strategies", "jsonschema", "jwt", "moto.dynamodb.models", "pydantic", "yaml")
 # Decorators and imports fail at once or not at all.
@@ -108,43 +109,45 @@ def _name(part: cst.CSTNode) -> str:
     return str(getattr(named, "value", ""))
 
 
-class _Changed(importlib.abc.MetaPathFinder):
-    """Gives one module's changed source when it is imported."""
-
-    def __init__(self, module: str, path: Path, source: str) -> None:
-        class Loader(SourceFileLoader):
-            def get_code(self, fullname: str) -> CodeType:
-                del fullname
-                return self.source_to_code(source.encode(), self.path)
-
-        self._module = module
-        self._loader = Loader(module, str(path))
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        del path, target
-        if fullname != self._module:
-            return None
-        return spec_from_file_location(fullname, self._loader.path, loader=self._loader)
+def _import_changed(change: Change) -> None:
+    spec = cast("ModuleSpec", find_spec(change.module))
+    module = sys.modules[change.module] = module_from_spec(spec)
+    exec(compile(change.after, str(spec.origin), "exec", dont_inherit=True), vars(module))  # noqa: S102 - the mutant
 
 
 class _Runner:
-    """Runs pytest in a process that has not imported the service yet."""
+    """Runs pytest in a process that has not imported the service yet, and answers which file of tests failed."""
 
-    def __init__(self, changes: dict[str, Change]) -> None:
+    def __init__(self, changes: Mapping[str, Change], files: Sequence[str]) -> None:
         self._changes = changes
+        self._files = files
+        self._killers: dict[str, Counter[str]] = defaultdict(Counter)
 
     def run_tests(self, *, mutant_name: str, tests: Sequence[str]) -> int:
-        if not mutant_name:
-            return _KILLED if self._fails(tests) else 0
         if change := self._changes.get(mutant_name):
-            path = Path("mutants").resolve() / change.path
-            sys.meta_path.insert(0, _Changed(change.module, path, change.after))
-        # File by file, since collecting all of them takes longer than most mutants live; the module's own tests first.
+            try:
+                _import_changed(change)
+            except Exception:  # noqa: BLE001 - whatever it is, every test that needs the module would fail
+                return _KILLED
+        # File by file, since collecting all of them takes longer than most mutants live.
+        for part in [tests] if mutant_name == _CONTROLS[0] else [[file] for file in self._ordered(mutant_name)]:
+            if self._fails(part):
+                return _KILLED + self._files.index(part[0].partition("::")[0])
+        return 0
+
+    def _ordered(self, mutant_name: str) -> list[str]:
+        """What has killed most mutants of the module first, then the module's own tests, then the fastest."""
         module = mutant_name.split(".")[-2]
-        files = sorted(tests, key=lambda file: module not in file)
-        return _KILLED if any(self._fails([file]) for file in files) else 0
+        return sorted(self._files, key=lambda file: (-self._killers[module][file], module not in file))
+
+    def learn(self, mutant_name: str, exit_code: int) -> int:
+        """pytest's exit code for it."""
+        if exit_code == 1:
+            sys.exit(f"The process that tested {mutant_name} has failed by itself.")
+        if exit_code < _KILLED:
+            return exit_code
+        self._killers[mutant_name.split(".")[-2]][self._files[exit_code - _KILLED]] += 1
+        return 1
 
     @staticmethod
     def _fails(tests: Sequence[str]) -> bool:
@@ -182,53 +185,44 @@ def main(jobs: int, modules: Sequence[str]) -> None:
     setup_source_paths()
     early = run_in_fork_with_result(_run_at_import)
     load_stats()
-    seconds = state().duration_by_test
     paths = [path for path in walk_mutatable_files() if not modules or path.stem in modules]
     changes = {f"{c.module}.{number}": c for number, c in enumerate(c for path in paths for c in _changes(path))}
     switched = dict(_imported_by_mutmut(paths, early))
     for library in _LIBRARIES:
         importlib.import_module(library)
-    runner = ForkRunner(max_workers=jobs, test_runner=_Runner(changes))
-    gc.collect()
-    runner.startup()
+    durations = state().duration_by_test
+    names = list(durations)
     # By file, since a changed constant may be part of a test's name.
     files: Counter[str] = Counter()
-    for test, duration in seconds.items():
-        files[test.partition("::")[0]] += duration
-    names = list(seconds)
-    seconds.update(files)
-    # First without a mutant: file by file, and each test by its name, as mutmut calls it (one that pytest does not find
-    # would look like a mutant that is killed).
-    for name, tests in ("", names), ("without.mutant", [*files]):
-        if _exit_codes(runner, [name], tests, files.total())[name]:
-            sys.exit("Without any mutant the tests fail, or one of them is not found by its name.")
-    exit_codes = _exit_codes(runner, [*changes, *switched], [*files], files.total())
-    if 1 in exit_codes.values():
-        sys.exit("A process that tested a mutant has failed by itself.")
-    for name, data in switched.items():
-        data.exit_code_by_key[name] = exit_codes[name]
-        data.save()
-    found = [(c.module, c.where, c.before, c.after, exit_codes[name]) for name, c in changes.items()]
-    RESULTS.write_text(json.dumps(found), encoding="utf-8")
-
-
-def _exit_codes(runner: ForkRunner, names: Sequence[str], tests: Sequence[str], seconds: float) -> dict[str, int]:
-    limit_s = ceil((seconds + config().timeout_constant) * config().timeout_multiplier * 2)
+    for name in names:
+        files[name.partition("::")[0]] += durations[name]
+    runner = _Runner(changes, sorted(files, key=files.__getitem__))
+    processes = ForkRunner(max_workers=jobs, test_runner=runner)
+    gc.collect()
+    processes.startup()
+    limit_s = ceil((files.total() + config().timeout_constant) * config().timeout_multiplier)
     codes: dict[str, int] = {}
 
     def take() -> None:
-        result = runner.wait_for_result()
-        codes[result.mutant_name] = result.exit_code
-        print(f"\r{len(codes)} of {len(names)} that take effect during the import", end="", flush=True)
+        result = processes.wait_for_result()
+        codes[result.mutant_name] = runner.learn(result.mutant_name, result.exit_code)
+        if result.mutant_name in _CONTROLS and result.exit_code:
+            sys.exit("Without any mutant the tests fail, or one of them is not found by its name.")
+        print(f"\r{len(codes)} of {len(todo)} that take effect during the import", end="", flush=True)
 
-    for name in names:
-        if not runner.has_capacity():
+    todo = [*_CONTROLS, *changes, *switched]
+    for name in todo:
+        while not processes.has_capacity():
             take()
-        runner.submit(name, list(tests), limit_s, seconds)
-    while runner.pending_count():
+        processes.submit(name, names, limit_s, files.total())
+    while processes.pending_count():
         take()
     print()
-    return codes
+    for name, data in switched.items():
+        data.exit_code_by_key[name] = codes[name]
+        data.save()
+    found = [(c.module, c.where, c.before, c.after, codes[name]) for name, c in changes.items()]
+    RESULTS.write_text(json.dumps(found), encoding="utf-8")
 
 
 if __name__ == "__main__":

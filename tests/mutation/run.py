@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from mutmut.mutation.data import MutantLineSpans, SourceFileMutationData
 from mutmut.stats import status_by_exit_code
@@ -114,8 +114,8 @@ def _change(before: str, after: str) -> str:
 
 
 def _conclude(mutants: Sequence[Mutant], *, complete: bool) -> int:
-    groups = tomllib.loads(REASONS.read_text(encoding="utf-8"))["reason"]
-    explained = Counter(name for group in groups for name in group["mutants"])
+    reasons = tomllib.loads(REASONS.read_text(encoding="utf-8"))
+    explained = Counter(name for names in reasons.values() for name in names)
     survivors = Counter(mutant.name for mutant in mutants if mutant.status not in {*NOTICED, TYPES})
     tested = [mutant for mutant in mutants if mutant.status != TYPES]
     noticed = sum(mutant.status in NOTICED for mutant in tested) / len(tested)
@@ -127,7 +127,7 @@ def _conclude(mutants: Sequence[Mutant], *, complete: bool) -> int:
         problems += [f"No survivor any more: {name}" for name in (explained - survivors).elements()]
         if noticed < THRESHOLD:
             problems.append(f"The tests notice less than {THRESHOLD:.0%}.")
-        PAGE.write_text("\n".join(_page(mutants, groups)) + "\n", encoding="utf-8")
+        PAGE.write_text("\n".join(_page(mutants, reasons)) + "\n", encoding="utf-8")
         print(f"Wrote {PAGE.relative_to(PROJECT)}.")
     for problem in problems:
         print(problem, file=sys.stderr)
@@ -157,7 +157,7 @@ modules only. Afterwards `mutmut show` and `mutmut run` take a mutant's name in 
 | --- | --: | --: | --: | --: | --: | --: |"""
 
 
-def _page(mutants: Sequence[Mutant], groups: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def _page(mutants: Sequence[Mutant], reasons: Mapping[str, Sequence[str]]) -> Iterator[str]:
     yield _INTRODUCTION
     modules = dict.fromkeys(mutant.module for mutant in mutants)
     for name in [*modules, "total"]:
@@ -167,9 +167,9 @@ def _page(mutants: Sequence[Mutant], groups: Sequence[Mapping[str, Any]]) -> Ite
         cells = (name, count.total(), types, *noticed, tested - sum(noticed), f"{sum(noticed) / max(tested, 1):.1%}")
         yield f"| {' | '.join(map(str, cells))} |"
     yield "\n## Survivors, and why each is all right\n"
-    for group in groups:
-        places = dict.fromkeys(f"`{name.partition(': ')[0]}`" for name in group["mutants"])
-        yield f"* {group['why']} ({len(group['mutants'])}: {', '.join(places)})"
+    for why, names in reasons.items():
+        places = dict.fromkeys(f"`{name.partition(': ')[0]}`" for name in names)
+        yield f"* {why} ({len(names)}: {', '.join(places)})"
 
 
 if __name__ == "__main__":
