@@ -1,5 +1,6 @@
 """What is the real adapter's alone: items, the counter, and DynamoDB's errors."""
 
+import json
 from collections.abc import Callable
 from copy import deepcopy, replace
 from decimal import Decimal
@@ -22,6 +23,7 @@ from hypothesis import strategies as st
 from payments.adapters.table import Due, PaymentsTable, to_item, to_record
 from payments.core.attention import SHARDS, after_look, partition, shard
 from payments.core.errors import StorageConflict, TableUnavailable
+from payments.core.events import encode
 from payments.core.instants import epoch
 from payments.core.model import (
     MAX_ID,
@@ -605,6 +607,39 @@ def test_a_batch_that_never_ends_is_no_answer_and_not_taken_for_missing_records(
     with pytest.raises(TableUnavailable, match=r"^DynamoDB left keys of a batch over\.$"):
         table.read_many([f"order_{number:014d}" for number in range(50)])
     assert sum(unhurried) < 5
+
+
+# --- what a later version left behind, after a rollback -------------------------------------------------------------
+
+
+def test_words_of_a_later_version_are_kept_and_published_as_they_are() -> None:
+    """A rollback must not make records unreadable: the old version publishes what the new one recorded."""
+    item = version_1(
+        status="paid",
+        confirmed=True,
+        payments={A: {**EXACT, "verdict": "rounded"}},
+        review=[{"reason": "dispute_lost", "subject": A, "at": "2026-03-01T09:31:00Z"}],
+        pending={
+            "6d1b3a2e": {
+                "type": "payment.dispute_changed",
+                "version": 3,
+                "at": "2026-03-01T09:31:00Z",
+                "status": "paid",
+                "refunded": 0,
+                "payment": A,
+                "review": "dispute_lost",
+                "review_state": "escalated",
+            }
+        },
+    )
+    record = to_record(item)
+    assert to_record(to_item(record)) == record
+    (identity, event), *_ = record.pending.items()
+    assert event.type == "payment.dispute_changed"
+    assert json.loads(encode(record, identity, event))["review"] == {"reason": "dispute_lost", "state": "escalated"}
+    later = decide(record, [refunded(A, REFUND_1)], OPENED + 900).record
+    assert [review.reason for review in later.reviews] == ["dispute_lost"]
+    assert later.pending[identity] == event
 
 
 # --- what version 1 left behind -------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from payments.core.instants import iso
 from payments.core.model import (
     Attempt,
     EventType,
+    Later,
     PendingEvent,
     Reason,
     Record,
@@ -81,7 +82,7 @@ class Recorder:
         payment: str | None,
         *,
         refund: str | None = None,
-        review: tuple[Reason, Literal["open", "resolved"]] | None = None,
+        review: tuple[Reason | Later, Literal["open", "resolved"]] | None = None,
     ) -> None:
         record = self._record
         attempt = record.attempts.get(payment, Attempt()) if payment else Attempt()

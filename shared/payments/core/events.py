@@ -3,10 +3,12 @@
 Every publish of one event carries the same bytes: its id is made of what it is about, its content of what was stored.
 """
 
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 from uuid import UUID, uuid5
 
-from payments.core.model import EventType, Model, PendingEvent, Reason, Record, Status
+from pydantic import Field
+
+from payments.core.model import EventType, Later, Model, PendingEvent, Reason, Record, Status
 
 SOURCE = "payment-service"
 
@@ -19,7 +21,7 @@ SCHEMA_VERSION: Final = "1.0"
 
 
 def event_id(
-    order_id: str, event_type: EventType, subject: str, reason: Reason | None = None, state: str | None = None
+    order_id: str, event_type: EventType, subject: str, reason: Reason | Later | None = None, state: str | None = None
 ) -> str:
     """The stable id of an event: the same whenever and however often it is recorded.
 
@@ -69,8 +71,9 @@ class FailureDetail(Model):
 class ReviewDetail(Model):
     """Why a person should look, and whether one still should."""
 
-    reason: Reason
-    state: Literal["open", "resolved"] | None
+    # Plain text for a validator: after a rollback, an event that a later version recorded is published all the same.
+    reason: Annotated[str, Field(json_schema_extra={"enum": list(get_args(Reason))})]
+    state: Annotated[str, Field(json_schema_extra={"enum": ["open", "resolved"]})] | None
 
 
 class EventDetail(Model):

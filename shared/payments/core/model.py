@@ -80,6 +80,9 @@ class RefundState(StrEnum):
 
 _REFUND_RANK = {state: rank for rank, state in enumerate(RefundState)}
 
+Later = str
+"""A word of a later version, read after a rollback: kept and published as it is, no reason to refuse the record."""
+
 Reason = Literal[
     "duplicate_capture",
     "amount_mismatch",
@@ -159,7 +162,7 @@ class Attempt(Model):
     """As captured; None until then."""
     fee_minor: Annotated[int | None, Field(alias="fee")] = None
     """Razorpay's fee for it, tax included; None until Razorpay has reported it."""
-    verdict: Verdict | None = None
+    verdict: Verdict | Later | None = None
     """How the capture matches the order; None where it does not, or before a capture."""
     matched_in: Annotated[int | None, Field(alias="matched")] = None
     """The version of the record that first knew it as a match: the first recorded match stands."""
@@ -203,12 +206,12 @@ class Refund(Model):
 class Review(Model):
     """A reason for a person to look at the order, and the payment, refund or order id it is about."""
 
-    reason: Reason
+    reason: Reason | Later
     subject: str
     at: str
     resolved_at: str | None = None
     """None while it is open."""
-    resolution: Resolution | None = None
+    resolution: Resolution | Later | None = None
 
     @property
     def is_open(self) -> bool:
@@ -242,7 +245,7 @@ class PendingEvent(Model):
     publish of it carries the same bytes.
     """
 
-    type: EventType
+    type: EventType | Later
     version: int
     at: str
     status: Status
@@ -254,8 +257,8 @@ class PendingEvent(Model):
     refund_minor: Annotated[int | None, Field(alias="refund_amount")] = None
     code: str | None = None
     failure_reason: Annotated[str | None, Field(alias="reason")] = None
-    review: Reason | None = None
-    review_state: Literal["open", "resolved"] | None = None
+    review: Reason | Later | None = None
+    review_state: Literal["open", "resolved"] | Later | None = None
 
 
 class Record(Model):

@@ -12,7 +12,7 @@ from typing import Protocol
 from payments.core.errors import ContentionError, EventsUnpublished, OrderNotFound, StorageConflict, TableUnavailable
 from payments.core.events import encode
 from payments.core.facts import batches
-from payments.core.model import EventType, Fact, KnownRefund, Record
+from payments.core.model import EventType, Fact, KnownRefund, Later, Record
 from payments.core.position import NO_OFFERS, Policy
 from payments.core.transitions import Decision, decide, unknown_record
 
@@ -51,7 +51,7 @@ class RecordStore(Protocol):
 class Message:
     """One event, ready for the bus."""
 
-    type: EventType
+    type: EventType | Later
     detail: str
     """JSON."""
 
