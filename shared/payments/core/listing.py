@@ -121,15 +121,18 @@ def ownership(listed: ListedOrder, origin: Origin) -> Ownership:
         listed: as Razorpay has it.
         origin: ours. Several stages, and several installations of one stage, may share a Razorpay account.
     """
-    try:
-        notes = OrderNotes.model_validate(listed.notes)
-    except ValidationError:
+    noted = listed.notes if isinstance(listed.notes, Mapping) else {}
+    if (noted.get("service"), noted.get("stage")) != (MARKER, origin.stage):
         return Ownership(None, foreign=True)
-    if (notes.service, notes.stage) != (MARKER, origin.stage):
-        return Ownership(None, foreign=True)
-    if notes.installation is not None and notes.installation != origin.installation:
+    installation = noted.get("installation")
+    if installation is not None and installation != origin.installation:
         # A table that has not made up its own installation yet cannot say that this is not the one it lost.
         return Ownership(None, foreign=origin.installation is not None)
+    try:
+        notes = OrderNotes.model_validate(noted)
+    except ValidationError:
+        # Marked as ours, and somebody spoiled the ids: a person must look, and it must not expire.
+        return Ownership(None, foreign=False)
     order = Order(
         **notes.ids(),
         payment_id=notes.payment_id,
