@@ -727,6 +727,13 @@ def test_a_wrong_sum_of_version_1_stands_no_more_than_before(wrong: dict[str, An
     assert under_review(record)
 
 
+def test_a_capture_that_version_1_had_not_confirmed_is_judged_but_has_not_stood() -> None:
+    """Version 1 confirmed what it told of; a capture after a full refund, say, it did not."""
+    refund = {"payment": A, "amount": 50_000, "state": "processed"}
+    record = to_record(version_1(status="refunded", payments={A: EXACT}, refunds={REFUND_1: refund}))
+    assert (record.attempts[A].verdict, record.stood) == ("exact", None)
+
+
 def test_a_capture_on_a_superseded_order_of_version_1_is_under_review() -> None:
     record = to_record({**PAID, "superseded_by": OTHER_ORDER_ID})
     assert (record.stood, Position.of(record).standing) == (None, None)
