@@ -98,6 +98,10 @@ install: first-start .venv/.ready .venvs/sam/.ready .venvs/cloud/.ready .venvs/r
 .PHONY: lock
 lock: $(PYTHON313_FILE) ## Renew uv.lock and the layers' hash-locked requirements
 	$(UV) lock --upgrade --python "$$(cat $(PYTHON313_FILE))"
+	@$(MAKE) --no-print-directory requirements
+
+.PHONY: requirements
+requirements: $(PYTHON313_FILE) ## Write the layers' hash-locked requirements from uv.lock
 	$(UV) export --quiet --frozen --only-group layer --no-emit-project --no-header --format requirements-txt -o shared/requirements.txt
 	$(UV) export --quiet --frozen --only-group cryptography --no-emit-project --no-header --format requirements-txt -o layers/cryptography/requirements.txt
 
@@ -135,9 +139,22 @@ validate: .venvs/sam/.ready ## Lint the templates as SAM and CloudFormation woul
 	@$(SAM_RUN) validate --lint --template-file sandbox/subscribers.yaml --region ap-south-1
 
 .PHONY: audit
-audit: .venv/.ready .venvs/audit/.ready ## Look for advisories against the dependencies, and for weaknesses in the template
+audit: .venv/.ready .venvs/audit/.ready github ## Look for advisories against the dependencies, and for weaknesses in the template and workflows
 	@$(PY) -m sandbox.audit.advisories $(UV)
 	@.venvs/audit/bin/checkov --config-file .checkov.yaml
+
+# Both tools bring their rules and schemas along, so nothing is asked of GitHub. A test names a broken copy in GITHUB.
+GITHUB := .github
+FITS := .venvs/audit/bin/check-jsonschema --builtin-schema
+
+.PHONY: github
+github: .venvs/audit/.ready ## Check the workflows and the other files in .github
+	@.venvs/audit/bin/zizmor --quiet --offline --persona auditor --strict-collection $(GITHUB)
+	@$(FITS) vendor.github-workflows $(GITHUB)/workflows/*.yml
+	@$(FITS) custom.github-workflows-require-timeout $(GITHUB)/workflows/*.yml
+	@$(FITS) vendor.dependabot $(GITHUB)/dependabot.yml
+	@$(FITS) vendor.github-issue-forms $(GITHUB)/ISSUE_TEMPLATE/bug.yml $(GITHUB)/ISSUE_TEMPLATE/feature.yml
+	@$(FITS) vendor.github-issue-config $(GITHUB)/ISSUE_TEMPLATE/config.yml
 
 .PHONY: sbom
 sbom: .venv/.ready .venvs/audit/.ready ## List what others wrote (CycloneDX), in .build/sbom

@@ -230,7 +230,7 @@ def test_an_order_marked_as_ours_whose_ids_are_spoiled_is_nobody_elses(notes: An
 @pytest.mark.parametrize(
     ("installation", "is_ours", "foreign"),
     [("1f2e3d4c", True, False), ("ffffffff", False, True), (None, True, False)],
-    ids=["this installation", "another on the account", "version 1, which noted none"],
+    ids=["this installation", "another on the account", "version 0.1, which noted none"],
 )
 def test_an_orders_installation_says_whose_it_is(installation: str | None, is_ours: bool, foreign: bool) -> None:
     noted = {"installation": installation} if installation is not None else {}

@@ -150,6 +150,7 @@ def shell(service: LocalService, tmp_path_factory: pytest.TempPathFactory) -> Sh
         "REPLAY": "rehearsed",
         "DELETE": "payments-local",
         "FORGET": exported["TABLE"],
+        "REPOSITORY": "repo:octocat@123456/payments@456789",
     }
     return Shell(folder, exported | of_the_operator)
 

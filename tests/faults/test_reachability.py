@@ -223,7 +223,7 @@ def one_returned_match_is_enough(position: Any) -> Status:
 
 
 def another_sum_is_nothing(position: Any) -> Status:
-    """Version 1: only the agreed sum counts as captured."""
+    """Version 0.1: only the agreed sum counts as captured."""
     status: Status = right_status(position)
     only_wrong = position.consumed and not position.all_matches()
     return Status.CREATED if only_wrong and status is Status.AUTHORIZED else status

@@ -157,7 +157,7 @@ class PaymentsTable:
         item = self._get(_application_key(client_id, application_id))
         if item is None:
             return None
-        # Version 1 kept the current order alone, under another name.
+        # Version 0.1 kept the current order alone, under another name.
         current = item["current"] if "current" in item else item["order_id"]
         defaults = {"current": current, "orders": [current]}
         return _read(Application, defaults | item | {"client_id": client_id, "application_id": application_id})
@@ -477,7 +477,7 @@ def _growth(seen: Application, order_id: str, *, current: str) -> tuple[str, _Up
     update.set(("orders",), [*seen.orders, order_id])
     held, old, orders = update.path(("current",)), update.path(("order_id",)), update.path(("orders",))
     as_seen = update.value(seen.current)
-    # Orders are only ever added, so their number says whether one was. Version 1 kept the current order under another
+    # Orders are only ever added, so their number says whether one was. Version 0.1 kept the current order under another
     # name, and no list of them.
     condition = (
         f"({held} = {as_seen} AND size({orders}) = {update.value(len(seen.orders))})"
@@ -593,7 +593,7 @@ def _part(record: Record, names: set[str]) -> dict[str, Any]:
 
 
 def to_record(item: Mapping[str, Any]) -> Record:
-    """The record in an item that `to_item` made, or version 1's.
+    """The record in an item that `to_item` made, or version 0.1's.
 
     Raises:
         KeyError, TypeError, ValueError: it is none of either.
@@ -605,12 +605,12 @@ def to_record(item: Mapping[str, Any]) -> Record:
 
 
 def _dated(attempt: Mapping[str, Any], created_at: str) -> Mapping[str, Any]:
-    # Version 1 did not keep when a payment was signed; the order is older than any of its signatures.
+    # Version 0.1 did not keep when a payment was signed; the order is older than any of its signatures.
     return {**attempt, "signed": epoch(created_at)} if attempt.get("signed") is True else attempt
 
 
 def _with_verdicts(record: Record) -> Record:
-    """A record of version 1, which kept no verdicts and not which payment stood; any other comes back as it is.
+    """A record of version 0.1, which kept no verdicts and not which payment stood; any other comes back as it is.
 
     It knew the exact sum alone, told of the first such capture (`payment.paid`), and reviewed each later one.
     """

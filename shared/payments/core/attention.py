@@ -48,7 +48,7 @@ def shard(lane: Lane, order_id: str) -> str:
 
 def partition(lane: Lane, number: int) -> str:
     """The name of one partition of a lane, such as `watch-3`."""
-    # The outbox has version 1's names, so that what was due before an update is found after it.
+    # The outbox has version 0.1's names, so that what was due before an update is found after it.
     return str(number) if lane is Lane.OUTBOX else f"{lane.value}-{number}"
 
 
@@ -108,7 +108,7 @@ def after_look(record: Record, now: int) -> Record:
     if record.foreign:
         return replace(record, lane=None, attention_at=None)
     if record.status is Status.UNKNOWN:
-        # Version 1 let each of them expire; only a foreign one may.
+        # Version 0.1 let each of them expire; only a foreign one may.
         return _due(replace(record, expires_at=None), Lane.UNKNOWN, next_unknown(record, now))
     watch = next_watch(record, now)
     return replace(record, lane=None, attention_at=None) if watch is None else _due(record, Lane.WATCH, watch)

@@ -245,7 +245,7 @@ def _decimal(value: object) -> object:
 class OrderNotes(Purchase):
     """The notes of an order of ours: all that is needed to rebuild its record from Razorpay, should it ever be missing.
 
-    Razorpay keeps notes as texts. An order without an installation was made by version 1, which did not note it.
+    Razorpay keeps notes as texts. An order without an installation was made by version 0.1, which did not note it.
     """
 
     model_config = ConfigDict(strict=True)
