@@ -111,7 +111,7 @@ check: .venv/.ready ## Lint, types and import rules
 	PYTHONPATH=shared .venv/bin/lint-imports
 
 .PHONY: states
-states: .venv/.ready ## Write docs/states.md: the statuses as a diagram, made from the code
+states: .venv/.ready ## Write the diagram of statuses into docs/data-model.md, from the code
 	PYTHONPATH=shared $(PY) -m tests.core.diagram
 
 # --- build ----------------------------------------------------------------------------------------------------------
