@@ -181,7 +181,7 @@ smoke: .venv/.ready ## Try a deployed API out: API=https://…, the token in PAY
 		$(if $(filter yes,$(WEBHOOK_BLOCKED)),--webhook-blocked) -- "$$API"
 
 .PHONY: screenshots
-screenshots: install browser ## Take the pictures in the README anew
+screenshots: install browser ## Regenerate the screenshots in docs/images
 	@$(PY) -m sandbox.screenshots
 
 # npm fetches React and a bundler as package-lock.json names them, by their hashes, into this folder and nowhere else.
