@@ -58,14 +58,14 @@ NEWS: Final[Mapping[str, Delivery]] = {
     "authorised": (Authorized(payment=A),),
     "signature verified": (signed(A),),
     "captured as agreed": (captured(B),),
-    "another sum captured": (captured(B, PART),),
+    "a wrong amount captured": (captured(B, PART),),
     "refunded in full": (captured(A), refunded(A, REFUND_2)),
-    "all of another sum refunded": (captured(A, PART), refunded(A, REFUND_2, PART)),
-    "given back uncaptured": (refunded(A, REFUND_2),),
+    "a wrong amount refunded in full": (captured(A, PART), refunded(A, REFUND_2, PART)),
+    "returned uncaptured": (refunded(A, REFUND_2),),
     "accepted by an operator": (Accepted(payment=A),),
     "released by an operator": (Released(payment=A),),
     "never captured": (NeverCaptured(payment=A),),
-    "a look lists the signed payment as failed": (failed(A, listed_at=OPENED + 60),),
+    "Razorpay lists the signed payment as failed": (failed(A, listed_at=OPENED + 60),),
 }
 SUPERSEDED: Final = "replaced by another order"
 
