@@ -115,7 +115,7 @@ check: .venv/.ready ## Lint, types and import rules
 	PYTHONPATH=shared .venv/bin/lint-imports
 
 .PHONY: states
-states: .venv/.ready ## Write docs/states.md: the statuses as a diagram, made from the code
+states: .venv/.ready ## Write the diagram of statuses into docs/data-model.md, from the code
 	PYTHONPATH=shared $(PY) -m tests.core.diagram
 
 # --- build ----------------------------------------------------------------------------------------------------------
@@ -198,7 +198,7 @@ smoke: .venv/.ready ## Try a deployed API out: API=https://…, the token in PAY
 		$(if $(filter yes,$(WEBHOOK_BLOCKED)),--webhook-blocked) -- "$$API"
 
 .PHONY: screenshots
-screenshots: install browser ## Take the pictures in the README anew
+screenshots: install browser ## Regenerate the screenshots in docs/images
 	@$(PY) -m sandbox.screenshots
 
 # npm fetches React and a bundler as package-lock.json names them, by their hashes, into this folder and nowhere else.
