@@ -1,7 +1,7 @@
 """POST /api/payments/verify/ and GET /api/payments/{order_id}/: fast feedback for the frontend.
 
-A verified signature makes the payment `paid` but not confirmed: the webhook has the last word. A wrong signature
-changes nothing, since anyone can send one. Somebody else's order looks just like one that does not exist.
+A valid signature makes the payment `paid` but not confirmed: the webhook has the last word. An invalid signature
+changes nothing, because anyone can send one. Another user's order is indistinguishable from one that does not exist.
 """
 
 from payments.adapters.http import Request, Response
@@ -20,7 +20,7 @@ _MAX_BODY_BYTES = 8 * 1024
 
 
 def verify(request: Request, log: RequestLog) -> Response:
-    """Records that the customer came back from a successful checkout; again and again, with the same answer."""
+    """Record that the customer came back from a successful checkout. Idempotent: every call gets the same answer."""
     raw = request.read_body(_MAX_BODY_BYTES)
     service = dependencies(log)
     user_id = service.callers.user_id(request.header("authorization"))
@@ -48,7 +48,7 @@ def verify(request: Request, log: RequestLog) -> Response:
 
 
 def show(request: Request, log: RequestLog) -> Response:
-    """The payment's public fields, for its client and its freelancer."""
+    """Return the payment's public fields to its client or its freelancer."""
     service = dependencies(log)
     user_id = service.callers.user_id(request.header("authorization"))
     log.note(user_id=user_id)
