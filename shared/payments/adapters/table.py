@@ -614,7 +614,7 @@ def _dated(attempt: Mapping[str, Any], created_at: str) -> Mapping[str, Any]:
 def _with_verdicts(record: Record) -> Record:
     """Add what version 0.1 did not store: verdicts, and which payment stood. Any other record is returned unchanged.
 
-    Version 1 accepted only the exact amount, announced the first such capture (`payment.paid`) and opened a review
+    Version 0.1 accepted only the exact amount, announced the first such capture (`payment.paid`) and opened a review
     for each later one.
     """
     order = record.order
@@ -634,7 +634,7 @@ def _with_verdicts(record: Record) -> Record:
         for payment in exact
     }
     record = replace(record, attempts={**record.attempts, **judged})
-    # Version 1 announced a capture on a superseded order only as a review.
+    # Version 0.1 announced a capture on a superseded order only as a review.
     if record.stood is not None or not record.confirmed or record.superseded_by is not None:
         return record
     position = Position.of(record)
