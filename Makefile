@@ -131,8 +131,8 @@ build: .venvs/sam/.ready ## Build the functions and the layer into .aws-sam/buil
 
 .PHONY: validate
 validate: .venvs/sam/.ready ## Lint the templates as SAM and CloudFormation would read them
-	@$(SAM_RUN) validate --lint --template-file template.yaml --region ap-south-1
-	@$(SAM_RUN) validate --lint --template-file sandbox/subscribers.yaml --region ap-south-1
+	@set -e; for template in template.yaml monitoring.yaml web-acl.yaml sandbox/subscribers.yaml; do \
+		($(SAM_RUN) validate --lint --template-file $$template --region ap-south-1); done
 
 .PHONY: audit
 audit: .venv/.ready .venvs/audit/.ready ## Look for advisories against the dependencies, and for weaknesses in the template
