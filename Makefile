@@ -135,8 +135,8 @@ build: .venvs/sam/.ready ## Build the functions and layers into .aws-sam/build
 
 .PHONY: validate
 validate: .venvs/sam/.ready ## Lint the templates with SAM's and CloudFormation's rules
-	@$(SAM_RUN) validate --lint --template-file template.yaml --region ap-south-1
-	@$(SAM_RUN) validate --lint --template-file sandbox/subscribers.yaml --region ap-south-1
+	@set -e; for template in template.yaml monitoring.yaml web-acl.yaml sandbox/subscribers.yaml; do \
+		($(SAM_RUN) validate --lint --template-file $$template --region ap-south-1); done
 
 .PHONY: audit
 audit: .venv/.ready .venvs/audit/.ready github ## Check dependencies for advisories, and the template and the workflows for weaknesses

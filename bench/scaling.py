@@ -16,7 +16,7 @@ from typing import Any, Final
 from bench import counted, simulation
 from bench.simulation import Outcome, Units
 from payments.core.sweeping import PASSES
-from sandbox.cloud.packages import read_template
+from sandbox.cloud.packages import read_template, read_whole
 from tests.template.metrics import of_alarm
 
 PROJECT: Final = Path(__file__).resolve().parents[1]
@@ -152,7 +152,7 @@ def cost_of_a_million(counts: Counted, prices: Prices | None = None) -> dict[str
 def cost_of_a_month(counts: Counted, prices: Prices | None = None) -> dict[str, tuple[float, str]]:
     """Dollars a month that fall due without a single payment, by item, and from what."""
     price = prices or Prices()
-    resources = read_template(TEMPLATE)["Resources"].values()
+    resources = read_whole(TEMPLATE)["Resources"].values()
 
     def of_type(kind: str) -> list[Mapping[str, Any]]:
         return [resource["Properties"] for resource in resources if resource["Type"] == kind]
@@ -203,7 +203,7 @@ def cost_of_a_month(counts: Counted, prices: Prices | None = None) -> dict[str, 
 def options_of_a_month(prices: Prices | None = None) -> dict[str, tuple[float, str]]:
     """Dollars a month, without a single payment, of what a stage may switch on, by parameter, and from what."""
     price = prices or Prices()
-    resources = read_template(TEMPLATE)["Resources"].values()
+    resources = read_whole(TEMPLATE)["Resources"].values()
     functions = sum(resource["Type"] == "AWS::Serverless::Function" for resource in resources)
     (acl,) = (resource["Properties"] for resource in resources if resource["Type"] == "AWS::WAFv2::WebACL")
     always = [rule for rule in acl["Rules"] if "Fn::If" not in rule]

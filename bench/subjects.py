@@ -170,13 +170,15 @@ def size_of(folder: Path) -> Size:
 
 def sizes(built: Path) -> dict[str, Size]:
     """The size of each function's and layer's folder, by its name in the template."""
-    return {folder.name: size_of(folder) for folder in sorted(built.iterdir()) if folder.is_dir()}
+    folders = [path for path in sorted(built.iterdir()) if path.is_dir()]
+    # A nested application's holds its template.
+    return {folder.name: size_of(folder) for folder in folders if not (folder / "template.yaml").exists()}
 
 
 def revision(project: Path = PROJECT) -> str:
     """The commit, and whether something that is deployed differs from it."""
     commit = _git(project, "rev-parse", "--short=10", "HEAD")
-    changed = _git(project, "status", "--porcelain", "--", "functions", "shared", "layers", "template.yaml")
+    changed = _git(project, "status", "--porcelain", "--", "functions", "shared", "layers", "*.yaml")
     return f"{commit} with uncommitted changes" if changed else commit
 
 

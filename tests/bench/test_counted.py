@@ -6,7 +6,7 @@ import pytest
 
 from bench import counted, growth, scaling
 from bench.targets import CALLS, GOOD_CASE, LOG_BYTES, WRITE_UNITS
-from sandbox.cloud.packages import read_template
+from sandbox.cloud.packages import read_template, read_whole
 
 type Counts = dict[str, dict[str, Any]]
 
@@ -101,7 +101,7 @@ def test_a_millions_cost_is_the_sum_of_its_units(counts: Counts) -> None:
 
 
 def test_a_month_without_payments_is_billed_by_the_things_in_the_template(counts: Counts) -> None:
-    resources = read_template(scaling.TEMPLATE)["Resources"].values()
+    resources = read_whole(scaling.TEMPLATE)["Resources"].values()
     watched = 0
     for alarm in (resource["Properties"] for resource in resources if resource["Type"] == "AWS::CloudWatch::Alarm"):
         # CloudWatch pricing: an alarm with an expression is billed for each metric that the expression needs.

@@ -26,7 +26,10 @@ from typing import Final
 from tests.faults.campaigns import Budget, Progress, Report
 
 PROJECT: Final = Path(__file__).parents[2]
-_COPIED: Final = ("functions", "shared", "sandbox", "tests", "docs", "events", "template.yaml", "pyproject.toml")
+_COPIED: Final = (
+    *("functions", "shared", "sandbox", "tests", "docs", "events", "pyproject.toml"),
+    *("template.yaml", "monitoring.yaml", "web-acl.yaml"),
+)
 _SECONDS: Final = 600
 """When a part has hung; the longest takes a few seconds on a machine that is not busy."""
 _FOUND: Final = 3

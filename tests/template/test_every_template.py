@@ -18,7 +18,7 @@ def resources(request: pytest.FixtureRequest) -> Any:
     return request.getfixturevalue(request.param)
 
 
-@pytest.mark.parametrize("template", ["template.yaml", "sandbox/subscribers.yaml"])
+@pytest.mark.parametrize("template", ["template.yaml", "monitoring.yaml", "web-acl.yaml", "sandbox/subscribers.yaml"])
 def test_sam_and_cfn_lint_have_nothing_to_say(template: str, tmp_path: Path) -> None:
     done = subprocess.run(  # noqa: S603 - fixed command
         [SAM, "validate", "--lint", "--template-file", PROJECT / template, "--region", "ap-south-1"],
