@@ -220,15 +220,14 @@ fuzz: export FAULTS_SEED ?= $(BEGAN)
 fuzz: install ## Anything at all, sent to the functions and to the running API (20 minutes)
 	$(PY) -m pytest tests/fuzz/test_handlers.py tests/fuzz/test_api.py --timeout 0 -rP --hypothesis-seed $(FAULTS_SEED) --hypothesis-show-statistics
 
-# Not part of `test`, which times nothing. `make bench BENCH="--only start --rounds 5"` renews a part of it.
+# Not part of `test`, which times nothing. `make bench BENCH="--only start"` renews a part of it.
 .PHONY: bench
-bench: install ## Measure what was built, on a quiet machine (10 minutes): docs/evidence/performance.md
+bench: install ## Measure what was built (15 minutes; needs valgrind): docs/evidence/performance.md
 	@PYTHONPATH=shared $(PY) -m bench $(BENCH)
 
-.PHONY: bench-compare
-bench-compare: install ## Measure this tree and another revision side by side: make bench-compare REV=HEAD~5
-	@test -n "$(REV)" || { echo "Say which revision: make bench-compare REV=HEAD~5" >&2; exit 1; }
-	@PYTHONPATH=shared $(PY) -m bench.compare $(BENCH) -- $(REV)
+.PHONY: scaling
+scaling: .venv/.ready ## Renew the tables of docs/scaling.md and of docs/deploying.md
+	@PYTHONPATH=shared $(PY) -m bench.scaling
 
 # Not part of `test`: it takes the better part of an hour.
 .PHONY: mutation
