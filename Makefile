@@ -230,20 +230,21 @@ test: ## Run everything CI runs: checks, templates, build, all tests
 faults: install build ## Run every fault injection campaign (about 90 minutes), into docs/evidence/faults.md
 	PYTHONPATH=shared $(PY) -m tests.faults $(CAMPAIGN)
 
-# `make fuzz CAMPAIGN="--only api --share 0.1 --seed 7"` runs part of it.
+# `make fuzz EXAMPLES=200 FAULTS_SEED=7` makes up a tenth, and draws it from 7.
 .PHONY: fuzz
-fuzz: install build ## Fuzz the handlers and the running API, into docs/evidence/fuzz.md
-	PYTHONPATH=shared $(PY) -m tests.fuzz $(CAMPAIGN)
+fuzz: export FUZZ_EXAMPLES = $(or $(EXAMPLES),2000)
+fuzz: export FAULTS_SEED ?= $(BEGAN)
+fuzz: install ## Fuzz the functions and the running API with a new seed (20 minutes)
+	$(PY) -m pytest tests/fuzz/test_handlers.py tests/fuzz/test_api.py --timeout 0 -rP --hypothesis-seed $(FAULTS_SEED) --hypothesis-show-statistics
 
-# Not part of `test`, which checks no timings. `make bench BENCH="--only start --rounds 5"` repeats part of it.
+# Not part of `test`, which checks no timings. `make bench BENCH="--only start"` renews part of it.
 .PHONY: bench
-bench: install ## Benchmark the build on a quiet machine (10 minutes), into docs/evidence/performance.md
+bench: install ## Benchmark the build (15 minutes; needs valgrind), into docs/evidence/performance.md
 	@PYTHONPATH=shared $(PY) -m bench $(BENCH)
 
-.PHONY: bench-compare
-bench-compare: install ## Benchmark this tree against another revision: make bench-compare REV=HEAD~5
-	@test -n "$(REV)" || { echo "REV is missing. Name a revision: make bench-compare REV=HEAD~5" >&2; exit 1; }
-	@PYTHONPATH=shared $(PY) -m bench.compare $(BENCH) -- $(REV)
+.PHONY: scaling
+scaling: .venv/.ready ## Update the tables in docs/scaling.md and docs/deploying.md
+	@PYTHONPATH=shared $(PY) -m bench.scaling
 
 # Not part of `test`: it takes most of an hour.
 .PHONY: mutation
