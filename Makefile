@@ -104,11 +104,16 @@ lock: $(PYTHON313_FILE) ## Renew uv.lock and the layers' hash-locked requirement
 # --- checks and tests -----------------------------------------------------------------------------------------------
 
 .PHONY: check
-check: .venv/.ready ## Lint, types and import rules
+check: .venv/.ready ## Lint, types, import rules, and whether the published contracts are as the code
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	PYTHONPATH=shared .venv/bin/lint-imports
+	PYTHONPATH=shared $(PY) -m tools.contracts --check
+
+.PHONY: contracts
+contracts: .venv/.ready ## Write the schemas of the events, the OpenAPI description and the table of settings from the code
+	PYTHONPATH=shared $(PY) -m tools.contracts
 
 .PHONY: states
 states: .venv/.ready ## Write docs/states.md: the statuses as a diagram, made from the code

@@ -6,6 +6,7 @@ counted; and only what a later delivery can cure is answered with 5xx, for as lo
 """
 
 import re
+from typing import TYPE_CHECKING
 
 from payments.adapters.http import Request, Response
 from payments.adapters.log import RequestLog
@@ -15,6 +16,9 @@ from payments.core.webhooks import UnusableEvent, read_delivery
 from payments.wiring import aws
 from payments.wiring.boundary import GivenUp, lambda_boundary
 from payments.wiring.webhook import dependencies, prime
+
+if TYPE_CHECKING:
+    from payments.core.answers import ReceivedAnswer
 
 # API Gateway's own limit ("Payload size"). Notes of any script, and line items, make genuine bodies large.
 _MAX_BODY_BYTES = 10 * 1024 * 1024
@@ -38,7 +42,8 @@ def receive(request: Request, log: RequestLog) -> Response:
     # Outside the signature, so it is worth a log line and nothing else.
     log.note(event_id=_printable(request.header("x-razorpay-event-id")))
 
-    acknowledged = Response(200, {"status": "ok"})
+    received: ReceivedAnswer = {"status": "ok"}
+    acknowledged = Response(200, received)
     try:
         delivery = read_delivery(body)
     except UnusableEvent as unusable:

@@ -131,7 +131,7 @@ def ownership(listed: ListedOrder, origin: Origin) -> Ownership:
         # A table that has not made up its own installation yet cannot say that this is not the one it lost.
         return Ownership(None, foreign=origin.installation is not None)
     order = Order(
-        **notes.ids(),
+        **notes.purchase_fields(),
         payment_id=notes.payment_id,
         amount_minor=listed.amount,
         currency=listed.currency,
