@@ -11,7 +11,15 @@ from pydantic import Field
 from payments.core.answers import CurrencyCode, MinorUnits, ShownStatus
 from payments.core.events import EventDetail
 from payments.core.model import EventType, OrderId, PaymentId, PlatformId, RefundId, Status
-from tools.contracts.schemas import Schema, promised, schema_of, with_references, with_short_nulls, without_null
+from tools.contracts.schemas import (
+    Schema,
+    in_order,
+    promised,
+    schema_of,
+    with_references,
+    with_short_nulls,
+    without_null,
+)
 
 WORDS: Final = Path(__file__).with_name("events.yaml")
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -93,22 +101,14 @@ def _definitions(detail: Schema, words: dict[str, Any]) -> Schema:
 def _part(detail: Schema, name: str) -> Schema:
     """What stands under one key of a detail. Where an event is not about it, the key is absent and never null."""
     schema = promised(without_null(detail[name]), _PARTS[name])
-    fields = {field: _plain(its) for field, its in schema["properties"].items()}
-    return {
-        "description": schema["description"],
-        "type": "object",
-        "additionalProperties": schema["additionalProperties"],
-        "required": schema["required"],
-        "properties": fields,
-    }
+    return {**schema, "properties": {field: _plain(its) for field, its in schema["properties"].items()}}
 
 
 def _plain(field: Schema) -> Schema:
-    """A field, its description first. A constant or one of some words needs no type besides."""
+    """A field in its shortest form. A constant, or one of some words, needs no type besides."""
     short: Schema = with_short_nulls(field)
     needless = {"type"} if {"const", "enum"} & short.keys() else set()
-    said = {"description": short["description"]} if "description" in short else {}
-    return {**said, **{name: value for name, value in short.items() if name not in {"description", *needless}}}
+    return in_order({name: value for name, value in short.items() if name not in needless})
 
 
 def _event(detail: Schema, name: str, words: dict[str, Any]) -> Schema:

@@ -26,7 +26,15 @@ from payments.core.model import OrderId, PaymentId, PlatformId, Purchase
 from payments.core.money import DECIMAL_PATTERN, MAX_MAJOR, MIN_MAJOR
 from payments.core.wire import CreateOrderBody, VerifyBody
 from sandbox.cloud.packages import read_template
-from tools.contracts.schemas import Schema, schema_of, with_references, with_short_nulls, with_words, without_null
+from tools.contracts.schemas import (
+    Schema,
+    in_order,
+    schema_of,
+    with_references,
+    with_short_nulls,
+    with_words,
+    without_null,
+)
 
 _ROOT: Final = Path(__file__).parents[2]
 WORDS: Final = Path(__file__).with_name("openapi.yaml")
@@ -130,11 +138,23 @@ def _problem(code: str) -> Problem:
 
 
 def _throttled() -> Problem:
-    template = read_template(_ROOT / "template.yaml")
-    answer = template["Resources"]["PaymentsApi"]["Properties"]["GatewayResponses"]["THROTTLED"]
-    body = json.loads(answer["ResponseTemplates"]["application/json"])
+    answer = _throttled_answer()
     headers = {name: str(value).strip("'") for name, value in answer["ResponseParameters"]["Headers"].items()}
+    body = _throttled_body()
     return Problem(HTTPStatus(int(answer["StatusCode"])), body["code"], body["detail"], headers)
+
+
+def _throttled_answer() -> dict[str, Any]:
+    resources = read_template(_ROOT / "template.yaml")["Resources"]
+    answer: dict[str, Any] = resources["PaymentsApi"]["Properties"]["GatewayResponses"]["THROTTLED"]
+    return answer
+
+
+def _throttled_body() -> dict[str, Any]:
+    """What API Gateway answers when it throttles; the request's id stands for its own."""
+    text = _throttled_answer()["ResponseTemplates"]["application/json"]
+    body: dict[str, Any] = json.loads(text.replace("$context.requestId", _REQUEST_ID))
+    return body
 
 
 def _response(cases: Mapping[str, str], operation: Mapping[str, Any], before: str | None = None) -> dict[str, Any]:
@@ -145,21 +165,14 @@ def _response(cases: Mapping[str, str], operation: Mapping[str, Any], before: st
     examples: dict[str, Any] = {}
     for code in cases:
         examples |= _examples(code, operation)
-    return {
-        "description": " ".join(
-            [*([before] if before else []), *(f"`{code}`: {case}" for code, case in cases.items())]
-        ),
-        **(
-            {
-                "headers": {
-                    name: {"$ref": f"#/components/headers/{_DESCRIBED_HEADERS[name]}"} for name in sorted(headers)
-                }
-            }
-            if headers
-            else {}
-        ),
-        "content": {"application/problem+json": {"schema": {"$ref": f"{_SCHEMAS}/{schema}"}, "examples": examples}},
-    }
+    sentences = [f"`{code}`: {case}" for code, case in cases.items()]
+    answer: dict[str, Any] = {"description": " ".join(sentences if before is None else [before, *sentences])}
+    if headers:
+        answer["headers"] = {
+            name: {"$ref": f"#/components/headers/{_DESCRIBED_HEADERS[name]}"} for name in sorted(headers)
+        }
+    answer["content"] = {"application/problem+json": {"schema": {"$ref": f"{_SCHEMAS}/{schema}"}, "examples": examples}}
+    return answer
 
 
 def _examples(code: str, operation: Mapping[str, Any]) -> dict[str, Any]:
@@ -183,19 +196,10 @@ def _request(operation: Mapping[str, Any]) -> dict[str, Any]:
 def _answer(code: str, request: Mapping[str, Any], case: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The body that the service answers a code with; of a case, with what the models say about such a request."""
     if code == _THROTTLED:
-        problem = _throttled()
-        error: errors.PaymentServiceError = errors.PaymentServiceError()
-        body = dict(problem_response(error, _REQUEST_ID).body)
-        return body | {
-            "type": body["type"].replace(body["code"], code),
-            "title": problem.status.phrase,
-            "status": problem.status.value,
-            "detail": problem.detail,
-            "code": code,
-        }
+        return _throttled_body()
     kind = _KINDS[code]
     if issubclass(kind, errors.InvalidRequest):
-        error = kind(_wrong(request, case or {}))
+        error: errors.PaymentServiceError = kind(_wrong(request, case or {}))
     elif issubclass(kind, errors.ApplicationRefused):
         error = kind("", request.get("razorpay_order_id", _ORDER_ID))
     elif issubclass(kind, errors.GatewayRefused):
@@ -296,7 +300,7 @@ def _joined(first: Schema, second: Schema) -> Schema:
 
 def _refer(target: str, beside: Schema) -> Schema:
     # Readers of OpenAPI 3.0 ignore what stands beside `$ref`; within `allOf` all of them understand it.
-    return {"allOf": [{"$ref": target}], **beside} if beside else {"$ref": target}
+    return in_order({"allOf": [{"$ref": target}], **beside}) if beside else {"$ref": target}
 
 
 # --- YAML -----------------------------------------------------------------------------------------------------------

@@ -14,6 +14,8 @@ type Named = Mapping[str, Schema]
 """Schemas that have a name of their own, by what refers to them."""
 
 _LOCAL = "#/$defs/"
+_ORDER = ("description", "type", "const", "enum", "pattern", "format", "minimum", "maximum")
+_LAST = ("additionalProperties", "required", "properties")
 
 
 class _Documented(GenerateJsonSchema):
@@ -40,8 +42,7 @@ class _Documented(GenerateJsonSchema):
             json_schema["description"] = flowed(kind.__doc__)
         if self.mode == "serialization":
             json_schema["additionalProperties"] = False
-        order = ("title", "description", "type", "additionalProperties", "required", "properties")
-        return {name: json_schema[name] for name in order if name in json_schema}
+        return json_schema
 
 
 def schema_of(
@@ -64,20 +65,26 @@ def _plain(part: Any, definitions: Mapping[str, Schema]) -> Any:  # noqa: ANN401
         return [_plain(item, definitions) for item in part]
     if not isinstance(part, dict):
         return part
-    part = {name: _plain(value, definitions) for name, value in part.items()}
-    if "properties" in part:
-        part.pop("title", None)
-        part["properties"] = {name: _without_title(field) for name, field in part["properties"].items()}
+    part = {
+        name: {field: _plain(its, definitions) for field, its in value.items()}
+        if name == "properties"
+        else _plain(value, definitions)
+        for name, value in part.items()
+        # pydantic's titles are the names of classes and fields again.
+        if name != "title"
+    }
     if part.get("default", ...) is None:
         del part["default"]
     reference = part.pop("$ref", None)
     if reference is not None:
         part = {**_plain(definitions[reference.removeprefix(_LOCAL)], definitions), **part}
-    return part
+    return in_order(part)
 
 
-def _without_title(field: Schema) -> Schema:
-    return {name: value for name, value in field.items() if name != "title"}
+def in_order(schema: Schema) -> Schema:
+    """The same schema in the order in which people write one; pydantic's is the alphabet's."""
+    rest = [name for name in schema if name not in {*_ORDER, *_LAST}]
+    return {name: schema[name] for name in (*_ORDER, *rest, *_LAST) if name in schema}
 
 
 def with_references(
@@ -158,5 +165,7 @@ def with_words(schema: Schema, words: Mapping[str, Any]) -> Schema:
         raise KeyError(f"there is no field {', '.join(sorted(unknown))}")
     result = {**schema, **words}
     if "properties" in schema:
-        result["properties"] = {name: {**field, **fields.get(name, {})} for name, field in schema["properties"].items()}
-    return result
+        result["properties"] = {
+            name: in_order({**field, **fields.get(name, {})}) for name, field in schema["properties"].items()
+        }
+    return in_order(result)
