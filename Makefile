@@ -208,7 +208,7 @@ test: ## Everything CI runs: checks, templates, build, every test
 	@$(MAKE) --no-print-directory $(SIDE_BY_SIDE) install browser .venvs/aws/.ready check audit build validate
 	$(PY) -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
-# `make faults CAMPAIGN="--only schedules --share 0.1 --seed 7"` runs a part of it.
+# `make faults CAMPAIGN="--only machine --share 0.1 --seed 7"` runs a part of it.
 .PHONY: faults
 faults: install build ## Every campaign under faults, whole (about an hour and a half): docs/evidence/faults.md
 	PYTHONPATH=shared $(PY) -m tests.faults $(CAMPAIGN)

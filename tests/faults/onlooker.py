@@ -2,7 +2,6 @@
 
 import json
 import uuid
-from threading import Event, Thread
 from typing import TYPE_CHECKING, Any, Self
 
 from sandbox.cloud.service import LocalService
@@ -11,15 +10,11 @@ from tests.faults.books import Published
 if TYPE_CHECKING:
     from types import TracebackType
 
-_LISTEN_S = 2
 _BATCH = 10  # the most that SQS hands out at once
 
 
 class Onlooker:
-    """A rule on the service's bus, a queue behind it, and a thread that empties the queue.
-
-    Use it as a context manager: the rule, the queue and the thread end with it.
-    """
+    """A rule on the service's bus, and a queue behind it; as a context manager, they end with it."""
 
     def __init__(self, service: LocalService) -> None:
         self._bus = service.outputs["EventBusName"]
@@ -28,9 +23,6 @@ class Onlooker:
         self._sqs = service.cloud.client("sqs")
         self._queue = ""
         self._seen: dict[str, Published] = {}
-        self._enough = Event()
-        self._thread = Thread(target=self._listen, name=self._name)
-        self._failure: Exception | None = None
 
     def __enter__(self) -> Self:
         self._queue = self._sqs.create_queue(QueueName=self._name)["QueueUrl"]
@@ -48,42 +40,21 @@ class Onlooker:
         policy = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
         self._sqs.set_queue_attributes(QueueUrl=self._queue, Attributes={"Policy": policy})
         self._events.put_targets(Rule=self._name, EventBusName=self._bus, Targets=[{"Id": "queue", "Arn": arn}])
-        self._thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: "TracebackType | None"
     ) -> None:
-        self._enough.set()
-        self._thread.join()
         self._events.remove_targets(Rule=self._name, EventBusName=self._bus, Ids=["queue"])
         self._events.delete_rule(Name=self._name, EventBusName=self._bus)
         self._sqs.delete_queue(QueueUrl=self._queue)
 
-    @property
-    def queue(self) -> str:
-        """The URL of the queue; empty means that everything was seen."""
-        return self._queue
-
     def seen(self) -> list[Published]:
-        """What the bus has delivered so far.
-
-        Raises:
-            AssertionError: the queue could not be read.
-        """
-        assert self._failure is None, f"the onlooker went blind: {self._failure!r}"
+        """What the bus has delivered so far."""
+        while messages := self._sqs.receive_message(QueueUrl=self._queue, MaxNumberOfMessages=_BATCH).get("Messages"):
+            for message in messages:
+                event = json.loads(message["Body"])
+                # By the bus's own id, which every publish gets anew: SQS may deliver a message twice.
+                self._seen[event["id"]] = Published(event["detail-type"], event["detail"])
+                self._sqs.delete_message(QueueUrl=self._queue, ReceiptHandle=message["ReceiptHandle"])
         return list(self._seen.values())
-
-    def _listen(self) -> None:
-        try:
-            while not self._enough.is_set():
-                answer = self._sqs.receive_message(
-                    QueueUrl=self._queue, MaxNumberOfMessages=_BATCH, WaitTimeSeconds=_LISTEN_S
-                )
-                for message in answer.get("Messages", []):
-                    event = json.loads(message["Body"])
-                    # By the bus's own id, which every publish gets anew: SQS may deliver a message twice.
-                    self._seen[event["id"]] = Published(event["detail-type"], event["detail"])
-                    self._sqs.delete_message(QueueUrl=self._queue, ReceiptHandle=message["ReceiptHandle"])
-        except Exception as error:  # noqa: BLE001 - the boundary of the thread; told by `seen`
-            self._failure = error

@@ -1083,29 +1083,7 @@ def report(explored: Sequence[Exploration], *, whole: bool) -> Report:
             "the same facts met after another way, with the same end": sum(one.met_again for one in explored),
             "decisions on old news, none of which changed anything": sum(one.old_news for one in explored),
         },
-        tables=(worlds_table(explored), matrix(steps)),
     )
 
 
 _ROWS: Final = ("created", "failed", "authorized", "paid°", "paid", "refunded", "unknown")
-
-
-def worlds_table(explored: Iterable[Exploration]) -> str:
-    """What each world held, in Markdown."""
-    lines = ["| world | facts | records | decisions |", "|---|---|---|---|"]
-    lines += [
-        f"| {one.world.name} | {one.world.what} | {len(one.reached) or 'not counted'} | {one.decisions} |"
-        for one in explored
-    ]
-    return "\n".join(lines)
-
-
-def matrix(steps: Counter[tuple[Status, Status]]) -> str:
-    """The code's table of transitions in Markdown, with how often each step was taken."""
-    lines = [f"| from ↓ to → | {' | '.join(Status)} |", f"|---|{'---|' * len(Status)}"]
-    for before in Status:
-        cells = [
-            f"{steps[before, after]:,}" if after is before or after in TRANSITIONS[before] else "-" for after in Status
-        ]
-        lines.append(f"| {before} | {' | '.join(cells)} |")
-    return "\n".join(lines)
