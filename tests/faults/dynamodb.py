@@ -21,7 +21,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from tests import aws_limits
 from tests.aws_limits import bound
 from tests.faults import expressions
-from tests.faults.expressions import Bound, Comparison, Item, Literal, Refused
+from tests.faults.expressions import Item, Refused
 from tests.faults.outside import Client, Outside
 from tests.handlers.template import table_schema
 
@@ -225,7 +225,7 @@ class MemoryDynamo:
         if text is None:
             return
         condition, _ = expressions.condition(text)
-        if not condition.holds(item or {}, bound(request)):
+        if not condition(item or {}, bound(request)):
             raise _ConditionFailed
 
     def _store(self, changes: Mapping[str, Item | None]) -> None:
@@ -252,29 +252,16 @@ class DynamoClient:
         self._outside = outside
         self._client = client
 
-    def get_item(self, **request: Any) -> Any:
-        return self._call("GetItem", request)
-
-    def put_item(self, **request: Any) -> Any:
-        return self._call("PutItem", request)
-
-    def update_item(self, **request: Any) -> Any:
-        return self._call("UpdateItem", request)
-
-    def delete_item(self, **request: Any) -> Any:
-        return self._call("DeleteItem", request)
-
-    def query(self, **request: Any) -> Any:
-        return self._call("Query", request)
-
-    def batch_get_item(self, **request: Any) -> Any:
-        return self._call("BatchGetItem", request)
-
-    def transact_write_items(self, **request: Any) -> Any:
-        # As boto3 does, so that what it sends again by itself takes effect once.
-        return self._call("TransactWriteItems", {"ClientRequestToken": f"client-{next(self._tokens)}", **request})
+    def __getattr__(self, method: str) -> Any:
+        operation = method.title().replace("_", "")
+        if operation not in _PARAMETERS:
+            raise AttributeError(f"this stand-in for DynamoDB does not know {operation}")
+        return lambda **request: self._call(operation, request)
 
     def _call(self, operation: str, request: Request) -> Any:
+        if operation == "TransactWriteItems":
+            # As boto3 does, so that what it sends again by itself takes effect once.
+            request = {"ClientRequestToken": f"client-{next(self._tokens)}", **request}
         unknown = request.keys() - _PARAMETERS[operation]
         assert not unknown, f"this stand-in for DynamoDB does not know {', '.join(sorted(unknown))}"
         partly = None
@@ -440,43 +427,17 @@ def _index(name: str | None) -> _Schema:
 
 
 def _selected(items: Iterable[Item], schema: _Schema, request: Request) -> Iterator[Item]:
-    """The items that a KeyConditionExpression names."""
-    condition, _ = expressions.condition(request["KeyConditionExpression"])
+    """The items that a KeyConditionExpression names: one partition, and a part of it."""
     placeholders = bound(request)
-    wanted, others = _partition(condition.parts(), schema, placeholders)
-    for item in items:
-        if item.get(schema.partition) != wanted or (schema.sort is not None and schema.sort not in item):
-            continue
-        if all(other.holds(item, placeholders) for other in others):
-            yield item
-
-
-def _partition(
-    parts: tuple[expressions.Condition, ...], schema: _Schema, placeholders: Bound
-) -> tuple[expressions.Value, list[expressions.Condition]]:
-    """The partition that a key condition names, and what it asks of the sort key."""
-    wanted: list[expressions.Value] = []
-    others: list[expressions.Condition] = []
-    for part in parts:
-        name = _tested(part, placeholders)
-        if name == schema.partition and isinstance(part, Comparison) and part.sign == "=":
-            assert isinstance(part.second, Literal)
-            wanted.append(placeholders.values[part.second.placeholder])
-        elif name is not None and name == schema.sort:
-            others.append(part)
-        else:
-            raise Refused(f"Query key condition not supported: {name}")
-    if len(wanted) != 1 or len(others) > 1:
+    parts = {
+        placeholders.path(one.path): (one.sign, placeholders.values[one.value])
+        for one in expressions.key_condition(request["KeyConditionExpression"])
+    }
+    sign, partition = parts.pop((schema.partition,), ("", {}))
+    if sign != "=" or not parts.keys() <= {(schema.sort,)} or any(sign == "<>" for sign, _ in parts.values()):
         raise Refused("Query condition missed key schema element")
-    return wanted[0], others
-
-
-def _tested(part: expressions.Condition, placeholders: Bound) -> str | None:
-    """The attribute that a part of a key condition compares with a value; None when it is none of the forms allowed."""
-    match part:
-        case Comparison(sign, expressions.Attribute(path), Literal()) if sign != "<>":
-            pass
-        case _:
-            return None
-    (name,) = placeholders.path(path)
-    return str(name)
+    for item in items:
+        if item.get(schema.partition) != partition or (schema.sort is not None and schema.sort not in item):
+            continue
+        if all(expressions.compare(sign, expressions.at(item, path), value) for path, (sign, value) in parts.items()):
+            yield item

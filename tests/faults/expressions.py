@@ -9,7 +9,6 @@ something open, as DynamoDB Local, Amazon's own engine, does it; `tests/table/te
 """
 
 import re
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Context, Decimal
@@ -17,13 +16,17 @@ from functools import cache, lru_cache
 from importlib.util import find_spec
 from operator import ge, gt, le, lt
 from pathlib import Path as File
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 type Value = dict[str, Any]
 """A value with its type: `{"N": "3"}`."""
 type Item = dict[str, Any]
 type Path = tuple[str, ...]
 """A document path: names of attributes and members."""
+type Operand = Callable[[Item, Bound], Value | None]
+"""The value that something has on an item; None if it has none."""
+type Condition = Callable[[Item, Bound], bool]
+"""Whether something holds of an item; where there is no item, of an empty one."""
 
 _TOKEN: Final = re.compile(r"\s*(?:([#:][A-Za-z0-9_]+|[A-Za-z_][A-Za-z0-9_]*|\d+|<>|<=|>=|[=<>+\-().,\[\]])|(\S))")
 _WORD: Final = re.compile(r"[A-Za-z_#]")
@@ -61,6 +64,15 @@ class Bound:
         return tuple([self.names.get(part, part) for part in path])
 
 
+class Compared(NamedTuple):
+    """One part of a key condition."""
+
+    path: Path
+    sign: str
+    value: str
+    """The placeholder."""
+
+
 @dataclass(frozen=True, slots=True)
 class Used:
     """What an expression uses."""
@@ -71,69 +83,7 @@ class Used:
     """Comparisons, logic, arithmetic and functions; the `=` of a SET is none."""
 
 
-# --- operands -------------------------------------------------------------------------------------------------------
-
-
-class Operand(ABC):
-    """Something that has a value on an item, or none."""
-
-    @abstractmethod
-    def of(self, item: Item, bound: Bound) -> Value | None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Attribute(Operand):
-    path: Path
-
-    def of(self, item: Item, bound: Bound) -> Value | None:
-        return at(item, bound.path(self.path))
-
-
-@dataclass(frozen=True, slots=True)
-class Literal(Operand):
-    placeholder: str
-
-    def of(self, item: Item, bound: Bound) -> Value | None:  # noqa: ARG002 - as `Operand`
-        return bound.values[self.placeholder]
-
-
-@dataclass(frozen=True, slots=True)
-class Size(Operand):
-    operand: Operand
-
-    def of(self, item: Item, bound: Bound) -> Value | None:
-        value = self.operand.of(item, bound)
-        if value is None:
-            return None
-        ((kind, content),) = value.items()
-        return {"N": str(len(content))} if kind in {"S", "M", "L", "SS"} else None
-
-
-@dataclass(frozen=True, slots=True)
-class IfNotExists(Operand):
-    attribute: Attribute
-    otherwise: Operand
-
-    def of(self, item: Item, bound: Bound) -> Value | None:
-        value = self.attribute.of(item, bound)
-        return self.otherwise.of(item, bound) if value is None else value
-
-
-@dataclass(frozen=True, slots=True)
-class ListAppend(Operand):
-    first: Operand
-    second: Operand
-
-    def of(self, item: Item, bound: Bound) -> Value | None:
-        return {"L": _demanded(self.first.of(item, bound), "L")["L"] + _demanded(self.second.of(item, bound), "L")["L"]}
-
-
-def _demanded(value: Value | None, kind: str) -> Value:
-    if value is None:
-        raise Refused(_NO_VALUE)
-    if kind not in value:
-        raise Refused(_WRONG_TYPE)
-    return value
+# --- values ---------------------------------------------------------------------------------------------------------
 
 
 def at(item: Item, path: Path) -> Value | None:
@@ -145,75 +95,23 @@ def at(item: Item, path: Path) -> Value | None:
     return value
 
 
-# --- conditions -----------------------------------------------------------------------------------------------------
+def _size(value: Value | None) -> Value | None:
+    if value is None:
+        return None
+    ((kind, content),) = value.items()
+    return {"N": str(len(content))} if kind in {"S", "M", "L", "SS"} else None
 
 
-class Condition(ABC):
-    """Something that holds of an item or does not; where there is no item, of an empty one."""
-
-    @abstractmethod
-    def holds(self, item: Item, bound: Bound) -> bool: ...
-
-    def parts(self) -> "tuple[Condition, ...]":
-        """What must hold together."""
-        return (self,)
+def _appended(first: Value | None, second: Value | None) -> Value:
+    if first is None or second is None:
+        raise Refused(_NO_VALUE)
+    if "L" not in first or "L" not in second:
+        raise Refused(_WRONG_TYPE)
+    return {"L": first["L"] + second["L"]}
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison(Condition):
-    sign: str
-    first: Operand
-    second: Operand
-
-    def holds(self, item: Item, bound: Bound) -> bool:
-        first, second = self.first.of(item, bound), self.second.of(item, bound)
-        match self.sign:
-            case "=":
-                return first is not None and second is not None and equal(first, second)
-            case "<>":
-                return first is None or second is None or not equal(first, second)
-        for operand, value in ((self.first, first), (self.second, second)):
-            if isinstance(operand, Literal) and value is not None and not value.keys() <= _ORDERED:
-                raise Refused(
-                    "Invalid ConditionExpression: Incorrect operand type for operator or function; operator or "
-                    f"function: {self.sign}, operand type: {next(iter(value))}"
-                )
-        return _ordered(self.sign, first, second)
-
-
-@dataclass(frozen=True, slots=True)
-class Function(Condition):
-    name: str
-    arguments: tuple[Operand, ...]
-
-    def holds(self, item: Item, bound: Bound) -> bool:
-        values = [argument.of(item, bound) for argument in self.arguments]
-        match self.name:
-            case "attribute_exists":
-                return values[0] is not None
-            case "attribute_not_exists":
-                return values[0] is None
-        subject, begin = values
-        return subject is not None and begin is not None and "S" in subject and subject["S"].startswith(begin["S"])
-
-
-@dataclass(frozen=True, slots=True)
-class All(Condition):
-    conditions: tuple[Condition, ...]
-
-    def holds(self, item: Item, bound: Bound) -> bool:
-        return all(condition.holds(item, bound) for condition in self.conditions)
-
-    def parts(self) -> tuple[Condition, ...]:
-        return self.conditions
-
-
-@dataclass(frozen=True, slots=True)
-class AnyOf(Condition):
-    conditions: tuple[Condition, ...]
-
-    def holds(self, item: Item, bound: Bound) -> bool:
-        return any(condition.holds(item, bound) for condition in self.conditions)
+def _begins_with(value: Value | None, begin: Value | None) -> bool:
+    return value is not None and begin is not None and "S" in value and value["S"].startswith(begin["S"])
 
 
 def equal(first: Value, second: Value) -> bool:
@@ -233,14 +131,21 @@ def equal(first: Value, second: Value) -> bool:
     return False
 
 
-def _ordered(sign: str, first: Value | None, second: Value | None) -> bool:
+def compare(sign: str, first: Value | None, second: Value | None) -> bool:
+    """Whether a comparison holds; what is not there is unlike everything."""
+    if sign in {"=", "<>"}:
+        same = first is not None and second is not None and equal(first, second)
+        return same == (sign == "=")
     if first is None or second is None:
         return False
     ((kind, content),), ((other_kind, other),) = first.items(), second.items()
-    if kind != other_kind or kind not in _ORDERED:
-        return False
+    if other_kind not in _ORDERED:
+        raise Refused(
+            "Invalid ConditionExpression: Incorrect operand type for operator or function; operator or "
+            f"function: {sign}, operand type: {other_kind}"
+        )
     key = sort_key(kind)
-    return _ORDERS[sign](key(content), key(other))
+    return kind == other_kind and _ORDERS[sign](key(content), key(other))
 
 
 def sort_key(kind: str) -> Callable[[Any], Any]:
@@ -280,7 +185,7 @@ class Update:
                 if path[:length] in known:
                     raise Refused(
                         "Invalid UpdateExpression: Two document paths overlap with each other; must remove or rewrite "
-                        f"one of these paths; path one: {_shown(path[:length])}, path two: {_shown(path)}"
+                        f"one of these paths; path one: [{', '.join(path[:length])}], path two: [{', '.join(path)}]"
                     )
             known.add(path)
         return paths
@@ -294,7 +199,7 @@ class Update:
         changing = _Changing(item)
         paths = self.paths(bound)
         for action, path in zip(self.actions, paths, strict=True):
-            value = None if action.operand is None else action.operand.of(item, bound)
+            value = None if action.operand is None else action.operand(item, bound)
             match action.verb:
                 case "SET":
                     if value is None:
@@ -348,16 +253,12 @@ def _added(stored: Value | None, more: Value | None) -> Value:
     return {"N": format(total.normalize(_NUMBERS), "f")}
 
 
-def _shown(path: Path) -> str:
-    return f"[{', '.join(path)}]"
-
-
 # --- reading --------------------------------------------------------------------------------------------------------
 
 
 @lru_cache(_KEPT)
 def condition(text: str) -> tuple[Condition, Used]:
-    """Reads a ConditionExpression, FilterExpression or KeyConditionExpression.
+    """Reads a ConditionExpression or FilterExpression; of a KeyConditionExpression what it uses.
 
     Raises:
         Refused: it is none; the message lacks the name of the parameter.
@@ -366,6 +267,19 @@ def condition(text: str) -> tuple[Condition, Used]:
     read = reader.either()
     reader.end()
     return read, reader.used()
+
+
+@lru_cache(_KEPT)
+def key_condition(text: str) -> tuple[Compared, ...]:
+    """Reads a KeyConditionExpression: what must hold of each attribute.
+
+    Raises:
+        Refused: as `condition`.
+    """
+    reader = _Reader(text)
+    read = tuple(reader.compared())
+    reader.end()
+    return read
 
 
 @lru_cache(_KEPT)
@@ -432,14 +346,14 @@ class _Reader:
         while self._word("OR"):
             self._operators += 1
             conditions.append(self._both())
-        return conditions[0] if len(conditions) == 1 else AnyOf(tuple(conditions))
+        return lambda item, bound: any(condition(item, bound) for condition in conditions)
 
     def _both(self) -> Condition:
         conditions = [self._primary()]
         while self._word("AND"):
             self._operators += 1
             conditions.append(self._primary())
-        return conditions[0] if len(conditions) == 1 else All(tuple(conditions))
+        return lambda item, bound: all(condition(item, bound) for condition in conditions)
 
     def _primary(self) -> Condition:
         begin = self._place
@@ -464,28 +378,49 @@ class _Reader:
                     f"Incorrect number of operands for operator or function; operator or function: {name}, "
                     f"number of operands: {len(arguments)}"
                 )
-            return Function(name, arguments)
-        operand = self._operand()
+            match name:
+                case "attribute_exists":
+                    return lambda item, bound: arguments[0](item, bound) is not None
+                case "attribute_not_exists":
+                    return lambda item, bound: arguments[0](item, bound) is None
+            return lambda item, bound: _begins_with(*(argument(item, bound) for argument in arguments))
+        first = self._operand()
         self._operators += 1
+        sign = self._sign()
+        second = self._operand()
+        return lambda item, bound: compare(sign, first(item, bound), second(item, bound))
+
+    def compared(self) -> Iterator[Compared]:
+        while True:
+            path, sign, value = self.path(), self._sign(), self._next()
+            if not value.startswith(":"):
+                raise self._wrong()
+            self._place += 1
+            yield Compared(path, sign, value)
+            if not self._word("AND"):
+                return
+
+    def _sign(self) -> str:
         sign = self._next()
         if sign not in {"=", "<>", *_ORDERS}:
             raise self._wrong()
         self._place += 1
-        return Comparison(sign, operand, self._operand())
+        return sign
 
     def _operand(self) -> Operand:
         token = self._next()
         if token.startswith(":"):
             self._place += 1
             self._values.add(token)
-            return Literal(token)
+            return lambda _, bound: bound.values[token]
         if token == "size" and self._next(1) == "(":
             self._place += 2
             self._operators += 1
-            size = Size(self._operand())
+            inner = self._operand()
             self._expect(")")
-            return size
-        return Attribute(self.path())
+            return lambda item, bound: _size(inner(item, bound))
+        path = self.path()
+        return lambda item, bound: at(item, bound.path(path))
 
     # updates
 
@@ -515,21 +450,22 @@ class _Reader:
 
     def _new_value(self) -> Operand:
         name = self._next()
-        if name in {"if_not_exists", "list_append"} and self._next(1) == "(":
-            self._place += 2
-            self._operators += 1
-            first = Attribute(self.path()) if name == "if_not_exists" else self._new_value()
-            self._expect(",")
-            second = self._new_value()
-            self._expect(")")
-            return (
-                IfNotExists(first, second)
-                if isinstance(first, Attribute) and name == "if_not_exists"
-                else (ListAppend(first, second))
-            )
-        if name.startswith(":"):
+        if name not in {"if_not_exists", "list_append"} or self._next(1) != "(":
             return self._operand()
-        return Attribute(self.path())
+        self._place += 2
+        self._operators += 1
+        first = self._new_value()
+        self._expect(",")
+        second = self._new_value()
+        self._expect(")")
+        if name == "list_append":
+            return lambda item, bound: _appended(first(item, bound), second(item, bound))
+
+        def if_not_exists(item: Item, bound: Bound) -> Value | None:
+            found = first(item, bound)
+            return second(item, bound) if found is None else found
+
+        return if_not_exists
 
     # paths
 

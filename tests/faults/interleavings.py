@@ -68,7 +68,7 @@ class Handler(NamedTuple):
 class Meeting(NamedTuple):
     """Handlers that meet."""
 
-    prepare: Callable[[World], Sequence[Handler]]
+    prepare: "Prepare"
     """Makes the situation, and says who meets in it; everything before the meeting is undisturbed."""
     serial: bool = True
     """Without a fault, the answers and the end are those of one of the serial orders."""
@@ -76,6 +76,21 @@ class Meeting(NamedTuple):
     """With a fault the end is so too, once everybody has asked again."""
     struck: bool = True
     """Whether every run is also played with every fault, or only a sample of the runs: there are too many of them."""
+
+
+type Prepare = Callable[[World], Sequence[Handler]]
+
+MEETINGS: Final[dict[str, Meeting]] = {}
+
+
+def _meets(name: str, **flags: bool) -> Callable[[Prepare], Prepare]:
+    """Registers what it decorates as a meeting of this name."""
+
+    def register(prepare: Prepare) -> Prepare:
+        MEETINGS[name] = Meeting(prepare, **flags)
+        return prepare
+
+    return register
 
 
 def _webhook(world: World, webhook: Webhook) -> Handler:
@@ -127,6 +142,11 @@ def _warm(world: World, function: str) -> Instance:
     return instance
 
 
+def _webhooks(world: World, *events: str) -> Sequence[Handler]:
+    """Razorpay delivers the waiting webhooks of these names, the oldest of each name first."""
+    return [_webhook(world, webhook) for webhook in _told(world, *events)]
+
+
 def _ordered(world: World, amount: str = AMOUNT) -> str:
     order_id: str = world.create_order(amount=amount).body["order_id"]
     return order_id
@@ -149,89 +169,103 @@ def _told(world: World, *events: str) -> list[Webhook]:
     return found
 
 
+@_meets("verify, captured")
 def _verify_and_captured(world: World) -> Sequence[Handler]:
     checkout = _paid(world, _ordered(world))
-    return [_verify(world, checkout), _webhook(world, *_told(world, "payment.captured"))]
+    return [_verify(world, checkout), *_webhooks(world, "payment.captured")]
 
 
+@_meets("verify, authorized")
 def _verify_and_authorized(world: World) -> Sequence[Handler]:
     checkout = _paid(world, _ordered(world))
-    return [_verify(world, checkout), _webhook(world, *_told(world, "payment.authorized"))]
+    return [_verify(world, checkout), *_webhooks(world, "payment.authorized")]
 
 
+@_meets("verify, failed of another attempt")
 def _verify_and_other_failed(world: World) -> Sequence[Handler]:
     order_id = _ordered(world)
     assert world.pay(order_id, outcome="failure") is None
     checkout = _paid(world, order_id)
-    return [_verify(world, checkout), _webhook(world, *_told(world, "payment.failed"))]
+    return [_verify(world, checkout), *_webhooks(world, "payment.failed")]
 
 
+@_meets("verify, verify")
 def _verify_twice(world: World) -> Sequence[Handler]:
     checkout = _paid(world, _ordered(world))
     return [_verify(world, checkout), _verify(world, checkout)]
 
 
+@_meets("verify, refunded in full")
 def _verify_and_refunded(world: World) -> Sequence[Handler]:
     checkout = _paid(world, _ordered(world))
     world.refund(checkout["razorpay_payment_id"])
-    return [_verify(world, checkout), _webhook(world, *_told(world, "refund.processed"))]
+    return [_verify(world, checkout), *_webhooks(world, "refund.processed")]
 
 
+@_meets("captured, order.paid")
 def _captured_and_order_paid(world: World) -> Sequence[Handler]:
     _paid(world, _ordered(world))
-    return [_webhook(world, webhook) for webhook in _told(world, "payment.captured", "order.paid")]
+    return _webhooks(world, "payment.captured", "order.paid")
 
 
+@_meets("captured, refunded in full")
 def _captured_and_refunded(world: World) -> Sequence[Handler]:
     checkout = _paid(world, _ordered(world))
     world.refund(checkout["razorpay_payment_id"])
-    return [_webhook(world, webhook) for webhook in _told(world, "payment.captured", "refund.processed")]
+    return _webhooks(world, "payment.captured", "refund.processed")
 
 
+@_meets("authorized, captured")
 def _authorized_and_captured(world: World) -> Sequence[Handler]:
     _paid(world, _ordered(world))
-    return [_webhook(world, webhook) for webhook in _told(world, "payment.authorized", "payment.captured")]
+    return _webhooks(world, "payment.authorized", "payment.captured")
 
 
+@_meets("captured, captured of two payments")
 def _two_captures(world: World) -> Sequence[Handler]:
     order_id = _ordered(world)
     _paid(world, order_id)
     _paid(world, order_id, method="upi", force=True)
-    return [_webhook(world, webhook) for webhook in _told(world, "payment.captured", "payment.captured")]
+    return _webhooks(world, "payment.captured", "payment.captured")
 
 
+@_meets("failed, captured of one payment")
 def _failed_and_captured(world: World) -> Sequence[Handler]:
     order_id = _ordered(world)
     assert world.pay(order_id, outcome="failure") is None
     account = world.razorpay.account
     account.authorize_late(account.payments_of(account.order(order_id))[0])
-    return [_webhook(world, webhook) for webhook in _told(world, "payment.failed", "payment.captured")]
+    return _webhooks(world, "payment.failed", "payment.captured")
 
 
+@_meets("refunded in part, refunded in full")
 def _two_refunds(world: World) -> Sequence[Handler]:
     checkout = _paid(world, _ordered(world))
     for webhook in world.waiting:
         world.deliver(webhook)
     world.refund(checkout["razorpay_payment_id"], 100_00)
     world.refund(checkout["razorpay_payment_id"])
-    return [_webhook(world, webhook) for webhook in _told(world, "refund.processed", "refund.processed")]
+    return _webhooks(world, "refund.processed", "refund.processed")
 
 
+@_meets("captured, look")
 def _captured_and_look(world: World) -> Sequence[Handler]:
     order_id = _ordered(world)
     _paid(world, order_id)
     world.now += _FIRST_LOOK_S
-    return [_webhook(world, *_told(world, "payment.captured")), _look(world, order_id)]
+    return [*_webhooks(world, "payment.captured"), _look(world, order_id)]
 
 
+@_meets("refunded in full, look")
 def _refunded_and_look(world: World) -> Sequence[Handler]:
     order_id = _ordered(world)
     checkout = _paid(world, order_id)
     world.refund(checkout["razorpay_payment_id"])
     world.now += _FIRST_LOOK_S
-    return [_webhook(world, *_told(world, "refund.processed")), _look(world, order_id)]
+    return [*_webhooks(world, "refund.processed"), _look(world, order_id)]
 
 
+@_meets("verify, look")
 def _verify_and_look(world: World) -> Sequence[Handler]:
     order_id = _ordered(world)
     checkout = _paid(world, order_id)
@@ -239,6 +273,7 @@ def _verify_and_look(world: World) -> Sequence[Handler]:
     return [_verify(world, checkout), _look(world, order_id)]
 
 
+@_meets("order.paid, outbox, an event left behind")
 def _order_paid_and_outbox(world: World) -> Sequence[Handler]:
     """A dead publisher left its event behind; a webhook and reconcile both find it."""
     order_id = _ordered(world)
@@ -253,14 +288,16 @@ def _order_paid_and_outbox(world: World) -> Sequence[Handler]:
     return [_webhook(world, paid), _outbox(world, order_id)]
 
 
+@_meets("captured, sweep", struck=False)
 def _captured_and_sweep(world: World) -> Sequence[Handler]:
     order_id = _ordered(world)
     world.reconcile(lane="sweep", passes=["payments-900"])
     _paid(world, order_id)
     world.now += 2 * _FIRST_LOOK_S
-    return [_webhook(world, *_told(world, "payment.captured")), _sweep(world, "payments-900")]
+    return [*_webhooks(world, "payment.captured"), _sweep(world, "payments-900")]
 
 
+@_meets("sweep, sweep", struck=False)
 def _sweep_twice(world: World) -> Sequence[Handler]:
     order_id = _ordered(world)
     world.reconcile(lane="sweep", passes=["payments-900"])
@@ -269,19 +306,17 @@ def _sweep_twice(world: World) -> Sequence[Handler]:
     return [_sweep(world, "payments-900"), _sweep(world, "payments-900")]
 
 
+@_meets("create-order, create-order")
 def _create_twice(world: World) -> Sequence[Handler]:
     return [_create(world, has_ids=False), _create(world, has_ids=False)]
 
 
+@_meets("create-order, create-order of another amount")
 def _create_two_amounts(world: World) -> Sequence[Handler]:
     return [_create(world), _create(world, OTHER_AMOUNT)]
 
 
-def _change_the_amount_twice(world: World) -> Sequence[Handler]:
-    _ordered(world)
-    return [_create(world, OTHER_AMOUNT), _create(world, "700.00")]
-
-
+@_meets("create-order, of another amount, after failed", serial=False, serial_when_struck=False)
 def _create_after_failed(world: World) -> Sequence[Handler]:
     order_id = _ordered(world)
     assert world.pay(order_id, outcome="failure") is None
@@ -289,21 +324,19 @@ def _create_after_failed(world: World) -> Sequence[Handler]:
     return [_create(world), _create(world, OTHER_AMOUNT)]
 
 
+@_meets("create-order, captured")
 def _create_and_captured(world: World) -> Sequence[Handler]:
     _paid(world, _ordered(world))
-    return [_create(world), _webhook(world, *_told(world, "payment.captured"))]
+    return [_create(world), *_webhooks(world, "payment.captured")]
 
 
+@_meets("create-order of another amount, captured", serial_when_struck=False)
 def _change_the_amount_and_captured(world: World) -> Sequence[Handler]:
     _paid(world, _ordered(world))
-    return [_create(world, OTHER_AMOUNT), _webhook(world, *_told(world, "payment.captured"))]
+    return [_create(world, OTHER_AMOUNT), *_webhooks(world, "payment.captured")]
 
 
-def _change_the_amount_and_authorized(world: World) -> Sequence[Handler]:
-    _paid(world, _ordered(world), capture="later")
-    return [_create(world, OTHER_AMOUNT), _webhook(world, *_told(world, "payment.authorized"))]
-
-
+@_meets("create-order of another amount, verify", serial_when_struck=False)
 def _change_the_amount_and_verify(world: World) -> Sequence[Handler]:
     checkout = _paid(world, _ordered(world))
     return [_create(world, OTHER_AMOUNT), _verify(world, checkout)]
@@ -319,11 +352,13 @@ def _left_unrecorded(world: World) -> str:
     return list(world.razorpay.account.orders)[-1]
 
 
+@_meets("create-order, captured of an unknown order")
 def _create_and_unknown(world: World) -> Sequence[Handler]:
     _paid(world, _left_unrecorded(world))
-    return [_create(world), _webhook(world, *_told(world, "payment.captured"))]
+    return [_create(world), *_webhooks(world, "payment.captured")]
 
 
+@_meets("create-order, captured of what it makes", serial=False, serial_when_struck=False)
 def _create_and_paid_at_once(world: World) -> Sequence[Handler]:
     """Nobody can pay an order before its id is handed out; and if somebody did, it would not be lost."""
     instance = _warm(world, "webhook")
@@ -339,81 +374,35 @@ def _create_and_paid_at_once(world: World) -> Sequence[Handler]:
     return [_create(world), Handler("pay and tell", instance, pay_and_tell, repeated=False)]
 
 
+@_meets("captured, order.paid of an unknown order")
 def _two_of_an_unknown(world: World) -> Sequence[Handler]:
     _paid(world, _left_unrecorded(world))
-    return [_webhook(world, webhook) for webhook in _told(world, "payment.captured", "order.paid")]
+    return _webhooks(world, "payment.captured", "order.paid")
 
 
+@_meets("captured of an unknown order, look")
 def _unknown_and_look(world: World) -> Sequence[Handler]:
     order_id = _left_unrecorded(world)
     _paid(world, order_id)
     world.deliver(*_told(world, "payment.authorized"))
     world.now += _FIRST_LOOK_S
-    return [_webhook(world, *_told(world, "payment.captured")), _look(world, order_id)]
+    return [*_webhooks(world, "payment.captured"), _look(world, order_id)]
 
 
+@_meets("captured of a foreign order, look")
 def _foreign_and_look(world: World) -> Sequence[Handler]:
     order_id = world.foreign_order()
     _paid(world, order_id, capture="now")
     world.deliver(*_told(world, "payment.authorized"))
     world.now += _FIRST_LOOK_S
-    return [_webhook(world, *_told(world, "payment.captured")), _look(world, order_id)]
+    return [*_webhooks(world, "payment.captured"), _look(world, order_id)]
 
 
+@_meets("verify, captured, order.paid", struck=False)
 def _verify_captured_and_order_paid(world: World) -> Sequence[Handler]:
     checkout = _paid(world, _ordered(world))
     captured, paid = _told(world, "payment.captured", "order.paid")
     return [_verify(world, checkout), _webhook(world, captured), _webhook(world, paid)]
-
-
-MEETINGS: Final = {
-    "verify, captured": Meeting(_verify_and_captured),
-    "verify, authorized": Meeting(_verify_and_authorized),
-    "verify, failed of another attempt": Meeting(_verify_and_other_failed),
-    "verify, verify": Meeting(_verify_twice),
-    "verify, refunded in full": Meeting(_verify_and_refunded),
-    "captured, order.paid": Meeting(_captured_and_order_paid),
-    "captured, refunded in full": Meeting(_captured_and_refunded),
-    "authorized, captured": Meeting(_authorized_and_captured),
-    "captured, captured of two payments": Meeting(_two_captures),
-    "failed, captured of one payment": Meeting(_failed_and_captured),
-    "refunded in part, refunded in full": Meeting(_two_refunds),
-    "captured, look": Meeting(_captured_and_look),
-    "refunded in full, look": Meeting(_refunded_and_look),
-    "verify, look": Meeting(_verify_and_look),
-    "order.paid, outbox, an event left behind": Meeting(_order_paid_and_outbox),
-    "captured, sweep": Meeting(_captured_and_sweep, struck=False),
-    "sweep, sweep": Meeting(_sweep_twice, struck=False),
-    "create-order, create-order": Meeting(_create_twice),
-    "create-order, create-order of another amount": Meeting(_create_two_amounts),
-    "create-order of another amount, of a third": Meeting(_change_the_amount_twice, struck=False),
-    "create-order, of another amount, after failed": Meeting(
-        _create_after_failed, serial=False, serial_when_struck=False
-    ),
-    "create-order, captured": Meeting(_create_and_captured),
-    "create-order of another amount, captured": Meeting(
-        _change_the_amount_and_captured,
-        serial_when_struck=False,
-    ),
-    "create-order of another amount, authorized": Meeting(
-        _change_the_amount_and_authorized,
-        serial_when_struck=False,
-    ),
-    "create-order of another amount, verify": Meeting(
-        _change_the_amount_and_verify,
-        serial_when_struck=False,
-    ),
-    "create-order, captured of an unknown order": Meeting(
-        _create_and_unknown,
-    ),
-    "create-order, captured of what it makes": Meeting(
-        _create_and_paid_at_once, serial=False, serial_when_struck=False
-    ),
-    "captured, order.paid of an unknown order": Meeting(_two_of_an_unknown),
-    "captured of an unknown order, look": Meeting(_unknown_and_look),
-    "captured of a foreign order, look": Meeting(_foreign_and_look),
-    "verify, captured, order.paid": Meeting(_verify_captured_and_order_paid, struck=False),
-}
 
 
 # --- who goes next --------------------------------------------------------------------------------------------------

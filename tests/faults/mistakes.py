@@ -335,7 +335,7 @@ MISTAKES: Final = (
         "shared/payments/core/ordering.py",
         "        old = None if current is None else (current, supersede(current, fresh.order_id, self._now))",
         "        old = None",
-        "crashes: another amount",
+        "crashes: another amount and back",
     ),
     Mistake(
         "hand out the open order whatever was agreed",

@@ -13,13 +13,15 @@ from typing import Final
 from sandbox.gateway.deliveries import GIVE_UP_AFTER_S, RUNGS_S
 from sandbox.gateway.faults import ApiFault
 from tests.faults.campaigns import Budget, Progress, Report
-from tests.faults.clockwork import DAY_S, HOUR_S, MINUTE_S, Schedule, schedules
+from tests.faults.clockwork import DAY_S, HOUR_S, MINUTE_S, schedules
 from tests.faults.elsewhere import Webhook
 from tests.faults.outside import Call, Kind, good
 from tests.faults.rig import START, Died, World, installed
 
 OUTAGE_S: Final = 25 * HOUR_S
 """An hour longer than Razorpay retries: an event that is refused all the time is one that it gives up."""
+_OF: Final = 100
+"""How many steps a run tells of: two outages by the hour, and the payments without webhooks in 50 parts."""
 PAYMENTS_IN_AN_OUTAGE: Final = 60
 PAYMENTS_WITHOUT_WEBHOOKS: Final = 400
 BACKLOG: Final = 3_000
@@ -90,10 +92,6 @@ def run(budget: Budget, progress: Progress) -> Report:
     )
 
 
-_OF: Final = 100
-"""How many steps a run tells of: two outages by the hour, and the payments without webhooks in 50 parts."""
-
-
 # --- EventBridge ----------------------------------------------------------------------------------------------------
 
 
@@ -101,14 +99,6 @@ def without_eventbridge(  # noqa: PLR0913 - what is played, how, and who is told
     world: World, dice: random.Random, *, payments: int, kind: Kind, every_s: int, step: Callable[[], None]
 ) -> int:
     """A day and an hour in which every PutEvents goes wrong, and the minutes until everything is told afterwards.
-
-    Args:
-        world: a fresh one.
-        dice: when and how customers pay.
-        payments: how many, spread over the day; the first one at its start.
-        kind: how PutEvents goes wrong.
-        every_s: how often what is scheduled runs at the most, in seconds.
-        step: is called once an hour.
 
     Returns:
         How many events waited.
@@ -145,12 +135,6 @@ def without_eventbridge(  # noqa: PLR0913 - what is played, how, and who is told
 
 def without_webhooks(world: World, dice: random.Random, payments: int, step: Callable[[], None]) -> tuple[int, int]:
     """Payments of which Razorpay never says a word, of orders of every age: each is found and told in time.
-
-    Args:
-        world: a fresh one.
-        dice: when and how customers pay.
-        payments: how many.
-        step: is called 50 times.
 
     Returns:
         The longest until one was told of, verified and not verified, in seconds.
@@ -218,11 +202,6 @@ _MOST_MINUTES_OF_LOOKS: Final = 90
 def behind_a_backlog(world: World, dice: random.Random, backlog: int) -> tuple[int, int]:
     """Records that wait for a look, some of which Razorpay always fails for; each minute an instance dies before
     it has published.
-
-    Args:
-        world: a fresh one.
-        dice: which fail.
-        backlog: how many wait.
 
     Returns:
         How long an event, and a healthy record, waited at the most, in seconds.
@@ -319,12 +298,8 @@ class _Retries:
 def _run_all(world: World, *, at_most_every_s: int = MINUTE_S) -> None:
     """Runs what is scheduled for this minute."""
     for schedule in schedules():
-        if _is_its_minute(schedule, world.now, at_most_every_s):
+        if world.now // MINUTE_S % (max(schedule.every_s, at_most_every_s) // MINUTE_S) == 0:
             world.run(schedule)
-
-
-def _is_its_minute(schedule: Schedule, now: int, at_most_every_s: int) -> bool:
-    return now // MINUTE_S % (max(schedule.every_s, at_most_every_s) // MINUTE_S) == 0
 
 
 def _wait_on_schedule(world: World, seconds: int) -> None:

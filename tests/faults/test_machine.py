@@ -1,20 +1,17 @@
 """A few dozen stories of the state machine; and that a mistake in the service is found, with a story that shows it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from copy import replace
 from typing import Any
 
 import pytest
 
-from payments.adapters.bus import Bus
 from payments.core import attention, outbox
 from payments.core.model import Captured, Fact, Record
-from payments.core.outbox import Message
 from payments.core.position import Policy
 from payments.core.transitions import Decision, decide
 from tests.faults.campaigns import Budget
 from tests.faults.machine import ALL, RULES, Tally, play, run
-from tests.faults.outside import Kind
 from tests.faults.rig import World, installed
 
 FEW = 16
@@ -90,19 +87,3 @@ def test_a_wrong_sum_that_passes_for_the_right_one_is_found(monkeypatch: pytest.
         world.come_to_rest()
         with pytest.raises(AssertionError, match=r"GET says .'status': 'paid'.* the books .'status': 'authorized'"):
             world.check()
-
-
-def test_a_refused_event_that_passes_for_published_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    publish = Bus.publish
-
-    def believe(bus: Bus, messages: Mapping[str, Message]) -> frozenset[str]:
-        publish(bus, messages)
-        return frozenset(messages)
-
-    monkeypatch.setattr(Bus, "publish", believe)
-    with installed() as install:
-        world = install(World())
-        world.pay(world.create_order().body["order_id"])
-        world.outside.fate = lambda call: Kind.PARTLY if call.operation == "events PutEvents" else None
-        with pytest.raises(AssertionError, match="I9: neither on the bus nor pending"):
-            world.deliver(next(webhook for webhook in world.waiting if webhook.event == "payment.captured"))
