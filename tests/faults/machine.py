@@ -95,8 +95,6 @@ _YOUNG_S: Final = 2 * DAY_S
 _PLACE: Final = st.integers(0, 5)
 """Of something in a list, which may be shorter: counted around."""
 _CLIENTS: Final = ("dynamodb", "events", "razorpay", "secretsmanager")
-
-
 RULES: Final[set[str]] = set()
 """The names of all rules."""
 
