@@ -379,7 +379,7 @@ MISTAKES: Final = (
         "    return next((newest + age for age in WATCH_AGES_S if newest + age > now), now + WEEK_S)",
         "    newest = epoch(record.created_at)\n"
         "    return next((newest + age for age in WATCH_AGES_S if newest + age > now), None)",
-        "schedules",
+        "outages",
     ),
     Mistake(
         "look for payments that are new alone",

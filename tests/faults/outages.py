@@ -219,8 +219,7 @@ def behind_a_backlog(world: World, dice: random.Random, backlog: int) -> tuple[i
     world.lose_webhooks()
     start = world.now = world.now + 2 * MINUTE_S + -world.now % MINUTE_S
     unpublished: dict[str, int] = {}
-    slowest_event_s, healthy = 0, set(waiting) - failing
-    slowest_look_s = 0
+    slowest_event_s, slowest_look_s, healthy = 0, 0, set(waiting) - failing
     for minute in range(_MOST_MINUTES_OF_LOOKS):
         if minute < _MINUTES_OF_EVENTS:
             unpublished[_dies_before_publishing(world, backlog + 1 + minute)] = world.now

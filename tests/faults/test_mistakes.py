@@ -28,6 +28,8 @@ def test_every_mistake_fits_the_source(mistake: Mistake) -> None:
     source = (PROJECT / mistake.path).read_text(encoding="utf-8")
     assert source.count(mistake.was) == 1
     compile(source.replace(mistake.was, mistake.now), mistake.path, "exec")
+    campaign = f"tests/faults/{mistake.found_by.partition(': ')[0]}.py"
+    assert any((PROJECT / file).exists() for file in (campaign, mistake.found_by.partition("::")[0]))
 
 
 def test_no_two_mistakes_are_the_same() -> None:
