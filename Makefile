@@ -230,7 +230,7 @@ test: ## Run everything CI runs: checks, templates, build, all tests
 	@$(MAKE) --no-print-directory $(SIDE_BY_SIDE) install browser .venvs/aws/.ready check audit build validate
 	$(PY) -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
-# `make faults CAMPAIGN="--only schedules --share 0.1 --seed 7"` runs part of it.
+# `make faults CAMPAIGN="--only machine --share 0.1 --seed 7"` runs part of it.
 .PHONY: faults
 faults: install build ## Run every fault injection campaign (about 90 minutes), into docs/evidence/faults.md
 	PYTHONPATH=shared $(PY) -m tests.faults $(CAMPAIGN)
