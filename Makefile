@@ -108,11 +108,16 @@ requirements: $(PYTHON313_FILE) ## Write the layers' hash-locked requirements fr
 # --- checks and tests -----------------------------------------------------------------------------------------------
 
 .PHONY: check
-check: .venv/.ready ## Run the linter, the type checker and the import rules
+check: .venv/.ready ## Run the linter, the type checker, the import rules, and compare the contracts with the code
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	PYTHONPATH=shared .venv/bin/lint-imports
+	PYTHONPATH=shared $(PY) -m tools.contracts --check
+
+.PHONY: contracts
+contracts: .venv/.ready ## Generate the event schemas, the OpenAPI description and the table of settings from the code
+	PYTHONPATH=shared $(PY) -m tools.contracts
 
 .PHONY: states
 states: .venv/.ready ## Generate the diagram of statuses in docs/data-model.md from the code

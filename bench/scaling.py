@@ -164,7 +164,7 @@ def cost_of_a_month(counts: Counted) -> Costs:
         ),
         "CloudWatch dashboard": (dashboards * Price.DASHBOARD, f"{dashboards} dashboard"),
         "CloudWatch Logs": (logged / _GB * Price.LOG_GB, f"{logged / 1e6:,.0f} MB of {runs:,} runs"),
-        "X-Ray": (runs * Price.TRACE, f"{runs:,} runs, each the only one of its second and so traced"),
+        "X-Ray": (runs * Price.TRACE, f"{runs:,} runs, all traced: each is the first of its second"),
         "Secrets Manager": (secrets * Price.SECRET, f"{secrets} secrets"),
         "KMS": (keys * Price.KEY, f"{keys} key, that of the alarms' topic"),
         "outbox, with nothing due": idle("outbox", 100),
@@ -189,6 +189,22 @@ def options_of_a_month() -> Costs:
             f"one web ACL with {len(always)} rules; `WebhookFromRazorpayOnly` adds one",
         ),
     }
+
+
+def cost_of_stages(counts: Counted) -> Costs:
+    """Dollars a month, without a single payment, of each stage as `samconfig.toml` deploys it."""
+    idle, options = _sum(cost_of_a_month(counts)), options_of_a_month()
+    costs: Costs = {}
+    for stage in ("staging", "production"):
+        on = [name for name in options if name.strip("`") in _overrides(stage)]
+        costs[stage] = (idle + sum(options[name][0] for name in on), f"{idle:.2f}, with {' and '.join(on)}")
+    return costs
+
+
+def _overrides(stage: str) -> list[str]:
+    config = tomllib.loads((PROJECT / "samconfig.toml").read_text(encoding="utf-8"))
+    overrides: list[str] = config[stage]["global"]["parameters"]["parameter_overrides"]
+    return overrides
 
 
 def _of_type(kind: str) -> list[Mapping[str, Any]]:
@@ -217,10 +233,10 @@ connecting and reading time out."""
 
 def limits(counts: Counted) -> dict[str, tuple[float, float]]:
     """Every limit by its name in the table: how much there is of it, and how much a payment a second uses."""
-    template, samconfig = read_template(TEMPLATE), (PROJECT / "samconfig.toml").read_text(encoding="utf-8")
+    template = read_template(TEMPLATE)
     given = {name: parameter.get("Default") for name, parameter in template["Parameters"].items()}
-    production = tomllib.loads(samconfig)["production"]["global"]["parameters"]["parameter_overrides"]
-    instances = int(dict(override.split("=", 1) for override in production)["CreateOrderConcurrency"])
+    production = dict(override.split("=", 1) for override in _overrides("production"))
+    instances = int(production["CreateOrderConcurrency"])
     writes, events = units(counts, "write_units"), units(counts, "event_entries")
     block = counts["create-order, every tenth: ids"]["write_units"] / 10
     passes = Counter(one.listed for one in PASSES)
@@ -246,11 +262,11 @@ def limits(counts: Counted) -> dict[str, tuple[float, float]]:
         # A record is put into its shard by the signature, and taken out when the event is published.
         "DynamoDB, one of the index's 16 shards": (1_000, 2 / SHARDS),
         "reconcile's sweep: Razorpay's lists": (WORKERS / simulation.PAGE_S * sweeping, pages),
-        "reconcile's sweep, no webhook ever comes: all is news to its first pass": (
+        "reconcile's sweep without webhooks: everything is new to its first pass": (
             1_000 * sweeping,
             1_000 * (simulation.PUBLISH_S + simulation.PAGE_S / simulation.PAYMENTS_A_PAGE),
         ),
-        "reconcile's watch lane: alive and unconfirmed": (looks, UNCONFIRMED_SHARE),
+        "reconcile's watch lane: unresolved payments and refunds": (looks, UNCONFIRMED_SHARE),
         "outbox, one run a minute: events that no webhook published": (
             simulation.OUTBOX_RUN_S / simulation.PUBLISH_S / 60,
             UNTOLD_SHARE,
@@ -271,8 +287,9 @@ def cost_table(counts: Counted) -> str:
 
     million = lines(("item", "US$ per million payments", "for one payment"), cost_of_a_million(counts))
     month = lines(("without a single payment", "US$ a month", "from"), cost_of_a_month(counts))
-    options = lines(("on top, where it is switched on", "US$ a month", "from"), options_of_a_month(), added=False)
-    return "\n".join([*million, "", *month, "", *options])
+    options = lines(("on top, if switched on", "US$ a month", "from"), options_of_a_month(), added=False)
+    stages = lines(("an idle stage of `samconfig.toml`", "US$ a month", "from"), cost_of_stages(counts), added=False)
+    return "\n".join([*million, "", *month, "", *options, "", *stages])
 
 
 def summary_table(counts: Counted) -> str:

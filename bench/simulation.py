@@ -262,15 +262,15 @@ class Simulation:
 
 SCENARIOS: Final = (
     Scenario("good times", "Nothing is wrong."),
-    Scenario("bus throttled", "PutEvents takes a tenth of what is published.", bus_rate=10),
+    Scenario("bus throttled", "PutEvents accepts a tenth of what is published.", bus_rate=10),
     Scenario(
         "webhooks blocked",
-        "None of Razorpay's deliveries gets through for half an hour; then all that it sends again comes on top.",
+        "None of Razorpay's deliveries gets through for half an hour; then its retries come on top of the new ones.",
         rate=5,
         webhooks_blocked=True,
         trouble_s=1800,
     ),
-    Scenario("webhooks off", "Razorpay sends nothing, for good; only the lanes are left.", webhooks_off=True),
+    Scenario("webhooks off", "Razorpay stops sending webhooks for good; only the lanes are left.", webhooks_off=True),
 )
 SEED: Final = 20261125
 

@@ -5,6 +5,8 @@ order. 409 means there is nothing (left) to pay and names the order concerned. 5
 account with the gateway. 503 means the client can retry the same request.
 """
 
+from typing import TYPE_CHECKING
+
 from payments.adapters.http import Request, Response
 from payments.adapters.log import RequestLog
 from payments.core.errors import AmountRefused, ApplicationRefused, FieldError, Forbidden, InvalidRequest
@@ -13,6 +15,9 @@ from payments.core.wire import CreateOrderBody
 from payments.wiring import aws
 from payments.wiring.boundary import lambda_boundary
 from payments.wiring.create_order import dependencies, prime
+
+if TYPE_CHECKING:
+    from payments.core.answers import OrderAnswer
 
 _MAX_BODY_BYTES = 8 * 1024
 
@@ -38,11 +43,11 @@ def create_order(request: Request, log: RequestLog) -> Response:
         raise InvalidRequest([FieldError("amount", "is not an amount that the payment gateway accepts")]) from refused
     record, order = placed.record, placed.record.agreed()
     log.note(order_id=record.order_id, payment_id=order.payment_id, status=record.status.value)
-    body = {
+    body: OrderAnswer = {
         "order_id": record.order_id,
         "amount": order.amount_minor,
         "currency": order.currency,
-        "status": record.status.value,
+        "status": record.status,
         "payment_id": order.payment_id,
         "key_id": placed.key_id,
     }

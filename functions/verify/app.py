@@ -4,6 +4,8 @@ A valid signature makes the payment `paid` but not confirmed: the webhook has th
 changes nothing, because anyone can send one. Another user's order is indistinguishable from one that does not exist.
 """
 
+from typing import TYPE_CHECKING
+
 from payments.adapters.http import Request, Response
 from payments.adapters.log import RequestLog
 from payments.core.errors import InvalidSignature, OrderNotFound
@@ -15,6 +17,9 @@ from payments.core.wire import VerifyBody
 from payments.wiring import aws
 from payments.wiring.boundary import lambda_boundary
 from payments.wiring.verify import dependencies, prime
+
+if TYPE_CHECKING:
+    from payments.core.answers import PaymentAnswer, VerifiedAnswer
 
 _MAX_BODY_BYTES = 8 * 1024
 
@@ -43,8 +48,12 @@ def verify(request: Request, log: RequestLog) -> Response:
     record = record_facts(service.table, body.razorpay_order_id, [signed], now, admit=admit).record
     log.note(status=record.status.value, version=record.version)
     require_paid(record, body.razorpay_payment_id)
-    payment_id = record.agreed().payment_id
-    return Response(200, {"status": "success", "message": "Payment verified", "payment_id": payment_id})
+    verified: VerifiedAnswer = {
+        "status": "success",
+        "message": "Payment verified",
+        "payment_id": record.agreed().payment_id,
+    }
+    return Response(200, verified)
 
 
 def show(request: Request, log: RequestLog) -> Response:
@@ -62,13 +71,12 @@ def show(request: Request, log: RequestLog) -> Response:
     order = record.order
     if user_id not in {order.client_id, order.freelancer_id}:
         raise OrderNotFound("somebody else's")
-    body = {
+    payment: PaymentAnswer = {
         "payment_id": order.payment_id,
         "order_id": record.order_id,
-        **order.ids(),
         "amount": order.amount_minor,
         "currency": order.currency,
-        "status": record.status.value,
+        "status": record.status,
         "confirmed": record.confirmed,
         "amount_refunded": amount_refunded(record),
         "under_review": under_review(record),
@@ -76,7 +84,7 @@ def show(request: Request, log: RequestLog) -> Response:
         "created_at": record.created_at,
         "updated_at": record.updated_at,
     }
-    return Response(200, body)
+    return Response(200, {**order.purchase_fields(), **payment})
 
 
 prime()

@@ -6,6 +6,7 @@ counted. Only a failure that a later delivery can cure gets a 5xx, and only whil
 """
 
 import re
+from typing import TYPE_CHECKING
 
 from payments.adapters.http import Request, Response
 from payments.adapters.log import RequestLog
@@ -15,6 +16,9 @@ from payments.core.webhooks import UnusableEvent, read_delivery
 from payments.wiring import aws
 from payments.wiring.boundary import GivenUp, lambda_boundary
 from payments.wiring.webhook import dependencies, prime
+
+if TYPE_CHECKING:
+    from payments.core.answers import ReceivedAnswer
 
 # API Gateway's own limit ("Payload size"). Notes in any script, and line items, make genuine bodies large.
 _MAX_BODY_BYTES = 10 * 1024 * 1024
@@ -38,7 +42,8 @@ def receive(request: Request, log: RequestLog) -> Response:
     # Not covered by the signature, so log it and use it for nothing else.
     log.note(event_id=_printable(request.header("x-razorpay-event-id")))
 
-    acknowledged = Response(200, {"status": "ok"})
+    received: ReceivedAnswer = {"status": "ok"}
+    acknowledged = Response(200, received)
     try:
         delivery = read_delivery(body)
     except UnusableEvent as unusable:

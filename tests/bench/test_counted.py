@@ -87,7 +87,7 @@ def test_a_page_without_the_markers_is_refused() -> None:
 
 def test_a_limit_that_is_not_in_the_table_is_an_error(counts: Counts) -> None:
     head, ruler, first, *rows = scaling.between(scaling.PAGE.read_text(encoding="utf-8"), "limits").splitlines()
-    with pytest.raises(ValueError, match="reconcile's sweep, no webhook ever comes"):
+    with pytest.raises(ValueError, match="reconcile's sweep without webhooks"):
         scaling.limits_table(counts, "\n".join([head, ruler, *rows]))
     with pytest.raises(ValueError, match="something else"):
         scaling.limits_table(counts, "\n".join([head, ruler, first, *rows, "| something else | 1 x | 1 | nothing |"]))
@@ -142,6 +142,14 @@ def test_a_snapshot_is_billed_for_each_function_by_its_memory_and_a_web_acl_by_i
     # Lambda pricing, SnapStart: 0.0000015046 for each GB and second.
     assert options["`SnapStart=PublishedVersions`"][0] == pytest.approx(5 * 0.5 * 30 * 86_400 * 0.0000015046)
     assert options["`WebAcl=true`"][0] == pytest.approx(5 + 2)
+
+
+def test_an_idle_stage_costs_what_its_options_add(counts: Counts) -> None:
+    # samconfig.toml: snapshots of five functions in both stages, and a web ACL with two rules in production.
+    idle = sum(dollars for dollars, _ in scaling.cost_of_a_month(counts).values())
+    stages = scaling.cost_of_stages(counts)
+    assert stages["staging"][0] == pytest.approx(idle + 5 * 0.5 * 30 * 86_400 * 0.0000015046)
+    assert stages["production"][0] == pytest.approx(stages["staging"][0] + 5 + 2)
 
 
 def test_the_page_on_deploying_has_the_sums(counts: Counts) -> None:

@@ -46,7 +46,7 @@ END: Final = "<!-- end of statuses -->\n"
 STARTS: Final[Mapping[str, Delivery]] = {
     "nothing": (),
     "failed": (failed(A),),
-    "authorised": (Authorized(payment=A),),
+    "authorized": (Authorized(payment=A),),
     "signed": (signed(A),),
     "another sum": (captured(A, PART),),
     "captured": (captured(A),),
@@ -55,7 +55,7 @@ STARTS: Final[Mapping[str, Delivery]] = {
 """How a record came to be as it is, by what is known of payment A."""
 NEWS: Final[Mapping[str, Delivery]] = {
     "a payment failed": (failed(B),),
-    "authorised": (Authorized(payment=A),),
+    "authorized": (Authorized(payment=A),),
     "signature verified": (signed(A),),
     "captured as agreed": (captured(B),),
     "a wrong amount captured": (captured(B, PART),),
@@ -128,8 +128,8 @@ def section() -> str:
         "",
         "```mermaid",
         "stateDiagram-v2",
-        "    [*] --> created: order made",
-        "    [*] --> unknown: a webhook comes first",
+        "    [*] --> created: order created",
+        "    [*] --> unknown: a webhook arrives first",
     ]
     lines += [
         f"    unknown --> {to.value}: found to be ours"

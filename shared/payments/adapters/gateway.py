@@ -106,7 +106,7 @@ class RazorpayGateway:
             AmountRefused: Razorpay accepts no order of this amount.
         """
         notes = OrderNotes(
-            **order.ids(),
+            **order.purchase_fields(),
             service=MARKER,
             stage=self._stage,
             installation=installation,

@@ -134,7 +134,7 @@ def ownership(listed: ListedOrder, origin: Origin) -> Ownership:
         # Marked as ours, and somebody spoiled the ids: a person must look, and it must not expire.
         return Ownership(None, foreign=False)
     order = Order(
-        **notes.ids(),
+        **notes.purchase_fields(),
         payment_id=notes.payment_id,
         amount_minor=listed.amount,
         currency=listed.currency,

@@ -117,16 +117,24 @@ class Lane(StrEnum):
 
 
 class Purchase(Model):
-    """Who pays whom for what, by the platform's own ids: what a client asks for, and all that the platform is told."""
+    """Who pays whom for what, by the platform's own ids: what a client asks for, and all that the platform is told.
+
+    The request body, the record, the notes at Razorpay and the answer to a read all take these fields from here.
+    """
 
     job_id: PlatformId
+    """The job that is paid for."""
     application_id: PlatformId
+    """The accepted application."""
     client_id: PlatformId
+    """The user who pays."""
     freelancer_id: PlatformId
+    """The user who is to be paid."""
 
-    def ids(self) -> dict[str, int]:
-        """The ids by name, for another model of the same purchase."""
-        return {name: getattr(self, name) for name in Purchase.model_fields}
+    def purchase_fields(self) -> dict[str, Any]:
+        """The purchase by field, for another model of it or an answer about it. What has no value is absent."""
+        values = ((name, getattr(self, name)) for name in Purchase.model_fields)
+        return {name: value for name, value in values if value is not None}
 
 
 class Order(Purchase):

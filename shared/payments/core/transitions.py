@@ -2,13 +2,14 @@
 
 Facts only accumulate, and the status is derived from them. The first rule that holds decides:
 
-1. every match is returned: `refunded`, which is final;
+1. every payment that matches the order is returned: `refunded`, which is final;
 2. a payment stands: `paid`, confirmed;
 3. a payment holds money: `authorized`, and under review;
-4. a payment is signed and neither returned nor dead: `paid`, not confirmed (`authorized` on a superseded order);
-5. a payment is authorized and not returned: `authorized`;
-6. a payment failed or was returned: `failed`;
-7. otherwise `created`.
+4. a payment is signed and neither returned, dead, lapsed nor released: `paid`, not confirmed (`authorized` on a
+   superseded order);
+5. a payment is authorized and neither returned nor released: `authorized`;
+6. a payment failed, lapsed, or was released or returned: `failed`;
+7. otherwise: `created`.
 
 `position` defines these terms. `failed` ranks below `authorized` on purpose: Razorpay can still capture a payment that
 it reported as failed days ago ("Late authorisation").
