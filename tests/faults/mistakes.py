@@ -441,7 +441,7 @@ MISTAKES: Final = (
         "take another installation's orders for ours",
         "Marker and stage are ours. Two stacks of one stage on an account would adopt each other's orders.",
         "shared/payments/core/listing.py",
-        "    if notes.installation is not None and notes.installation != origin.installation:",
+        "    if installation is not None and installation != origin.installation:",
         "    if False:",
         "tests/judge/test_ten_classes.py::test_two_stacks_on_one_account_leave_each_others_orders_alone",
     ),
