@@ -1,4 +1,5 @@
-"""Measures the service: cold start, warm path, calls, bytes, cost, growth, and what happens beyond the limits.
+"""Measures the service: starts, requests, load, what a payment uses and costs, and where its limits are.
 
-`make bench` runs all of it and writes docs/evidence/performance.md. No test depends on how long anything takes.
+`make bench` writes docs/evidence/performance.md; `python -m bench.scaling` the tables of docs/scaling.md and of
+docs/deploying.md. No test depends on how long anything takes.
 """

@@ -1,151 +1,115 @@
 """`make bench`: measures what `sam build` made, shows it, and writes docs/evidence/performance.md.
 
-What each section found is kept in docs/evidence/performance/, so that `--only` renews one part of the page. 0: it was
-measured, whatever the figures; the page says which targets are missed. 1: something could not be measured.
+Each section of the page is written when it was measured, so `--only` renews one. 0: all was measured, whatever the
+figures; the page says which targets are missed. 1: something could not be measured.
 """
 
 import argparse
 import shutil
+import subprocess
 import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, NamedTuple
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
-
-from bench import coldstart, counted, growth, load, page, subjects, warmpath
-from bench.artefact import Artefact
-from bench.children import VALGRIND
-from bench.progress import Effort, Result
-from bench.progress import Progress as Told
-from bench.targets import verdicts
+from bench import canned, load, measures
+from bench.targets import Figure
 from sandbox import proxies, terminal
-from sandbox.cloud.build import build
+from sandbox.cloud.build import PROJECT, build
 
-type Section = Callable[[Artefact, Effort, Told], Result]
-
-
-def _size(artefact: Artefact, _: Effort, told: Told) -> Result:
-    found = {"folders": {name: asdict(size) for name, size in subjects.sizes(artefact.folder).items()}}
-    told(1, 1)
-    return found
+PAGE: Final = PROJECT / "docs/evidence/performance.md"
+_COLUMNS: Final = ("", "at most", "measured", "")
 
 
-def _start(artefact: Artefact, effort: Effort, told: Told) -> Result:
-    return coldstart.measure(coldstart.cases(artefact.subjects, artefact.flows), effort, told)
+class Section(NamedTuple):
+    """One part of the page."""
+
+    title: str
+    about: str
+    measure: Callable[[Path, Path, float], list[Figure]]
+    """Gets the build, a folder for its files, and how many seconds each level of load lasts."""
 
 
-def _warm(artefact: Artefact, effort: Effort, told: Told) -> Result:
-    return warmpath.measure(artefact.flows, effort, told)
-
-
-def _flows(_: Artefact, __: Effort, told: Told) -> Result:
-    found = {"flows": counted.measure()}
-    told(1, 1)
-    return found
-
-
-def _growth(_: Artefact, __: Effort, told: Told) -> Result:
-    return {
-        "record": growth.record_growth(growth.ATTEMPTS, told),
-        "reconcile": growth.reconcile_growth(growth.TABLES, told),
-    }
-
-
-def _load(_: Artefact, effort: Effort, told: Told) -> Result:
-    return load.measure(effort, told)
-
-
-MEASURES: Final[dict[str, Section]] = {
-    "size": _size,
-    "start": _start,
-    "warm": _warm,
-    "flows": _flows,
-    "growth": _growth,
-    "load": _load,
+SECTIONS: Final = {
+    "start": Section(
+        "Starting",
+        "*ready* is Lambda's Init as deployed, primed: all is loaded and the clients are made. *first answer more* is\n"
+        "what a copy of its snapshot then does for the first request of its kind, secrets read.",
+        lambda built, scratch, _: measures.starts(canned.all_flows(built, scratch)),
+    ),
+    "warm": Section(
+        "A warm request",
+        "Against the recorded base in `bench/targets.py`, of which 2 % more is the most.",
+        lambda built, scratch, _: measures.warm(canned.all_flows(built, scratch)),
+    ),
+    "size": Section("Size", "What a cold start fetches and unpacks.", lambda built, _, __: measures.sizes(built)),
+    "load": Section(
+        "The local cloud under load",
+        "Payments from their order to their confirmation over HTTP, each answer checked. Emulator, functions and\n"
+        "client share one machine, so these figures say nothing about Lambda.",
+        lambda _, __, seconds: load.measure(seconds),
+    ),
 }
 
 
 def main(arguments: Sequence[str]) -> int:
     """Measures what was asked for."""
-    options = _options(arguments)
-    effort = Effort(options.rounds, not options.no_instructions, options.seconds)
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("--only", action="append", choices=SECTIONS, help="this section only; may be repeated")
+    parser.add_argument("--seconds", type=float, default=10.0, help="how long each level of load lasts (default: 10)")
+    options = parser.parse_args(arguments)
     console = terminal.console()
     proxies.bypass_for_this_machine()
-    if VALGRIND is None and effort.instructions:
-        console.print("Instructions are not measured: there is no valgrind (Debian: apt install valgrind).")
+    failed = []
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
         # A copy, so that a build in the meantime changes nothing.
-        copy = Path(scratch) / "built"
-        shutil.copytree(build().parent, copy)
-        artefact = Artefact.prepare(copy, Path(scratch))
-        asked = options.only or page.SECTIONS
-        failed = [name for name in asked if not _measure(name, artefact, effort, console)]
-    page.PAGE.parent.mkdir(parents=True, exist_ok=True)
-    page.PAGE.write_text(page.page(), encoding="utf-8")
-    _show_targets(console)
-    console.print(f"Written: {page.PAGE.relative_to(page.PROJECT)}")
+        built = Path(shutil.copytree(build().parent, Path(scratch) / "built"))
+        for name in options.only or SECTIONS:
+            section = SECTIONS[name]
+            console.print(f"{section.title} …")
+            try:
+                figures = section.measure(built, Path(scratch) / name, options.seconds)
+            except Exception:  # noqa: BLE001 - what went wrong is shown, and the other sections go on
+                console.print(traceback.format_exc(), markup=False)
+                failed.append(name)
+                continue
+            text = written(section, figures)
+            console.print(text, markup=False, soft_wrap=True)
+            PAGE.write_text(rewritten(PAGE.read_text(encoding="utf-8"), section, text), encoding="utf-8")
     if failed:
         console.print(f"[bold red]✗[/] Could not be measured: {', '.join(failed)}")
     return 1 if failed else 0
 
 
-def _options(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--only", action="append", choices=page.SECTIONS, help="this section only; may be repeated")
-    parser.add_argument("--rounds", type=int, default=15, help="how often each case runs (default: 15)")
-    parser.add_argument("--seconds", type=float, default=10.0, help="how long each level of load lasts (default: 10)")
-    parser.add_argument("--no-instructions", action="store_true", help="do not count instructions, which takes longest")
-    return parser.parse_args(arguments)
+def written(section: Section, figures: Sequence[Figure]) -> str:
+    """What was measured now, as the page has it."""
+    revision = subprocess.run(  # noqa: S603 - our own
+        ["git", "-C", str(PROJECT), "describe", "--always", "--dirty"],  # noqa: S607 - git, wherever it is
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
+    rows = "\n".join(f"| {' | '.join(figure.row())} |" for figure in figures)
+    return (
+        f"## {section.title}\n\n{section.about}\n\n*Measured {datetime.now(UTC).date()} at {revision}.*\n\n"
+        f"| {' | '.join(_COLUMNS)} |\n| --- | ---: | ---: | --- |\n{rows}\n"
+    )
 
 
-def _measure(name: str, artefact: Artefact, effort: Effort, console: Console) -> bool:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=console) as bar:
-        task = bar.add_task(name, total=None)
-        try:
-            found = MEASURES[name](artefact, effort, lambda done, of: bar.update(task, completed=done, total=of))
-        except Exception:  # noqa: BLE001 - what went wrong is shown, and the other sections go on
-            console.print(traceback.format_exc(), markup=False)
-            return False
-    page.keep(name, {"about": _about(), "found": found})
-    for heading, headings, lines in page.tables(name, found):
-        show(console, heading or name, headings, lines)
-    return True
+def rewritten(page: str, section: Section, text: str) -> str:
+    """The page with this under the section's heading, to the next one.
 
-
-def show(console: Console, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """One table on the screen."""
-    shown = Table(title=title.replace("*", ""), title_justify="left", header_style="bold")
-    for number, column in enumerate(columns):
-        shown.add_column(column, justify="left" if number == 0 else "right")
-    for row in rows:
-        shown.add_row(*row)
-    console.print(shown)
-
-
-def _show_targets(console: Console) -> None:
-    colours = {True: "green", False: "red", None: "yellow"}
-    rows = [
-        [one.target, one.bound, one.measured, f"[{colours[one.reached]}]{one.said.strip('*')}[/]"]
-        for one in verdicts({name: page.read(name) for name in page.SECTIONS})
-    ]
-    show(console, "Targets", ["target", "at most", "measured", ""], rows)
-
-
-def _about() -> dict[str, Any]:
-    return {
-        "measured": datetime.now(UTC).date().isoformat(),
-        "revision": subjects.revision(),
-        **subjects.machine(),
-        "valgrind": "counts instructions" if VALGRIND else "not there, instructions not measured",
-    }
+    Raises:
+        ValueError: there is no such heading.
+    """
+    head, heading, rest = page.partition(f"## {section.title}\n")
+    if not heading:
+        raise ValueError(f"the page has no heading {section.title}")
+    _, following, others = rest.partition("\n## ")
+    return f"{head}{text}{following}{others}"
 
 
 if __name__ == "__main__":

@@ -7,19 +7,16 @@ with the same requests.
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-import jwt
-
-from bench.children import ChildFailed, run_program
-from bench.subjects import Signer, Subject
+from bench.children import ChildFailed, memory_mib
+from bench.subjects import Subject, subjects
 from sandbox import events
+from tests.signers import claims, signer
 
 CREATE_ORDER: Final = "/api/payments/create-order"
 VERIFY: Final = "/api/payments/verify"
-_NOT_YET_MADE: Final = "{}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,17 +27,40 @@ class Flow:
     subject: Subject
     event: Path
     canned: Path
-    calls: Path
+    calls: list[dict[str, str]]
     """What it asks outside, in order, once it is warm."""
-    outside_calls: int
+
+    @property
+    def case(self) -> str:
+        """Such as `verify (RS256)`."""
+        return f"{self.name} (RS256)" if self.subject.asymmetric else self.name
+
+    def served(self, count: int) -> list[str]:
+        """What `function.py` needs to serve it so many times."""
+        return [*self.subject.arguments(), str(count), str(self.canned), str(self.event)]
 
 
-def flows(subject: Subject, signer: Signer, record: Path | None, folder: Path) -> list[Flow]:
+def all_flows(built: Path, scratch: Path) -> list[Flow]:
+    """Lets every function of a build serve each of its requests, and keeps what it asked outside.
+
+    Args:
+        built: the folder that `sam build` filled; it must not change any more.
+        scratch: where the requests' files go.
+
+    Raises:
+        ChildFailed: a function does not serve a request.
+    """
+    create_order, *others = subjects(built)
+    ordering = flows(create_order, None, scratch)
+    record = record_of(ordering[0], scratch)
+    return [*ordering, *(flow for subject in others for flow in flows(subject, record, scratch))]
+
+
+def flows(subject: Subject, record: Path | None, folder: Path) -> list[Flow]:
     """Everything that a function is asked for.
 
     Args:
         subject: the function.
-        signer: of its callers' tokens, if it takes RS256.
         record: the record that create_order wrote; for create_order itself None.
         folder: where the files go.
 
@@ -48,21 +68,16 @@ def flows(subject: Subject, signer: Signer, record: Path | None, folder: Path) -
         ChildFailed: the function does not serve a request.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    item = _NOT_YET_MADE if record is None else record.read_text(encoding="utf-8")
+    item = "{}" if record is None else record.read_text(encoding="utf-8")
     made = []
-    for name, event in requests_of(subject, signer).items():
+    for name, event in requests_of(subject).items():
         stem = f"{subject.case} {name}".replace(" ", "-").replace("(", "").replace(")", "")
         event_file, canned, calls = (folder / f"{stem}.{kind}.json" for kind in ("event", "canned", "calls"))
         event_file.write_text(json.dumps(event), encoding="utf-8")
         canned.write_text(json.dumps(answers(item, subject.secrets)), encoding="utf-8")
         environment = subject.environment(in_secrets=True) | {"BENCH_KEEP": str(calls)}
-        run_program(
-            "warm.py",
-            ["function", *subject.arguments(), str(canned), str(event_file), "stub", "1"],
-            environment,
-        )
-        outside = json.loads(calls.read_text(encoding="utf-8"))
-        made.append(Flow(name, subject, event_file, canned, calls, len(outside)))
+        memory_mib("function.py", [*subject.arguments(), "2", str(canned), str(event_file)], environment)
+        made.append(Flow(name, subject, event_file, canned, json.loads(calls.read_text(encoding="utf-8"))))
     return made
 
 
@@ -72,11 +87,7 @@ def record_of(create_order: Flow, folder: Path) -> Path:
     Raises:
         ChildFailed: it writes none.
     """
-    items = [
-        json.loads(call["body"])["Item"]
-        for call in json.loads(create_order.calls.read_text(encoding="utf-8"))
-        if call["target"].endswith(".PutItem")
-    ]
+    items = [json.loads(call["body"])["Item"] for call in create_order.calls if call["target"].endswith(".PutItem")]
     puts = [item for item in items if item["pk"]["S"].startswith("order#")]
     if len(puts) != 1:
         raise ChildFailed(f"create_order wrote {len(puts)} records")
@@ -85,14 +96,14 @@ def record_of(create_order: Flow, folder: Path) -> Path:
     return file
 
 
-def requests_of(subject: Subject, signer: Signer) -> dict[str, dict[str, Any]]:
+def requests_of(subject: Subject) -> dict[str, dict[str, Any]]:
     """The events by the name of what they ask for."""
     match subject.name:
         case "create_order":
-            return {"create-order": _signed(events.from_frontend(CREATE_ORDER, events.OFFER), subject, signer)}
+            return {"create-order": _signed(events.from_frontend(CREATE_ORDER, events.OFFER), subject)}
         case "verify":
-            verify = _signed(events.from_frontend(VERIFY, events.checkout()), subject, signer)
-            read = _signed(events.reading(events.ORDER_ID), subject, signer)
+            verify = _signed(events.from_frontend(VERIFY, events.checkout()), subject)
+            read = _signed(events.reading(events.ORDER_ID), subject)
             return {"verify": verify, "read": read}
         case "webhook":
             return {
@@ -108,21 +119,9 @@ def requests_of(subject: Subject, signer: Signer) -> dict[str, dict[str, Any]]:
 
 def answers(record: str, secrets: Mapping[str, str]) -> dict[str, str]:
     """What each call is answered with, as JSON; see `programs/stub.py`."""
-    order = {
-        "id": events.ORDER_ID,
-        "entity": "order",
-        "amount": events.AMOUNT_MINOR,
-        "amount_paid": 0,
-        "amount_due": events.AMOUNT_MINOR,
-        "currency": "INR",
-        "receipt": "local-1",
-        "offer_id": None,
-        "status": "created",
-        "attempts": 0,
-        "notes": {"service": "payment-service"},
-        "created_at": events.ORDERED_AT,
-    }
-    plain = {
+    paid = json.loads(events.webhook_body("order.paid"))["payload"]["order"]["entity"]
+    order = paid | {"status": "created", "amount_paid": 0, "amount_due": events.AMOUNT_MINOR, "attempts": 0}
+    return {
         "GetItem": record,
         "PutItem": "{}",
         "UpdateItem": "{}",
@@ -137,26 +136,12 @@ def answers(record: str, secrets: Mapping[str, str]) -> dict[str, str]:
         "order": json.dumps(order),
         "payments": json.dumps({"entity": "collection", "count": 0, "items": []}),
     }
-    assert all(json.loads(answer) is not None for answer in plain.values())
-    return plain
 
 
-def rs256_token(signer: Signer, user_id: int) -> str:
-    """An access token as `sandbox.development.token` makes it, signed with RS256."""
-    now = datetime.now(UTC)
-    claims = {
-        "token_type": "access",
-        "user_id": str(user_id),
-        "iat": now,
-        "exp": now + timedelta(days=1),
-        "jti": f"local-{user_id}",
-    }
-    return jwt.encode(claims, signer.private, algorithm="RS256")
-
-
-def _signed(event: dict[str, Any], subject: Subject, signer: Signer) -> dict[str, Any]:
+def _signed(event: dict[str, Any], subject: Subject) -> dict[str, Any]:
+    """The request with an access token that is signed with RS256, where the function takes those."""
     if not subject.asymmetric:
         return event
-    bearer = f"Bearer {rs256_token(signer, events.CLIENT)}"
+    bearer = f"Bearer {signer('RS256').token(claims(user_id=str(events.CLIENT), exp=4_102_444_800))}"
     headers = {name: bearer if name.lower() == "authorization" else value for name, value in event["headers"].items()}
-    return {**event, "headers": headers, "multiValueHeaders": {name: [value] for name, value in headers.items()}}
+    return {**event, "headers": headers}

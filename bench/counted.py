@@ -1,12 +1,24 @@
-"""What each request of a payment uses: calls outside, DynamoDB's units, events and log bytes. Counted, not timed."""
+"""What each request of a payment uses: calls outside, DynamoDB's units, events and log bytes. Counted, not timed.
+
+The functions run with everything around them in memory (`tests/faults/rig.py`). Units are DynamoDB's: a write costs one
+for each KiB of the larger of the two sizes and what the index takes (`tests/table/dynamodb.py`); a strongly consistent
+read one for each 4 KiB, a query of the index half of that for all it returns, and never less than one step.
+"""
 
 import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
-from bench.meter import Meter, Used, metered
+from tests.aws_limits import item_bytes
+from tests.faults.rig import World, installed
+from tests.table.dynamodb import _actions, _key, typed_write_units
 from tests.template.metrics import Metric, sent
 
-# The first request of an instance reads its secrets, and create-order's a block of ten payment ids.
+_READ_UNIT_BYTES: Final = 4096
+_READS: Final = frozenset({"GetItem", "Query", "BatchGetItem"})
+# create-order takes a block of ten payment ids with the first order of each ten.
 _ORDERS_OF_A_BLOCK: Final = 10
 _DAY_S: Final = 24 * 60 * 60
 LANES: Final = {
@@ -17,10 +29,82 @@ LANES: Final = {
 """A run of each schedule."""
 
 
+@dataclass(slots=True)
+class Used:
+    """What was used since the meter was last read."""
+
+    made: list[str] = field(default_factory=list)
+    """Every call outside, in order, such as `dynamodb GetItem`."""
+    write_units: int = 0
+    read_units: float = 0
+    event_entries: int = 0
+    log_bytes: int = 0
+
+
+class Meter:
+    """Counts what the functions of one world use."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self._write_units, self._read_units = 0, 0.0
+        self._calls, self._events, self._logged = 0, 0, 0
+        self._answer = world.table.answer
+        world.table.answer = self._counting  # type: ignore[method-assign]  # every call to DynamoDB goes through it
+
+    def read(self) -> Used:
+        """What was used since the last time."""
+        calls, log = self.world.outside.calls, self.world.log.getvalue()
+        used = Used(
+            [call.operation for call in calls[self._calls :]],
+            self._write_units,
+            self._read_units,
+            len(self.world.bus.accepted) - self._events,
+            len(log[self._logged :].encode()),
+        )
+        self._write_units, self._read_units = 0, 0.0
+        self._calls, self._events, self._logged = len(calls), len(self.world.bus.accepted), len(log)
+        return used
+
+    def _counting(self, operation: str, request: Mapping[str, Any], *, partly: bool = False) -> dict[str, Any]:
+        items = self.world.table.items
+        pks = [] if operation in _READS else [_key(action)["pk"]["S"] for action in _actions(dict(request))]
+        before = [items.get(pk) for pk in pks]
+        try:
+            answer = self._answer(operation, request, partly=partly)
+        finally:
+            units = sum(typed_write_units(old, items.get(pk)) for pk, old in zip(pks, before, strict=True))
+            # In a transaction each costs twice ("Read and write operations").
+            self._write_units += 2 * units if operation == "TransactWriteItems" else units
+        match operation:
+            case "GetItem":
+                self._read_units += _steps(answer.get("Item"))
+            case "BatchGetItem":
+                for name, asked in request["RequestItems"].items():
+                    found = answer["Responses"][name]
+                    steps = sum(map(_steps, found)) + len(asked["Keys"]) - len(found)
+                    self._read_units += steps if asked.get("ConsistentRead", False) else steps / 2
+            case "Query":
+                # What DynamoDB reads of each entry: the table's key, and both of the index.
+                size = sum(item_bytes(item) + len("attention_shard") + 2 for item in answer["Items"])
+                self._read_units += max(1, -(-size // _READ_UNIT_BYTES)) / 2
+        return answer
+
+
+def _steps(item: dict[str, Any] | None) -> int:
+    return 1 if item is None else -(-item_bytes(item) // _READ_UNIT_BYTES)
+
+
+@contextmanager
+def metered() -> Iterator[Meter]:
+    """A new world with a meter on it."""
+    with installed() as install:
+        yield Meter(install(World()))
+
+
 def measure() -> dict[str, dict[str, Any]]:
     """Each flow by its name, in the order in which a payment meets them. Deterministic."""
     with metered() as meter:
-        return {name: used.document() for name, used in _flows(meter).items()}
+        return {name: {"calls": len(used.made), **asdict(used)} for name, used in _flows(meter).items()}
 
 
 def metrics(*, idle: bool) -> frozenset[Metric]:
@@ -40,47 +124,54 @@ def metrics(*, idle: bool) -> frozenset[Metric]:
 def _flows(meter: Meter) -> dict[str, Used]:
     world = meter.world
     used: dict[str, Used] = {}
-    # Warm instances, and a block of payment ids begun.
-    first = _paid(meter, application=1)
+
+    def note(name: str) -> None:
+        used[name] = meter.read()
+
+    # A payment all the way, so that every function is warm and has its secrets, and a block of payment ids is begun.
+    first = world.create_order(application=1).body["order_id"]
+    world.verify(_paid(world, first))
+    for webhook in world.waiting:
+        world.deliver(webhook)
     world.read(first)
     _scheduled(meter)
 
     order_id = world.create_order(application=2).body["order_id"]
-    used["create-order"] = meter.read()
+    note("create-order")
     for application in range(3, 2 + _ORDERS_OF_A_BLOCK):
         world.create_order(application=application)
-    block = meter.read()
-    used["create-order, every tenth: ids"] = _extra(block, used["create-order"], _ORDERS_OF_A_BLOCK - 1)
+    used["create-order, every tenth: ids"] = _extra(meter.read(), used["create-order"], _ORDERS_OF_A_BLOCK - 1)
     world.create_order(application=2)
-    used["create-order, again"] = meter.read()
-    checkout = world.pay(order_id)
-    assert checkout is not None
-    world.verify(checkout)
-    used["verify"] = meter.read()
-    world.verify(checkout)
-    used["verify, again"] = meter.read()
+    note("create-order, again")
+    checkout = _paid(world, order_id)
+    for again in ("", ", again"):
+        world.verify(checkout)
+        note(f"verify{again}")
     world.read(order_id)
-    used["read"] = meter.read()
+    note("read")
     told = world.waiting
     for webhook in told:
         world.deliver(webhook)
-        used[f"webhook {webhook.event}"] = meter.read()
+        note(f"webhook {webhook.event}")
     world.deliver(told[1])
-    used["webhook, a duplicate"] = meter.read()
-    world.refund(checkout["razorpay_payment_id"])
-    for webhook in world.waiting:
-        world.deliver(webhook)
-        used[f"webhook {webhook.event}"] = meter.read()
+    note("webhook, a duplicate")
     failing = world.create_order(application=99).body["order_id"]
     meter.read()
+    world.refund(checkout["razorpay_payment_id"])
     world.pay(failing, outcome="failure")
     for webhook in world.waiting:
         world.deliver(webhook)
-        used[f"webhook {webhook.event}"] = meter.read()
+        note(f"webhook {webhook.event}")
     # The orders that nobody paid are ten by now. A day later, once what was due is done:
     world.now += _DAY_S
     _scheduled(meter)
     return used | _scheduled(meter)
+
+
+def _paid(world: World, order_id: str) -> dict[str, str]:
+    checkout = world.pay(order_id)
+    assert checkout is not None
+    return checkout
 
 
 def _scheduled(meter: Meter) -> dict[str, Used]:
@@ -93,25 +184,13 @@ def _scheduled(meter: Meter) -> dict[str, Used]:
     return used
 
 
-def _paid(meter: Meter, application: int) -> str:
-    """A payment all the way, so that every function is warm."""
-    world = meter.world
-    order_id: str = world.create_order(application=application).body["order_id"]
-    checkout = world.pay(order_id)
-    assert checkout is not None
-    world.verify(checkout)
-    for webhook in world.waiting:
-        world.deliver(webhook)
-    return order_id
-
-
 def _extra(all_of_them: Used, one: Used, count: int) -> Used:
     """What so many requests used beyond so many times one."""
     extra = Used(
-        calls=all_of_them.calls[:],
+        made=all_of_them.made[:],
         write_units=all_of_them.write_units - count * one.write_units,
         read_units=all_of_them.read_units - count * one.read_units,
     )
-    for call in one.calls * count:
-        extra.calls.remove(call)
+    for call in one.made * count:
+        extra.made.remove(call)
     return extra

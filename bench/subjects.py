@@ -2,19 +2,15 @@
 
 import io
 import os
-import platform
-import subprocess
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
-
 from sandbox import development
 from sandbox.cloud.cloud import ACCESS_KEY_ID, REGION, RUNTIME_PYTHON, SECRET_ACCESS_KEY
+from tests.signers import signer
 
 PROJECT: Final = Path(__file__).resolve().parents[1]
 PROGRAMS: Final = PROJECT / "bench/programs"
@@ -59,10 +55,10 @@ _API_KEYS: Final = {
     "RAZORPAY_KEY_ID": development.RAZORPAY_KEY_ID,
     "RAZORPAY_KEY_SECRET": development.RAZORPAY_KEY_SECRET,
 }
-_JWT: Final = {"JWT_SECRET": development.JWT_SECRET}
+_WITH_JWT: Final = _API_KEYS | {"JWT_SECRET": development.JWT_SECRET}
 SECRETS: Final[Mapping[str, Mapping[str, str]]] = {
-    "create_order": _API_KEYS | _JWT,
-    "verify": _API_KEYS | _JWT,
+    "create_order": _WITH_JWT,
+    "verify": _WITH_JWT,
     "webhook": {"RAZORPAY_WEBHOOK_SECRET": development.RAZORPAY_WEBHOOK_SECRET},
     "outbox": {},
     "reconcile": _API_KEYS,
@@ -93,114 +89,26 @@ class Subject:
         return [str(self.folder), ":".join(str(layer) for layer in self.layers), self.name]
 
 
-@dataclass(frozen=True, slots=True)
-class Signer:
-    """A key pair of an identity service that signs with RS256."""
-
-    private: rsa.RSAPrivateKey
-
-    @property
-    def public_pem(self) -> str:
-        """What the functions check tokens with."""
-        public = self.private.public_key()
-        return public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
-
-
-def new_signer() -> Signer:
-    """A new key pair."""
-    return Signer(rsa.generate_private_key(public_exponent=65537, key_size=2048))
-
-
-def subjects(built: Path, signer: Signer) -> list[Subject]:
-    """The five functions of a build, and verify again under RS256 where the build has the layer for it.
-
-    Args:
-        built: the folder that `sam build` filled.
-        signer: who signs the RS256 tokens.
-    """
+def subjects(built: Path) -> list[Subject]:
+    """The five functions of a folder that `sam build` filled, and verify again under RS256."""
     shared = built / SHARED_LAYER / "python"
     found = [Subject(name, name, built / folder, (shared,), {}, SECRETS[name]) for name, folder in FOLDERS.items()]
-    cryptography = built / CRYPTOGRAPHY_LAYER / "python"
-    if cryptography.is_dir():
-        found.append(
-            Subject(
-                "verify (RS256)",
-                "verify",
-                built / FOLDERS["verify"],
-                (shared, cryptography),
-                {"JWT_ALGORITHM": "RS256"},
-                {**_API_KEYS, "JWT_PUBLIC_KEY": signer.public_pem},
-                asymmetric=True,
-            )
-        )
-    return found
-
-
-@dataclass(frozen=True, slots=True)
-class Size:
-    """How big a folder is that gets uploaded."""
-
-    files: int
-    unpacked: int
-    zipped: int
-    sources: int
-    """Python files."""
-    compiled: int
-    """Byte code files."""
-
-
-def size_of(folder: Path) -> Size:
-    """The folder's size in bytes, unpacked and deflated."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for file in files:
-            archive.writestr(
-                zipfile.ZipInfo(file.relative_to(folder).as_posix()), file.read_bytes(), zipfile.ZIP_DEFLATED
-            )
-    endings = [file.suffix for file in files]
-    return Size(
-        len(files),
-        sum(file.stat().st_size for file in files),
-        len(buffer.getvalue()),
-        endings.count(".py"),
-        endings.count(".pyc"),
+    rs256 = Subject(
+        "verify (RS256)",
+        "verify",
+        built / FOLDERS["verify"],
+        (shared, built / CRYPTOGRAPHY_LAYER / "python"),
+        {"JWT_ALGORITHM": "RS256"},
+        {**_API_KEYS, "JWT_PUBLIC_KEY": signer("RS256").pem},
+        asymmetric=True,
     )
+    return [*found, rs256]
 
 
-def sizes(built: Path) -> dict[str, Size]:
-    """The size of each function's and layer's folder, by its name in the template."""
-    return {folder.name: size_of(folder) for folder in sorted(built.iterdir()) if folder.is_dir()}
-
-
-def revision(project: Path = PROJECT) -> str:
-    """The commit, and whether something that is deployed differs from it."""
-    commit = _git(project, "rev-parse", "--short=10", "HEAD")
-    changed = _git(project, "status", "--porcelain", "--", "functions", "shared", "layers", "template.yaml")
-    return f"{commit} with uncommitted changes" if changed else commit
-
-
-def machine() -> dict[str, str]:
-    """What the figures were measured on."""
-    model = "unknown processor"
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        named = [line for line in cpuinfo.read_text(encoding="utf-8").splitlines() if line.startswith("model name")]
-        model = named[0].partition(":")[2].strip() if named else platform.machine()
-    versions = _run(
-        [str(RUNTIME), "-c", "import platform, boto3, botocore; print(platform.python_version(), boto3.__version__)"]
-    ).split()
-    return {
-        "processor": f"{model}, {os.cpu_count()} cores",
-        "system": f"{platform.system()} {platform.release()}",
-        "Python": versions[0],
-        "boto3 of F": versions[1],
-    }
-
-
-def _git(project: Path, *arguments: str) -> str:
-    return _run(["git", "-C", str(project), *arguments])
-
-
-def _run(command: list[str]) -> str:
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603 - our own
+def zipped_mb(folder: Path) -> float:
+    """The size of a folder that gets uploaded, in megabytes."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as archive:
+        for file in folder.rglob("*"):
+            archive.write(file, file.relative_to(folder))
+    return len(buffer.getvalue()) / 1e6

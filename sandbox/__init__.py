@@ -1,1 +1,1 @@
-"""Everything that runs only on a developer's machine: nothing below this folder is deployed to AWS."""
+"""Everything that runs only on a developer's machine. Nothing in this folder is deployed to AWS."""

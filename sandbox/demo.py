@@ -1,7 +1,7 @@
-"""One payment, all the way, against the service that `make run` serves: `make demo`.
+"""Take one payment from start to end, on the service that `make run` serves: `make demo`.
 
-It acts as everybody but the service: the frontend (with a token of its own making), the customer at the gateway's
-stand-in, and then an onlooker at the three subscribers and the payments table.
+The demo plays every role but the service's: the frontend (with a token of its own), the customer at the gateway's
+stand-in, and an observer of the three subscribers and the payments table.
 """
 
 import argparse
@@ -30,18 +30,18 @@ RUN_DIR: Final = Path(__file__).parent.parent / ".run"
 AMOUNT_RUPEES: Final = "2500.00"
 SUBSCRIBERS: Final = ("job", "application", "notification")
 REQUEST_SECONDS: Final = 30
-"""A function's first start on a slow machine, with room."""
+"""A function's cold start on a slow machine, with a margin."""
 PATIENCE_SECONDS: Final = 60
-"""How long the webhooks, and then the events, may take. Seconds are usual; cold starts of every function are not."""
+"""How long to wait for the webhooks, and then for the events. It usually takes seconds, longer after cold starts."""
 POLL_SECONDS: Final = 0.5
 
 
 class DemoError(Exception):
-    """The payment did not get through; the message says at which step, for a person to read."""
+    """The payment did not get through; the message says at which step."""
 
 
 class Service:
-    """The running service as the outside world reaches it."""
+    """The running service, as seen from outside."""
 
     def __init__(self, endpoints: dict[str, Any]) -> None:
         try:
@@ -61,20 +61,20 @@ class Service:
         except KeyError as error:
             raise DemoError(f"endpoints.json has no {error}; stop `make run` and start it again") from error
         if urlsplit(self.gateway).hostname != "127.0.0.1":
-            # Only the stand-in has a customer to play; nothing here may send its requests to the real gateway.
+            # Only the stand-in has a customer to play. Never send the demo's requests to the real gateway.
             raise DemoError(f"the service talks to {self.gateway}, not to the stand-in: start it without keys in .env")
 
     def call(self, method: str, path: str, *, user_id: int, document: dict[str, Any] | None = None) -> dict[str, Any]:
-        """The service's answer to a signed-in user."""
+        """Return the service's answer to a signed-in user."""
         token = development.token(user_id, secret=self._jwt_secret)
         return self._answer(method, f"{self.api}/api/payments/{path}", document, {"Authorization": f"Bearer {token}"})
 
     def control(self, method: str, path: str, document: dict[str, Any] | None = None) -> dict[str, Any]:
-        """The stand-in's answer."""
+        """Return the stand-in's answer."""
         return self._answer(method, f"{self.gateway}/_control/{path}", document, {})
 
     def record(self, order_id: str) -> dict[str, Any]:
-        """The payment as it is stored."""
+        """Return the payment's stored record."""
         table = self._aws.Table(self._table_name)
         item = table.get_item(Key={"pk": f"order#{order_id}"}, ConsistentRead=True).get("Item")
         if item is None:
@@ -82,11 +82,11 @@ class Service:
         return item
 
     def inbox(self, subscriber: str, order_id: str) -> list[dict[str, Any]]:
-        """What a subscriber has noted about the order."""
+        """Return what a subscriber has noted about the order."""
         name = self._subscribers.get(f"{subscriber.capitalize()}Inbox")
         if name is None:
             raise DemoError(f"the {subscriber} service is not deployed; stop `make run` and start it again")
-        # A scan is right for an inbox that one developer fills: its key is the event's id, which nobody here knows.
+        # A scan is fine for an inbox that one developer fills: its key is the event id, which is not known here.
         found = self._aws.Table(name).scan(FilterExpression=Attr("order_id").eq(order_id), ConsistentRead=True)
         return found["Items"]
 
@@ -96,9 +96,9 @@ class Service:
         try:
             answer = requests.request(method, url, json=document, headers=headers, timeout=REQUEST_SECONDS)
         except requests.ConnectionError as error:
-            raise DemoError(f"nothing answers at {url}; start it with `make run`") from error
+            raise DemoError(f"nothing answers at {url}; start the service with `make run`") from error
         except requests.Timeout as error:
-            raise DemoError(f"{url} gave no answer in {REQUEST_SECONDS} s") from error
+            raise DemoError(f"{url} did not answer within {REQUEST_SECONDS} s") from error
         if not answer.ok:
             raise DemoError(f"{method} {url} answered {answer.status_code}: {answer.text}")
         document = answer.json()
@@ -108,7 +108,7 @@ class Service:
 
 
 def demo(service: Service, console: Console) -> None:
-    """Take one payment and show each step.
+    """Take one payment and print each step.
 
     Raises:
         DemoError: it did not get through.
@@ -139,11 +139,11 @@ def demo(service: Service, console: Console) -> None:
         application=application_id,
     )
 
-    _step(console, "The client pays in Razorpay Checkout (the stand-in plays both)")
+    _step(console, "The client pays in Razorpay Checkout (the stand-in plays both roles)")
     paid = service.control("POST", "pay", {"order_id": order_id, "method": "upi", "vpa": "success@razorpay"})
     _facts(console, payment=paid["razorpay_payment_id"], signature=f"{paid['razorpay_signature'][:16]}…")
 
-    _step(console, "The frontend hands the signature to the service")
+    _step(console, "The frontend sends the signature to the service")
     verified = service.call("POST", "verify/", user_id=client_id, document=paid)
     _facts(console, answer=verified["message"])
 
@@ -168,7 +168,7 @@ def demo(service: Service, console: Console) -> None:
         )
     _facts(console, status=f"{payment['status']}, confirmed")
 
-    _step(console, "The other services learn of it, once each")
+    _step(console, "Each of the other services is notified once")
     inboxes = _wait(
         console,
         lambda: {name: service.inbox(name, order_id) for name in SUBSCRIBERS},
@@ -178,12 +178,14 @@ def demo(service: Service, console: Console) -> None:
     )
     _show_inboxes(console, inboxes)
 
-    _step(console, "What the payments table remembers")
+    _step(console, "The payment's record in the table")
     record = service.record(order_id)
     _show_history(console, record)
     if not (record["status"] == "paid" and record["confirmed"] is True and not record["pending"]):
-        raise DemoError(f"the record of {order_id} is {record['status']} with {len(record['pending'])} events unsent")
-    console.print(f"\n[bold green]Paid, confirmed and told[/] [dim]in {time.monotonic() - began:.1f} s[/]")
+        raise DemoError(
+            f"the record of {order_id} is {record['status']} with {len(record['pending'])} events unpublished"
+        )
+    console.print(f"\n[bold green]Paid, confirmed and published[/] [dim]in {time.monotonic() - began:.1f} s[/]")
 
 
 def _wait[T](
@@ -193,7 +195,7 @@ def _wait[T](
     with console.status(f"Waiting for {awaited} …"):
         while not until(seen := look()):
             if time.monotonic() > deadline:
-                raise DemoError(f"waited {PATIENCE_SECONDS} s in vain for {awaited}: {instead(seen)}")
+                raise DemoError(f"gave up after {PATIENCE_SECONDS} s waiting for {awaited}: {instead(seen)}")
             time.sleep(POLL_SECONDS)
     return seen
 
@@ -211,7 +213,7 @@ def _show_inboxes(console: Console, inboxes: dict[str, list[dict[str, Any]]]) ->
 
 
 def _show_history(console: Console, record: dict[str, Any]) -> None:
-    table = Table("time", "what came in", "status", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table = Table("time", "change", "status", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for entry in record["history"]:
         table.add_row(_local_time(entry["at"]), entry["what"], entry["status"])
     console.print(table)
@@ -232,23 +234,23 @@ def _rupees(paise: int) -> str:
 
 
 def _local_time(instant: str) -> str:
-    """An ISO 8601 instant as the wall clock shows it; anything else as it is."""
+    """Format an ISO 8601 instant as local time; return anything else unchanged."""
     with suppress(ValueError):
         return datetime.fromisoformat(instant).replace(tzinfo=UTC).astimezone().strftime("%H:%M:%S")
     return instant
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the demonstration. 0: the payment got all the way; 1: it did not, and the message says where it stopped."""
+    """Run the demo. Return 0 if the payment got through, or 1 with a message about where it stopped."""
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
-    parser.add_argument("--run-dir", type=Path, default=RUN_DIR, help="of `make run`: holds endpoints.json")
+    parser.add_argument("--run-dir", type=Path, default=RUN_DIR, help="the run dir of `make run`, with endpoints.json")
     file: Path = parser.parse_args(arguments).run_dir / "endpoints.json"
     console = terminal.console()
     proxies.bypass_for_this_machine()
     try:
         endpoints = json.loads(file.read_text())
     except FileNotFoundError:
-        console.print("Nothing is running: start it with `make run`, in another terminal.")
+        console.print("The service is not running: start it with `make run` in another terminal.")
         return 1
     except ValueError:
         console.print(f"{file} is damaged: stop `make run` and start it again.")

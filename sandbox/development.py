@@ -1,6 +1,6 @@
-"""The documented development secrets: public on purpose, used by the local cloud, `events/` and the tests.
+"""The documented development secrets, public on purpose. The local cloud, `events/` and the tests use them.
 
-They open nothing but a developer's own machine. A deployed stage reads its secrets from Secrets Manager.
+They only open a developer's own machine. A deployed stage reads its secrets from Secrets Manager.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -23,14 +23,14 @@ def token(
     lifetime: timedelta = timedelta(hours=12),
     scope: str | None = None,
 ) -> str:
-    """An access token as djangorestframework-simplejwt issues it: HS256, `user_id` as a string, one lifetime.
+    """Return an access token like djangorestframework-simplejwt's: HS256, `user_id` as a string, one lifetime.
 
     Args:
-        user_id: the platform's id of the caller.
+        user_id: the caller's id on the platform.
         secret: the HS256 key, at least 32 bytes.
-        now: when it is issued; the present unless given.
+        now: when it is issued; the current time by default.
         lifetime: how long it is valid.
-        scope: the claim `scope`, which this service does not look at; None: without one.
+        scope: the claim `scope`, which this service ignores; None leaves it out.
     """
     issued = now or datetime.now(UTC)
     claims = {

@@ -1,15 +1,15 @@
-"""Makes `events/`: an invocation event per function and case, as API Gateway's REST proxy sends it (payload 1.0).
+"""Generate `events/`: an invocation event per function and case, as API Gateway's REST proxy sends it (payload 1.0).
 
     python -m sandbox.events
 
-For `sam local invoke -e`, and as the fixtures of the handler tests. The output never changes by itself: the times are
-fixed, the tokens expire in 2100 and everything is signed with the documented secrets of `sandbox/development.py`. The
-events tell one story: user 42 orders, pays 499.50, and gets it back in two refunds. verify, get and webhook need the
-record that create-order makes; where there is none, they show what becomes of an unknown order. The gateway names its
-orders itself, so for an order that it really made, `make sam-local ORDER=order_…` writes the same story anew.
+They are for `sam local invoke -e` and are the fixtures of the handler tests. The output is deterministic: times are
+fixed, tokens expire in 2100, and everything is signed with the documented secrets of `sandbox/development.py`. The
+events tell one story: user 42 orders, pays 499.50 and gets it back in two refunds. verify, get and webhook need the
+record that create-order creates; without it, they show what happens with an unknown order. The gateway chooses its own
+order ids, so for an order that it really created, `make sam-local ORDER=order_…` writes the same story again.
 
-In `events/schedules/`, what the schedules of the template give to outbox and reconcile, and what an operator gives to
-reconcile by hand (docs/runbook.md).
+`events/schedules/` has the inputs that the template's schedules pass to outbox and reconcile, and the inputs that
+operators pass to reconcile by hand (docs/runbook.md).
 """
 
 import base64
@@ -47,7 +47,7 @@ FIRST_REFUND_MINOR: Final = 10000
 FORGED_WITH: Final = "not-the-webhook-secret"
 
 CUSTOMER: Final = Customer()
-"""Made-up personal data, of which nothing may reach a log, an answer, the table or the bus."""
+"""Made-up personal data that must never reach a log, an answer, the table or the bus."""
 BANK: Final = "HDFC"
 VPA: Final = "gaurav.kumar@upi"
 PERSONAL: Final = (CUSTOMER.email, CUSTOMER.contact, CUSTOMER.name, VPA, "0125836177", "4827433", "Café")
@@ -67,7 +67,7 @@ _WEBHOOK: Final = "/api/payments/webhook"
 
 
 def token(user_id: int) -> str:
-    """The access token of a user in these events."""
+    """Return the access token of a user in these events."""
     return development.token(user_id, now=_ORDERED_AT, lifetime=_TOKEN_LIFETIME)
 
 
@@ -81,16 +81,16 @@ def api_event(  # noqa: PLR0913 - the parts of one HTTP request
     is_base64: bool = False,
     path_parameters: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """The event of one request.
+    """Return the event of one request.
 
     Args:
         method: GET or POST.
         route: the API's resource, such as `/api/payments/{order_id}`.
-        path: as it was called, with or without a trailing slash.
-        headers: in the case in which they were sent; a REST API keeps it.
+        path: the path as called, with or without a trailing slash.
+        headers: in their original case, which a REST API keeps.
         body: text, or base64.
-        is_base64: which of the two.
-        path_parameters: the route's placeholders.
+        is_base64: whether the body is base64.
+        path_parameters: the values of the route's placeholders.
     """
     sent = {
         "Accept": "*/*",
@@ -148,7 +148,7 @@ def api_event(  # noqa: PLR0913 - the parts of one HTTP request
 
 
 def from_frontend(route: str, document: Mapping[str, Any], *, user_id: int | None = CLIENT) -> dict[str, Any]:
-    """A POST of the frontend, with the user's token unless there is none."""
+    """Return a POST from the frontend, with the user's token unless `user_id` is None."""
     headers = {"Content-Type": "application/json", "Origin": "http://localhost:3000", "User-Agent": "Mozilla/5.0"}
     if user_id is not None:
         headers["Authorization"] = f"Bearer {token(user_id)}"
@@ -156,7 +156,7 @@ def from_frontend(route: str, document: Mapping[str, Any], *, user_id: int | Non
 
 
 def reading(order_id: str, *, user_id: int = CLIENT, slash: bool = True) -> dict[str, Any]:
-    """A GET of the frontend; its headers are in lower case, as HTTP/2 has them."""
+    """Return a GET from the frontend. Its headers are in lower case, as in HTTP/2."""
     return api_event(
         "GET",
         _GET,
@@ -169,7 +169,7 @@ def reading(order_id: str, *, user_id: int = CLIENT, slash: bool = True) -> dict
 def from_razorpay(
     body: bytes, *, secret: str = development.RAZORPAY_WEBHOOK_SECRET, as_base64: bool = False
 ) -> dict[str, Any]:
-    """A delivery of Razorpay's, signed over its raw bytes; base64 is what a binary media type would make of it."""
+    """Return one of Razorpay's deliveries, signed over its raw bytes; a binary media type would encode it as base64."""
     signature = signatures.of_webhook(secret, body)
     return api_event(
         "POST",
@@ -189,7 +189,7 @@ def from_razorpay(
 
 
 def checkout(order_id: str = ORDER_ID, payment_id: str = PAYMENT_ID) -> dict[str, Any]:
-    """What Checkout hands to the browser after a successful payment."""
+    """Return what Checkout passes to the browser after a successful payment."""
     return {
         "razorpay_order_id": order_id,
         "razorpay_payment_id": payment_id,
@@ -198,11 +198,11 @@ def checkout(order_id: str = ORDER_ID, payment_id: str = PAYMENT_ID) -> dict[str
 
 
 def webhook_body(event: str, *, refund: str | None = None) -> bytes:
-    """The body of one of the story's webhooks, in the shape that was measured.
+    """Return the body of one of the story's webhooks, in the measured shape.
 
     Args:
-        event: Razorpay's name of it.
-        refund: the refund's id, for the refund events.
+        event: Razorpay's name of the event.
+        refund: the refund's id, for refund events.
     """
     payment = _failed_payment() if event == "payment.failed" else _payment(event)
     returned = None
@@ -230,7 +230,7 @@ def webhook_body(event: str, *, refund: str | None = None) -> bytes:
 
 
 def unroundtrippable(body: bytes) -> bytes:
-    """The same message with text that no JSON writer reproduces byte for byte: raw UTF-8 beside an escaped slash."""
+    """Return the same message with text that no JSON writer reproduces exactly: raw UTF-8 and an escaped slash."""
     return body.replace(b'"description":null', '"description":"Café \\/ na\\u00efve"'.encode(), 1)
 
 
@@ -278,7 +278,7 @@ def _failed_payment() -> Payment:
 
 
 def _ids_of(order_id: str) -> dict[str, str]:
-    """The ids that another order's story has instead of the committed ones; always the same for the same order."""
+    """Return the ids that replace the committed ones in another order's story; always the same for the same order."""
     if order_id == ORDER_ID:
         return {ORDER_ID: ORDER_ID, PAYMENT_ID: PAYMENT_ID}
     ids = {ORDER_ID: order_id}
@@ -308,7 +308,7 @@ def _settlement() -> bytes:
 
 
 def _unusable(order_id: str, payment_id: str) -> bytes:
-    """Razorpay's signature over a payment without an amount: nothing that it sends, and nothing we can use."""
+    """Return a signed payment without an amount: Razorpay never sends one, and we cannot use it."""
     return _compact(
         {
             "entity": "event",
@@ -322,10 +322,10 @@ def _unusable(order_id: str, payment_id: str) -> bytes:
 
 
 def events(order_id: str = ORDER_ID) -> dict[str, dict[str, Any]]:
-    """Every event by the name of its file.
+    """Return every event by file name.
 
     Args:
-        order_id: whose story it is. Another order than the committed one gets payments and refunds of its own.
+        order_id: the order of the story. An order other than the committed one gets its own payments and refunds.
     """
     ids = _ids_of(order_id)
 
@@ -369,7 +369,7 @@ def events(order_id: str = ORDER_ID) -> dict[str, dict[str, Any]]:
 
 
 def scheduled() -> dict[str, dict[str, Any]]:
-    """What outbox and reconcile are invoked with, by the name of its file: the function's, and what for."""
+    """Return the inputs of outbox and reconcile by file name, which names the function and the purpose."""
     order = {"order_id": ORDER_ID}
     payment = {**order, "razorpay_payment_id": PAYMENT_ID}
     return {
@@ -385,24 +385,24 @@ def scheduled() -> dict[str, dict[str, Any]]:
 
 
 def files(order_id: str = ORDER_ID) -> dict[str, str]:
-    """The text of every file in `events/`, by its name."""
+    """Return the text of every file in `events/`, by name."""
     return {f"{name}.json": json.dumps(event, indent=2) + "\n" for name, event in events(order_id).items()}
 
 
 def scheduled_files() -> dict[str, str]:
-    """The text of every file in `events/schedules/`, by its name."""
+    """Return the text of every file in `events/schedules/`, by name."""
     return {f"{name}.json": json.dumps(event, indent=2) + "\n" for name, event in scheduled().items()}
 
 
 def write(folder: Path, order_id: str) -> None:
-    """Write the story of an order that create-order made, for `sam local invoke` on a real table."""
+    """Write the story of an order that create-order created, for `sam local invoke` on a real table."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in files(order_id).items():
         (folder / name).write_text(text, encoding="utf-8")
 
 
 def main() -> None:
-    """Writes the files, and removes those that are no longer made."""
+    """Write the files, and remove those that are no longer generated."""
     for folder, made in ((FOLDER, files()), (FOLDER / "schedules", scheduled_files())):
         folder.mkdir(exist_ok=True)
         for stale in folder.glob("*.json"):

@@ -1,8 +1,8 @@
-"""Run each scheduled lane once on the service that `make run` serves, and show what it did: `make reconcile`.
+"""Run each scheduled lane once on the service that `make run` serves, and print the results: `make reconcile`.
 
-First outbox, then reconcile's watch and sweep: what their schedules do every minute, and every five. The sweep reads
-Razorpay's lists a quarter of an hour behind the present; `--last MINUTES` (`make reconcile LAST=30`) goes over the last
-minutes as well, as an operator does by hand (docs/runbook.md, "Rebuilding from Razorpay").
+Runs outbox, then reconcile's watch and sweep: what the schedules run every minute, or every five. The sweep reads
+Razorpay's lists 15 minutes behind the present. `--last MINUTES` (`make reconcile LAST=30`) also rebuilds the last
+minutes, as an operator does by hand (docs/runbook.md, "Rebuilding from Razorpay").
 """
 
 import argparse
@@ -35,10 +35,10 @@ class RunFailedError(Exception):
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """0: all ran; 1: nothing is running, or a run failed, and the message says which."""
+    """Return 0 if all lanes ran, or 1 if nothing is running or a run failed; the message says which."""
     parser = argparse.ArgumentParser(prog="make reconcile", description=__doc__)
-    parser.add_argument("--run-dir", type=Path, default=RUN_DIR, help="of `make run`: holds endpoints.json")
-    parser.add_argument("--last", type=int, metavar="MINUTES", help="also go over what was made in the last minutes")
+    parser.add_argument("--run-dir", type=Path, default=RUN_DIR, help="the run dir of `make run`, with endpoints.json")
+    parser.add_argument("--last", type=int, metavar="MINUTES", help="also rebuild the last minutes")
     options = parser.parse_args(arguments)
     file: Path = options.run_dir / "endpoints.json"
     console = terminal.console()
@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         endpoints = json.loads(file.read_text())
     except FileNotFoundError:
-        console.print("Nothing is running: start it with `make run`, in another terminal.")
+        console.print("The service is not running: start it with `make run` in another terminal.")
         return 1
     except ValueError:
         console.print(f"{file} is damaged: stop `make run` and start it again.")
@@ -67,7 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
             for report in _rebuild(client, endpoints["outputs"]["ReconcileAlias"], options.last * 60):
                 console.print(_told("Rebuild", "entries of Razorpay's lists", report))
     except EndpointConnectionError:
-        console.print(f"[bold red]✗[/] Nothing answers at {endpoints['aws']}; start it with `make run`.")
+        console.print(f"[bold red]✗[/] Nothing answers at {endpoints['aws']}; start the service with `make run`.")
         return 1
     except (BotoCoreError, ClientError) as error:
         console.print(f"[bold red]✗[/] The local cloud refused: {error}")

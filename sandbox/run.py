@@ -1,4 +1,4 @@
-"""The whole service on this machine, until Ctrl-C: what `make run` starts."""
+"""Run the whole service on this machine until Ctrl-C: `make run`."""
 
 import argparse
 import contextlib
@@ -35,23 +35,25 @@ EXAMPLE_ORDER = {
 
 
 class AlreadyRunningError(RuntimeError):
-    """Another process runs the service in the same run dir."""
+    """Another process is running the service in the same run dir."""
 
 
 class StopRequested(BaseException):
-    """SIGTERM, or SIGHUP as the terminal closes: end like Ctrl-C.
+    """SIGTERM, or SIGHUP when the terminal closes: stop as for Ctrl-C.
 
-    Not an `Exception`, so that nothing on the way takes it for a failure.
+    Not an `Exception`, so that nothing in between handles it as a failure.
     """
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run until told to stop. 0: stopped as asked; 1: something failed, and the message says what."""
+    """Run until told to stop. Return 0 after a requested stop, or 1 after a failure that the message describes."""
     parser = argparse.ArgumentParser(prog="make run", description=__doc__)
-    parser.add_argument("--run-dir", type=Path, default=RUN_DIR, help="logs and endpoints.json (default: .run)")
+    parser.add_argument(
+        "--run-dir", type=Path, default=RUN_DIR, help="folder of logs and endpoints.json (default: .run)"
+    )
     parser.add_argument("--env-file", type=Path, default=PROJECT / ".env", help="Razorpay test keys (default: .env)")
-    parser.add_argument("--any-ports", action="store_true", help="any free ports instead of 3000, 4566, 8080 and 8090")
-    parser.add_argument("--steps-before", type=int, default=0, help="how many steps `make` has taken; 0: none")
+    parser.add_argument("--any-ports", action="store_true", help="free ports instead of 3000, 4566, 8080 and 8090")
+    parser.add_argument("--steps-before", type=int, default=0, help="how many steps `make` has taken (default: 0)")
     parser.add_argument("--began", type=float, help="when `make` began, in seconds since 1970 (default: now)")
     options = parser.parse_args(arguments)
 
@@ -61,7 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
     ends_with_terminal = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN  # nohup ignores it on purpose
     if ends_with_terminal:
         signal.signal(signal.SIGHUP, _stop_without_terminal)
-    # A shell starts background jobs with SIGINT ignored, and Python leaves that as it is.
+    # A shell starts background jobs with SIGINT ignored, and Python keeps it that way.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         gateway = gateway_of(options.env_file)
@@ -70,7 +72,7 @@ def main(arguments: list[str] | None = None) -> int:
             progress = Progress(console, options.steps_before, gateway, began=options.began)
             notes = [] if options.any_ports else ports.instead()
             if gateway.url is not None:
-                with progress.step("Ask Razorpay whether it knows the keys"):
+                with progress.step("Check the API keys with Razorpay"):
                     notes.append(check_keys(gateway))
             terminals = _terminals() if ends_with_terminal else []
             with _started(progress, options.run_dir.resolve(), ports, gateway) as service:
@@ -98,7 +100,7 @@ def main(arguments: list[str] | None = None) -> int:
 def only_one(run_dir: Path) -> Iterator[None]:
     """Hold the run dir's lock.
 
-    The system releases it with the process, however that ends: a lock file left behind holds nobody up.
+    The system releases it when the process ends, however it ends, so a leftover lock file blocks nobody.
 
     Raises:
         AlreadyRunningError: another process holds it.
@@ -111,8 +113,8 @@ def only_one(run_dir: Path) -> Iterator[None]:
             lock.seek(0)
             pid = lock.read().strip()
             raise AlreadyRunningError(
-                f"The service runs already, as process {pid} (see {run_dir}/endpoints.json).\n"
-                f"Stop it with Ctrl-C where it runs or, if that terminal is gone, with: kill {pid}"
+                f"The service is already running as process {pid} (see {run_dir}/endpoints.json).\n"
+                f"Stop it with Ctrl-C in its terminal or, if that terminal is gone, with: kill {pid}"
             ) from None
         lock.truncate(0)
         lock.write(f"{os.getpid()}\n")
@@ -121,13 +123,13 @@ def only_one(run_dir: Path) -> Iterator[None]:
 
 
 class Progress:
-    """Shows each step with its number and how long it took.
+    """Prints each step with its number and duration.
 
     Args:
-        console: where.
-        before: how many steps came before, of `make`; they count.
-        gateway: of the service that is started, on which the number of steps depends.
-        began: when the first step began, in seconds since 1970; now unless given.
+        console: where to print.
+        before: how many steps `make` has taken already; they count.
+        gateway: the gateway of the service being started, which determines the number of steps.
+        began: when the first step began, in seconds since 1970; now by default.
     """
 
     def __init__(self, console: Console, before: int, gateway: Gateway, *, began: float | None = None) -> None:
@@ -138,7 +140,7 @@ class Progress:
 
     @contextlib.contextmanager
     def step(self, title: str) -> Iterator[None]:
-        """One step: the spinner turns while it runs; without a terminal its title stands there from the beginning."""
+        """Run one step. On a terminal a spinner turns meanwhile; otherwise the title is printed as the step starts."""
         self._taken += 1
         began = time.monotonic()
         numbered = f"[{self._taken}/{self._all}] {title}"
@@ -156,7 +158,7 @@ class Progress:
             self.console.print(took)
 
     def seconds(self) -> float:
-        """How long it has taken so far."""
+        """Return how long it has taken so far."""
         return time.time() - self._began
 
 
@@ -174,10 +176,10 @@ def _started(progress: Progress, run_dir: Path, ports: ServicePorts, gateway: Ga
 
 
 def _watch(service: LocalService, terminals: list[int]) -> None:
-    """Return never: raise when a part died, or when one of the terminals is gone.
+    """Watch the service and never return: raise when a part has died or one of the terminals is gone.
 
-    SIGHUP is not enough: as the terminal closes, it reaches the session's first process alone. That may be make, which
-    then waits for us.
+    SIGHUP is not enough: when a terminal closes, it reaches only the session's first process. That may be make,
+    which then waits for us.
     """
     while True:
         service.check()
@@ -192,12 +194,12 @@ def _terminals() -> list[int]:
 
 
 def introduction(service: LocalService, gateway: Gateway, notes: list[str]) -> str:
-    """Where everything is, what is not as usual, a request to paste, and what to do next."""
+    """Return the addresses, anything unusual, a request to paste, and what to do next."""
     endpoints = service.endpoints
     curl = "curl"
     if proxies.from_environment():
         curl = "curl --noproxy 127.0.0.1"
-        notes = [*notes, "Your shell names a proxy: other programs than `make`'s need NO_PROXY=127.0.0.1 to get here."]
+        notes = [*notes, "Your shell sets a proxy: programs outside `make` need NO_PROXY=127.0.0.1 to connect."]
     lines = [
         f"Shop       {endpoints['shop']}/  (pay in the browser)",
         f"Live view  {endpoints['shop']}/live/  (watch what happens)",
@@ -217,20 +219,20 @@ def introduction(service: LocalService, gateway: Gateway, notes: list[str]) -> s
     ]
     if gateway.url is None:
         lines.append(
-            "Or accept a proposal in the shop and pay; `make demo` in another terminal does so without a browser.\n"
-            "Ctrl-C stops everything."
+            "Or accept a proposal in the shop and pay. `make demo` in another terminal needs no browser.\n"
+            "Press Ctrl-C to stop everything."
         )
     else:
         lines += [
             "Razorpay cannot reach this machine: webhooks come only through a tunnel to",
             f"{endpoints['api']}{WEBHOOK_PATH} (set its public address in the Razorpay dashboard).",
-            "Without one, reconcile confirms payments by asking Razorpay. Ctrl-C stops everything.",
+            "Without one, reconcile confirms payments by asking Razorpay. Press Ctrl-C to stop everything.",
         ]
     return "\n".join(lines)
 
 
 def _say_last(console: Console, text: str) -> None:
-    """Print, unless nobody can read it any more: what remains to be done must not fail of that."""
+    """Print, unless nobody can read it any more. The remaining cleanup must not fail because of that."""
     try:
         console.print(text)
     except OSError:

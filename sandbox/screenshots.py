@@ -1,7 +1,7 @@
-"""Make the pictures in the README anew: `make screenshots`.
+"""Regenerate the screenshots in the README: `make screenshots`.
 
-A service of its own is started on free ports, a client pays in a real browser, a scenario is played in the live view,
-and each page is photographed in light and dark. It looks at nothing that `make run` serves, and leaves nothing running.
+Starts a service of its own on free ports, pays in a real browser, plays a scenario in the live view, and takes each
+page's screenshot in light and dark. It does not touch what `make run` serves, and leaves nothing running.
 """
 
 import os
@@ -21,12 +21,12 @@ FOLDER: Final = PROJECT / "docs/images"
 CHROMIUM_FILE: Final = PROJECT / ".venvs/chromium"
 SCENARIO: Final = "Fail, then succeed"
 PATIENCE_MS: Final = 60_000
-"""Cold starts of every function, on a slow machine."""
+"""Cold starts of every function on a slow machine."""
 SCHEMES: Final[tuple[Literal["light", "dark"], ...]] = ("light", "dark")
 
 
 def main() -> int:
-    """0: every picture was made."""
+    """Return 0 once every screenshot is written."""
     console = terminal.console()
     proxies.bypass_for_this_machine()
     browser_path = os.environ.get("CHROMIUM") or CHROMIUM_FILE.read_text().strip()
@@ -35,9 +35,10 @@ def main() -> int:
         with console.status("Starting the service …"):
             service = LocalService.start(Path(folder))
         with service, sync_playwright() as playwright:
-            # Chromium's own sandbox needs privileges that root in a container does not have; it visits loopback only.
+            # Chromium's own sandbox needs privileges that root in a container does not have. It only visits this
+            # machine.
             browser = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
-            with console.status("Paying, and taking pictures …"):
+            with console.status("Paying, and taking screenshots …"):
                 _take(browser, service.endpoints["shop"])
             browser.close()
     for picture in sorted(FOLDER.glob("*.png")):

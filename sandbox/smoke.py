@@ -1,10 +1,10 @@
-"""Try a deployed API out, from the outside, without moving any money: `make smoke API=https://…`.
+"""Smoke-test a deployed API from outside, without moving any money: `make smoke API=https://…`.
 
-It creates an order of one rupee that nobody pays, reads it back, sends a forged webhook that claims the payment, and
-sees that this changed nothing. What it leaves behind is one unpaid order, for an application that does not exist.
+It creates an order of one rupee that nobody pays, reads it back, sends a forged webhook that claims a payment, and
+checks that nothing changed. It leaves behind one unpaid order, for an application that does not exist.
 
-The access token comes from the variable PAYMENTS_TOKEN, or from the file that PAYMENTS_TOKEN_FILE names: never from an
-argument, which every process of the machine can read and a shell's history keeps. It is never printed.
+The access token comes from the variable PAYMENTS_TOKEN, or from the file named in PAYMENTS_TOKEN_FILE, never from an
+argument: any process can read arguments, and shells keep a history. The token is never printed.
 """
 
 import argparse
@@ -33,24 +33,24 @@ from rich.markup import escape
 _TOKEN: Final = "PAYMENTS_TOKEN"  # noqa: S105 - the name of a variable
 _TOKEN_FILE: Final = "PAYMENTS_TOKEN_FILE"  # noqa: S105 - as above
 _TIMEOUT_S: Final = 35
-"""API Gateway gives up on a function after 29 seconds, and then says so."""
+"""API Gateway gives up on a function after 29 seconds, and then answers."""
 _AMOUNT_RUPEES: Final = "1.00"
 _AMOUNT_PAISE: Final = 100
 _MAX_ID: Final = 2**53 - 1
-# Ids near the end of the range, where no platform has its own, so that the order is nobody's application.
+# Ids near the end of the range, which no platform uses, so that the order belongs to nobody's application.
 _FIRST_ID: Final = 9 * 10**15
 _ACCEPTED: Final = frozenset({HTTPStatus.OK, HTTPStatus.CREATED})
-_TAKE_OUT: Final = ". Take the stage out of service: it took what it had to refuse"
+_TAKE_OUT: Final = ". Take the stage out of service: it accepted what it must refuse"
 _QUOTED: Final = 300
-"""Characters of an unexpected answer that an error shows."""
+"""How many characters of an unexpected answer an error shows."""
 
 
 class SmokeError(Exception):
-    """Something is not as it should be; the message says what was seen and what to do next."""
+    """Something is wrong; the message says what was seen and what to do next."""
 
 
 def access_token(environment: Mapping[str, str]) -> str:
-    """The caller's token, from the environment or from a private file.
+    """Return the caller's token, from the environment or a private file.
 
     Raises:
         SmokeError: there is none, there are two, or others can read the file.
@@ -67,7 +67,7 @@ def access_token(environment: Mapping[str, str]) -> str:
         )
     token = value.strip()
     if re.fullmatch(r"[A-Za-z0-9_.-]+", token) is None:
-        raise SmokeError("the token has characters that no token has: give the token alone, without 'Bearer' or quotes")
+        raise SmokeError("the token contains invalid characters: pass only the token, without 'Bearer' or quotes")
     return token
 
 
@@ -75,10 +75,10 @@ def _private(file: Path) -> str:
     try:
         mode = file.stat().st_mode
         if not stat.S_ISREG(mode):
-            raise SmokeError(f"{file}, which {_TOKEN_FILE} names, is no file")
+            raise SmokeError(f"{file}, which {_TOKEN_FILE} names, is not a file")
         if mode & (stat.S_IRWXG | stat.S_IRWXO):
             raise SmokeError(
-                f"others can read {file}: chmod 600 it first, and have the token replaced if anybody might have"
+                f"others can read {file}: chmod 600 it first, and replace the token if anyone may have read it"
             )
         return file.read_text(encoding="ascii")
     except FileNotFoundError:
@@ -86,25 +86,25 @@ def _private(file: Path) -> str:
     except OSError as error:
         raise SmokeError(f"{file}, which {_TOKEN_FILE} names, cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise SmokeError(f"{file}, which {_TOKEN_FILE} names, holds no token: a token is plain ASCII") from None
+        raise SmokeError(f"{file}, which {_TOKEN_FILE} names, contains no token: a token is plain ASCII") from None
 
 
 def user_id(token: str, claim: str) -> int:
-    """Whom the token is for. The signature is the service's business: who made the token is not checked here.
+    """Return the id of the token's user. The signature is not checked: that is the service's job.
 
     Raises:
-        SmokeError: it is no JWT, it has expired, or it has no such claim.
+        SmokeError: it is not a JWT, it has expired, or it has no such claim.
     """
     try:
         _, payload, _ = token.split(".")
         claims = dict(json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))))
     except (ValueError, TypeError):
         raise SmokeError(
-            "the token is no JWT (three parts with dots between them); docs/tokens.md has examples"
+            "the token is not a JWT (three parts separated by dots); docs/tokens.md has examples"
         ) from None
     if claim not in claims:
         raise SmokeError(
-            f"the token has no claim {claim}: if the stack's JwtUserClaim is another, name it with USER_CLAIM=…; "
+            f"the token has no claim {claim}: if the stack's JwtUserClaim differs, set USER_CLAIM=…; "
             f"it has {', '.join(sorted(map(str, claims))) or 'none'}"
         )
     expires = claims.get("exp")
@@ -115,31 +115,31 @@ def user_id(token: str, claim: str) -> int:
     except (TypeError, ValueError):
         identity = 0
     if not 1 <= identity <= _MAX_ID:
-        raise SmokeError(f"the claim {claim} is no user id of the platform, which is an integer from 1 to 2^53-1")
+        raise SmokeError(f"the claim {claim} is not a user id of the platform: an integer from 1 to 2^53-1")
     return identity
 
 
 def root_of(api: str) -> str:
-    """The address that `/api/payments/…` is appended to.
+    """Return the address that `/api/payments/…` is appended to.
 
     Raises:
-        SmokeError: it is no address that a token may be sent to.
+        SmokeError: a token must not be sent to this address.
     """
     if not api:
         raise SmokeError(
-            "say which API: make smoke API=<the stack's output ApiUrl> (make run's is http://127.0.0.1:8080)"
+            "API is missing: make smoke API=<the stack's output ApiUrl> (make run's is http://127.0.0.1:8080)"
         )
     parts = urlsplit(api)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise SmokeError(f"API={api} is no address: give the whole of it, such as https://payments.example.com/")
+        raise SmokeError(f"API={api} is not an address: give the full URL, such as https://payments.example.com/")
     if parts.username is not None or parts.query or parts.fragment:
         raise SmokeError(
-            "API has a user, a query or a fragment: give the address alone, such as the stack's output ApiUrl"
+            "API has a user, a query or a fragment: give only the address, such as the stack's output ApiUrl"
         )
     if parts.scheme == "http" and not _is_this_machine(api):
-        raise SmokeError("API is not https, and a token must not travel in the open: give the https address")
+        raise SmokeError("API is not https, and a token must not be sent unencrypted: give the https address")
     if "/api/payments" in parts.path:
-        raise SmokeError("API goes on to /api/payments: give the part before it, such as the stack's output ApiUrl")
+        raise SmokeError("API includes /api/payments: give the part before it, such as the stack's output ApiUrl")
     return api.rstrip("/")
 
 
@@ -156,22 +156,22 @@ class Smoke:
         self._client_id = client_id
         self._say = say
         self._session = requests.Session()
-        # What is on this machine is reached without the proxy that the rest of the world may need; and in neither case
-        # has ~/.netrc a say, which would take the token's place.
+        # Reach this machine without the proxy that other addresses may need. In either case ignore ~/.netrc, which
+        # would replace the token.
         self._session.trust_env = False
         if not _is_this_machine(root):
             self._session.proxies.update(requests.utils.get_environ_proxies(root))
             self._session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
 
     def run(self, *, live: bool = False, webhook_blocked: bool = False) -> None:
-        """Each step, said as it is seen.
+        """Run each step and report it.
 
         Args:
-            live: the stage has live keys, and an unpaid order in live mode is wanted.
-            webhook_blocked: a web ACL lets only Razorpay's addresses to the webhook.
+            live: the stage has live keys, and an unpaid order in live mode is intended.
+            webhook_blocked: a web ACL lets only Razorpay's addresses reach the webhook.
 
         Raises:
-            SmokeError: at the first thing that is not as it should be.
+            SmokeError: at the first thing that is wrong.
         """
         self._refused_without_token()
         order = self._created()
@@ -195,9 +195,7 @@ class Smoke:
             raise SmokeError(_unexpected("create-order", status, order, expected="201"))
         wrong = _differences(order, amount=_AMOUNT_PAISE, currency="INR", status="created")
         if wrong or not str(order.get("order_id", "")).startswith("order_"):
-            raise SmokeError(
-                f"create-order answered 201 with something else than the order that was asked for: {wrong or order}"
-            )
+            raise SmokeError(f"create-order answered 201, but not with the requested order: {wrong or order}")
         self._say(f"create-order: 201, {order['order_id']}, {_AMOUNT_PAISE} paise, payment {order.get('payment_id')}")
         return order
 
@@ -210,12 +208,12 @@ class Smoke:
         elif key.startswith("rzp_live_"):
             raise SmokeError(
                 f"the stage uses live keys. {order['order_id']} is an unpaid order in live mode, which costs nothing; "
-                "say LIVE=yes if that is what you want, or give the API of a stage in test mode"
+                "set LIVE=yes if that is what you want, or give the API of a stage in test mode"
             )
         elif key.startswith("rzp_test_"):
-            raise SmokeError("LIVE=yes was said, and the stage uses test keys: it cannot take real payments")
+            raise SmokeError("LIVE=yes is set, but the stage uses test keys: it cannot take real payments")
         else:
-            raise SmokeError("create-order's key_id is no key of Razorpay's: look into the API keys' secret")
+            raise SmokeError("create-order's key_id is not a Razorpay key: check the API keys' secret")
 
     def _read(self, order: Mapping[str, Any], *, since_forged: bool = False) -> None:
         what = "the order, after the forged webhook" if since_forged else "the order, read back"
@@ -234,16 +232,16 @@ class Smoke:
 
     def _forged(self, order: Mapping[str, Any], *, webhook_blocked: bool) -> None:
         body = _forgery(str(order["order_id"]))
-        # Of a secret that only this run knows.
+        # Signed with a secret that only this run knows.
         signature = hmac.new(secrets.token_bytes(32), body, hashlib.sha256).hexdigest()
         status, answer = self._ask("POST", "webhook/", body, token=False, headers={"X-Razorpay-Signature": signature})
         if webhook_blocked:
             if status != HTTPStatus.FORBIDDEN:
                 raise SmokeError(
                     _unexpected("the forged webhook", status, answer, expected="403")
-                    + "; WEBHOOK_BLOCKED=yes is for stages with WebhookFromRazorpayOnly=true alone"
+                    + "; WEBHOOK_BLOCKED=yes is only for stages with WebhookFromRazorpayOnly=true"
                 )
-            self._say("the forged webhook: 403, stopped by the web ACL, so that its signature was not looked at")
+            self._say("the forged webhook: 403, blocked by the web ACL before its signature was checked")
             return
         if status != HTTPStatus.BAD_REQUEST or answer.get("code") != "invalid_signature":
             raise SmokeError(
@@ -277,20 +275,20 @@ class Smoke:
         if token:
             sent["Authorization"] = f"Bearer {self._token}"
         try:
-            # A redirect would be followed with another method, or to another host: here it is a wrong address.
+            # Following a redirect could change the method or the host. Here it means a wrong address.
             answer = self._session.request(
                 method, url, data=body, headers=sent, timeout=_TIMEOUT_S, allow_redirects=False
             )
         except SSLError:
             raise SmokeError(
-                f"{self._root} has no certificate that this machine accepts: is the host name right?"
+                f"{self._root} does not have a certificate that this machine accepts: is the host name right?"
             ) from None
         except requests.Timeout:
             raise SmokeError(
-                f"{url} gave no answer in {_TIMEOUT_S} s: try again, then look into the function's log"
+                f"{url} did not answer within {_TIMEOUT_S} s: try again, then check the function's log"
             ) from None
         except InvalidURL:
-            raise SmokeError(f"{url} is no address that can be called: look at API") from None
+            raise SmokeError(f"{url} is not a valid URL: check API") from None
         except requests.RequestException:
             raise SmokeError(
                 f"nothing answers at {self._root}: is the address right, and the stack deployed?"
@@ -308,7 +306,7 @@ class Smoke:
 
 
 def _forgery(order_id: str) -> bytes:
-    """A webhook that claims that the order was paid, as Razorpay sends one."""
+    """Return a webhook like Razorpay's that claims that the order was paid."""
     payment = {
         "id": "pay_Forged00000000",
         "entity": "payment",
@@ -333,7 +331,7 @@ def _forgery(order_id: str) -> bytes:
 
 
 def _differences(seen: Mapping[str, Any], **expected: object) -> str:
-    """Which fields are otherwise; empty if none is. The type counts: `true` is not 1."""
+    """Describe the fields that differ; empty if none does. The type counts: `true` is not 1."""
     return ", ".join(
         f"{name} is {seen.get(name)!r} instead of {value!r}"
         for name, value in expected.items()
@@ -342,17 +340,17 @@ def _differences(seen: Mapping[str, Any], **expected: object) -> str:
 
 
 _NEXT: Final[Mapping[tuple[int, str], str]] = {
-    (400, "invalid_request"): "the stage takes no order of one rupee, or no INR: look at MaxAmount and Currencies",
+    (400, "invalid_request"): "the stage does not accept orders of one rupee, or INR: check MaxAmount and Currencies",
     (401, "unauthenticated"): (
         "the stage does not accept the token: compare JwtAlgorithm, JwtIssuer, JwtAudience and the secret's key "
         "with the identity service's; `why` in create-order's log names the reason"
     ),
     (403, "forbidden"): (
-        "the token's user is not who the stage takes it for (JwtUserClaim; then say USER_CLAIM=…), or the web ACL "
-        "refused the request; with WebhookFromRazorpayOnly=true it refuses the webhook too: say WEBHOOK_BLOCKED=yes"
+        "the stage reads another user from the token (JwtUserClaim; then set USER_CLAIM=…), or the web ACL "
+        "refused the request; with WebhookFromRazorpayOnly=true it refuses the webhook too: set WEBHOOK_BLOCKED=yes"
     ),
-    (404, "not_found"): "the address is of another API, or lacks the stage's name: give the stack's output ApiUrl",
-    (404, "order_not_found"): "the order was created and cannot be read: do two stages share this address?",
+    (404, "not_found"): "the address belongs to another API, or lacks the stage's name: give the stack's output ApiUrl",
+    (404, "order_not_found"): "the order was created but cannot be read: do two stages share this address?",
     (
         429,
         "too_many_requests",
@@ -361,11 +359,11 @@ _NEXT: Final[Mapping[tuple[int, str], str]] = {
     (502, "gateway_refused"): "Razorpay refuses the API keys or the account: see the runbook's api-server-errors",
     (503, "gateway_unavailable"): "Razorpay does not answer: try again in a minute",
     (503, "temporarily_unavailable"): (
-        "a new stage has no secrets yet: fill them, and wait a minute. Else the table, Secrets Manager or the identity "
-        "service's keys do not answer: see the function's log"
+        "a new stage has no secrets yet: fill them in, and wait a minute. Otherwise the table, Secrets Manager or the "
+        "identity service's keys do not answer: see the function's log"
     ),
 }
-"""What to do about an answer that was not expected, by status and code."""
+"""What to do about an unexpected answer, by status and code."""
 
 
 def _unexpected(what: str, status: int, answer: Mapping[str, Any], *, expected: str) -> str:
@@ -377,7 +375,7 @@ def _unexpected(what: str, status: int, answer: Mapping[str, Any], *, expected: 
     request = f" (request {answer['request_id']})" if answer.get("request_id") else ""
     next_step = _NEXT.get((status, code))
     if next_step is None and status == HTTPStatus.FORBIDDEN:
-        # API Gateway's own words for a stage or a path that it does not have.
+        # API Gateway's own answer for a stage or path that it does not have.
         next_step = _NEXT[404, "not_found"]
     return f"{what} was answered {status} instead of {expected}: {(said + errors)[:_QUOTED]}{request}" + (
         f". What to do: {next_step}" if next_step else ""
@@ -385,7 +383,7 @@ def _unexpected(what: str, status: int, answer: Mapping[str, Any], *, expected: 
 
 
 def main(arguments: list[str] | None = None, environment: Mapping[str, str] = os.environ) -> int:
-    """0: everything is as it should be; 1: something is not, and the last line says what."""
+    """Return 0 if everything works, or 1 if something is wrong; the last line says what."""
     parser = argparse.ArgumentParser(
         prog="make smoke", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -417,7 +415,7 @@ def main(arguments: list[str] | None = None, environment: Mapping[str, str] = os
 
 
 def _escaped(text: str) -> str:
-    """Text of others as it is: no colours, no links, no control characters for the terminal."""
+    """Escape text from others: no colours, links or control characters reach the terminal."""
     return escape("".join(character if character.isprintable() else "?" for character in text))
 
 

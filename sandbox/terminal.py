@@ -6,10 +6,10 @@ from rich.console import Console
 
 
 def console() -> Console:
-    """A console that shows what it is given: colours and spinner on a terminal, plain text everywhere else.
+    """Return a console that uses colours and a spinner on a terminal, and plain text everywhere else.
 
-    `NO_COLOR` (https://no-color.org) and `CLICOLOR=0` mean no escape codes for looks at all: rich alone would keep bold
-    and dim. `FORCE_COLOR` asks for colours where there is no terminal, such as in a CI's log.
+    `NO_COLOR` (https://no-color.org) and `CLICOLOR=0` turn off all escape codes for styling; rich alone would keep
+    bold and dim. `FORCE_COLOR` turns colours on without a terminal, for example in a CI log.
     """
     plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("CLICOLOR") == "0"
     return Console(highlight=False, color_system=None) if plain else Console(highlight=False)

@@ -41,7 +41,7 @@ FIRST = (
     "tests/e2e/test_run.py",
     "tests/handlers/test_rotation.py",
     "tests/artefact/test_builder.py",
-    "tests/faults/test_reachability.py",
+    "tests/faults/test_interleavings.py",
     "tests/faults/test_soak.py",
     "tests/fuzz/test_handlers.py",
     "tests/e2e/test_recovery.py",

@@ -1,9 +1,11 @@
-"""POST /api/payments/create-order/: the client accepts a proposal and gets an order to pay at Razorpay Checkout.
+"""POST /api/payments/create-order/: accept a proposal and return an order that the client can pay at Razorpay Checkout.
 
-201 is a new order, 200 an open one handed out again: double clicks and retries never make a second payable order. 409
-means that there is nothing to pay (any more) and names the order it is about, 502 that a person must look at our
-account with the gateway, 503 that the same request may simply be sent again.
+201 returns a new order. 200 returns the open one again, so double clicks and retries never create a second payable
+order. 409 means there is nothing (left) to pay and names the order concerned. 502 means someone must check our
+account with the gateway. 503 means the client can retry the same request.
 """
+
+from typing import TYPE_CHECKING
 
 from payments.adapters.http import Request, Response
 from payments.adapters.log import RequestLog
@@ -14,11 +16,14 @@ from payments.wiring import aws
 from payments.wiring.boundary import lambda_boundary
 from payments.wiring.create_order import dependencies, prime
 
+if TYPE_CHECKING:
+    from payments.core.answers import OrderAnswer
+
 _MAX_BODY_BYTES = 8 * 1024
 
 
 def create_order(request: Request, log: RequestLog) -> Response:
-    """Places the order, or hands out the open one."""
+    """Place the order, or return the open one."""
     raw = request.read_body(_MAX_BODY_BYTES)
     service = dependencies(log)
     user_id = service.callers.user_id(request.header("authorization"))
@@ -34,15 +39,15 @@ def create_order(request: Request, log: RequestLog) -> Response:
         log.note(order_id=refused.order_id)
         raise
     except AmountRefused as refused:
-        # The account's own limit, which no page of Razorpay's documents and no setting of ours may know yet.
+        # The account's own limit. Neither Razorpay's documentation nor our settings may know it yet.
         raise InvalidRequest([FieldError("amount", "is not an amount that the payment gateway accepts")]) from refused
     record, order = placed.record, placed.record.agreed()
     log.note(order_id=record.order_id, payment_id=order.payment_id, status=record.status.value)
-    body = {
+    body: OrderAnswer = {
         "order_id": record.order_id,
         "amount": order.amount_minor,
         "currency": order.currency,
-        "status": record.status.value,
+        "status": record.status,
         "payment_id": order.payment_id,
         "key_id": placed.key_id,
     }

@@ -1,10 +1,10 @@
-"""Every minute: publishes what is stored and not yet on the bus. No Razorpay key, and nothing that waits for Razorpay.
+"""Publish stored events that are not on the bus yet. Runs every minute, without a Razorpay key or a call to Razorpay.
 
-Each record in the outbox partitions of the sparse index whose time has come is looked at, the longest overdue first:
-its pending events are published, and a record that is unresolved, so that only Razorpay can say how it ends, goes on to
-reconcile's watch lane. One that fails waits longer each time, so that it delays no other.
+Processes every due record in the outbox partitions of the sparse index, longest overdue first: publishes its pending
+events, then moves a record that is still unresolved (only Razorpay can say how it ends) to reconcile's watch lane. A
+record that fails backs off exponentially, so it delays no other.
 
-By hand, `{"shards": ["0", "1"]}` looks at some of the partitions only.
+To process only some partitions, invoke it by hand with `{"shards": ["0", "1"]}`.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,14 +20,14 @@ from payments.wiring.boundary import scheduled_boundary
 from payments.wiring.lanes import LaneRun, checked_shards
 from payments.wiring.outbox import Dependencies, dependencies, prime
 
-# Enough for one more record whose calls hang before Lambda ends the run: a call to the table takes 7 s then, and one to
-# read the record, one to put it off and one for what else is due follow each other.
+# Enough for one more record whose calls hang, before Lambda ends the run. A hanging call to the table takes 7 s, and
+# a record needs three in a row: one to read it, one to postpone it and one to find what else is due.
 _TIME_FOR_ONE_MS = 25_000
 _NOT_EMPTIED = "a record's events could not be published; they stay pending"
 
 
 def empty(event: object, remaining_ms: Callable[[], int], log: RequestLog) -> dict[str, Any]:
-    """Empties the outbox, record by record; one record's failure never stops the others."""
+    """Empty the outbox record by record. One record's failure never stops the others."""
     shards = checked_shards(event, log)
     service = dependencies(log)
     started = aws.now()
@@ -44,7 +44,7 @@ def empty(event: object, remaining_ms: Callable[[], int], log: RequestLog) -> di
 
 
 def _due(service: Dependencies, shards: list[int], now: int) -> Iterator[Due]:
-    # Another one first each minute, so that a run without enough time does not always leave the same ones.
+    # Start with a different partition each minute, so that a run short of time does not always skip the same ones.
     first = now // 60 % SHARDS
     for number in sorted(shards, key=lambda shard: (shard - first) % SHARDS):
         yield from service.table.due(partition(Lane.OUTBOX, number), now)

@@ -1,22 +1,23 @@
-"""Razorpay's books against ours. Nothing is lost if no webhook ever comes, whatever an order has been through.
+"""Reconcile our table with Razorpay. Nothing is lost even if no webhook ever arrives.
 
-On a schedule, each lane by itself, so that none keeps another from running:
+On a schedule, each lane separately, so that none can block another:
 
-* `{"lane": "watch"}`, every minute: records with something alive and unconfirmed are asked about one by one, and orders
-  that are only known from a webhook are found to be ours or somebody else's.
-* `{"lane": "sweep"}`, every five minutes: Razorpay's lists of payments and refunds are compared with the table, at
-  several ages (`payments.core.sweeping`). `"passes": ["payments-900"]` names some of them.
+* `{"lane": "watch"}`, every minute: asks Razorpay about each record that has something alive and unconfirmed, and finds
+  out whether an order known only from a webhook is ours or foreign.
+* `{"lane": "sweep"}`, every five minutes: compares Razorpay's lists of payments and refunds with the table, at several
+  ages (`payments.core.sweeping`). `"passes": ["payments-900"]` selects some of them.
 
-By hand:
+By hand (see docs/runbook.md):
 
-* `{"rebuild": {"from": ..., "to": ...}}`, epoch seconds, goes over everything that Razorpay lists as created then,
-  after the table was restored. `next` in the answer, unless it is null, is the input for going on.
-* `{"look": {"order_id": ...}}` asks about one order now.
-* `{"accept": {"order_id": ..., "razorpay_payment_id": ...}}` lets a payment stand that does not match, or that came on
-  a superseded order; `{"release": {"order_id": ...}}` lets an order, or with `razorpay_payment_id` a signature, no
-  longer count, after a look at Razorpay. See docs/runbook.md.
+* `{"rebuild": {"from": ..., "to": ...}}`, in epoch seconds, processes everything that Razorpay lists as created in that
+  period, for use after a table restore. Unless it is null, `next` in the answer is the input that continues the run.
+* `{"look": {"order_id": ...}}` asks Razorpay about one order now.
+* `{"accept": {"order_id": ..., "razorpay_payment_id": ...}}` accepts a payment that does not match, or that came on a
+  superseded order.
+* `{"release": {"order_id": ...}}` stops counting an order, or with `razorpay_payment_id` a payment's signature, after
+  asking Razorpay about it.
 
-An input that means nothing is refused. The answer counts what was done.
+Any other input is refused. The answer reports counts of the work done.
 """
 
 from collections.abc import Callable, Mapping
@@ -37,7 +38,7 @@ _BY_HAND = {"rebuild": rebuild, "look": look, "accept": accept, "release": relea
 
 
 def reconcile(event: object, remaining_ms: Callable[[], int], log: RequestLog) -> dict[str, Any]:
-    """Runs the lane or the command that the input names."""
+    """Run the lane or command that the input names."""
     asked = dict(event) if isinstance(event, Mapping) else {}
     connect = partial(dependencies, log)
     lane = asked.pop("lane", None)

@@ -1,8 +1,10 @@
 """POST /api/payments/verify/ and GET /api/payments/{order_id}/: fast feedback for the frontend.
 
-A verified signature makes the payment `paid` but not confirmed: the webhook has the last word. A wrong signature
-changes nothing, since anyone can send one. Somebody else's order looks just like one that does not exist.
+A valid signature makes the payment `paid` but not confirmed: the webhook has the last word. An invalid signature
+changes nothing, because anyone can send one. Another user's order is indistinguishable from one that does not exist.
 """
+
+from typing import TYPE_CHECKING
 
 from payments.adapters.http import Request, Response
 from payments.adapters.log import RequestLog
@@ -16,11 +18,14 @@ from payments.wiring import aws
 from payments.wiring.boundary import lambda_boundary
 from payments.wiring.verify import dependencies, prime
 
+if TYPE_CHECKING:
+    from payments.core.answers import PaymentAnswer, VerifiedAnswer
+
 _MAX_BODY_BYTES = 8 * 1024
 
 
 def verify(request: Request, log: RequestLog) -> Response:
-    """Records that the customer came back from a successful checkout; again and again, with the same answer."""
+    """Record that the customer came back from a successful checkout. Idempotent: every call gets the same answer."""
     raw = request.read_body(_MAX_BODY_BYTES)
     service = dependencies(log)
     user_id = service.callers.user_id(request.header("authorization"))
@@ -43,12 +48,16 @@ def verify(request: Request, log: RequestLog) -> Response:
     record = record_facts(service.table, body.razorpay_order_id, [signed], now, admit=admit).record
     log.note(status=record.status.value, version=record.version)
     require_paid(record, body.razorpay_payment_id)
-    payment_id = record.agreed().payment_id
-    return Response(200, {"status": "success", "message": "Payment verified", "payment_id": payment_id})
+    verified: VerifiedAnswer = {
+        "status": "success",
+        "message": "Payment verified",
+        "payment_id": record.agreed().payment_id,
+    }
+    return Response(200, verified)
 
 
 def show(request: Request, log: RequestLog) -> Response:
-    """The payment's public fields, for its client and its freelancer."""
+    """Return the payment's public fields to its client or its freelancer."""
     service = dependencies(log)
     user_id = service.callers.user_id(request.header("authorization"))
     log.note(user_id=user_id)
@@ -62,13 +71,12 @@ def show(request: Request, log: RequestLog) -> Response:
     order = record.order
     if user_id not in {order.client_id, order.freelancer_id}:
         raise OrderNotFound("somebody else's")
-    body = {
+    payment: PaymentAnswer = {
         "payment_id": order.payment_id,
         "order_id": record.order_id,
-        **order.ids(),
         "amount": order.amount_minor,
         "currency": order.currency,
-        "status": record.status.value,
+        "status": record.status,
         "confirmed": record.confirmed,
         "amount_refunded": amount_refunded(record),
         "under_review": under_review(record),
@@ -76,7 +84,7 @@ def show(request: Request, log: RequestLog) -> Response:
         "created_at": record.created_at,
         "updated_at": record.updated_at,
     }
-    return Response(200, body)
+    return Response(200, {**order.purchase_fields(), **payment})
 
 
 prime()

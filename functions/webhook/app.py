@@ -1,11 +1,12 @@
-"""POST /api/payments/webhook/: what Razorpay says is final. The answer tells Razorpay what to do next.
+"""POST /api/payments/webhook/: what Razorpay reports is final. Our answer tells Razorpay what to do next.
 
-2xx: never send this again. Anything else: send it again, for 24 hours, after which Razorpay disables the webhook. So a
-forged message is refused (Razorpay never sees that answer); a genuine one that we can never use is acknowledged and
-counted; and only what a later delivery can cure is answered with 5xx, for as long as that leaves time to spare.
+2xx: never send this event again. Anything else: retry for 24 hours, after which Razorpay disables the webhook. So a
+forged message is refused (Razorpay never sees that answer). A genuine one that we can never use is acknowledged and
+counted. Only a failure that a later delivery can cure gets a 5xx, and only while that leaves time to spare.
 """
 
 import re
+from typing import TYPE_CHECKING
 
 from payments.adapters.http import Request, Response
 from payments.adapters.log import RequestLog
@@ -16,29 +17,33 @@ from payments.wiring import aws
 from payments.wiring.boundary import GivenUp, lambda_boundary
 from payments.wiring.webhook import dependencies, prime
 
-# API Gateway's own limit ("Payload size"). Notes of any script, and line items, make genuine bodies large.
+if TYPE_CHECKING:
+    from payments.core.answers import ReceivedAnswer
+
+# API Gateway's own limit ("Payload size"). Notes in any script, and line items, make genuine bodies large.
 _MAX_BODY_BYTES = 10 * 1024 * 1024
-# Razorpay gives up after 24 hours and then switches the webhook off, with everything that comes after. Half of that
-# leaves a person time to act on the alarm before any later event is at stake.
+# Razorpay gives up after 24 hours and then disables the webhook, and every later event with it. Half of that leaves a
+# person time to act on the alarm before later events are at stake.
 _RETRY_FOR_S = 12 * 60 * 60
 _EVENT_ID = re.compile(r"\A[A-Za-z0-9]{14}\Z")
 
 
 def receive(request: Request, log: RequestLog) -> Response:
-    """Records what the webhook says and publishes what is pending; acknowledges only what is stored and published."""
+    """Record what the webhook says and publish what is pending. Acknowledge only after both succeeded."""
     try:
         body = request.read_body(_MAX_BODY_BYTES)
     except (MalformedRequest, RequestTooLarge) as error:
-        # Nothing that could be signed: Razorpay's own deliveries come through API Gateway, which has that limit.
+        # Cannot be signed: Razorpay's own deliveries come through API Gateway, which has the same limit.
         raise InvalidSignature("no body that could be signed") from error
     service = dependencies(log)
     if not service.is_signed(body, request.header("x-razorpay-signature")):
         log.count("SignatureFailures")
         raise InvalidSignature("webhook")
-    # Outside the signature, so it is worth a log line and nothing else.
+    # Not covered by the signature, so log it and use it for nothing else.
     log.note(event_id=_printable(request.header("x-razorpay-event-id")))
 
-    acknowledged = Response(200, {"status": "ok"})
+    received: ReceivedAnswer = {"status": "ok"}
+    acknowledged = Response(200, received)
     try:
         delivery = read_delivery(body)
     except UnusableEvent as unusable:
@@ -68,7 +73,7 @@ def receive(request: Request, log: RequestLog) -> Response:
 
 
 def _printable(header: str | None) -> str | None:
-    """An event id of Razorpay's form (14 alphanumerics); anything else is not worth a line."""
+    """Return an event id in Razorpay's form (14 alphanumerics), or None: anything else is not worth logging."""
     return header if header is not None and _EVENT_ID.match(header) else None
 
 

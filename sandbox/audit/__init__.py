@@ -1,1 +1,1 @@
-"""What is in the service that others wrote: is something known against it (`make audit`), and a list (`make sbom`)."""
+"""The dependencies: check them for advisories (`make audit`) and list them (`make sbom`)."""

@@ -1,7 +1,7 @@
-"""Whether an advisory is published against a locked dependency, of the functions' layer and of every environment.
+"""Check the locked dependencies of the layers and of every environment for published advisories.
 
-`uv audit` asks OSV. Where OSV cannot be reached nothing was checked: that is said in these words, and the run goes on,
-since it says nothing about the dependencies. Any other trouble ends it.
+`uv audit` asks OSV. If OSV cannot be reached, nothing was checked: the output says so, and the run continues, because
+that says nothing about the dependencies. Any other problem fails the run.
 
 Usage: python -m sandbox.audit.advisories <path of uv>
 """
@@ -14,11 +14,11 @@ from sandbox.audit.groups import PROJECT, groups
 
 VULNERABLE = 1
 UNREACHABLE = ("error sending request", "dns error", "timed out", "Connection refused")
-NOT_CHECKED = "not checked: no advisory source is reachable from here"
+NOT_CHECKED = "not checked: the advisory source is unreachable"
 
 
 def audit(command: Sequence[str], group: str) -> tuple[str, bool]:
-    """What to say about one group of dependencies, and whether the run may end well."""
+    """Return what to print about one group of dependencies, and whether the run may succeed."""
     done = subprocess.run(  # noqa: S603 - our own command
         [*command, "audit", "--frozen", "--preview-features", "audit-command", "--only-group", group],
         cwd=PROJECT,
@@ -35,14 +35,14 @@ def audit(command: Sequence[str], group: str) -> tuple[str, bool]:
 
 
 def main(command: Sequence[str]) -> int:
-    """Look at each group in turn; the exit code."""
+    """Check each group in turn and return the exit status."""
     fine = True
     for group in groups():
         said, group_is_fine = audit(command, group)
         print(f"advisories, {group}: {said}")
         fine = fine and group_is_fine
         if said == NOT_CHECKED:
-            print("advisories: the others are not checked either")
+            print("advisories: skipped the remaining groups")
             break
     return 0 if fine else 1
 

@@ -1,6 +1,6 @@
-"""Writes a bill of materials (CycloneDX 1.5) of each group of dependencies from uv.lock, into `.build/sbom/`.
+"""Write a bill of materials (CycloneDX 1.5) for each group of dependencies in uv.lock to `.build/sbom/`.
 
-`layer.cdx.json` is what is deployed with the functions; the runtime's own packages are AWS's to list. Each is checked
+`layer.cdx.json` lists what is deployed with the functions; AWS lists the runtime's own packages. Each file is validated
 against CycloneDX's schema.
 
 Usage: python -m sandbox.audit.sbom <path of uv> [<folder>]
@@ -17,10 +17,10 @@ VALIDATE = Path(__file__).with_name("valid_bom.py")
 
 
 def write_all(uv: str, folder: Path) -> list[Path]:
-    """Write and check them all.
+    """Write and validate all of them.
 
     Raises:
-        subprocess.CalledProcessError: one could not be written, or is not valid; uv or the validator has said why.
+        subprocess.CalledProcessError: one could not be written or is invalid; uv or the validator has printed why.
     """
     folder.mkdir(parents=True, exist_ok=True)
     written = []

@@ -1,4 +1,4 @@
-"""Checks files against the schema of CycloneDX 1.5. Run by the interpreter of `.venvs/audit`.
+"""Validate files against the schema of CycloneDX 1.5. Run with the interpreter of `.venvs/audit`.
 
 Usage: python valid_bom.py <file> ...
 """
@@ -6,7 +6,7 @@ Usage: python valid_bom.py <file> ...
 import sys
 from pathlib import Path
 
-# In the audit environment, which mypy does not see.
+# Installed in the audit environment, which mypy does not see.
 from cyclonedx.schema import SchemaVersion  # type: ignore[import-not-found]
 from cyclonedx.validation.json import JsonStrictValidator  # type: ignore[import-not-found]
 

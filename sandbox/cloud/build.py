@@ -56,13 +56,14 @@ def is_built(template: Path = PROJECT / "template.yaml", build_dir: Path = BUILD
 
 
 def inputs_of(template: Path) -> list[Path]:
-    """The files a build depends on: the template, the functions, the layers with their builder, and sam's version."""
+    """The files a build depends on: templates, functions, the layers with their builder, and sam's version."""
     project = template.parent
     folders = [project / "functions", project / "shared", project / "layers"]
     files = [
         path for folder in folders for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts
     ]
-    return [template, PROJECT / "uv.lock", *sorted(files)]
+    # Nested templates lie beside the template that names them.
+    return [*sorted(project.glob("[!.]*.yaml")), PROJECT / "uv.lock", *sorted(files)]
 
 
 def digest_of(files: list[Path]) -> str:

@@ -208,8 +208,11 @@ class Cloud:
             s3.put_object(Bucket=ARTEFACT_BUCKET, Key=key, Body=archive)
             return f"s3://{ARTEFACT_BUCKET}/{key}"
 
+        def url(address: str) -> str:
+            return f"{self.aws_url}/{address.removeprefix('s3://')}"
+
         # From a bucket, as SAM does it: CloudFormation takes 51,200 bytes in the request itself.
-        body = upload(json.dumps(with_uploaded_artefacts(template, upload)).encode())
+        body = upload(json.dumps(with_uploaded_artefacts(template, upload, url)).encode())
         cloudformation = self.client("cloudformation")
         exists = self._stack_exists(stack_name)
         try:
@@ -217,7 +220,7 @@ class Cloud:
                 StackName=stack_name,
                 ChangeSetName=f"{stack_name}-{os.urandom(4).hex()}",
                 ChangeSetType="UPDATE" if exists else "CREATE",
-                TemplateURL=f"{self.aws_url}/{body.removeprefix('s3://')}",
+                TemplateURL=url(body),
                 Parameters=[
                     {"ParameterKey": name, "ParameterValue": value} for name, value in (parameters or {}).items()
                 ],

@@ -1,9 +1,11 @@
-"""Local folders of a built template, packed and uploaded as `sam package` does."""
+"""Reading templates; local folders and nested templates of a built one, packed and uploaded as `sam package` does."""
 
 import hashlib
 import io
+import json
+import re
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,10 @@ ARTEFACTS = {
     "AWS::Serverless::Function": "CodeUri",
     "AWS::Serverless::LayerVersion": "ContentUri",
 }
+NESTED_APPLICATION = "AWS::Serverless::Application"
+NESTED = "AWS::CloudFormation::Stack"
+"""What the SAM transform makes of a nested application."""
+
 # The same folder always gives the same archive: unchanged code keeps its key, and its place in the emulator's cache.
 ARCHIVE_DATE = (1980, 1, 1, 0, 0, 0)
 
@@ -45,20 +51,85 @@ CloudFormationLoader.yaml_implicit_resolvers = {
 
 
 def read_template(path: Path) -> dict[str, Any]:
-    """A template as a document, its short forms written out."""
+    """A template as a document: short forms are written out, and each use of an anchor is a block of its own."""
     with path.open() as text:
-        document: dict[str, Any] = yaml.load(text, CloudFormationLoader)  # noqa: S506 - a SafeLoader
+        shared = yaml.load(text, CloudFormationLoader)  # noqa: S506 - a SafeLoader
+    document: dict[str, Any] = json.loads(json.dumps(shared))
     return document
 
 
-def with_uploaded_artefacts(path: Path, upload: Callable[[bytes], str]) -> dict[str, Any]:
-    """The template with every local folder replaced by where its archive was uploaded to.
+def read_whole(path: Path) -> dict[str, Any]:
+    """A template with the resources of its nested applications in it, as `with_nested` says."""
+    document = read_template(path)
+    nested = {
+        name: read_template(path.parent / application["Properties"]["Location"])
+        for name, application in document["Resources"].items()
+        if application["Type"] == NESTED_APPLICATION
+    }
+    return with_nested(document, nested)
+
+
+def with_nested(template: Mapping[str, Any], nested: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """A template as if the resources of its nested applications stood in it.
+
+    Their references to parameters become what the template passes: `!Ref QueueName` is `!GetAtt Queue.QueueName` again.
 
     Args:
-        path: the built template; its folders are relative to it.
-        upload: stores an archive, returns its s3:// address.
+        template: its resources are before or after the SAM transform.
+        nested: the templates of the nested applications, by the applications' logical ids.
+
+    Raises:
+        ValueError: a logical id is in both, or `${...}` refers to a parameter whose value is no reference.
+    """
+    resources = {name: item for name, item in template["Resources"].items() if name not in nested}
+    for application, child in nested.items():
+        passed = template["Resources"][application]["Properties"].get("Parameters", {})
+        # Where the application is left out, its resources are; one of theirs may ask for more than that.
+        shared = {"Condition": template["Resources"][application].get("Condition")}
+        for name, item in child["Resources"].items():
+            if name in resources:
+                raise ValueError(f"{name} is in the template and in {application}")
+            resources[name] = (shared if shared["Condition"] else {}) | _resolved(item, passed)
+    return {**template, "Resources": resources}
+
+
+def _resolved(node: Any, passed: Mapping[str, Any]) -> Any:  # noqa: ANN401 - any part of a template
+    if isinstance(node, list):
+        return [_resolved(item, passed) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if node.keys() == {"Ref"}:
+        return passed.get(node["Ref"], node)
+    if node.keys() == {"Fn::Sub"} and isinstance(node["Fn::Sub"], str):
+        return {"Fn::Sub": re.sub(r"\$\{(\w+)\}", lambda found: _in_a_text(found[1], passed), node["Fn::Sub"])}
+    return {name: _resolved(item, passed) for name, item in node.items()}
+
+
+def _in_a_text(name: str, passed: Mapping[str, Any]) -> str:
+    """What `${name}` becomes."""
+    match passed.get(name, {"Ref": name}):
+        case {"Ref": referenced}:
+            return f"${{{referenced}}}"
+        case {"Fn::GetAtt": attribute}:
+            return f"${{{'.'.join(attribute)}}}"
+        case value:
+            raise ValueError(f"${{{name}}} stands for {value}, which is no reference")
+
+
+def with_uploaded_artefacts(path: Path, upload: Callable[[bytes], str], url: Callable[[str], str]) -> dict[str, Any]:
+    """The template with every local folder or nested template replaced by where it was uploaded to.
+
+    Args:
+        path: the built template; what it names is relative to it.
+        upload: stores an archive or a template, returns its s3:// address.
+        url: the https:// form of such an address, which CloudFormation wants for templates.
     """
     template = read_template(path)
+    for resource in template["Resources"].values():
+        if resource["Type"] == NESTED_APPLICATION:
+            properties = resource["Properties"]
+            nested = with_uploaded_artefacts(path.parent / properties["Location"], upload, url)
+            properties["Location"] = url(upload(json.dumps(nested).encode()))
     uploaded: dict[Path, str] = {}
     for properties, property_name in _artefact_properties(template):
         location = properties.get(property_name)

@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> int:
 
     logging.basicConfig(stream=sys.stdout, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", level=logging.WARNING)
     logging.getLogger("sandbox.gateway").setLevel(logging.INFO)
-    # uvicorn stops on these signals and then raises them once more for whoever handled them before: nobody, here.
+    # uvicorn stops on these signals and then raises them again for the previous handler: there is none here.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _already_handled)
     config = uvicorn.Config(

@@ -21,7 +21,7 @@ from sandbox.gateway.world import World
 
 SHORTEST_IDEMPOTENCY_KEY: Final = 10
 BURST_RETRY_AFTER_S: Final = 2
-"""As seen by one developer; the docs give no numbers (api/understand.md)."""
+"""As observed by one developer; the docs give no numbers (api/understand.md)."""
 _IDEMPOTENCY_KEY: Final = re.compile(r"\A[A-Za-z0-9_-]+\Z")
 
 type Endpoint = Callable[[Request], Awaitable[Response]]
@@ -29,7 +29,7 @@ type Endpoint = Callable[[Request], Awaitable[Response]]
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """The API key pair: the user and the password of HTTP Basic."""
+    """The API key pair: user name and password of HTTP Basic."""
 
     key_id: str
     key_secret: str
@@ -43,7 +43,7 @@ class Api:
         self._credentials = credentials
 
     def routes(self) -> list[Route]:
-        """Everything under /v1."""
+        """Return every route under /v1."""
         endpoints: dict[str, Endpoint] = {
             "POST /v1/orders": self._create_order,
             "GET /v1/orders": self._list_orders,
@@ -64,21 +64,21 @@ class Api:
         return Route(path, self._guard(method, path, endpoint), methods=[method])
 
     def _guard(self, method: str, path: str, endpoint: Endpoint) -> Endpoint:
-        """What holds for every call: the faults that strike any endpoint, and the keys.
+        """Apply what holds for every call: the faults that affect any endpoint, and the keys.
 
-        Faults come first: what throttles, breaks or hangs stands in front of the API and knows no keys.
+        Faults come first: whatever throttles, fails or hangs is in front of the API and knows no keys.
         """
 
         async def guarded(request: Request) -> Response:
             self._world.pass_time()
             fault = self._world.faults.of_call(method, path, request.path_params.values())
             if fault is not None and fault != "answer_lost":
-                # Taken in first: a client cut off while it sends sees one of several errors, by chance.
+                # Read it first: a client that is cut off while sending sees one of several errors, at random.
                 await request.body()
                 return _played(fault)
             self._authenticate(request.headers.get("authorization"))
             if fault == "answer_lost":
-                # Whatever it would have been: a refusal is lost like any other answer.
+                # Whatever the answer would have been: a refusal is lost like any other.
                 with contextlib.suppress(refusals.Refusal):
                     await endpoint(request)
                 return NoAnswer("close")
@@ -164,7 +164,7 @@ async def refused(_request: Request, refusal: Exception) -> Response:
 
 
 async def not_found(request: Request, error: Exception) -> Response:
-    """No route: the API's own wording under /v1, a plain 404 elsewhere."""
+    """Answer an unknown route: in the API's own wording under /v1, with a plain 404 elsewhere."""
     if request.url.path.startswith("/v1"):
         return await refused(request, refusals.unknown_url())
     return JSONResponse({"detail": str(error)}, status_code=HTTPStatus.NOT_FOUND)

@@ -1,8 +1,8 @@
-"""The customer in Checkout: what they pay with, and what Checkout hands to the merchant's page.
+"""The customer in Checkout: what they pay with, and what Checkout returns to the merchant's page.
 
 Test mode's rules decide the outcome: `failure@razorpay` fails and every other VPA succeeds; an OTP of fewer than four
-digits fails; the mock bank page has a button for either (Razorpay docs, test payments). A third outcome is the
-stand-in's own, since test mode cannot be asked for it: `late`, a payment that fails now and is authorised soon after.
+digits fails; the mock bank page has a button for each (Razorpay docs, test payments). The stand-in adds a third outcome
+that test mode cannot produce on request: `late`, a payment that fails now and is authorized soon after.
 """
 
 import asyncio
@@ -26,14 +26,14 @@ from sandbox.gateway.world import World
 
 FAILING_VPA: Final = "failure@razorpay"
 PAYERS_VPA: Final = "gaurav.kumar@upi"
-"""Whoever pays in their app, as in webhooks/payments.md, sample "UPI"."""
+"""The payer in the app, as in webhooks/payments.md, sample "UPI"."""
 SHORTEST_OTP: Final = 4
 CARD_DIGITS: Final = range(13, 20)
 NETWORKS: Final = {"36": "Diners Club", "3": "American Express", "4": "Visa", "5": "MasterCard", "6": "RuPay"}
-"""What a number begins with, the first that fits, for the cards that test mode knows."""
+"""The network by a number's prefix (the first match), for the cards that test mode knows."""
 IIN_DIGITS: Final = 6
 DEFAULT_LATE_AFTER_S: Final = 5
-"""Long enough to see the payment failed first. Razorpay polls the bank for days (payments/payments.md)."""
+"""Long enough to see that the payment failed first. Razorpay polls the bank for days (payments/payments.md)."""
 LONGEST_LATE_AFTER_S: Final = 3600
 
 _FIELDS: Final = frozenset(
@@ -48,7 +48,7 @@ _CHOICES: Final[dict[str, tuple[str, ...]]] = {
     "platform": get_args(Platform),
 }
 _FAILURES: Final = {
-    # api/orders/fetch-payments.md, the sample's failed payment
+    # api/orders/fetch-payments.md, the failed payment of the sample
     "upi": Failure(
         refusals.BAD_REQUEST,
         "Payment was unsuccessful due to a temporary issue. If amount got deducted, it will be refunded within "
@@ -75,16 +75,16 @@ NATIVE_EXTRAS: Final[dict[str, Any]] = {
     "custom_branding": False,
     "status_code": 200,
 }
-"""What Checkout's mobile SDKs hand over besides the three documented fields (react-native-razorpay#332; the last two
-from public Android code)."""
+"""What Checkout's mobile SDKs return in addition to the three documented fields (react-native-razorpay#332; the last
+two from public Android code)."""
 
 
 class UnplayableError(ValueError):
-    """The control request is no way to pay; nothing was attempted."""
+    """The control request does not describe a possible payment; nothing was attempted."""
 
 
 def paying(document: dict[str, Any]) -> Paying:
-    """What the control request asks the customer to do.
+    """Parse what the control request asks the customer to do.
 
     Raises:
         UnplayableError: a field is missing, unknown or impossible; the message says which.
@@ -136,7 +136,7 @@ def paying(document: dict[str, Any]) -> Paying:
 
 
 def failure_of(press: Paying) -> Failure | None:
-    """Why the payment fails, as the bank of its method words it; None if it does not."""
+    """Return why the payment fails, in the wording of its method's bank, or None if it succeeds."""
     if press.late_after_s is not None:
         return NO_ANSWER
     return _failure(press.instrument) if press.fails else None
@@ -147,14 +147,14 @@ def _failure(instrument: Instrument) -> Failure:
 
 
 class LateAnswers:
-    """The banks' answers that are still to come. Lives on the event loop that calls it."""
+    """The banks' late answers that are still to come. Must be used on one event loop."""
 
     def __init__(self, world: World) -> None:
         self._world = world
         self._timers: set[asyncio.TimerHandle] = set()
 
     def expect(self, payment: Payment, after_s: float) -> None:
-        """Authorise the failed payment in so many seconds, unless somebody has done so meanwhile."""
+        """Authorize the failed payment after a delay, unless it has been authorized by then."""
 
         def arrive() -> None:
             self._timers.discard(timer)
@@ -165,7 +165,7 @@ class LateAnswers:
         self._timers.add(timer)
 
     def forget(self) -> None:
-        """None of them comes any more."""
+        """Cancel all of them."""
         while self._timers:
             self._timers.pop().cancel()
 
@@ -177,14 +177,14 @@ def pay(world: World, press: Paying, key_secret: str, late: LateAnswers | None =
         world: the account.
         press: what the customer does.
         key_secret: signs the answer.
-        late: who brings the banks' late answers; where nobody does, `World.authorize_late` is left to the caller.
+        late: delivers the banks' late answers; without it, calling `World.authorize_late` is up to the caller.
 
     Returns:
-        The fields; None while the customer is still in the bank's app, and Checkout has nothing to hand over.
+        The fields, or None while the customer is still in the bank's app and Checkout has nothing to return.
 
     Raises:
-        Refusal: the order takes no payment, or the payment failed; the body is then the error object that Checkout's
-            `payment.failed` hands over, with both ids in its metadata when there is a payment.
+        Refusal: the order accepts no payment, or the payment failed; the body is then the error object of Checkout's
+            `payment.failed`, with both ids in its metadata if there is a payment.
     """
     world.pass_time()
     order = world.order(press.order_id)
@@ -197,17 +197,17 @@ def pay(world: World, press: Paying, key_secret: str, late: LateAnswers | None =
 
 
 def finish(world: World, payment: Payment, key_secret: str, *, fails: bool, force: bool = False) -> dict[str, str]:
-    """The customer comes back from the bank's app, and Checkout hands over what `pay` then would.
+    """Bring the customer back from the bank's app, and return what `pay` would.
 
     Args:
         world: the account.
-        payment: one under way.
+        payment: a pending payment.
         key_secret: signs the answer.
-        fails: what the bank says.
-        force: capture it although another payment has paid the order meanwhile.
+        fails: whether the bank declines.
+        force: capture it even if another payment has paid the order in the meantime.
 
     Raises:
-        ImpossibleError: the payment is not under way.
+        ImpossibleError: the payment is not pending.
         Refusal: the payment failed, as for `pay`.
     """
     world.answer(payment, _failure(payment.instrument) if fails else None, force=force)
@@ -215,17 +215,17 @@ def finish(world: World, payment: Payment, key_secret: str, *, fails: bool, forc
 
 
 def give_up(world: World, payment: Payment, late: LateAnswers) -> None:
-    """The bank does not answer in time for a payment under way, and does so some seconds later.
+    """Let the bank miss the deadline of a pending payment, and answer some seconds later.
 
     Raises:
-        ImpossibleError: the payment is not under way.
+        ImpossibleError: the payment is not pending.
     """
     world.answer(payment, NO_ANSWER)
     late.expect(payment, DEFAULT_LATE_AFTER_S)
 
 
 def outcome_of(payment: Payment, key_secret: str) -> dict[str, str]:
-    """What Checkout hands over when the bank has answered; see `pay`."""
+    """Return what Checkout returns once the bank has answered; see `pay`."""
     if (failure := payment.failure) is not None:
         raise refusals.Refusal(
             failure.description,
@@ -243,7 +243,7 @@ def outcome_of(payment: Payment, key_secret: str) -> dict[str, str]:
 
 
 def handed_over(fields: dict[str, str], platform: Platform) -> dict[str, Any]:
-    """The success object as Checkout on that platform gives it to the merchant's code."""
+    """Return the success object as Checkout on that platform passes it to the merchant's code."""
     return {**fields} if platform == "web" else fields | NATIVE_EXTRAS
 
 
@@ -255,7 +255,7 @@ def _minor(document: dict[str, Any], name: str) -> int | None:
 
 
 def _late_after_s(document: dict[str, Any]) -> float | None:
-    """When the bank's answer comes after all; None if it comes in time."""
+    """Return after how many seconds the bank's late answer comes, or None if it comes in time."""
     given = document.get("late_after_s")
     if document.get("outcome") != "late":
         if given is not None:
@@ -269,7 +269,7 @@ def _late_after_s(document: dict[str, Any]) -> float | None:
 
 
 def _instrument(texts: dict[str, str], customer: Customer) -> tuple[Instrument, bool]:
-    """What is paid with, and whether test mode lets it fail."""
+    """Return what the payment uses, and whether test mode lets it fail."""
     match texts.get("method", "card"):
         case "card":
             digits = texts.get("card", "4111 1111 1111 1111").replace(" ", "")

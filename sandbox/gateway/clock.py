@@ -1,4 +1,4 @@
-"""The clock of the retry ladder: Razorpay's seconds, which pass as much faster as the ladder scale is smaller."""
+"""The clock of the retry schedule: Razorpay's seconds, which pass faster with a smaller ladder scale."""
 
 import asyncio
 import contextlib
@@ -6,7 +6,7 @@ import time
 
 
 class LadderClock:
-    """Seconds as Razorpay counts them; whoever waits follows a scale that changes meanwhile."""
+    """Counts Razorpay's seconds. Waiting follows the scale even if it changes meanwhile."""
 
     def __init__(self, scale: float) -> None:
         self._scale = scale
@@ -16,7 +16,7 @@ class LadderClock:
 
     @property
     def scale(self) -> float:
-        """How many of our seconds one of Razorpay's takes."""
+        """Return how many real seconds one of Razorpay's seconds takes."""
         return self._scale
 
     @scale.setter
@@ -27,11 +27,11 @@ class LadderClock:
         self._changed = asyncio.Event()
 
     def now(self) -> float:
-        """Razorpay's seconds since some moment."""
+        """Return Razorpay's seconds since an arbitrary moment."""
         return self._at + (time.monotonic() - self._since) / self._scale
 
     async def wait_until(self, due: float) -> None:
-        """Return once it is `due`, in Razorpay's seconds, never before."""
+        """Return once it is `due`, in Razorpay's seconds, never earlier."""
         while (left_s := (due - self.now()) * self._scale) > 0:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(left_s):

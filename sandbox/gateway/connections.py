@@ -1,7 +1,7 @@
-"""Answers that never come: the connection held open, closed or reset without a byte of an answer.
+"""Answers that never arrive: hold, close or reset a connection without sending a byte.
 
-ASGI has no word for that, so the server that runs the stand-in speaks `DroppableProtocol`: uvicorn's own, which also
-hands each request its connection.
+ASGI cannot express that, so the stand-in's server uses `DroppableProtocol`: uvicorn's own protocol, which also passes
+each request its connection.
 """
 
 import asyncio
@@ -15,20 +15,20 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 LONGEST_HANG_S: Final = 30
-"""As long as the SDKs of other languages wait; then the connection is closed, and still without an answer."""
+"""As long as the SDKs of other languages wait. Then the connection is closed, still without an answer."""
 CONNECTION: Final = "razorpay.connection"
-# SO_LINGER with no time to linger: closing sends RST instead of FIN.
+# SO_LINGER with no linger time: closing sends RST instead of FIN.
 _NO_LINGER: Final = struct.pack("ii", 1, 0)
 
 
 class DroppableProtocol(H11Protocol):
-    """HTTP/1.1 whose requests know their connection, as `scope["razorpay.connection"]`."""
+    """HTTP/1.1 that gives requests their connection, as `scope["razorpay.connection"]`."""
 
     hangs = False
-    """An answer never comes: a server that stops need not wait for it."""
+    """An answer never comes, so a stopping server need not wait for it."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn's own
-        """Hand itself to every request of the connection."""
+        """Pass itself to every request of the connection."""
         super().connection_made(transport)
         application = self.app
 
@@ -38,7 +38,7 @@ class DroppableProtocol(H11Protocol):
         self.app = knowing_its_connection
 
     def shutdown(self) -> None:
-        """The server stops."""
+        """Handle the server's shutdown."""
         if self.hangs:
             self.transport.abort()
         else:
@@ -46,10 +46,11 @@ class DroppableProtocol(H11Protocol):
 
 
 class NoAnswer(Response):
-    """Ends the connection, at once or after waiting, without an answer.
+    """Ends the connection without an answer, at once or after waiting.
 
     Args:
-        how: `close` it as a crashed server does, `reset` it, or `hang` until the client goes or 30 seconds have passed.
+        how: `close` it as a crashed server does, `reset` it, or `hang` until the client disconnects or 30 seconds
+            have passed.
     """
 
     def __init__(self, how: Literal["close", "reset", "hang"]) -> None:
@@ -57,7 +58,7 @@ class NoAnswer(Response):
         self._how = how
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - nothing is sent
-        """Play it."""
+        """Carry it out."""
         connection: DroppableProtocol = scope[CONNECTION]
         if self._how == "hang":
             connection.hangs = True
@@ -78,6 +79,6 @@ class NoAnswer(Response):
 
 
 async def _gone(receive: Receive) -> None:
-    """Wait until the connection is gone: only then does uvicorn not miss an answer."""
+    """Wait until the connection is gone. Only then does uvicorn not report a missing answer."""
     while (await receive())["type"] != "http.disconnect":
         pass

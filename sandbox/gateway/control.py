@@ -1,6 +1,6 @@
-"""The control API, under /_control: the customer, the merchant's dashboard and the stagehand. No keys: loopback only.
+"""The control API, under /_control: the customer, the merchant's dashboard and the switches. No keys: loopback only.
 
-A control request that makes no sense is answered 422 `{"detail": …}`, so it can't be mistaken for Razorpay's errors.
+An invalid control request is answered 422 `{"detail": …}`, so that nobody mistakes it for one of Razorpay's errors.
 """
 
 import time
@@ -26,16 +26,16 @@ OTHER_EVENTS: Final[dict[str, str | None]] = {
     "settlement.processed": None,
     "refund.speed_changed": "refund_id",
 }
-"""Events of other products, and what each is about."""
+"""Events of other products, and the kind of entity each is about."""
 SLOWEST_SCALE: Final = 1000
-"""A ladder of years; more is a mistake."""
+"""A retry schedule of years; more is a mistake."""
 
 
 type Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class UnusableRequestError(ValueError):
-    """The control request cannot be followed; the message says why."""
+    """The control request is invalid; the message says why."""
 
 
 class Control:
@@ -48,7 +48,7 @@ class Control:
         self._key_secret = key_secret
 
     def routes(self) -> list[Route]:
-        """Everything under /_control, each behind `_timely`."""
+        """Return everything under /_control, each route behind `_timely`."""
         routes = [
             Route("/_control/health", self._health, methods=["GET"]),
             Route("/_control/pay", self._pay, methods=["POST"]),
@@ -74,7 +74,7 @@ class Control:
         return [Route(route.path, self._timely(route.endpoint), methods=route.methods) for route in routes]
 
     def _timely(self, endpoint: Endpoint) -> Endpoint:
-        """What is due has happened before a control call asks or changes anything."""
+        """Let everything that is due happen before a control call reads or changes anything."""
 
         async def timely(request: Request) -> Response:
             self._world.pass_time()
@@ -100,7 +100,7 @@ class Control:
         )
 
     async def _set_webhook(self, request: Request) -> Response:
-        """Set the URL, the secret or both, and enable the webhook again. The secret is never shown."""
+        """Set the URL, the secret or both, and re-enable the webhook. The secret is never shown."""
         document = await _document(request, {"url", "secret"})
         url = document.get("url", self._deliveries.webhook.url)
         secret = document.get("secret", self._deliveries.webhook.secret)
@@ -117,7 +117,7 @@ class Control:
         return await self._show_faults(request)
 
     async def _authorize(self, request: Request) -> Response:
-        """Late authorisation of a failed payment."""
+        """Authorize a failed payment late."""
         payment, force = await self._payment_and_force(request)
         return JSONResponse(self._world.authorize_late(payment, force=force).to_json())
 
@@ -126,7 +126,7 @@ class Control:
         return JSONResponse(self._world.capture_authorized(payment, force=force).to_json())
 
     async def _finish(self, request: Request) -> Response:
-        """The bank's answer to a payment under way: what Checkout hands over then."""
+        """Give the bank's answer to a pending payment, and return what Checkout returns then."""
         document = await _document(request, {"outcome", "force"})
         outcome, force = document.get("outcome", "success"), document.get("force", False)
         if outcome not in {"success", "failure"} or not isinstance(force, bool):
@@ -136,18 +136,18 @@ class Control:
         return JSONResponse(checkout.handed_over(fields, self._world.faults.checkout_platform))
 
     async def _report_fee(self, request: Request) -> Response:
-        """Razorpay says now what a captured payment cost."""
+        """Report the fee of a captured payment."""
         await _document(request, set())
         return JSONResponse(self._world.report_fee(self._world.payment(request.path_params["payment_id"])).to_json())
 
     async def _auto_refund(self, request: Request) -> Response:
-        """Razorpay sends back an authorised payment that nobody captured."""
+        """Return an authorized payment that nobody captured."""
         await _document(request, set())
         payment = self._world.payment(request.path_params["payment_id"])
         return JSONResponse(self._world.return_uncaptured(payment).to_json())
 
     async def _settle_refund(self, request: Request) -> Response:
-        """The bank's answer to a pending refund."""
+        """Give the bank's answer to a pending refund."""
         document = await _document(request, {"status"})
         refund = self._world.refund_of_id(request.path_params["refund_id"])
         match document.get("status"):
@@ -164,7 +164,7 @@ class Control:
         return self._world.payment(request.path_params["payment_id"]), force
 
     async def _events(self, request: Request) -> Response:
-        """The events in the order in which they happened; `next` continues where this page ended."""
+        """List the events in the order they happened; `next` continues where this page ends."""
         query = request.query_params
         wanted = {name: query[name] for name in ("order_id", "payment_id", "event", "state") if name in query}
         after, limit = _count(query.get("after"), 0), _count(query.get("limit"), DEFAULT_PAGE)
@@ -216,7 +216,7 @@ class Control:
         )
 
     async def _release(self, request: Request) -> Response:
-        """Let held events go in some order, and drop others for good."""
+        """Release held events in some order, and drop others for good."""
         document = await _document(request, {"order", "seed", "event_ids", "drop"})
         order = document.get("order", "as_happened")
         if order not in get_args(Order):
@@ -234,7 +234,7 @@ class Control:
         return JSONResponse({"released": leaving, "dropped": drop, "held": held})
 
     async def _redeliver(self, request: Request) -> Response:
-        """Send events again and tell what came of it."""
+        """Send events again, and return the results."""
         event_ids = _ids(await _document(request, {"event_ids"}), "event_ids")
         attempts = await self._deliveries.redeliver(event_ids)
         told = zip(event_ids, attempts, strict=True)
@@ -244,7 +244,7 @@ class Control:
         return JSONResponse({"ladder_scale": self._deliveries.clock.scale})
 
     async def _set_clock(self, request: Request) -> Response:
-        """Let the ladder's time pass faster or slower; events under way follow."""
+        """Change the speed of the retry schedule; events in progress follow."""
         scale = (await _document(request, {"ladder_scale"})).get("ladder_scale")
         if not isinstance(scale, int | float) or isinstance(scale, bool) or not 0 < scale <= SLOWEST_SCALE:
             raise UnusableRequestError(f"ladder_scale must be a number above 0, at most {SLOWEST_SCALE}")
@@ -252,11 +252,11 @@ class Control:
         return await self._show_clock(request)
 
     async def _ledger(self, request: Request) -> Response:
-        """What the account holds and how it came to that, see `World.ledger`; `order_id` narrows it."""
+        """Return the account's contents and history, see `World.ledger`; `order_id` filters it."""
         return JSONResponse(self._world.ledger(request.query_params.get("order_id")))
 
     async def _reset(self, _request: Request) -> Response:
-        """Forget everything but the webhook's URL and secret; it is enabled again and every switch is off."""
+        """Forget everything but the webhook's URL and secret. Re-enable the webhook and turn every switch off."""
         self._late.forget()
         await self._deliveries.forget()
         self._world.forget()
@@ -266,7 +266,7 @@ class Control:
 
 
 async def unusable(_request: Request, error: Exception) -> Response:
-    """Answer a control request that makes no sense."""
+    """Answer an invalid control request."""
     return JSONResponse({"detail": str(error)}, status_code=HTTPStatus.UNPROCESSABLE_ENTITY)
 
 
@@ -280,7 +280,7 @@ UNUSABLE: Final = (
 
 
 def webhook_url(given: object) -> str | None:
-    """The URL to deliver to, or None for nowhere.
+    """Parse the URL to deliver to, or None for nowhere.
 
     Raises:
         UnusableRequestError: neither http nor https, or no host.

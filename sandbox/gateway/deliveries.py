@@ -1,14 +1,14 @@
-"""The way of a webhook event to the merchant's URL: delivered until a 2xx, for 24 hours, then the webhook is disabled.
+"""Deliver webhook events to the merchant's URL: retry until a 2xx, for 24 hours, then disable the webhook.
 
-An event's body, signature and id are fixed when it happens and are the same bytes in every attempt; in particular a
-secret changed later does not touch it (webhooks/validate-test.md).
+An event's body, signature and id are fixed when it happens, and every attempt sends the same bytes. In particular, a
+secret changed later does not affect it (webhooks/validate-test.md).
 
-The ladder is a published measurement of test-mode deliveries. Every wait and the 24 hours are multiplied by the ladder
-scale; the five seconds an endpoint has to answer are not. The one or two deliveries that were seen some 14 minutes
-after a webhook had been disabled are left out.
+The retry schedule ("ladder") is a published measurement of test-mode deliveries. The ladder scale multiplies every wait
+and the 24 hours, but not the five seconds that an endpoint has to answer. The one or two deliveries observed some 14
+minutes after a webhook was disabled are not modelled.
 
-Events can be held back and released in any order, dropped, sent again, shuffled, duplicated, lost on their way out or
-unheard of on their way back; `faults` has the switches.
+Events can be held back and released in any order, dropped, sent again, shuffled or duplicated, and lost on their way
+out or back; `faults` has the switches.
 """
 
 import asyncio
@@ -26,19 +26,19 @@ from sandbox.gateway.clock import LadderClock
 from sandbox.gateway.faults import Faults, Shuffle
 
 TIMEOUT_S: Final = 5
-"""An answer later than this counts as none (webhooks/setup-edit-payments.md)."""
+"""A later answer counts as none (webhooks/setup-edit-payments.md)."""
 GIVE_UP_AFTER_S: Final = 24 * 3600
-"""After this the event is lost and the webhook disabled (webhooks/best-practices.md). Scaled."""
+"""After this the event is lost and the webhook is disabled (webhooks/best-practices.md). Scaled."""
 RUNGS_S: Final = (
     0.0, 0.23, 6.1, 19.1, 39.5, 82.3, 164.5, 326.0, 650.0, 1293.0, 2577.0, 5140.0, 10267.0, 20508.0, 40989.0, 81953.0,
 )  # fmt: skip
-"""When each attempt happens after the first, if the endpoint answers 5xx at once: 16 deliveries. Scaled."""
+"""The time of each attempt after the first, if the endpoint answers 5xx at once: 16 deliveries. Scaled."""
 QUICKLY_RETRIED: Final = frozenset({"payment.authorized", "payment.captured", "order.paid"})
-"""Only these events have the second rung, 0.23 s, and only after a 5xx; the others begin at 6 to 9 s."""
+"""Only these events have the second step, 0.23 s, and only after a 5xx. The others start at 6 to 9 s."""
 MOST_AT_ONCE: Final = 256
-"""Attempts under way at the same time. Razorpay has no such limit; this machine's sockets have."""
+"""Concurrent attempts. Razorpay has no such limit, but this machine's sockets do."""
 IDLE_CONNECTION_S: Final = 4
-"""Shorter than the five seconds after which common servers close an idle connection, perhaps under a delivery."""
+"""Shorter than the five seconds after which common servers close an idle connection, possibly during a delivery."""
 
 State = Literal["pending", "held", "delivered", "expired", "dropped", "not_sent"]
 Outcome = Literal["ok", "refused", "timeout", "unreachable", "lost", "ignored"]
@@ -48,15 +48,15 @@ _log = logging.getLogger("sandbox.gateway")
 
 
 class UndeliverableError(ValueError):
-    """The events cannot be released, dropped or sent again; the message says which and why, and nothing was done."""
+    """The events cannot be released, dropped or sent again. The message says which and why; nothing was done."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """One delivery of an event: when (Unix seconds), the status code or None, and how long it took.
 
-    `lost`: it never left. `ignored`: the endpoint answered, and the stand-in does as if it had not. `extra`: sent
-    beside the ladder, as a duplicate or on demand.
+    `lost`: it was never sent. `ignored`: the endpoint answered, but the stand-in acts as if it had not. `extra`: sent
+    outside the retry schedule, as a duplicate or on demand.
     """
 
     at: float
@@ -66,7 +66,7 @@ class Attempt:
     extra: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        """As `/_control/events` prints it."""
+        """Return it as `/_control/events` shows it."""
         return {
             "at": round(self.at, 3),
             "status": self.status,
@@ -78,7 +78,7 @@ class Attempt:
 
 @dataclass(slots=True)
 class Event:
-    """A webhook event and what became of it; `number` counts the account's events from 0."""
+    """A webhook event and its deliveries; `number` counts the account's events from 0."""
 
     number: int
     name: str
@@ -93,7 +93,7 @@ class Event:
     attempts: list[Attempt] = field(default_factory=list)
 
     def headers(self) -> dict[str, str]:
-        """The request's headers; there is no attempt counter among them, and no signature without a secret."""
+        """Return the request's headers. There is no attempt counter, and no signature without a secret."""
         headers = {
             "User-Agent": "Razorpay-Webhook/v1",
             "Content-Type": "application/json",
@@ -106,7 +106,7 @@ class Event:
         return headers
 
     def to_json(self, *, with_body: bool) -> dict[str, Any]:
-        """As `/_control/events` prints it."""
+        """Return it as `/_control/events` shows it."""
         entry: dict[str, Any] = {
             "event_id": self.id,
             "event": self.name,
@@ -127,7 +127,7 @@ _NEVER_SENT: Final = frozenset[State]({"held", "dropped", "not_sent"})
 
 @dataclass(slots=True)
 class Webhook:
-    """Where events go and the secret they are signed with; no URL, no deliveries."""
+    """Where events go, and the secret that signs them; without a URL nothing is delivered."""
 
     url: str | None
     secret: str
@@ -135,12 +135,12 @@ class Webhook:
 
 
 class Deliveries:
-    """Every event of the account and its deliveries. Lives on one event loop, between `start` and `stop`.
+    """Every event of the account and its deliveries. Used on one event loop, between `start` and `stop`.
 
     Args:
-        webhook: where to.
-        scale: how many of our seconds one of Razorpay's takes on the ladder.
-        faults: how the switches stand at the moment.
+        webhook: where to deliver.
+        scale: how many real seconds one of Razorpay's seconds takes in the retry schedule.
+        faults: returns the current switches.
     """
 
     def __init__(self, webhook: Webhook, *, scale: float, faults: Callable[[], Faults] = Faults) -> None:
@@ -156,7 +156,8 @@ class Deliveries:
 
     async def start(self) -> None:
         """Open the client."""
-        # The semaphore is the limit: aiohttp's own would spend an attempt's five seconds on waiting for a connection.
+        # The semaphore is the limit: with aiohttp's own, waiting for a connection would use up an attempt's five
+        # seconds.
         connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_CONNECTION_S)
         self._session = aiohttp.ClientSession(
             connector=connector,
@@ -167,13 +168,13 @@ class Deliveries:
         )
 
     async def stop(self) -> None:
-        """Drop what is still waiting and close the client."""
+        """Drop all waiting deliveries and close the client."""
         await self._drop_tasks()
         if self._session is not None:
             await self._session.close()
 
     async def forget(self) -> None:
-        """Drop every event, delivered or not, and let the clock run as it did at the start."""
+        """Drop every event, delivered or not, and reset the clock's speed."""
         await self._drop_tasks()
         self.events.clear()
         self._window.clear()
@@ -182,9 +183,9 @@ class Deliveries:
     def send(
         self, name: str, body: bytes, *, order_id: str | None, payment_id: str | None, refund_id: str | None
     ) -> Event:
-        """Sign the event with the present secret and deliver it from now on.
+        """Sign the event with the current secret and start delivering it.
 
-        Without a URL, or with a disabled webhook, it is only noted: Razorpay never makes up for such events.
+        Without a URL, or with a disabled webhook, it is only noted: Razorpay never delivers such events later.
         """
         webhook, faults = self.webhook, self._faults()
         signature = signatures.of_webhook(webhook.secret, body) if webhook.secret else None
@@ -207,19 +208,19 @@ class Deliveries:
     def release(
         self, event_ids: Sequence[str] | None, *, order: Order, seed: int = 0, drop: Sequence[str] = ()
     ) -> tuple[list[str], list[str]]:
-        """Let held events go, one after the other: each when the one before has been answered, whatever the answer.
+        """Release held events one at a time, each after the previous one was answered, whatever the answer.
 
         Args:
-            event_ids: which, and in this order; None for all that are held.
-            order: of all that are held.
-            seed: of the order `shuffled`.
+            event_ids: the events, in this order; None for all held events.
+            order: the order for all held events.
+            seed: the seed of the order `shuffled`.
             drop: events that are never sent.
 
         Returns:
-            The ids that leave, in their order, and those that still are held.
+            The ids that are sent, in order, and those still held.
 
         Raises:
-            UndeliverableError: some are not held, or there is nowhere to send them.
+            UndeliverableError: some are not held, or there is no URL.
         """
         dropped = self._held(drop)
         if event_ids is None:
@@ -227,7 +228,7 @@ class Deliveries:
             if order == "reversed":
                 leaving.reverse()
             elif order == "shuffled":
-                random.Random(seed).shuffle(leaving)  # noqa: S311 - chance that can be repeated, no secret
+                random.Random(seed).shuffle(leaving)  # noqa: S311 - repeatable randomness, not a secret
         else:
             leaving = self._held(event_ids)
             if both := [event.id for event in leaving if event in dropped]:
@@ -242,10 +243,10 @@ class Deliveries:
         return [event.id for event in leaving], [event.id for event in self.events if event.state == "held"]
 
     async def redeliver(self, event_ids: Sequence[str]) -> list[Attempt]:
-        """Send events once more, now and side by side: the same bytes, id and signature. Their ladders go on as before.
+        """Send events once more, now and in parallel: the same bytes, id and signature. Their retry schedules continue.
 
         Raises:
-            UndeliverableError: some were never sent, or there is nowhere to send them.
+            UndeliverableError: some were never sent, or there is no URL.
         """
         events = self._known(event_ids)
         if wrong := [f"{event.id} is {event.state}" for event in events if event.state in _NEVER_SENT]:
@@ -295,11 +296,11 @@ class Deliveries:
         await self._deliver_in_turn(events)
 
     async def _climb(self, event: Event, first: Attempt, deadline: float) -> None:
-        """What follows the first attempt: nothing, or the rest of the ladder; times on the ladder's clock."""
+        """Follow the retry schedule after the first attempt, if it failed; times are on the schedule's clock."""
         if first.outcome == "ok":
             await self._delivered(event)
             return
-        # From the end of the first attempt: an endpoint that spends five seconds on not answering is retried five
+        # From the end of the first attempt: an endpoint that takes five seconds without answering is retried five
         # seconds later, as measured.
         base = self.clock.now()
         for rung_s in _rungs(event, first):
@@ -342,7 +343,7 @@ class Deliveries:
         return attempt
 
     async def _pass_on(self, event: Event) -> tuple[int | None, Outcome]:
-        """Post the event, unless it is lost before, or its answer after."""
+        """Post the event, unless it is lost before that, or its answer after."""
         faults, attempt = self._faults(), len(event.attempts)
         if faults.lost_deliveries is not None and faults.lost_deliveries.strikes(event.number, attempt):
             return None, "lost"
@@ -359,7 +360,7 @@ class Deliveries:
         if self._session is None or self.webhook.url is None:
             return None, "unreachable"
         try:
-            # A redirect is an answer like any other that is not 2xx.
+            # A redirect is an answer that is not 2xx, like any other.
             async with self._session.post(
                 self.webhook.url, data=event.body, headers=event.headers(), allow_redirects=False
             ) as response:
@@ -378,6 +379,6 @@ class Deliveries:
 
 
 def _rungs(event: Event, first: Attempt) -> tuple[float, ...]:
-    """When the event is retried, in unscaled seconds after the first attempt."""
+    """Return when the event is retried, in unscaled seconds after the first attempt."""
     failed_at_once = first.outcome in {"unreachable", "lost"} or (first.status is not None and first.status >= 500)  # noqa: PLR2004 - 5xx
     return RUNGS_S[1:] if failed_at_once and event.name in QUICKLY_RETRIED else RUNGS_S[2:]

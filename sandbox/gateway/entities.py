@@ -1,4 +1,4 @@
-"""Orders, payments and refunds, and the JSON the API answers for each, keys in the documented order.
+"""Orders, payments and refunds, and the API's JSON for each, with keys in the documented order.
 
 All amounts are in minor units (paise for INR); all times are Unix seconds.
 """
@@ -31,10 +31,10 @@ class Order:
     amount_paid: int = 0
     attempts: int = 0
     offer_id: str | None = None
-    """The offer that lowered what the customer paid."""
+    """The offer that reduced what the customer paid."""
 
     def to_json(self) -> dict[str, Any]:
-        """As the Orders API prints it: keys sorted; `offers` only where there is one (api/orders/fetch-with-id.md)."""
+        """Return it as the Orders API shows it: keys sorted, `offers` only if present (api/orders/fetch-with-id.md)."""
         offers = {} if self.offer_id is None else {"offers": [self.offer_id]}
         return {
             "amount": self.amount,
@@ -64,7 +64,7 @@ class Card:
     iin: str
 
     def to_json(self) -> dict[str, Any]:
-        """The `card` object of a payment (webhooks/payments.md, sample "Card")."""
+        """Return the `card` object of a payment (webhooks/payments.md, sample "Card")."""
         return {
             "id": self.id,
             "entity": "card",
@@ -82,7 +82,7 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a payment failed, in the five words of errors.md."""
+    """Why a payment failed, in the five fields of errors.md."""
 
     code: str
     description: str
@@ -93,11 +93,11 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Instrument:
-    """What the customer paid with; exactly one of card, vpa and bank is set, as the method says.
+    """What the customer paid with. Exactly one of card, vpa and bank is set, depending on the method.
 
-    `flow` is UPI's: with `collect` the customer typed their UPI ID and the app asks them; with `intent` they went to
-    the app themselves, through a link or the same link as a QR code, and the ID is known once the app has answered.
-    `fails_as` is the failure that a test card stands for.
+    `flow` applies to UPI. With `collect` the customer typed their UPI ID and the app asks them. With `intent` they
+    opened the app themselves, through a link or its QR code, and the ID is known once the app has answered. `fails_as`
+    is the failure that a test card stands for.
     """
 
     method: Method
@@ -110,7 +110,7 @@ class Instrument:
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """Who pays. Made-up data, but personal data all the same: the service has to prove that it drops it."""
+    """The payer. Made-up, but still personal data: the service must prove that it drops it."""
 
     email: str = "gaurav.kumar@example.com"
     contact: str = "+919876543210"
@@ -121,10 +121,10 @@ class Customer:
 class Paying:
     """One press of the pay button.
 
-    The last fields are what the order does not foresee: a payment of another amount or currency than its order's (a
-    conversion, another system's sum), one on an order that should take none, another way of capturing, a bank whose
-    answer comes so many seconds after the payment has been given up, a customer who is still in the bank's app, an
-    offer that takes so many minor units off, and a checkout on another platform than the account's switch says.
+    The last fields cover what orders do not provide for: a payment whose amount or currency differs from its order's (a
+    conversion, another system's amount), a payment on an order that should accept none, another way of capturing, a
+    bank that answers some seconds after the payment was given up, a customer who is still in the bank's app, an offer
+    that takes off some minor units, and a checkout on a platform other than the account's switch.
     """
 
     order_id: str
@@ -144,7 +144,7 @@ class Paying:
 
 
 NO_ANSWER: Final = Failure(
-    # payments/payments/test-card-details.md, error scenarios; source and step are not given there
+    # payments/payments/test-card-details.md, error scenarios; it gives no source and step
     "BAD_REQUEST_ERROR",
     "Your payment could not be completed due to a temporary issue. Try again later.",
     "bank",
@@ -176,23 +176,23 @@ class Payment:
     tax: int | None = None
     """What Razorpay reports of `charges`, once it does."""
     charges: tuple[int, int] = (0, 0)
-    """Razorpay's fee, tax included, and the tax in it, in minor units; the payment's amount has them in it if the
+    """Razorpay's fee, tax included, and the tax in it, in minor units. The payment's amount includes them if the
     customer bears them."""
     captures_automatically: bool = True
-    """Whether it is captured once it is authorised."""
+    """Whether it is captured once it is authorized."""
     offer_id: str | None = None
     late_authorized: bool = False
-    """Authorised after it had failed."""
+    """Authorized after it had failed."""
 
     @property
     def refund_status(self) -> Literal["partial", "full"] | None:
-        """How much of the captured amount went back."""
+        """Return how much of the captured amount was refunded."""
         if self.amount_refunded == 0:
             return None
         return "full" if self.amount_refunded == self.amount else "partial"
 
     def to_json(self) -> dict[str, Any]:
-        """As the Payments API prints it (api/payments/fetch-with-id.md): no nulls for another method's parts."""
+        """Return it as the Payments API shows it (api/payments/fetch-with-id.md), without other methods' fields."""
         instrument, failure = self.instrument, self.failure
         unknown = instrument.flow == "intent" and self.status == "created"
         vpa = None if unknown else instrument.vpa
@@ -239,14 +239,14 @@ class Payment:
         return entity
 
     def offers_json(self) -> dict[str, Any]:
-        """The `offers` that a fetch adds on request (api/payments/fetch-payment-expanded-offers.md)."""
+        """Return the `offers` that a fetch adds on request (api/payments/fetch-payment-expanded-offers.md)."""
         items = [] if self.offer_id is None else [{"id": self.offer_id}]
         return {"entity": "collection", "count": len(items), "items": items}
 
 
 @dataclass(slots=True)
 class Refund:
-    """Money on its way back (api/refunds/entity.md). In test mode it has arrived at once: `processed`."""
+    """A refund (api/refunds/entity.md). In test mode the money arrives at once: `processed`."""
 
     id: str
     payment_id: str
@@ -260,7 +260,7 @@ class Refund:
     speed_processed: Literal["normal", "instant"] = "normal"
 
     def to_json(self) -> dict[str, Any]:
-        """As the Refunds API prints it (api/refunds/create-normal.md)."""
+        """Return it as the Refunds API shows it (api/refunds/create-normal.md)."""
         return {
             "id": self.id,
             "entity": "refund",
@@ -280,7 +280,7 @@ class Refund:
 
 @dataclass(frozen=True, slots=True)
 class Dispute:
-    """A customer's bank asks for the money back (webhooks/disputes.md). Its product is none of this service's."""
+    """A customer's bank demands the money back (webhooks/disputes.md). The service does not handle disputes."""
 
     id: str
     payment_id: str
@@ -291,5 +291,5 @@ class Dispute:
 
 
 def notes_json(notes: dict[str, str]) -> dict[str, str] | list[str]:
-    """Empty notes are an empty *list*, never `{}`: the trap every typed parser has to know (orders/fetch-all.md)."""
+    """Return empty notes as an empty *list*, never `{}`: a trap for every typed parser (orders/fetch-all.md)."""
     return dict(notes) if notes else []

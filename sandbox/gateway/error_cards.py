@@ -1,8 +1,8 @@
-"""The test cards for error scenarios, as payments/payments/test-card-details.md lists them since January 2026.
+"""The test cards for error scenarios, as listed in payments/payments/test-card-details.md since January 2026.
 
-"In success/failure screen, you must select failure to get the right error": a card decides how its payment fails, and
-not whether it does. The page gives no source and no step; they are the nearest of the values that
-errors/payment-methods names for cards.
+"In success/failure screen, you must select failure to get the right error": a card decides how its payment fails, not
+whether it does. The page gives no source and no step; these are the closest values that errors/payment-methods lists
+for cards.
 """
 
 from typing import Final
@@ -95,4 +95,4 @@ _SCENARIOS: Final[tuple[tuple[Failure, tuple[str, ...]], ...]] = (
 )
 
 ERROR_CARDS: Final = {number: failure for failure, numbers in _SCENARIOS for number in numbers}
-"""How a payment by a card of that number fails, if it fails."""
+"""How a payment with a card of that number fails, if it fails."""

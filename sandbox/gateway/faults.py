@@ -1,8 +1,9 @@
 """The switches that make the gateway misbehave, read and set at `/_control/faults`.
 
-One field per switch, each with the gateway's good behaviour as its default, so that a reset is `Faults()`. A switch of
-the account is read where its rule is decided (`world`), one of the API in `api.Api._guard`, one of the webhooks in
-`deliveries`. Chance is drawn from a seed, so that a run can be repeated, and what was really played is counted.
+There is one field per switch, and its default is the gateway's correct behaviour, so that a reset is `Faults()`. A
+switch of the account is read where its rule is decided (`world`), a switch of the API in `api.Api._guard`, and a switch
+of the webhooks in `deliveries`. Randomness comes from a seed, so that a run can be repeated, and every injected fault
+is counted.
 """
 
 import random
@@ -45,19 +46,19 @@ ROUTES: Final = (
 """Every route of the API, as a fault names it."""
 METHODS: Final = ("GET", "POST")
 DEFAULT_SHUFFLE_WINDOW_S: Final = 0.3
-"""Longer than the three events of one payment take to happen, several times over."""
+"""Several times longer than the three events of one payment take to happen."""
 LONGEST_SHUFFLE_WINDOW_S: Final = 60
 LONGEST_S: Final = 366 * 86400
 """A year; more is a mistake."""
 
 
 class UnknownSwitchError(ValueError):
-    """No such switch, or a position that it does not have; the message says which there are."""
+    """No such switch, or no such value; the message lists the possible ones."""
 
 
 @dataclass(slots=True)
 class ApiFault:
-    """What strikes calls of the API: the first `times` that it concerns, a share of them, or all."""
+    """Affects calls of the API: the first `times` that match, a share of them, or all."""
 
     fault: ApiFaultName
     route: str | None = None
@@ -66,20 +67,20 @@ class ApiFault:
     share: float | None = None
     seed: int = 0
     id: str | None = None
-    """Strike only calls with this id in their path; None for every call."""
+    """Affect only calls with this id in their path; None for every call."""
     played: int = 0
     _chance: random.Random = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        self._chance = random.Random(self.seed)  # noqa: S311 - chance that can be repeated, no secret
+        self._chance = random.Random(self.seed)  # noqa: S311 - repeatable randomness, not a secret
 
     def strikes(self, method: str, path: str, ids: Collection[str] = ()) -> bool:
-        """Whether it strikes this call, and is counted as played.
+        """Return whether it affects this call, and count it as played if so.
 
         Args:
             method: such as `GET`.
-            path: the route's, with `{order_id}`.
-            ids: those that stand in its place.
+            path: the route's path, with `{order_id}`.
+            ids: the ids in place of the placeholders.
         """
         if self.route not in {None, method, f"{method} {path}"}:
             return False
@@ -93,7 +94,7 @@ class ApiFault:
         return True
 
     def to_json(self) -> dict[str, Any]:
-        """As `/_control/faults` prints it."""
+        """Return it as `/_control/faults` shows it."""
         return {
             "route": self.route,
             "fault": self.fault,
@@ -109,8 +110,8 @@ class ApiFault:
 class Chance:
     """A share of deliveries that something happens to.
 
-    Drawn for each event and attempt by itself, so that the outcome depends on the seed and the account's history, and
-    not on which of many deliveries under way is first.
+    Drawn separately for each event and attempt, so that the result depends on the seed and the account's history, and
+    not on which of many concurrent deliveries is first.
     """
 
     share: float
@@ -118,21 +119,21 @@ class Chance:
     played: int = 0
 
     def strikes(self, event_number: int, attempt: int) -> bool:
-        """Whether it strikes this attempt, both counted from 0, and is counted as played."""
-        drawn = random.Random(f"{self.seed}/{event_number}/{attempt}").random()  # noqa: S311 - chance that can be repeated, no secret
+        """Return whether it affects this attempt (both counted from 0), and count it as played if so."""
+        drawn = random.Random(f"{self.seed}/{event_number}/{attempt}").random()  # noqa: S311 - repeatable randomness, not a secret
         if drawn >= self.share:
             return False
         self.played += 1
         return True
 
     def to_json(self) -> dict[str, Any]:
-        """As `/_control/faults` prints it."""
+        """Return it as `/_control/faults` shows it."""
         return {"share": self.share, "seed": self.seed, "played": self.played}
 
 
 @dataclass(slots=True)
 class Shuffle:
-    """Events wait for others, `window_s` seconds from the first, and leave one after the other in a drawn order."""
+    """Events are collected for `window_s` seconds from the first, and sent one after the other in random order."""
 
     seed: int = 0
     window_s: float = DEFAULT_SHUFFLE_WINDOW_S
@@ -140,64 +141,64 @@ class Shuffle:
     _chance: random.Random = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        self._chance = random.Random(self.seed)  # noqa: S311 - chance that can be repeated, no secret
+        self._chance = random.Random(self.seed)  # noqa: S311 - repeatable randomness, not a secret
 
     def mix[T](self, events: list[T]) -> None:
-        """Put the events into a drawn order, and count them as played."""
+        """Shuffle the events, and count them as played."""
         self._chance.shuffle(events)
         self.played += len(events)
 
     def to_json(self) -> dict[str, Any]:
-        """As `/_control/faults` prints it."""
+        """Return it as `/_control/faults` shows it."""
         return {"seed": self.seed, "window_s": self.window_s, "played": self.played}
 
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """How each switch stands."""
+    """The state of every switch."""
 
     duplicate_receipts: Literal["accept", "refuse"] = "accept"
-    """The docs call receipts unique and show duplicates in a sample; real accounts have been seen to accept them."""
+    """The docs call receipts unique but show duplicates in a sample; real accounts have been seen to accept them."""
     key_errors: Literal["400", "401"] = "400"
-    """The status of a call with wrong keys: the API pages print 400, api/understand.md has 401."""
+    """The status of a call with wrong keys: 400 on the API pages, 401 in api/understand.md."""
     max_amount: int | None = None
-    """The most that an order may be over, in minor units; None for no limit. Razorpay sets it for each account."""
+    """The maximum amount of an order, in minor units; None for no limit. Razorpay sets it per account."""
     fee_bearer: Literal["platform", "customer"] = "platform"
-    """Who pays Razorpay's fee; the customer does in addition to the order's amount."""
+    """Who pays Razorpay's fee. The customer pays it in addition to the order's amount."""
     fee_reported: Literal["at_capture", "later"] = "at_capture"
-    """When `fee` and `tax` of a payment are known; later is when a control call says."""
+    """When a payment's `fee` and `tax` are known; `later` means on a control call."""
     balance: Literal["enough", "insufficient"] = "enough"
-    """Whether the account can pay a refund; some have met a refusal worded like a bad request (razorpay-node#454)."""
+    """Whether the account can pay a refund. Some got a refusal worded like a bad request (razorpay-node#454)."""
     checkout_platform: Platform = "web"
-    """Where Checkout runs, unless a press of the pay button says: mobile SDKs hand over more fields."""
+    """Where Checkout runs, unless the payment request says otherwise: mobile SDKs return more fields."""
     auto_refund_after_s: float = 3 * 86400
-    """When authorised money goes back uncaptured: three days (payments/payments/capture-settings.md), or five
+    """When an authorized payment is returned uncaptured: three days (payments/payments/capture-settings.md), or five
     (payments/payments/capture-settings/api.md)."""
     no_answer_after_s: float = 600
-    """When a payment without its bank's answer has failed (payments/payments/late-authorisation.md)."""
+    """When a payment without its bank's answer fails (payments/payments/late-authorisation.md)."""
     lists_lag_s: float = 0
-    """How old the account's lists are: orders, payments, refunds. Minutes have been seen (published measurement)."""
+    """The age of the account's lists: orders, payments, refunds. Minutes were observed (published measurement)."""
     refund_lists_lag_s: float = 0
     """How old the lists of refunds are, while a payment's `amount_refunded` is up to date."""
     order_payments_lag_s: float = 0
     """How old an order's list of payments is, while the order itself is up to date."""
     refunds: Literal["processed", "pending"] = "processed"
-    """Test mode has the money back at once; live mode takes days, and may fail (api/refunds/entity.md)."""
+    """Test mode refunds at once; live mode takes days and may fail (api/refunds/entity.md)."""
     webhooks: Literal["send", "hold"] = "send"
-    """Held events leave when they are released at `/_control/events/release`, in any order, or never."""
+    """Held events are sent when released at `/_control/events/release`, in any order, or never."""
     held_orders: tuple[str, ...] = ()
-    """Orders whose events are held, whatever the others' do: whoever plays with one order disturbs nobody."""
+    """Orders whose events are held regardless of the others, so that playing with one order affects no other."""
     shuffle: Shuffle | None = None
     duplicates: Chance | None = None
-    """Accepted deliveries that are sent again all the same (webhooks/best-practices.md)."""
+    """Accepted deliveries that are sent again (webhooks/best-practices.md)."""
     lost_deliveries: Chance | None = None
     """Deliveries that never reach the endpoint."""
     ignored_answers: Chance | None = None
-    """Deliveries whose answer is lost on its way back: the endpoint is told again what it has processed."""
+    """Deliveries whose answer is lost on its way back: the endpoint gets an event again that it has processed."""
     api: tuple[ApiFault, ...] = ()
 
     def switched(self, settings: dict[str, Any]) -> Self:
-        """These switches with some of them set anew; a switch set to where it stands begins anew too.
+        """Return these switches with some of them set. A switch that is set to its current value also starts over.
 
         Raises:
             UnknownSwitchError: nothing was changed.
@@ -214,15 +215,15 @@ class Faults:
 
     @property
     def status_of_key_errors(self) -> int:
-        """The HTTP status of a call with wrong keys."""
+        """Return the HTTP status of a call with wrong keys."""
         return int(self.key_errors)
 
     def of_call(self, method: str, path: str, ids: Collection[str] = ()) -> ApiFaultName | None:
-        """The fault that strikes this call of the API, the first in the list that does; see `ApiFault.strikes`."""
+        """Return the first fault in the list that affects this call, or None; see `ApiFault.strikes`."""
         return next((rule.fault for rule in self.api if rule.strikes(method, path, ids)), None)
 
     def to_json(self) -> dict[str, Any]:
-        """As `/_control/faults` prints it."""
+        """Return it as `/_control/faults` shows it."""
         chances: dict[str, Chance | Shuffle | None] = {
             "shuffle": self.shuffle,
             "duplicates": self.duplicates,

@@ -1,4 +1,4 @@
-"""What an entity was at an earlier moment: Razorpay's lists are copies that lag behind (published measurement)."""
+"""The earlier states of entities: Razorpay's lists are copies that lag (published measurement)."""
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
@@ -14,7 +14,7 @@ class Entity(Protocol):
 
 
 class History[T: Entity]:
-    """The states of entities of one kind, each with the moment (in Unix seconds) from which it held."""
+    """The states of entities of one kind, each with the time (in Unix seconds) from which it applied."""
 
     def __init__(self, copied: Callable[[T], T]) -> None:
         self._copied = copied
@@ -22,7 +22,7 @@ class History[T: Entity]:
         self._states: dict[str, list[T]] = {}
 
     def note(self, entity: T, at: float) -> None:
-        """Keep the entity's present state. A clock that was set back makes no state older than the one before it."""
+        """Record the entity's current state. Even if the clock was set back, it is no older than the state before."""
         since = self._since.setdefault(entity.id, [])
         since.append(max(at, since[-1]) if since else at)
         self._states.setdefault(entity.id, []).append(self._copied(entity))
@@ -33,7 +33,7 @@ class History[T: Entity]:
         self._states.clear()
 
     def shown(self, entities: Iterable[T], at: float) -> Iterator[T]:
-        """The entities as they were at that moment, in their order; those that did not exist yet are left out."""
+        """Return the entities as they were at that time, in order. Those that did not exist yet are left out."""
         for entity in entities:
             known = bisect_right(self._since[entity.id], at)
             if known:

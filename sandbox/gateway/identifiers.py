@@ -1,4 +1,4 @@
-"""Ids of Razorpay's shape: a prefix and 14 case-sensitive alphanumerics (api/understand.md)."""
+"""Ids in Razorpay's form: a prefix and 14 case-sensitive alphanumerics (api/understand.md)."""
 
 import re
 import secrets
@@ -13,15 +13,15 @@ _SHAPES: Final = {
 
 
 def bare() -> str:
-    """Fourteen alphanumerics without a prefix: what a webhook's event id looks like (published measurement)."""
+    """Return fourteen alphanumerics without a prefix, like a webhook's event id (published measurement)."""
     return "".join(secrets.choice(ALPHABET) for _ in range(LENGTH))
 
 
 def new(prefix: str) -> str:
-    """A fresh id such as `order_RB58MiP5SPFYyM`."""
+    """Return a new id such as `order_RB58MiP5SPFYyM`."""
     return f"{prefix}_{bare()}"
 
 
 def well_formed(prefix: str, candidate: str) -> bool:
-    """Whether the text could be an id of that kind; Razorpay words its refusal differently when it could not."""
+    """Return whether the text could be an id of that kind. Razorpay words its refusal differently if not."""
     return bool(_SHAPES[prefix].match(candidate))

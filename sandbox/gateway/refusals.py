@@ -1,7 +1,7 @@
-"""Every refusal of the API, in Razorpay's words where they are documented.
+"""Every refusal of the API, in Razorpay's wording where it is documented.
 
-`Refusal` is the one exception; the functions below name the reasons. The HTTP status of each is the one its API page
-prints. Wordings known only from public issues, not from the docs, say so.
+`Refusal` is the only exception; the functions below name the reasons. Each has the HTTP status shown on its API page.
+Wordings known only from public issues, not from the docs, are marked.
 """
 
 import dataclasses
@@ -25,7 +25,7 @@ class Refusal(Exception):
     metadata: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def body(self) -> dict[str, Any]:
-        """The answer's JSON, keys in the documented order; `field` only where one applies."""
+        """Return the answer's JSON, keys in the documented order; `field` only where one applies."""
         error: dict[str, Any] = {
             "code": self.code,
             "description": self.description,
@@ -40,7 +40,7 @@ class Refusal(Exception):
 
 
 def _unclassified(description: str, status: int = HTTPStatus.BAD_REQUEST) -> Refusal:
-    """Refusals that precede any business rule carry "NA" for source, step and reason (orders/fetch-all.md)."""
+    """Refusals before any business rule have "NA" for source, step and reason (orders/fetch-all.md)."""
     return Refusal(description, status=status, source="NA", step="NA", reason="NA")
 
 
@@ -48,7 +48,7 @@ def authentication_failed(status: int) -> Refusal:
     """No usable Authorization header (api/orders/create.md).
 
     Args:
-        status: 400 as the API pages print it, or 401 as api/understand.md has it; so for the next two.
+        status: 400 as on the API pages, or 401 as in api/understand.md; the same for the next two.
     """
     return _unclassified("Authentication failed", status)
 
@@ -59,41 +59,41 @@ def invalid_key(status: int) -> Refusal:
 
 
 def invalid_secret(status: int) -> Refusal:
-    """A known key id with another secret (api/partners/errors.md)."""
+    """A known key id with a wrong secret (api/partners/errors.md)."""
     return _unclassified("The api secret provided is invalid", status)
 
 
 def not_checkouts_own() -> Refusal:
-    """A call of Checkout's own endpoints from anywhere but its frame; the stand-in's wording."""
+    """A call of Checkout's own endpoints from outside its frame; the stand-in's wording."""
     return _unclassified("Only Checkout's own page may call this.", HTTPStatus.FORBIDDEN)
 
 
 def unknown_url() -> Refusal:
-    """No such route, or a route by the wrong method: 400, not 404 or 405 (api/refunds/create-normal.md)."""
+    """No such route, or the wrong method for it: 400, not 404 or 405 (api/refunds/create-normal.md)."""
     return _unclassified("The requested URL was not found on the server.")
 
 
 def unreadable_body() -> Refusal:
-    """A body that is no JSON object; the docs give no wording."""
+    """A body that is not a JSON object; the docs give no wording."""
     return _unclassified("The request body could not be parsed")
 
 
 def malformed_id(candidate: str) -> Refusal:
-    """An id that cannot be one."""
+    """Text that cannot be an id."""
     return Refusal(f"{candidate} is not a valid id")
 
 
 def too_many_requests(status: int) -> Refusal:
-    """Throttled for longer than a burst: no Retry-After, and nothing in `code` that says so (seen by one developer).
+    """Throttled for longer than a burst: no Retry-After, and no distinct `code` (observed by one developer).
 
     Args:
-        status: 429 as it was seen; with 400 only the words are left to tell it from a bad request.
+        status: 429 as observed; with 400 only the text distinguishes it from a bad request.
     """
     return Refusal("Request failed. Please try after sometime.", status)
 
 
 def server_error(status: int) -> Refusal:
-    """The gateway, or something in front of it, is in trouble (errors.md)."""
+    """The gateway, or something in front of it, has failed (errors.md)."""
     return Refusal(
         "The server encountered an error. The incident has been reported to admins.",
         status=status,
@@ -105,45 +105,45 @@ def server_error(status: int) -> Refusal:
 
 
 def unknown_id() -> Refusal:
-    """A well-formed id of nothing: 400, not 404."""
+    """A well-formed id that does not exist: 400, not 404."""
     return Refusal("The id provided does not exist")
 
 
 def too_old() -> Refusal:
-    """An order of more than 180 days (words of the current page of api/orders/fetch-with-id for India)."""
+    """An order older than 180 days (wording of the current page of api/orders/fetch-with-id for India)."""
     return Refusal("Order older than 180 days, please use reports.")
 
 
 def unexpected_fields(names: list[str]) -> Refusal:
-    """Fields the endpoint does not know."""
+    """Fields that the endpoint does not know."""
     return Refusal(f"{', '.join(names)} is/are not required and should not be sent")
 
 
 def missing(name: str) -> Refusal:
-    """A mandatory field is absent."""
+    """A required field is missing."""
     return Refusal(f"The {name} field is required.", field=name)
 
 
 def invalid(name: str, description: str) -> Refusal:
-    """A field has an impossible value."""
+    """A field has an invalid value."""
     return Refusal(description, field=name)
 
 
 def reused_receipt() -> Refusal:
-    """Only where the account refuses duplicate receipts; the docs contradict themselves on whether one does.
+    """Used only if the account refuses duplicate receipts; the docs contradict themselves on whether one does.
 
-    Words, source, step and reason are those of the docs' "Test S2S" error index, which names no field.
+    The wording, source, step and reason are those of the docs' "Test S2S" error index, which names no field.
     """
     return Refusal("Order receipt should be unique.")
 
 
 def amount_above_maximum() -> Refusal:
-    """More than the account may take at once (api/payments/recurring-payments/cards/create-subsequent-payments.md)."""
+    """More than the account accepts at once (api/payments/recurring-payments/cards/create-subsequent-payments.md)."""
     return Refusal("Amount exceeds maximum amount allowed", field="amount")
 
 
 def order_already_paid(order_id: str, payment_id: str | None = None) -> Refusal:
-    """Another payment, or another capture, on a paid order (api/payments/capture.md, reason from the error list)."""
+    """Another payment or capture on a paid order (api/payments/capture.md, reason from the error list)."""
     metadata = {"order_id": order_id} if payment_id is None else {"order_id": order_id, "payment_id": payment_id}
     return Refusal(
         "Your payment has been declined as the order is already paid. Please initiate the payment with a new order.",
@@ -153,7 +153,7 @@ def order_already_paid(order_id: str, payment_id: str | None = None) -> Refusal:
 
 
 def payment_under_way(order_id: str) -> Refusal:
-    """An authorised payment holds the order (payments/orders.md states the rule and gives no wording)."""
+    """An authorized payment holds the order (payments/orders.md states the rule and gives no wording)."""
     return Refusal(
         "Another payment of this order is already authorized.",
         reason="duplicate_request",
@@ -162,7 +162,7 @@ def payment_under_way(order_id: str) -> Refusal:
 
 
 def capture_differs() -> Refusal:
-    """The amount of a capture must be the authorised one."""
+    """The amount of a capture must be the authorized one."""
     return Refusal("Capture amount must be equal to the amount authorized.", field="amount")
 
 
@@ -177,7 +177,7 @@ def not_authorized() -> Refusal:
 
 
 def not_captured() -> Refusal:
-    """A refund of money that was never taken (wording from public issues)."""
+    """A refund of money that was never captured (wording from public issues)."""
     return Refusal("The payment status should be captured for action to be taken")
 
 
@@ -187,7 +187,7 @@ def fully_refunded() -> Refusal:
 
 
 def insufficient_balance() -> Refusal:
-    """The account cannot pay the refund now: worded like a mistake of the caller's (razorpay-node#454, #438)."""
+    """The account cannot pay the refund now; worded like a mistake of the caller (razorpay-node#454, #438)."""
     return _unclassified("invalid request sent")
 
 
@@ -202,7 +202,7 @@ def refund_above_rest() -> Refusal:
 
 
 def short_idempotency_key() -> Refusal:
-    """Under ten characters (api/refunds/normal-refunds-idempotent.md)."""
+    """Fewer than ten characters (api/refunds/normal-refunds-idempotent.md)."""
     return Refusal("The idempotency key must be at least 10 characters long.")
 
 
@@ -212,7 +212,7 @@ def malformed_idempotency_key() -> Refusal:
 
 
 def idempotency_key_reused() -> Refusal:
-    """The same key with another body: 409."""
+    """The same key with a different body: 409."""
     return _unclassified(
         "Different request with the same idempotency key has already been processed.", HTTPStatus.CONFLICT
     )

@@ -26,14 +26,14 @@ DEFAULT_LADDER_SCALE: Final = 0.05
 """Twenty times faster than Razorpay: retries after 0.01, 0.3 and 1 s, the last after 68 minutes, disabled after 72."""
 
 TICK_S: Final = 1
-"""How often what is due happens by itself, when nobody asks."""
+"""How often due things happen by themselves, without a call."""
 
 _log = logging.getLogger("sandbox.gateway")
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the stand-in is started with; the defaults are the documented development secrets."""
+    """The stand-in's start options; the defaults are the documented development secrets."""
 
     key_id: str = development.RAZORPAY_KEY_ID
     key_secret: str = development.RAZORPAY_KEY_SECRET
@@ -43,7 +43,7 @@ class Settings:
 
 
 def application(settings: Settings) -> ASGIApp:
-    """The API, Checkout and the control API over one fresh account."""
+    """Return the API, Checkout and the control API for one new account."""
     deliveries = Deliveries(
         Webhook(settings.webhook_url, settings.webhook_secret),
         scale=settings.ladder_scale,
@@ -97,7 +97,7 @@ def application(settings: Settings) -> ASGIApp:
 
 
 class _Logged:
-    """One line per request: method, path, status, duration. No query, header or body: those hold personal data."""
+    """One line per request: method, path, status, duration. No query, header or body: they contain personal data."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -117,6 +117,6 @@ class _Logged:
         try:
             await self._app(scope, receive, noting)
         finally:
-            # The path as it was sent: decoded, it could hold a line break and forge a line of this log.
+            # The path as it was sent: decoded, it could contain a line break and forge a line of this log.
             path = scope["raw_path"].decode("ascii", "backslashreplace")
             _log.info("%s %s %s, %d ms", scope["method"], path, status, (time.perf_counter() - begun) * 1000)

@@ -1,16 +1,16 @@
-"""The two signatures a merchant checks: lower-case hex HMAC-SHA256, each under a secret of its own."""
+"""The two signatures that a merchant checks: lower-case hex HMAC-SHA256, each with its own secret."""
 
 import hashlib
 import hmac
 
 
 def of_checkout(key_secret: str, order_id: str, payment_id: str) -> str:
-    """What Checkout hands the browser, over `order_id|payment_id` under the API key secret (integration-steps.md)."""
+    """Return Checkout's signature of `order_id|payment_id` with the API key secret (integration-steps.md)."""
     return _hex(key_secret, f"{order_id}|{payment_id}".encode())
 
 
 def of_webhook(webhook_secret: str, body: bytes) -> str:
-    """The X-Razorpay-Signature header, over the exact bytes of the body (webhooks/validate-test.md)."""
+    """Return the X-Razorpay-Signature header for the exact bytes of the body (webhooks/validate-test.md)."""
     return _hex(webhook_secret, body)
 
 

@@ -1,6 +1,6 @@
-"""What the API takes in: request bodies and queries, checked in the order in which Razorpay complains.
+"""The API's input: request bodies and queries, validated in the order in which Razorpay complains.
 
-Stricter than the gateway in one way: numbers must be JSON integers. The gateway also takes strings of digits, but a
+Stricter than the gateway in one point: numbers must be JSON integers. The gateway also accepts strings of digits, but a
 client that sends them has a mistake to find.
 """
 
@@ -12,16 +12,16 @@ from typing import Any, Final, TypedDict
 from sandbox.gateway import refusals
 
 MINIMUM_INR: Final = 100
-"""INR 1.00 in paise: the least that can be paid or refunded (api/orders/create.md)."""
+"""INR 1.00 in paise: the minimum amount of a payment or refund (api/orders/create.md)."""
 MAXIMUM_RECEIPT: Final = 40
 MAXIMUM_NOTES: Final = 15
 MAXIMUM_NOTE: Final = 256
 MAXIMUM_COUNT: Final = 100
 DEFAULT_COUNT: Final = 10
 MAXIMUM_DIGITS: Final = 18
-"""Of a number in a query: a 64-bit integer has no more."""
+"""For a number in a query: a 64-bit integer has no more."""
 EXPIRY_MINUTES: Final = range(12, 7201)
-"""What capture_options may say (payments/payments/capture-settings/api.md)."""
+"""The values that capture_options accepts (payments/payments/capture-settings/api.md)."""
 
 _WITHOUT_DECIMALS: Final = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF"
 _WITH_TWO: Final = (
@@ -36,11 +36,11 @@ EXPONENTS: Final = {
     for exponent, currencies in ((0, _WITHOUT_DECIMALS), (2, _WITH_TWO), (3, _WITH_THREE))
     for currency in currencies.split()
 }
-"""How many decimals each supported currency has (payments/international-payments.md)."""
+"""The number of decimals of each supported currency (payments/international-payments.md)."""
 
 EARLIEST: Final = 946684800
 LATEST: Final = 4765046400
-"""What `from` and `to` of a list may be, in Unix seconds (api/payments/fetch-all-payments.md)."""
+"""The limits of `from` and `to` of a list, in Unix seconds (api/payments/fetch-all-payments.md)."""
 
 _ORDER_FIELDS: Final = frozenset(
     {"amount", "currency", "receipt", "unique_receipt", "notes", "payment", "payment_capture"}
@@ -58,7 +58,7 @@ class OrderRequest:
     notes: dict[str, str]
     captures_automatically: bool
     unique_receipt: bool = False
-    """A retried creation, to be answered with the order that has this receipt already."""
+    """A retried creation, to be answered with the order that already has this receipt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class CaptureRequest:
 
 @dataclass(frozen=True, slots=True)
 class RefundRequest:
-    """POST /v1/payments/{id}/refund. Amount in minor units; None is everything that is left."""
+    """POST /v1/payments/{id}/refund. Amount in minor units; None for everything that is left."""
 
     amount: int | None
     speed: str
@@ -81,7 +81,7 @@ class RefundRequest:
 
 @dataclass(frozen=True, slots=True)
 class ListQuery:
-    """A page of a list. Times of creation, both included, in Unix seconds."""
+    """A page of a list. Creation times, both inclusive, in Unix seconds."""
 
     earliest: int | None = None
     latest: int | None = None
@@ -99,7 +99,7 @@ class OrderQuery(ListQuery):
 
 
 def json_object(body: bytes) -> dict[str, Any]:
-    """The request's JSON object; an empty body is an empty object."""
+    """Parse the request's JSON object; an empty body is an empty object."""
     if not body.strip():
         return {}
     try:
@@ -112,7 +112,7 @@ def json_object(body: bytes) -> dict[str, Any]:
 
 
 def order(document: dict[str, Any]) -> OrderRequest:
-    """The order asked for. Partial payments are not modelled: their fields are refused like unknown ones."""
+    """Parse the requested order. Partial payments are not modelled: their fields are refused like unknown ones."""
     _only(document, _ORDER_FIELDS)
     currency = _currency(document)
     return OrderRequest(
@@ -126,17 +126,17 @@ def order(document: dict[str, Any]) -> OrderRequest:
 
 
 def capture(document: dict[str, Any]) -> CaptureRequest:
-    """The capture asked for; both fields are mandatory."""
+    """Parse the requested capture; both fields are required."""
     _only(document, {"amount", "currency"})
     return CaptureRequest(amount=_integer(document, "amount"), currency=_currency(document))
 
 
 def refund(document: dict[str, Any], currency: str) -> RefundRequest:
-    """The refund asked for.
+    """Parse the requested refund.
 
     Args:
         document: the request's JSON.
-        currency: the payment's, whose minimum applies.
+        currency: the payment's currency, whose minimum applies.
     """
     _only(document, {"amount", "speed", "notes", "receipt"})
     speed = document.get("speed", "normal")
@@ -148,13 +148,13 @@ def refund(document: dict[str, Any], currency: str) -> RefundRequest:
 
 
 def list_query(query: Mapping[str, str]) -> ListQuery:
-    """Which page of a list."""
+    """Parse which page of a list to return."""
     _only(query, _LIST_FIELDS)
     return ListQuery(**_page(query))
 
 
 def order_query(query: Mapping[str, str]) -> OrderQuery:
-    """Which orders to list."""
+    """Parse which orders to list."""
     _only(query, _LIST_FIELDS | {"receipt", "authorized", "expand[]"})
     authorized = query.get("authorized")
     if authorized not in {None, "0", "1"}:
@@ -171,7 +171,7 @@ def order_query(query: Mapping[str, str]) -> OrderQuery:
 
 
 def notes(document: dict[str, Any]) -> dict[str, str]:
-    """The `notes`: at most 15 pairs of at most 256 characters. Numbers and booleans become text, as at Razorpay."""
+    """Parse the `notes`: up to 15 pairs of up to 256 characters. Numbers and booleans become text, as at Razorpay."""
     given = document.get("notes")
     if given is None or given == []:
         return {}
@@ -240,7 +240,7 @@ def _amount(document: dict[str, Any], currency: str) -> int:
         raise refusals.invalid("amount", "The amount must be at least INR 1.00")
     if amount < 1:
         raise refusals.invalid("amount", "The amount must be at least 1.")
-    # Card networks settle two decimals of the three (api/orders/create.md).
+    # Card networks settle two of the three decimals (api/orders/create.md).
     if EXPONENTS[currency] > 2 and amount % 10:  # noqa: PLR2004 - two decimals
         raise refusals.invalid("amount", f"The last digit of an amount in {currency} must be 0.")
     return amount
@@ -273,7 +273,7 @@ def _unique_receipt(document: dict[str, Any]) -> bool:
 
 
 def _captures_automatically(document: dict[str, Any]) -> bool:
-    """The order's capture setting, new form or legacy; manual where neither is given, as accounts are by default."""
+    """Return the order's capture setting, new form or legacy; manual, the accounts' default, if neither is given."""
     if (legacy := document.get("payment_capture")) is not None and legacy not in (0, 1):
         raise refusals.invalid("payment_capture", "The payment capture field must be true or false.")
     payment = document.get("payment")

@@ -1,9 +1,10 @@
-"""The bodies of the webhook events, in the key order in which they arrive.
+"""The bodies of the webhook events, with keys in the order in which they arrive.
 
-Three orders exist, and a receiver may rely on none. Payment events and order.paid come as they were built; refund
-events come with all keys sorted and 17 payment fields more (both from a published measurement of test-mode deliveries);
-card payments come sorted as well, in the documented samples. All are compact JSON as PHP writes it, non-ASCII text and
-slashes escaped, so that a receiver which verifies a re-serialised body fails here and not in production.
+There are three orders, and a receiver must not rely on any. Payment events and order.paid keep the order in which they
+were built; refund events have all keys sorted and 17 more payment fields (both from a published measurement of
+test-mode deliveries); card payments are sorted too, in the documented samples. All are compact JSON as PHP writes it,
+with non-ASCII text and slashes escaped, so that a receiver that verifies a re-serialized body fails here and not in
+production.
 """
 
 import json
@@ -14,7 +15,7 @@ from sandbox.gateway.entities import Dispute, Order, Payment, Refund
 
 ACCOUNT_ID: Final = "acc_LocalSandbox01"
 TEST_MODE_ARN: Final = "10000000000000"
-"""The bank's reference of a refund that test mode only pretends to make (published measurement)."""
+"""The bank's reference of a refund that test mode only simulates (published measurement)."""
 
 _EVIDENCE: Final = (
     "summary",
@@ -67,12 +68,12 @@ _EXTRA_PAYMENT_FIELDS_OF_REFUNDS: Final[dict[str, Any]] = {
 
 
 def body(event: str, payment: Payment, order: Order, refund: Refund | None, created_at: int) -> bytes:
-    """The bytes of one event: a snapshot of the moment, signed and redelivered exactly as they are.
+    """Return the bytes of one event: a snapshot of the moment, signed and redelivered exactly as they are.
 
     Args:
         event: one of payment.authorized, payment.captured, payment.failed, order.paid, refund.created,
             refund.processed, refund.failed, refund.speed_changed.
-        payment: the payment that the event concerns.
+        payment: the payment that the event is about.
         order: its order.
         refund: the refund, for the refund events.
         created_at: when it happened, in Unix seconds.
@@ -94,7 +95,7 @@ def body(event: str, payment: Payment, order: Order, refund: Refund | None, crea
 
 
 def of_dispute(event: str, payment: Payment, dispute: Dispute, created_at: int) -> bytes:
-    """The bytes of payment.dispute.created (the dispute is open) or payment.dispute.lost (the money is gone)."""
+    """Return the bytes of payment.dispute.created (the dispute is open) or payment.dispute.lost (the money is gone)."""
     lost = event == "payment.dispute.lost"
     disputed = _documented_payment(payment)
     if lost:
@@ -118,7 +119,7 @@ def of_dispute(event: str, payment: Payment, dispute: Dispute, created_at: int) 
 
 
 def of_settlement(settlement_id: str, payments: Iterable[Payment], created_at: int) -> bytes:
-    """The bytes of settlement.processed over the payments; it names none of them."""
+    """Return the bytes of settlement.processed for the payments; it names none of them."""
     captured = [payment for payment in payments if payment.captured]
     fees = sum(payment.fee or 0 for payment in captured)
     entity = {
@@ -135,9 +136,9 @@ def of_settlement(settlement_id: str, payments: Iterable[Payment], created_at: i
 
 
 def of_changed_speed(payment: Payment, refund: Refund, created_at: int) -> bytes:
-    """The bytes of refund.speed_changed: meant to be instant, the refund takes its normal days.
+    """Return the bytes of refund.speed_changed: an instant refund falls back to normal speed.
 
-    As in the one sample, its `created_at` stands in the payload (webhooks/refunds.md).
+    As in the only sample, its `created_at` is in the payload (webhooks/refunds.md).
     """
     returned = refund.to_json() | {"acquirer_data": {}}
     del returned["batch_id"]
@@ -164,7 +165,7 @@ def _written(envelope: dict[str, Any], *, by_key: bool = False) -> bytes:
 
 
 def _documented_payment(payment: Payment) -> dict[str, Any]:
-    """The payment as the samples of disputes and refunds print it: without the parts of its method."""
+    """Return the payment as the samples of disputes and refunds show it: without the fields of its method."""
     entity: dict[str, Any] = {}
     for name, value in payment.to_json().items():
         if name in {"card", "upi"}:
@@ -193,7 +194,7 @@ def _payment_of_refund(payment: Payment) -> dict[str, Any]:
 
 
 def _order(order: Order) -> dict[str, Any]:
-    """The order as events print it: another key order than the API's, and two fields more (published measurement)."""
+    """Return the order as events show it: other key order than the API's, two more fields (published measurement)."""
     entity = order.to_json()
     return {name: entity[name] for name in _ORDER_KEYS} | {"description": None, "checkout": None}
 

@@ -1,8 +1,8 @@
-"""The account's state: orders, payments and refunds, and every rule between them.
+"""The account's state: orders, payments and refunds, and the rules between them.
 
-Nothing here waits: a method runs from its first line to its last on the event loop before another begins, so each is
-atomic and the state needs no lock. `announce` is called at the moment of each event, for a snapshot of that moment.
-Whatever happens goes through `World._happened`, which also keeps the story and the earlier states that lists may show.
+Nothing here waits: a method runs from start to end on the event loop before another starts, so each is atomic and the
+state needs no lock. `announce` is called at the moment of each event, for a snapshot. Every change goes through
+`World._happened`, which also keeps the story and the earlier states that lists may show.
 """
 
 import secrets
@@ -19,13 +19,13 @@ from sandbox.gateway.faults import Faults
 from sandbox.gateway.history import History
 
 FEE_PERCENT: Final = 2
-"""Razorpay's fee, before tax; most documented samples agree (5,000.00 costs 100.00, and 18.00 of tax)."""
+"""Razorpay's fee, before tax; most documented samples agree (5,000.00 costs 100.00, plus 18.00 tax)."""
 GST_PERCENT: Final = 18
 ORDERS_ARE_FETCHED_FOR_S: Final = 180 * 86400
 UNTOLD: Final = frozenset({"order.created", "payment.created", "payment.fee_reported"})
-"""What the story has and no webhook tells (webhooks/payments.md, webhooks/orders.md)."""
+"""Part of the story without a webhook (webhooks/payments.md, webhooks/orders.md)."""
 DAYS_TO_CONTEST: Final = 6
-"""From a dispute's creation to its `respond_by`, about as in webhooks/disputes.md."""
+"""From a dispute's creation to its `respond_by`, roughly as in webhooks/disputes.md."""
 
 type Announce = Callable[[str, Payment, Order, Refund | None], None]
 
@@ -37,7 +37,7 @@ FALLS_BACK: Final = 2468
 
 
 class ImpossibleError(ValueError):
-    """The stagehand asked for what no account comes to; the message says what is possible, and nothing has changed."""
+    """The control request asks for the impossible. The message says what is possible; nothing changed."""
 
 
 class World:
@@ -77,11 +77,11 @@ class World:
             earlier.forget()
 
     def pass_time(self) -> None:
-        """Let everything happen whose time has come by the clock. Whoever uses the account calls it first.
+        """Let everything happen that is due by the clock. Call this before using the account.
 
-        A bank that has not answered in ten minutes makes a payment `failed` (payments/payments/late-authorisation.md);
-        what nobody has captured three days after its creation goes back (payments/payments/capture-settings.md). What
-        happens late happens now: nothing is dated back.
+        A payment whose bank has not answered in ten minutes becomes `failed` (payments/payments/late-authorisation.md).
+        A payment that nobody has captured three days after its creation is returned
+        (payments/payments/capture-settings.md). What happens late happens now: nothing is backdated.
         """
         now = self._clock()
         for payment in list(self._unsettled.values()):
@@ -92,16 +92,16 @@ class World:
                 self.return_uncaptured(payment)
 
     def ledger(self, order_id: str | None = None) -> dict[str, list[dict[str, Any]]]:
-        """What the account holds and how it came to that: the truth that an independent oracle starts from.
+        """Return the account's contents and history: the truth that an independent oracle starts from.
 
         Args:
-            order_id: this order alone; None for all.
+            order_id: only this order; None for all.
 
         Returns:
-            `orders`, `payments` and `refunds` as the API prints them now, whatever lags; and `story`, everything that
-            happened to money or state, in its order: `at` (Unix seconds), `what` (`order.created`,
-            `payment.authorized`, `refund.processed`, …), `order_id`, `payment_id`, `refund_id`, `amount` (of the
-            refund, the payment or the order that it is about, in minor units) and `currency`.
+            `orders`, `payments` and `refunds` as the API shows them now, ignoring any lag; and `story`, everything that
+            happened to money or state, in order: `at` (Unix seconds), `what` (`order.created`, `payment.authorized`,
+            `refund.processed`, …), `order_id`, `payment_id`, `refund_id`, `amount` (of the refund, the payment or the
+            order that it is about, in minor units) and `currency`.
 
         Raises:
             Refusal: there is no such order.
@@ -119,7 +119,7 @@ class World:
     # --- orders ---
 
     def create_order(self, request: validation.OrderRequest) -> Order:
-        """A new order, state `created`; or the one of that receipt, where the request says `unique_receipt`."""
+        """Create an order, or return the one with that receipt if the request says `unique_receipt`."""
         if self.faults.max_amount is not None and request.amount > self.faults.max_amount:
             raise refusals.amount_above_maximum()
         if request.receipt in self._order_of_receipt:
@@ -143,7 +143,7 @@ class World:
         return order
 
     def order(self, order_id: str) -> Order:
-        """The order of that id."""
+        """Return the order with that id."""
         if not identifiers.well_formed("order", order_id):
             raise refusals.malformed_id(order_id)
         if order_id not in self.orders:
@@ -151,47 +151,47 @@ class World:
         return self.orders[order_id]
 
     def recent_order(self, order_id: str) -> Order:
-        """The order of that id, as the API fetches it: not after 180 days (api/orders/fetch-with-id today)."""
+        """Return the order with that id, as the API fetches it: not after 180 days (api/orders/fetch-with-id today)."""
         order = self.order(order_id)
         if self._clock() - order.created_at > ORDERS_ARE_FETCHED_FOR_S:
             raise refusals.too_old()
         return order
 
     def payments_of(self, order: Order) -> list[Payment]:
-        """Every attempt on the order, oldest first, as it is now."""
+        """Return every attempt on the order, oldest first, as it is now."""
         return list(self._payments_of_order[order.id])
 
-    # --- lists, which may lag behind ---
+    # --- lists, which may lag ---
 
     def list_orders(self, query: validation.OrderQuery) -> list[Order]:
-        """The newest orders that match; a receipt matches where it *contains* the asked one, as the docs have it."""
+        """Return the newest orders that match. As in the docs, a receipt matches if it *contains* the given text."""
         newest_first = reversed(self.orders.values())
         shown = self._shown(newest_first, self._earlier_orders, self.faults.lists_lag_s)
         return _page((order for order in shown if self._matches(order, query)), query)
 
     def list_payments(self, query: validation.ListQuery) -> list[Payment]:
-        """The account's payments, newest first (api/payments/fetch-all-payments.md)."""
+        """Return the account's payments, newest first (api/payments/fetch-all-payments.md)."""
         newest_first = reversed(self.payments.values())
         return _page(self._shown(newest_first, self._earlier_payments, self.faults.lists_lag_s), query)
 
     def list_refunds(self, query: validation.ListQuery) -> list[Refund]:
-        """The account's refunds, newest first (api/refunds/fetch-all.md)."""
+        """Return the account's refunds, newest first (api/refunds/fetch-all.md)."""
         newest_first = reversed(self.refunds.values())
         lag_s = max(self.faults.lists_lag_s, self.faults.refund_lists_lag_s)
         return _page(self._shown(newest_first, self._earlier_refunds, lag_s), query)
 
     def list_refunds_of(self, payment: Payment, query: validation.ListQuery) -> list[Refund]:
-        """The payment's refunds, failed ones included, oldest first (api/refunds/fetch-multiple-refund-payment.md)."""
+        """Return all the payment's refunds, oldest first (api/refunds/fetch-multiple-refund-payment.md)."""
         oldest_first = self._refunds_of_payment[payment.id]
         return _page(self._shown(oldest_first, self._earlier_refunds, self.faults.refund_lists_lag_s), query)
 
     def list_payments_of(self, order: Order) -> list[Payment]:
-        """Every attempt on the order, oldest first (api/orders/fetch-payments.md)."""
+        """Return every attempt on the order, oldest first (api/orders/fetch-payments.md)."""
         lag_s = self.faults.order_payments_lag_s
         return list(self._shown(self._payments_of_order[order.id], self._earlier_payments, lag_s))
 
     def expand_payments_of(self, order: Order) -> list[Payment]:
-        """The attempts within the list of orders (api/orders/fetch-all-expanded-payments.md), as old as that list."""
+        """Return the attempts in the list of orders, as old as the list (api/orders/fetch-all-expanded-payments.md)."""
         lag_s = max(self.faults.lists_lag_s, self.faults.order_payments_lag_s)
         return list(self._shown(self._payments_of_order[order.id], self._earlier_payments, lag_s))
 
@@ -210,7 +210,7 @@ class World:
     # --- payments ---
 
     def payment(self, payment_id: str) -> Payment:
-        """The payment of that id."""
+        """Return the payment with that id."""
         if not identifiers.well_formed("pay", payment_id):
             raise refusals.malformed_id(payment_id)
         if payment_id not in self.payments:
@@ -218,14 +218,14 @@ class World:
         return self.payments[payment_id]
 
     def attempt(self, order: Order, press: Paying, failure: Failure | None) -> Payment:
-        """The customer tries to pay the order; without a failure the money is authorised, and captured if so asked.
+        """Let the customer try to pay the order. Without a failure the money is authorized, and captured if requested.
 
-        Where the press is `open`, the payment is left `created`: the customer is in the bank's app.
+        If `press` is `open`, the payment stays `created`: the customer is in the bank's app.
 
         Raises:
-            Refusal: the order is paid, or held by an authorised payment (payments/orders.md), and `press` does not
-                force its way in.
-            ImpossibleError: the offer combines with nothing here (payments/offers.md).
+            Refusal: the order is paid, or held by an authorized payment (payments/orders.md), and `press` does not
+                use force.
+            ImpossibleError: the offer cannot be combined with this payment (payments/offers.md).
         """
         if not press.force:
             if order.status == "paid":
@@ -257,19 +257,19 @@ class World:
         return payment if press.open else self.answer(payment, failure, force=press.force)
 
     def answer(self, payment: Payment, failure: Failure | None, *, force: bool = False) -> Payment:
-        """The bank's answer to a payment under way.
+        """Apply the bank's answer to a pending payment.
 
         Only now does it count as an attempt on its order, which goes from `created` to `attempted`
         (payments/payment-gateway/web-integration/standard/integration-steps.md, payment stages). If another payment has
-        paid the order meanwhile, it is sent back at once, as one that is authorised late.
+        paid the order in the meantime, it is returned at once, like one that is authorized late.
 
         Args:
-            payment: one in the state `created`.
-            failure: why it failed; None if the money is authorised.
-            force: leave it authorised, or capture it as it asks, although the order is paid: a duplicate capture.
+            payment: a payment with status `created`.
+            failure: why it failed; None if the money is authorized.
+            force: leave it authorized, or capture it as requested, even if the order is paid: a duplicate capture.
 
         Raises:
-            ImpossibleError: the payment is not under way.
+            ImpossibleError: the payment is not pending.
         """
         order = self.orders[payment.order_id]
         if payment.status != "created":
@@ -285,14 +285,14 @@ class World:
         return payment
 
     def authorize_late(self, payment: Payment, *, force: bool = False) -> Payment:
-        """The bank's answer comes after all: a failed payment is authorised, and captured if its order so asked.
+        """Apply the bank's late answer: a failed payment is authorized, and captured if its order requests that.
 
-        On an order that another payment has paid it is sent back at once and never captured
+        If another payment has paid the order, it is returned at once and never captured
         (payments/payments/late-authorisation). It may be of any age.
 
         Args:
-            payment: a failed one.
-            force: capture it although the order is paid, as some accounts have met it: a duplicate capture.
+            payment: a failed payment.
+            force: capture it even if the order is paid, as some accounts have seen: a duplicate capture.
 
         Raises:
             ImpossibleError: the payment has not failed, or force has nothing to overcome.
@@ -318,9 +318,9 @@ class World:
         return payment
 
     def _sum(self, order: Order, press: Paying) -> tuple[int, tuple[int, int]]:
-        """What the customer pays, and Razorpay's fee and tax on it, in minor units.
+        """Return what the customer pays, and Razorpay's fee and tax on it, in minor units.
 
-        A fee that the customer bears is charged on the order's amount and comes on top of it; INR alone knows that
+        A fee that the customer bears is calculated on the order's amount and added to it. Only INR supports that
         (payments/dashboard/account-settings/configuration/convenience-fees.md).
         """
         customer_pays = self.faults.fee_bearer == "customer" and order.currency == "INR"
@@ -340,14 +340,14 @@ class World:
         return order.amount + fee, (fee, tax)
 
     def capture_authorized(self, payment: Payment, *, force: bool = False) -> Payment:
-        """Take authorised money, whole, as the merchant's dashboard or an automatic capture does.
+        """Capture the whole authorized amount, as the merchant's dashboard or an automatic capture does.
 
         Args:
-            payment: an authorised one.
-            force: take it although another payment has paid the order.
+            payment: an authorized payment.
+            force: capture it even if another payment has paid the order.
 
         Raises:
-            ImpossibleError: the payment is not authorised, or its order is paid and force is not given.
+            ImpossibleError: the payment is not authorized, or its order is paid and force is not given.
         """
         order = self.orders[payment.order_id]
         if payment.status != "authorized":
@@ -358,20 +358,20 @@ class World:
         return payment
 
     def return_uncaptured(self, payment: Payment) -> Refund:
-        """Send back what was authorised and never captured, as Razorpay does by itself after some days.
+        """Return a payment that was authorized and never captured, as Razorpay does by itself after some days.
 
-        Told as refund.created and refund.processed, with a payment whose `captured` is false (webhooks/refunds.md,
+        Sends refund.created and refund.processed, with a payment whose `captured` is false (webhooks/refunds.md,
         "Identify Auto-Refunds").
 
         Raises:
-            ImpossibleError: the payment is not authorised.
+            ImpossibleError: the payment is not authorized.
         """
         if payment.status != "authorized":
             raise ImpossibleError(f"{payment.id} is {payment.status}; only an authorized payment is refunded by itself")
         return self._send_back(payment, payment.amount, notes={}, receipt=None, speed="normal", at_once=True)
 
     def dispute(self, payment: Payment) -> Dispute:
-        """The payment's dispute, opened over its whole amount when it is first asked for.
+        """Return the payment's dispute, which the first call opens over the whole amount.
 
         Raises:
             ImpossibleError: no money was captured.
@@ -391,7 +391,7 @@ class World:
         return self.disputes[payment.id]
 
     def capture(self, payment: Payment, request: validation.CaptureRequest) -> Payment:
-        """Take authorised money."""
+        """Capture an authorized payment."""
         order = self.orders[payment.order_id]
         if payment.captured or order.status == "paid":
             raise refusals.order_already_paid(order.id, payment.id)
@@ -411,15 +411,15 @@ class World:
             payment.fee, payment.tax = payment.charges
         was_paid = order.status == "paid"
         order.status = "paid"
-        # Whatever the payment's own amount: a fee that the customer bears is no part of the order.
+        # Whatever the payment's own amount: a fee that the customer bears is not part of the order.
         order.amount_paid = order.amount
-        # One fact, told twice under two event ids: receivers that count events count the money twice.
+        # One fact, sent twice with two event ids: receivers that count events count the money twice.
         self._happened("payment.captured", order, payment)
         if not was_paid:
             self._happened("order.paid", order, payment)
 
     def report_fee(self, payment: Payment) -> Payment:
-        """Razorpay says now what it charged for a captured payment; no event tells it.
+        """Report what Razorpay charged for a captured payment; no event reports it.
 
         Raises:
             ImpossibleError: there is nothing to report, or it has been reported.
@@ -435,12 +435,12 @@ class World:
     # --- refunds ---
 
     def refund(self, payment: Payment, request: validation.RefundRequest, *, key: str | None, body: bytes) -> Refund:
-        """Send captured money back.
+        """Refund captured money.
 
         Args:
-            payment: where it came from.
-            request: how much, None for all that is left.
-            key: the X-Refund-Idempotency header, already checked; repeating it repeats the answer and nothing else.
+            payment: the payment to refund.
+            request: the amount; None for all that is left.
+            key: the X-Refund-Idempotency header, already validated. Repeating it repeats the answer and nothing else.
             body: the request's bytes, which a repetition must match.
         """
         if key is not None and key in self._refunds_by_key:
@@ -473,7 +473,7 @@ class World:
         return refund
 
     def refund_of_id(self, refund_id: str) -> Refund:
-        """The refund of that id."""
+        """Return the refund with that id."""
         if not identifiers.well_formed("rfnd", refund_id):
             raise refusals.malformed_id(refund_id)
         if refund_id not in self.refunds:
@@ -481,7 +481,7 @@ class World:
         return self.refunds[refund_id]
 
     def settle_refund(self, refund: Refund, outcome: Literal["processed", "failed"]) -> Refund:
-        """The bank's answer to a pending refund; what a failed one held can be refunded again.
+        """Apply the bank's answer to a pending refund. The amount of a failed refund can be refunded again.
 
         Raises:
             ImpossibleError: the refund is not pending.
@@ -523,7 +523,7 @@ class World:
         self._refunds_of_payment[payment.id].append(refund)
         payment.amount_refunded += amount
         if payment.amount_refunded == payment.amount:
-            # `captured` stays what it was and the order stays paid (published measurement).
+            # `captured` keeps its value and the order stays paid (published measurement).
             payment.status = "refunded"
         order = self.orders[payment.order_id]
         self._happened("refund.created", order, payment, refund)
@@ -536,7 +536,7 @@ class World:
         return refund
 
     def _happened(self, what: str, order: Order, payment: Payment | None = None, refund: Refund | None = None) -> None:
-        """Keep the new state and its place in the story, and tell the merchant if there is an event of that name."""
+        """Keep the new state and its place in the story, and notify the merchant if there is an event of that name."""
         now = self._clock()
         self._earlier_orders.note(order, now)
         if payment is not None:
@@ -567,14 +567,14 @@ class World:
 
 
 def _charges(amount: int) -> tuple[int, int]:
-    """Razorpay's fee for that amount, tax included, and the tax in it, in minor units."""
+    """Return Razorpay's fee for that amount, tax included, and the tax in it, in minor units."""
     fee = amount * FEE_PERCENT // 100
     tax = (fee * GST_PERCENT + 50) // 100  # to the nearest paisa, as the documented samples do
     return fee + tax, tax
 
 
 def _page[T: (Order, Payment, Refund)](entities: Iterator[T], query: validation.ListQuery) -> list[T]:
-    """Those created in the asked time, cut to the asked page."""
+    """Return those created in the requested period, cut to the requested page."""
     matching = (
         entity
         for entity in entities
@@ -585,7 +585,7 @@ def _page[T: (Order, Payment, Refund)](entities: Iterator[T], query: validation.
 
 
 def _acquirer_data(instrument: Instrument, *, authorised: bool) -> dict[str, str | None]:
-    """The bank's reference numbers, null while the bank has accepted nothing (webhooks/payments.md)."""
+    """Return the bank's reference numbers; null while the bank has accepted nothing (webhooks/payments.md)."""
     match instrument.method:
         case "netbanking":
             return {"bank_transaction_id": _digits(7) if authorised else None}

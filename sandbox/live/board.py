@@ -1,4 +1,4 @@
-"""What the watchers see, in parts, and what of it is new to each of them."""
+"""The board: what the watchers see, in parts, and what is new to each of them."""
 
 import asyncio
 import secrets
@@ -11,9 +11,9 @@ _TOKEN_BYTES: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What a watcher has to be told: `state` is everything there is, `change` what is new since the last news.
+    """An update for a watcher: `state` is everything, `change` what is new since the last update.
 
-    `id` names how far the watcher has come with it; after a reconnect it goes on from there.
+    `id` marks how far the watcher has got; after a reconnect it continues from there.
     """
 
     id: str
@@ -22,24 +22,24 @@ class News:
 
 
 class Board:
-    """Named parts, each a JSON document with the revision in which it changed last. Lives on one event loop.
+    """Named parts, each a JSON document with the revision of its last change. Used on one event loop.
 
-    There is no queue per watcher: whoever is slow gets fewer and larger changes.
+    There is no queue per watcher: a slow one gets fewer and larger changes.
     """
 
     def __init__(self) -> None:
-        # A revision means something only within this run of the server.
+        # A revision is only meaningful within this run of the server.
         self._run = secrets.token_hex(_TOKEN_BYTES)
         self._revision = 0
         self._parts: dict[str, tuple[int, Any]] = {}
         self._changed = asyncio.Event()
 
     def part(self, name: str) -> Any:  # noqa: ANN401 - JSON
-        """A part as it is; None if there is none of this name."""
+        """Return a part, or None if there is none with this name."""
         return self._parts.get(name, (0, None))[1]
 
     def put(self, parts: Mapping[str, Any]) -> None:
-        """Sets parts; only those that differ are news."""
+        """Set parts; only those that differ are news."""
         news = {name: part for name, part in parts.items() if self.part(name) != part}
         if not news:
             return
@@ -49,19 +49,19 @@ class Board:
         changed.set()
 
     def forget(self, names: Iterable[str]) -> None:
-        """Drops parts. No news by itself: whoever showed them learns from another part that they are gone."""
+        """Drop parts. That is not news: watchers learn from another part that they are gone."""
         for name in names:
             self._parts.pop(name, None)
 
     def names(self) -> list[str]:
-        """The names of all parts."""
+        """Return the names of all parts."""
         return list(self._parts)
 
     async def watch(self, last_id: str | None) -> AsyncGenerator[News]:
-        """Everything, or what is new since `last_id` if that is an id of this run, and then each change."""
+        """Yield everything, or what is new since `last_id` if that is an id of this run, and then each change."""
         known = self._revision_of(last_id)
         while True:
-            # Before the look: a change between the two would be missed otherwise.
+            # Before reading: otherwise a change in between would be missed.
             changed = self._changed
             if known is None or known < self._revision:
                 parts = {name: part for name, (since, part) in self._parts.items() if known is None or since > known}

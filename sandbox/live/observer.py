@@ -1,4 +1,4 @@
-"""Looks at what happened to the newest payments, again and again, while somebody watches."""
+"""Observe the newest payments repeatedly while anyone is watching."""
 
 import asyncio
 import contextlib
@@ -13,14 +13,14 @@ from sandbox.live.sides import PAGE, OutOfReach
 from sandbox.live.timeline import SUBSCRIBERS, Sources
 
 NEWEST: Final = 50
-"""How many payments are looked at and shown."""
+"""How many payments are observed and shown."""
 NOTES_SHOWN: Final = 30
-"""How many notes of each inbox are shown, the newest."""
+"""How many notes of each inbox are shown, newest first."""
 SHORTEST_PAUSE_S: Final = 0.5
 PAUSE_PER_LOOK: Final = 4
-"""Four times as long as it looked: never more than a fifth of the time is spent looking."""
+"""Pause four times as long as a look took, so that at most a fifth of the time is spent looking."""
 EVENTS_AGAIN: Final = 500
-"""So many of the stand-in's last events are read again, for new deliveries: more than the payments shown have."""
+"""How many of the stand-in's last events are read again for new deliveries: more than the payments shown have."""
 
 _log = logging.getLogger("sandbox.live")
 
@@ -29,11 +29,11 @@ class Cloud(Protocol):
     """`sides.Cloud`, or a fake of it."""
 
     def newest(self, count: int) -> list[dict[str, Any]]:
-        """The records of the newest orders."""
+        """Return the records of the newest orders."""
         ...
 
     def notes(self) -> dict[str, list[dict[str, Any]]]:
-        """What each subscriber has noted."""
+        """Return what each subscriber has noted."""
         ...
 
 
@@ -41,22 +41,22 @@ class StandIn(Protocol):
     """`sides.StandIn`, or a fake of it."""
 
     def events(self, after: int) -> tuple[list[dict[str, Any]], int]:
-        """A page of webhook events, and the position behind it."""
+        """Return a page of webhook events, and the position after it."""
         ...
 
     def books(self, order_id: str) -> dict[str, Any]:
-        """The payments and refunds of an order."""
+        """Return the payments and refunds of an order."""
         ...
 
 
 class Eyes:
-    """Takes one look at all sides and says what there is to see. Blocks; one look at a time.
+    """Takes one look at all sides and returns what there is to see. Blocking; one look at a time.
 
-    A side that does not answer is said to be away, and what it told last is shown on.
+    If a side does not answer, it is reported as away and its last state stays visible.
 
     Args:
         cloud: the payments table and the inboxes.
-        stand_in: the stand-in for Razorpay; None where Razorpay itself is used, which tells nothing to lookers-on.
+        stand_in: the stand-in for Razorpay; None if Razorpay itself is used, which cannot be observed.
     """
 
     def __init__(self, cloud: Cloud, stand_in: StandIn | None) -> None:
@@ -70,7 +70,7 @@ class Eyes:
         self._books: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {}
 
     def look(self) -> dict[str, Any]:
-        """The parts of the board.
+        """Return the parts of the board.
 
         `payments` (order ids, newest first), `payment/<order id>`, `inbox/<subscriber>` and `away` (what is, and why).
         """
@@ -89,7 +89,7 @@ class Eyes:
         }
 
     def _try(self, look: Callable[[], None]) -> str | None:
-        """Why the look failed; None if it did not."""
+        """Return why the look failed, or None if it did not."""
         try:
             look()
         except OutOfReach as error:
@@ -111,7 +111,7 @@ class Eyes:
         after = self._next - len(self._tail)
         events = _all_events(stand_in, after)
         if self._tail and [str(event["event_id"]) for event in events[:1]] != self._tail[:1]:
-            # Another account than before: the stand-in was reset or started anew.
+            # A different account: the stand-in was reset or restarted.
             self._events.clear()
             self._books.clear()
             after = 0
@@ -123,7 +123,7 @@ class Eyes:
         self._events = {key: event for key, event in self._events.items() if event["order_id"] in shown}
 
     def _look_at_books(self, stand_in: StandIn) -> None:
-        """Nothing happens to an order at Razorpay without an event, so its books are read after new events only."""
+        """Nothing happens to an order at Razorpay without an event, so read its books only after new events."""
         for record in self._records:
             order_id = str(record["order_id"])
             told = tuple(key for key, event in self._events.items() if event["order_id"] == order_id)
@@ -149,11 +149,11 @@ class Eyes:
 
 
 class Observer:
-    """Puts on the board what is to be seen, while somebody watches. Lives on one event loop.
+    """Puts what there is to see on the board while anyone is watching. Used on one event loop.
 
     Args:
-        look: one look, in a thread of its own; the parts it sees.
-        board: where they go.
+        look: takes one look, in a thread of its own, and returns the parts it sees.
+        board: where the parts go.
     """
 
     def __init__(self, look: Callable[[], dict[str, Any]], board: Board) -> None:
@@ -164,7 +164,7 @@ class Observer:
 
     @contextlib.contextmanager
     def watched(self) -> Iterator[None]:
-        """Somebody watches, as long as the context is open."""
+        """Count one more watcher while the context is open."""
         self._watchers += 1
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._look_on())
@@ -174,12 +174,12 @@ class Observer:
             self._watchers -= 1
 
     async def _look_on(self) -> None:
-        """Looks while somebody watches, and ends soon after the last one has gone."""
+        """Look while anyone is watching, and stop soon after the last watcher has gone."""
         while self._watchers:
             begun = time.monotonic()
             try:
                 parts = await asyncio.to_thread(self._look)
-            except Exception:  # noqa: BLE001 - the one boundary: whoever watches is told, and the next look may go well
+            except Exception:  # noqa: BLE001 - the one boundary: watchers are told, and the next look may succeed
                 _log.exception("the live view could not look")
                 self._board.put({"away": ["The live view itself failed; the log of the shop says why."]})
             else:
@@ -189,7 +189,7 @@ class Observer:
 
 
 def pause_s(look_s: float) -> float:
-    """How long to pause after a look that took so long, in seconds."""
+    """Return how long to pause after a look that took this long, in seconds."""
     return max(SHORTEST_PAUSE_S, PAUSE_PER_LOOK * look_s)
 
 
@@ -203,7 +203,7 @@ def _all_events(stand_in: StandIn, after: int) -> list[dict[str, Any]]:
 
 
 def _inbox(notes: list[dict[str, Any]]) -> dict[str, Any]:
-    """One subscriber's inbox: how many notes there are, and the newest of them."""
+    """Return one subscriber's inbox: the number of notes, and the newest of them."""
     newest = sorted(notes, key=lambda note: (timeline.noted_at(note), int(note["payment_id"])), reverse=True)
     return {
         "count": len(notes),

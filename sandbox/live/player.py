@@ -1,4 +1,4 @@
-"""Plays one scenario at a time, and puts how far it is on the board."""
+"""Play one scenario at a time, and show its progress on the board."""
 
 import asyncio
 import copy
@@ -16,47 +16,47 @@ from sandbox.live.scenarios import Expectation, Scenario
 from sandbox.live.stage import StageError, Stopped
 
 PART: Final = "scenario"
-"""The part of the board that shows the scenario that plays, or played last."""
+"""The part of the board that shows the scenario playing now, or the last one."""
 PATIENCE_LOOKS: Final = 150
-"""How often expectations are looked at before they count as not met: about half a minute."""
+"""How often expectations are checked before they count as not met: about half a minute."""
 LOOK_PAUSE_S: Final = 0.2
 SETTLED_S: Final = 0.5
-"""What is met must still be met a moment later: something that should happen once could happen again."""
+"""A result must still hold a moment later: something that should happen once could happen again."""
 
 _log = logging.getLogger("sandbox.live")
-# What a step meets when the service, the stand-in or the local cloud does not do as the story needs.
+# What a step raises when the service, the stand-in or the local cloud does not do what the story needs.
 _FAILURES: Final = (StageError, DemoError, BotoCoreError, ClientError, requests.RequestException)
 
 type Progress = Callable[[Mapping[str, Any]], None]
 
 
 class Stage(Protocol):
-    """What the player itself needs of `stage.Stage`."""
+    """The part of `stage.Stage` that the player itself needs."""
 
     order_id: str
 
     def put_back(self) -> None:
-        """Every switch as it was."""
+        """Restore every switch."""
         ...
 
     def pause(self, seconds: float) -> None:
-        """Waits, and raises Stopped when the server stops."""
+        """Wait, and raise Stopped when the server stops."""
         ...
 
 
 class AlreadyPlaying(Exception):
-    """One scenario at a time; the message says which one plays."""
+    """Only one scenario at a time can play; the message says which one does."""
 
 
 class Player:
-    """Lives on one event loop; the scenario itself plays in a thread.
+    """Used on one event loop; the scenario itself plays in a thread.
 
     Args:
         board: shows `scenario`: `{number, name, title, state, order_id, steps: [{who, what, state, seen}],
-            expectations: [{what, state, seen}], problem}`, once there was one. `state` is `playing`, `met`,
-            `not_met` or `failed`; that of a step `waiting`, `playing`, `done` or `failed`; that of an expectation
-            `waiting`, `met` or `not_met`.
-        stage: makes the stage of one scenario; its argument is set when the server stops.
+            expectations: [{what, state, seen}], problem}`, once one has played. `state` is `playing`, `met`, `not_met`
+            or `failed`; a step's is `waiting`, `playing`, `done` or `failed`; an expectation's is `waiting`, `met` or
+            `not_met`.
+        stage: creates the stage of one scenario; its argument is set when the server stops.
     """
 
     def __init__(self, board: Board, stage: Callable[[threading.Event], Any]) -> None:
@@ -66,7 +66,7 @@ class Player:
         self._number = 0
 
     def play(self, scenario: Scenario) -> int:
-        """Begins to play; the number of this play.
+        """Start to play, and return the number of this play.
 
         Raises:
             AlreadyPlaying: another one has not ended.
@@ -90,17 +90,17 @@ class Player:
             await asyncio.to_thread(perform, scenario, lambda: self._stage(stopped), show, progress)
         except Stopped:
             _log.info("%s ended with the server", scenario.name)
-        except Exception:  # noqa: BLE001 - the one boundary: whoever pressed the button is told
+        except Exception:  # noqa: BLE001 - the one boundary: the viewer is told
             _log.exception("%s failed", scenario.name)
             show |= {"state": "failed", "problem": "The live view itself failed; the log of the shop says why."}
             self._board.put({PART: copy.deepcopy(show)})
         finally:
-            # Cancelled with the server's loop, the thread would play on and hold up its end.
+            # If only cancelled with the server's loop, the thread would keep playing and delay its end.
             stopped.set()
 
 
 def perform(scenario: Scenario, make_stage: Callable[[], Any], show: dict[str, Any], progress: Progress) -> None:
-    """Plays a scenario and keeps `show` up to date. The switches are put back whatever happens.
+    """Play a scenario and keep `show` up to date. The switches are restored whatever happens.
 
     Raises:
         Stopped: the server is stopping.
@@ -135,7 +135,7 @@ def _programme(scenario: Scenario, number: int) -> dict[str, Any]:
 
 
 def _play_steps(scenario: Scenario, stage: Any, show: dict[str, Any], progress: Progress) -> bool:  # noqa: ANN401 - a stage or a fake
-    """Whether all went through."""
+    """Play the steps, and return whether all of them went through."""
     for number, (step, shown) in enumerate(zip(scenario.steps, show["steps"], strict=True), start=1):
         shown["state"] = "playing"
         progress(show)

@@ -1,4 +1,4 @@
-"""The page of the live view, its stream of server-sent events, and the buttons that play scenarios."""
+"""The live view's page, its stream of server-sent events, and the buttons that play scenarios."""
 
 import asyncio
 import json
@@ -25,9 +25,9 @@ from sandbox.live.stage import Stage
 
 STATIC: Final = Path(__file__).parent / "static"
 RECONNECT_MS: Final = 1000
-"""How long a browser waits before it connects again."""
+"""How long a browser waits before it reconnects."""
 PING_SECONDS: Final = 15
-"""How often an idle stream says that it is alive."""
+"""How often an idle stream sends a ping."""
 LAST_WORDS_SECONDS: Final = 0.5
 """How long a stream may take to end by itself when the server stops."""
 POLICY: Final = (
@@ -37,7 +37,7 @@ POLICY: Final = (
 
 
 def routes(endpoints: Mapping[str, Any]) -> list[Route | Mount]:
-    """What to mount under `/live` for a running service.
+    """Return what to mount under `/live` for a running service.
 
     Args:
         endpoints: as in `endpoints.json`. Without the stand-in for Razorpay (`stand_in` false) there is less to see,
@@ -52,7 +52,7 @@ def routes(endpoints: Mapping[str, Any]) -> list[Route | Mount]:
 
 
 def view(board: Board, observer: Observer, player: Player | None) -> list[Route | Mount]:
-    """The routes over these parts; without a player there is no scenario to play."""
+    """Return the routes for these parts; without a player no scenario can be played."""
 
     async def page(_request: Request) -> Response:
         headers = {"Content-Security-Policy": POLICY, "Cache-Control": "no-store"}
@@ -76,7 +76,7 @@ def view(board: Board, observer: Observer, player: Player | None) -> list[Route 
         return JSONResponse({"scenarios": known}, headers={"Cache-Control": "no-store"})
 
     async def play(request: Request) -> Response:
-        """202 with the number of the play, which the stream tells of; or why it is not played."""
+        """Answer 202 with the number of the play, which the stream reports on; or say why it is not played."""
         if not from_here(request.headers):
             return _refused(HTTPStatus.FORBIDDEN, "Scenarios are played from the live view itself.")
         scenario = SCENARIOS.get(request.path_params["name"])
@@ -103,7 +103,7 @@ def view(board: Board, observer: Observer, player: Player | None) -> list[Route 
 async def _told(
     board: Board, observer: Observer, last_id: str | None, stopping: anyio.Event
 ) -> AsyncGenerator[ServerSentEvent]:
-    """What one watcher is told, until they go or the server stops: then the answer ends as any other does."""
+    """Yield one watcher's updates until they leave or the server stops; then the response ends normally."""
     watching = board.watch(last_id)
     end = asyncio.ensure_future(stopping.wait())
     with observer.watched():
@@ -113,7 +113,7 @@ async def _told(
                 try:
                     await asyncio.wait({coming, end}, return_when=asyncio.FIRST_COMPLETED)
                 finally:
-                    coming.cancel()  # nothing happens if it has come
+                    coming.cancel()  # no effect if it has arrived
                 if not coming.cancelled() and coming.done():
                     news = coming.result()
                     data = json.dumps({"parts": news.parts}, separators=(",", ":"))
@@ -123,9 +123,9 @@ async def _told(
 
 
 def from_here(headers: Mapping[str, str]) -> bool:
-    """Whether a request comes from a page of this server, or from no browser at all.
+    """Return whether a request comes from a page of this server, or from no browser at all.
 
-    A browser names the page's origin with every POST, and most say as well how it relates to ours.
+    A browser sends the page's origin with every POST, and most also say how it relates to ours.
     """
     if headers.get("sec-fetch-site", "same-origin") != "same-origin":
         return False

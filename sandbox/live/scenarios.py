@@ -1,8 +1,8 @@
-"""What can be played on the running service, and what must come of it.
+"""The scenarios that can be played on the running service, and their expected results.
 
-A scenario is a list of steps that are really carried out, and a list of expectations that are checked against what the
-service did: its record, its answers, and what its subscribers noted. Every step says what was seen. Whether it
-went well is decided by the expectations alone.
+A scenario has steps, which are really carried out, and expectations, which are checked against what the service did:
+its record, its answers, and what its subscribers noted. Every step reports what it saw. Only the expectations decide
+whether the scenario succeeded.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,7 +26,7 @@ _UNAVAILABLE: Final = 503
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Who does what; `act` does it, and returns what was seen."""
+    """Who does what; `act` does it and returns what was seen."""
 
     who: Who
     what: str
@@ -35,7 +35,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """What must be so in the end; `look` returns whether it is, and what was seen."""
+    """An expected result; `look` returns whether it holds, and what was seen."""
 
     what: str
     look: Callable[[Stage], tuple[bool, str]]
@@ -43,7 +43,7 @@ class Expectation:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One button of the live view; `name` is its name in URLs, `about` one line on what it shows."""
+    """One button of the live view; `name` is its name in URLs, `about` one line about what it shows."""
 
     name: str
     title: str
@@ -92,8 +92,8 @@ def _hold(stage: Stage) -> str:
 
 ORDER: Final = Step("Frontend", "Creates an order for an accepted proposal", _order)
 PAY: Final = Step("Customer", "Pays by UPI", _pay)
-VERIFY: Final = Step("Frontend", "Hands Checkout's signature to verify", _verify)
-CONFIRMED: Final = Step("Razorpay", "Tells of it by webhook, and the service confirms the payment", _confirmed)
+VERIFY: Final = Step("Frontend", "Sends Checkout's signature to verify", _verify)
+CONFIRMED: Final = Step("Razorpay", "Sends webhooks, and the service confirms the payment", _confirmed)
 HOLD: Final = Step("Stagehand", "Holds back this order's webhooks", _hold)
 
 
@@ -125,7 +125,7 @@ def _notes(subscriber: str, *types: str) -> Expectation:
         return noted == expected, ", ".join(noted) or "nothing"
 
     if not types:
-        return Expectation(f"The {name} service hears nothing of it", look)
+        return Expectation(f"The {name} service is not notified", look)
     return Expectation(f"The {name} service notes {_listed(types)}, once", look)
 
 
@@ -146,7 +146,7 @@ NOTHING_PENDING: Final = Expectation("No event is left waiting to be published",
 
 
 def _history(what: str, *, count: int, of: str) -> Expectation:
-    """How often the record's history tells of a fact."""
+    """Expect the record's history to contain a fact this often."""
 
     def look(stage: Stage) -> tuple[bool, str]:
         told = sum(
@@ -158,7 +158,7 @@ def _history(what: str, *, count: int, of: str) -> Expectation:
 
 
 def _reviewed(reason: str, *, resolution: str | None = None) -> Expectation:
-    """That a person is asked to look, and with a resolution also that nobody has to any more."""
+    """Expect that a person is asked to look, and with a resolution that the review is closed again."""
     words = f"{reason}, {resolution or 'open'}"
 
     def look(stage: Stage) -> tuple[bool, str]:
@@ -213,7 +213,7 @@ def _fail(stage: Stage) -> str:
 
 def _told_failed(stage: Stage) -> str:
     stage.until(stage.payment, lambda seen: seen["status"] == "failed", "the payment to be failed")
-    # Told of the success first, it would rightly not act on the failure any more.
+    # If Notification got the success first, it would correctly ignore the failure.
     stage.until(
         lambda: stage.inbox("notification"), lambda notes: notes == ["payment.failed"], "the Notification service"
     )
@@ -239,7 +239,7 @@ FAIL_THEN_SUCCEED: Final = Scenario(
     steps=[
         ORDER,
         Step("Customer", "Pays by UPI, and the bank refuses", _fail),
-        Step("Razorpay", "Tells that the payment failed", _told_failed),
+        Step("Razorpay", "Reports that the payment failed", _told_failed),
         Step("Frontend", "Asks for an order once more", _order_again),
         Step("Customer", "Tries again on the same order, by card", _pay_by_card),
         VERIFY,
@@ -274,11 +274,11 @@ DUPLICATES: Final = Scenario(
         PAY,
         VERIFY,
         CONFIRMED,
-        Step("Stagehand", "Has each webhook sent three times more", _send_again),
+        Step("Stagehand", "Resends each webhook three times", _send_again),
     ],
     expectations=[
         Expectation("Every delivery is answered 200", _all_answered_ok),
-        Expectation("The repetitions do not change the record", _unmoved),
+        Expectation("The duplicates do not change the record", _unmoved),
         _history("The capture is recorded once", count=1, of="captured "),
         _becomes("paid", confirmed=True),
         *_all_note_it_paid(),
@@ -309,7 +309,7 @@ def _late_webhooks(stage: Stage) -> str:
 
 
 def _nothing_but_authorised_since(stage: Stage) -> tuple[bool, str]:
-    """Reconcile learns of a captured payment that it was captured; that it was authorised first is all that is left."""
+    """Return whether at most the authorization was new: reconcile learns only that a payment was captured."""
     record = stage.record()
     count = int(record["version"]) - stage.version
     news = [str(change["what"]) for change in record["history"][len(record["history"]) - count :]]
@@ -325,14 +325,14 @@ WITHHELD: Final = Scenario(
         HOLD,
         PAY,
         Step("Customer", "Closes the browser before verify is called", _nothing_known),
-        Step("Stagehand", "Has the lists read now, not in 15 minutes as the schedule would", _reconcile),
+        Step("Stagehand", "Runs the rebuild now, instead of the sweep in 15 minutes", _reconcile),
         Step("Razorpay", "Sends the webhooks after all", _late_webhooks),
     ],
     expectations=[
         _becomes("paid", confirmed=True),
         *_all_note_it_paid(),
         Expectation("The late webhooks are answered 200", _all_answered_ok),
-        Expectation("The late webhooks add the authorisation at most", _nothing_but_authorised_since),
+        Expectation("The late webhooks add the authorization at most", _nothing_but_authorised_since),
         NOTHING_PENDING,
     ],
 )
@@ -356,7 +356,7 @@ def _backwards(stage: Stage) -> str:
 OUT_OF_ORDER: Final = Scenario(
     name="out-of-order",
     title="Out of order",
-    about="A refusal, a payment and a refund are told backwards; the record ends the same.",
+    about="A failure, a payment and a refund arrive backwards; the record ends up the same.",
     steps=[
         ORDER,
         HOLD,
@@ -406,16 +406,16 @@ def _verify_in_vain(stage: Stage) -> str:
 REFUNDS: Final = Scenario(
     name="refunds",
     title="Part refund, then full",
-    about="The merchant pays back a part, then the rest; only then is the payment refunded.",
+    about="The merchant refunds a part, then the rest; only then is the payment refunded.",
     steps=[
         ORDER,
         PAY,
         CONFIRMED,
         Step("Merchant", "Refunds a part of it", _refund_part),
-        Step("Razorpay", "Tells of the refund", _part_told),
+        Step("Razorpay", "Reports the refund", _part_told),
         Step("Merchant", "Refunds the rest", _refund_rest),
-        Step("Razorpay", "Tells of the second refund", _all_told),
-        Step("Frontend", "Hands in the old signature once more", _verify_in_vain),
+        Step("Razorpay", "Reports the second refund", _all_told),
+        Step("Frontend", "Sends the old signature once more", _verify_in_vain),
     ],
     expectations=[
         _becomes("refunded", confirmed=True, refunded_minor=AMOUNT_MINOR),
@@ -436,11 +436,11 @@ def _pay_another_amount(stage: Stage) -> str:
 AMOUNT_MISMATCH: Final = Scenario(
     name="amount-mismatch",
     title="Amount mismatch",
-    about="Razorpay captures another sum than agreed; nobody is told that it was paid.",
+    about="Razorpay captures an amount other than agreed; no event says that it was paid.",
     steps=[
         ORDER,
         Step("Customer", f"Pays {money(OTHER_AMOUNT_MINOR, 'INR')} instead", _pay_another_amount),
-        Step("Razorpay", "Tells of it by webhook", _all_delivered),
+        Step("Razorpay", "Sends its webhooks", _all_delivered),
         REFUSED,
     ],
     expectations=[
@@ -476,15 +476,15 @@ def _refund_second(stage: Stage) -> str:
 DUPLICATE_CAPTURE: Final = Scenario(
     name="duplicate-capture",
     title="Duplicate capture",
-    about="An order is paid twice; a person is asked to look, and the second payment is paid back.",
+    about="An order is paid twice; a person is asked to look, and the second payment is refunded.",
     steps=[
         ORDER,
         PAY,
         CONFIRMED,
         Step("Customer", "Pays once more, from another tab", _pay_twice),
-        Step("Razorpay", "Tells of the second payment", _second_told),
-        Step("Merchant", "Pays the second payment back", _refund_second),
-        Step("Razorpay", "Tells of the refund", _all_delivered),
+        Step("Razorpay", "Reports the second payment", _second_told),
+        Step("Merchant", "Refunds the second payment", _refund_second),
+        Step("Razorpay", "Reports the refund", _all_delivered),
     ],
     expectations=[
         _becomes("paid", confirmed=True),
@@ -511,15 +511,15 @@ def _checked(stage: Stage) -> str:
 SUPERSEDED: Final = Scenario(
     name="superseded-order",
     title="An old order is paid",
-    about="The client agrees to another sum and pays the old order all the same; it is checked and paid back.",
+    about="The client agrees to another amount but pays the old order; the payment is checked and refunded.",
     steps=[
         ORDER,
         Step("Frontend", "Creates an order for another amount, while the old Checkout stays open", _agree_to_less),
         Step("Customer", "Pays in the old Checkout", _pay),
-        Step("Razorpay", "Tells of it by webhook", _checked),
+        Step("Razorpay", "Sends its webhooks", _checked),
         REFUSED,
-        Step("Merchant", "Pays it back", _refund_rest),
-        Step("Razorpay", "Tells of the refund", _all_delivered),
+        Step("Merchant", "Refunds it", _refund_rest),
+        Step("Razorpay", "Reports the refund", _all_delivered),
     ],
     expectations=[
         _becomes("refunded", confirmed=False),
@@ -583,9 +583,9 @@ EVENTBRIDGE_DOWN: Final = Scenario(
     about="Events cannot be published for a while; they wait in the record, and none is lost.",
     steps=[
         ORDER,
-        Step("Stagehand", "Takes EventBridge away, for what concerns this order", _no_eventbridge),
+        Step("Stagehand", "Takes EventBridge down for this order", _no_eventbridge),
         PAY,
-        Step("Razorpay", "Tells of it by webhook", _refused),
+        Step("Razorpay", "Sends its webhooks", _refused),
         Step("Stagehand", "Brings EventBridge back", _eventbridge_back),
         Step("Razorpay", "Sends the webhooks again", _retried),
     ],
@@ -612,4 +612,4 @@ SCENARIOS: Final = {
         EVENTBRIDGE_DOWN,
     )
 }
-"""By name, in the order in which they are shown."""
+"""By name, in the order shown."""

@@ -1,6 +1,6 @@
-"""The sides that know something of a payment, as the observer reads them: the table, the inboxes, the stand-in.
+"""The sides that know something about a payment, as the observer reads them: the table, the inboxes, the stand-in.
 
-They only read, they block, and they raise `OutOfReach` when their side does not answer.
+They only read. They block, and raise `OutOfReach` when their side does not answer.
 """
 
 from collections.abc import Mapping
@@ -16,15 +16,15 @@ from sandbox.live.timeline import SUBSCRIBERS
 
 CONNECT_SECONDS: Final = 2
 READ_SECONDS: Final = 5
-"""Everything is on this machine and answers within milliseconds; what takes longer is away, and asked again."""
+"""Everything is on this machine and answers within milliseconds. Anything slower counts as away and is asked again."""
 PAGE: Final = 1000
-"""Events the stand-in gives at once, at most (its control API's default)."""
+"""The maximum number of events per page of the stand-in (its control API's default)."""
 _BATCH: Final = 100
-"""The most items that DynamoDB's BatchGetItem takes."""
+"""The maximum number of items of DynamoDB's BatchGetItem."""
 
 
 class OutOfReach(Exception):
-    """The side does not answer now; the message says which one, and why, for a person."""
+    """The side does not answer; the message says which one, and why."""
 
 
 class Cloud:
@@ -53,9 +53,9 @@ class Cloud:
         )
 
     def newest(self, count: int) -> list[dict[str, Any]]:
-        """The records of the newest orders, the newest first: at most `count`, which is at most 100."""
+        """Return the records of the newest orders, newest first: at most `count`, which is at most 100."""
         try:
-            # The table has no order, so all keys are read; a developer's table has few, and little is read of each.
+            # The table has no order, so read all keys. A developer's table has few, and little is read of each.
             keys = self._scan(
                 self._payments,
                 FilterExpression=Attr("pk").begins_with("order#"),
@@ -69,7 +69,7 @@ class Cloud:
         return [records[key["pk"]] for key in wanted if key["pk"] in records]
 
     def notes(self) -> dict[str, list[dict[str, Any]]]:
-        """Everything that each subscriber has noted."""
+        """Return everything that each subscriber has noted."""
         try:
             return {subscriber: self._scan(name) for subscriber, name in self._inboxes.items()}
         except (BotoCoreError, ClientError) as error:
@@ -96,21 +96,21 @@ class Cloud:
 
 
 class StandIn:
-    """The stand-in for Razorpay, over its control API."""
+    """The stand-in for Razorpay, through its control API."""
 
     def __init__(self, url: str) -> None:
         self._url = url
         self._session = requests.Session()
 
     def events(self, after: int) -> tuple[list[dict[str, Any]], int]:
-        """Up to `PAGE` webhook events from a position on, with their deliveries, and the position behind them."""
+        """Return up to `PAGE` webhook events after a position, with their deliveries, and the position after them."""
         answer = self._get("events", after=after, limit=PAGE)
         return answer["events"], int(answer["next"])
 
     def books(self, order_id: str) -> dict[str, Any]:
-        """`{payments, refunds}` of an order as Razorpay's API prints them; empty if there is no such order (any more).
+        """Return `{payments, refunds}` of an order as Razorpay's API shows them, or empty if there is no such order.
 
-        They hold the customer's (made-up) personal data.
+        They contain the customer's (made-up) personal data.
         """
         return self._get("ledger", order_id=order_id)
 

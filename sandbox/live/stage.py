@@ -1,8 +1,8 @@
-"""Everybody but the service, for one order: frontend, customer, merchant, and the stagehand at the switches.
+"""Every role but the service's, for one order: frontend, customer, merchant, and the stagehand with the switches.
 
-What is done here is really done: to the running service over HTTP, to the stand-in for Razorpay over its control API,
-and to the local cloud as AWS's own clients do it. It blocks. One stage is one order of one client, and its switches
-concern this order alone, so that payments made in the shop meanwhile are not disturbed and do not disturb.
+Everything here is really done: to the running service over HTTP, to the stand-in for Razorpay through its control API,
+and to the local cloud with AWS's own clients. It blocks. One stage is one order of one client, and its switches affect
+only this order, so that it and payments made in the shop meanwhile do not disturb each other.
 """
 
 import json
@@ -23,18 +23,18 @@ from sandbox.demo import Service
 AMOUNT_RUPEES: Final = "499.50"
 AMOUNT_MINOR: Final = 49950
 REQUEST_SECONDS: Final = 30
-"""A function's first start on a slow machine, with room."""
+"""A function's cold start on a slow machine, with a margin."""
 PATIENCE_SECONDS: Final = 30
 POLL_SECONDS: Final = 0.2
 # Longer than reconcile's own 290 seconds.
 _RECONCILE_SECONDS: Final = 300
 _BEFORE_S: Final = 5
-"""The stand-in's clock is this machine's; whole seconds, and the order was made before it was handed out."""
+"""The stand-in uses this machine's clock, in whole seconds, and creates an order before handing it out."""
 _OUTAGES: Final = "/_sandbox/outages"
 
 
 class StageError(Exception):
-    """The scenario cannot go on; the message says what happened instead of what should, for a person."""
+    """The scenario cannot continue; the message says what happened instead of what should have."""
 
 
 class Stopped(Exception):
@@ -49,10 +49,10 @@ class Answer:
     document: Mapping[str, Any]
 
     def expect(self, status: int) -> "Answer":
-        """This answer, if it has the status that the story needs.
+        """Return this answer, if it has the status that the story needs.
 
         Raises:
-            StageError: it has another.
+            StageError: it has another status.
         """
         if self.status != status:
             raise StageError(f"answered {self.status}, not {status}: {json.dumps(self.document)[:300]}")
@@ -60,16 +60,16 @@ class Answer:
 
 
 class Stage:
-    """One order, and everybody who has to do with it.
+    """One order, and everyone involved in it.
 
     Args:
-        endpoints: as in `endpoints.json`, of a service with the stand-in.
-        stopped: set when the server stops; whatever waits here ends with `Stopped`.
+        endpoints: as in `endpoints.json`, for a service with the stand-in.
+        stopped: set when the server stops; anything that waits here then raises `Stopped`.
 
     Attributes:
-        order_id: of the order, once there is one.
-        paid: what Checkout handed over for each payment that succeeded, oldest first.
-        version: the record's version as `mark` found it.
+        order_id: the order's id, once there is one.
+        paid: what Checkout returned for each successful payment, oldest first.
+        version: the record's version at the last `mark`.
     """
 
     def __init__(self, endpoints: Mapping[str, Any], stopped: threading.Event) -> None:
@@ -78,7 +78,7 @@ class Stage:
         self._service = Service(dict(endpoints))
         self._held = False
         self._out: bool | str | None = None
-        # Four different ones: nobody can pay themselves.
+        # Four different ids: nobody can pay themselves.
         self._client_id, self._freelancer_id, self._job_id, self._application_id = random.sample(range(1, 10**9), 4)
         self.order_id = ""
         self._began = int(time.time())
@@ -88,7 +88,7 @@ class Stage:
     # --- the frontend ---
 
     def create_order(self, amount: str = AMOUNT_RUPEES) -> Answer:
-        """The client accepts the proposal, clicks once more, or agrees to another amount (in rupees)."""
+        """Accept the proposal as the client, click once more, or agree to another amount (in rupees)."""
         answer = self._call(
             "POST",
             "create-order/",
@@ -105,24 +105,24 @@ class Stage:
         return answer
 
     def verify(self, checkout: Mapping[str, Any]) -> Answer:
-        """The frontend hands over what Checkout gave it."""
+        """Send what Checkout returned to verify."""
         return self._call("POST", "verify/", dict(checkout))
 
     def payment(self) -> Mapping[str, Any]:
-        """The payment as its client sees it."""
+        """Return the payment as its client sees it."""
         return self._call("GET", f"{self.order_id}/").expect(requests.codes.ok).document
 
     # --- the customer and the merchant ---
 
     def pay(self, **how: Any) -> Answer:  # noqa: ANN401 - the fields of the stand-in's `pay`
-        """The customer pays in Checkout: 200 and the three fields, or 400 and Checkout's error."""
+        """Pay in Checkout as the customer: 200 and the three fields, or 400 and Checkout's error."""
         answer = self._request("POST", f"{self._service.gateway}/_control/pay", json={"order_id": self.order_id, **how})
         if answer.status == requests.codes.ok:
             self.paid.append(answer.document)
         return answer
 
     def refund(self, amount_minor: int | None = None, *, payment: int = 0) -> Answer:
-        """The merchant pays back the first payment, or that one: a part, or all that is left, through the API."""
+        """Refund the first payment, or the given one, as the merchant through the API: a part, or all that is left."""
         payment_id = self.paid[payment]["razorpay_payment_id"]
         return self._request(
             "POST",
@@ -134,43 +134,43 @@ class Stage:
     # --- the stagehand ---
 
     def hold_webhooks(self) -> None:
-        """Razorpay keeps this order's webhooks back from now on."""
+        """Hold back this order's webhooks from now on."""
         held = self._service.control("GET", "faults")["held_orders"]
         self._held = True
         self._service.control("PUT", "faults", {"held_orders": [*held, self.order_id]})
 
     def stop_holding_webhooks(self) -> None:
-        """What happens from now on is told at once; what is held stays held until it is released."""
+        """Send later webhooks at once; those that are held stay held until they are released."""
         held = self._service.control("GET", "faults")["held_orders"]
         others = [order_id for order_id in held if order_id != self.order_id]
         self._service.control("PUT", "faults", {"held_orders": others})
         self._held = False
 
     def release(self, events: Sequence[Mapping[str, Any]]) -> None:
-        """Lets held webhooks go, one after the other, in this order."""
+        """Release held webhooks one at a time, in this order."""
         self._service.control("POST", "events/release", {"event_ids": [event["event_id"] for event in events]})
 
     def redeliver(self, events: Sequence[Mapping[str, Any]]) -> list[int | None]:
-        """Sends webhooks once more, at the same moment; how each was answered."""
+        """Send webhooks once more, in parallel, and return how each was answered."""
         told = self._service.control("POST", "events/redeliver", {"event_ids": [event["event_id"] for event in events]})
         return [attempt["status"] for attempt in told["redelivered"]]
 
     def take_eventbridge_away(self) -> None:
-        """EventBridge is unavailable to whoever publishes something of this order."""
+        """Make EventBridge unavailable for events of this order."""
         before = self._outages("GET")["events"]
         self._out = before
         self._outages("PUT", {"events": self.order_id})
 
     def bring_eventbridge_back(self) -> None:
-        """As it was before."""
+        """Make EventBridge available again."""
         if self._out is not None:
             self._outages("PUT", {"events": self._out})
             self._out = None
 
     def rebuild(self) -> int:
-        """Lets reconcile read Razorpay's lists since this story began, as an operator does; how many entries it read.
+        """Let reconcile rebuild from Razorpay's lists since this story began, and return how many entries it read.
 
-        The sweep of the schedule reads them a quarter of an hour later, longer than anybody looks on.
+        The scheduled sweep reads them 15 minutes later, when nobody is watching any more.
 
         Raises:
             StageError: a run failed.
@@ -189,12 +189,12 @@ class Stage:
         return entries
 
     def mark(self) -> int:
-        """Notes the record's version, to see later whether it moved."""
+        """Note the record's version, to see later whether it changed."""
         self.version = int(self.record()["version"])
         return self.version
 
     def put_back(self) -> None:
-        """Every switch as it was, and nothing of this order left waiting at the stand-in."""
+        """Restore every switch, and leave nothing of this order waiting at the stand-in."""
         self.bring_eventbridge_back()
         if self._held:
             self.stop_holding_webhooks()
@@ -204,26 +204,26 @@ class Stage:
         if waiting:
             self._service.control("POST", "events/release", {"event_ids": [], "drop": waiting})
 
-    # --- the onlooker ---
+    # --- the observer ---
 
     def record(self) -> Mapping[str, Any]:
-        """The payment as it is stored."""
+        """Return the payment's stored record."""
         return self._service.record(self.order_id)
 
     def inbox(self, subscriber: str) -> list[str]:
-        """The detail types that a subscriber has noted about the order, sorted, repetitions included."""
+        """Return the detail types that a subscriber has noted about the order, sorted, with repetitions."""
         return sorted(str(note["detail_type"]) for note in self._service.inbox(subscriber, self.order_id))
 
     def webhooks(self, *names: str) -> list[Mapping[str, Any]]:
-        """The order's webhook events as Razorpay knows them, oldest first; of these names only, if any is given."""
+        """Return the order's webhook events at Razorpay, oldest first; only those with these names, if any."""
         events = self._service.control("GET", f"events?order_id={self.order_id}")["events"]
         return [event for event in events if not names or event["event"] in names]
 
     def until[T](self, look: Callable[[], T], accept: Callable[[T], bool], awaited: str) -> T:
-        """Looks again and again until what is seen is accepted.
+        """Look repeatedly until the result is accepted.
 
         Raises:
-            StageError: it took longer than anybody waits.
+            StageError: it took too long.
             Stopped: the server is stopping.
         """
         deadline = time.monotonic() + PATIENCE_SECONDS
@@ -234,7 +234,7 @@ class Stage:
         return seen
 
     def pause(self, seconds: float) -> None:
-        """Waits.
+        """Wait.
 
         Raises:
             Stopped: the server is stopping.

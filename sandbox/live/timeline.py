@@ -1,10 +1,10 @@
-"""One payment's story, put together from what each side knows: the record, the stand-in's books, the inboxes. Pure.
+"""Assemble one payment's story from what each side knows: the record, the stand-in's books, the inboxes. Pure.
 
-The sources keep different time. The stand-in notes its webhooks and their deliveries to the millisecond; the record,
-its own books and the inboxes to the second. So an entry that is known to the second alone is moved forward, within
-that second, to just behind whatever caused it. Without a known cause it stays at the beginning of its second.
+The sources have different resolutions. The stand-in records webhooks and deliveries to the millisecond; the record, the
+stand-in's books and the inboxes to the second. So an entry known only to the second is moved forward within that
+second, to just after its cause. Without a known cause it stays at the start of its second.
 
-What comes out holds no personal data, no signature and no secret: only what is named here is taken over.
+The result contains no personal data, signature or secret: only what is named here is copied.
 """
 
 import re
@@ -16,17 +16,17 @@ from typing import Any, Final, Literal
 Kind = Literal["order", "attempt", "verify", "delivery", "status", "event", "inbox", "refund", "review"]
 """What an entry is about."""
 Mood = Literal["good", "bad", "wait", "look", "plain"]
-"""How it went: well, badly, not over yet, a person should look, or neither."""
+"""How it went: well, badly, not over yet, needs a person, or none of these."""
 
 SUBSCRIBERS: Final = ("job", "application", "notification")
 _UNHEARD: Final[Mapping[str, str]] = {
-    "payment.partially_refunded": "none of the services here listens",
+    "payment.partially_refunded": "none of the services here subscribes",
     # template.yaml, ReviewRule
-    "payment.review": "for whoever runs the service, in the queue of reviews",
+    "payment.review": "for the operators, in the review queue",
 }
-"""Events that none of them listens to, and who receives them instead."""
+"""Events that none of them subscribes to, and who receives them instead."""
 
-# A delivery whose event gives one of these facts may have caused the change that tells of it.
+# A delivery whose event reports one of these facts may have caused the change that records it.
 _GIVES: Final[Mapping[str, tuple[str, ...]]] = {
     "authorized": ("payment.authorized",),
     "captured": ("payment.captured", "order.paid"),
@@ -98,7 +98,7 @@ _WAITING: Final[Mapping[str, tuple[str, Mood]]] = {
     "dropped": ("dropped, never sent", "bad"),
     "not_sent": ("not sent: Razorpay has nowhere to send it", "bad"),
 }
-# Causes before what they cause, where the clocks cannot tell.
+# Causes before their effects, where the clocks cannot tell.
 _RANKS: Final[Mapping[Kind, int]] = {
     "order": 0,
     "attempt": 1,
@@ -114,14 +114,14 @@ _RANKS: Final[Mapping[Kind, int]] = {
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What is known of one payment. Absent sources are empty: everything but the record may be.
+    """What is known of one payment. Missing sources are empty; only the record is required.
 
     Attributes:
         record: the item of the payments table.
-        deliveries: its webhook events with their attempts, as the stand-in's `GET /_control/events` prints them.
-        payments: its payments, as the stand-in's ledger prints them.
-        refunds: their refunds, as the stand-in's ledger prints them.
-        notes: what each subscriber has noted about it, the items of its inbox by the subscriber's name.
+        deliveries: its webhook events with their attempts, as the stand-in's `GET /_control/events` shows them.
+        payments: its payments, as the stand-in's ledger shows them.
+        refunds: their refunds, as the stand-in's ledger shows them.
+        notes: what each subscriber has noted about it: the items of its inbox, by the subscriber's name.
     """
 
     record: Mapping[str, Any]
@@ -133,7 +133,7 @@ class Sources:
 
 @dataclass(slots=True)
 class _Entry:
-    """An entry in the making; `at` is in Unix seconds, and whole where `exact` is not set."""
+    """An entry under construction; `at` is in Unix seconds, and whole unless `exact` is set."""
 
     key: str
     kind: Kind
@@ -144,7 +144,7 @@ class _Entry:
     exact: bool = False
     causes: list["_Entry"] = field(default_factory=list)
     follows: float = 0.0
-    """The number that orders entries of one moment and kind: a record's changes stay in the order of their versions."""
+    """Orders entries of the same moment and kind: a record's changes stay in the order of their versions."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -159,10 +159,10 @@ class _Entry:
 
 
 def timeline(sources: Sources) -> list[dict[str, Any]]:
-    """The entries of one payment, oldest first, causes before what they cause.
+    """Return the entries of one payment, oldest first, causes before their effects.
 
     Each is `{key, kind, at, exact, title, mood, detail}`: a key that stays the same when the payment is looked at
-    again, a `Kind`, the time in Unix seconds (only to the second unless `exact`), words for people, and a `Mood`.
+    again, a `Kind`, the time in Unix seconds (only to the second unless `exact`), text for people, and a `Mood`.
     """
     deliveries = _deliveries(sources)
     attempts = _attempts(sources)
@@ -171,7 +171,7 @@ def timeline(sources: Sources) -> list[dict[str, Any]]:
     reviews = _reviews(sources, changes)
     events = _events(sources, changes)
     inboxes = _inboxes(sources, events, changes, deliveries)
-    # In this order every cause is placed before what it causes.
+    # In this order every cause is placed before its effects.
     entries = [*attempts, *refunds, *deliveries, *changes, *reviews, *events, *inboxes]
     for entry in entries:
         _place(entry)
@@ -180,11 +180,11 @@ def timeline(sources: Sources) -> list[dict[str, Any]]:
 
 
 def payment(sources: Sources) -> dict[str, Any]:
-    """One payment as the live view shows it: the record's public fields, and the timeline.
+    """Return one payment as the live view shows it: the record's public fields, and the timeline.
 
     `{order_id, payment_id, status, confirmed, version, amount, currency, amount_refunded, under_review, superseded_by,
-    created_at, updated_at, pending, reviews, timeline}`; amounts in minor units, times in Unix seconds, `pending` how
-    many events are not sent yet, `reviews` the reasons of those that are open.
+    created_at, updated_at, pending, reviews, timeline}`; amounts in minor units, times in Unix seconds, `pending` the
+    number of events not sent yet, `reviews` the reasons of open reviews.
     """
     record = sources.record
     return {
@@ -207,7 +207,7 @@ def payment(sources: Sources) -> dict[str, Any]:
 
 
 def _paid_back(record: Mapping[str, Any], payment_id: object) -> int:
-    """How much of a payment came back, in minor units."""
+    """Return how much of a payment was refunded, in minor units."""
     return sum(
         int(refund["amount"])
         for refund in record["refunds"].values()
@@ -216,7 +216,7 @@ def _paid_back(record: Mapping[str, Any], payment_id: object) -> int:
 
 
 def _is_under_review(record: Mapping[str, Any]) -> bool:
-    """Whether money is held that is not as agreed, as the API says of it (docs/openapi.yaml, `under_review`)."""
+    """Return whether money is held that is not as agreed, as the API reports it (docs/openapi.yaml, `under_review`)."""
     holding = {
         key: known
         for key, known in record["payments"].items()
@@ -230,7 +230,7 @@ def _is_under_review(record: Mapping[str, Any]) -> bool:
 
 
 def _enough(record: Mapping[str, Any], known: Mapping[str, Any]) -> int:
-    """How much must come back until a captured payment holds no money."""
+    """Return how much must be refunded until a captured payment holds no money."""
     amount = int(known["amount"])
     return min(amount, int(record.get("amount", amount))) if known["currency"] == record.get("currency") else amount
 
@@ -239,7 +239,7 @@ def _enough(record: Mapping[str, Any], known: Mapping[str, Any]) -> int:
 
 
 def _attempts(sources: Sources) -> list[_Entry]:
-    """The customer's attempts: from the stand-in's books, or, where there are none, from the record."""
+    """Return the customer's attempts: from the stand-in's books or, without any, from the record."""
     entries = []
     told = {str(payment["id"]): payment for payment in sources.payments}
     for payment_id, known in sources.record["payments"].items():
@@ -258,7 +258,7 @@ def _attempts(sources: Sources) -> list[_Entry]:
             _Entry(
                 key=f"attempt {payment_id}",
                 kind="attempt",
-                # A payment tells of itself the moment it happens.
+                # A payment is reported the moment it happens.
                 at=min(at) if at else float(since or _first_mention(sources.record, payment_id)),
                 exact=bool(at),
                 title=f"Payment {f'by {_method(method)} ' if method else ''}{words}",
@@ -270,7 +270,7 @@ def _attempts(sources: Sources) -> list[_Entry]:
 
 
 def _as_payment(known: Mapping[str, Any]) -> dict[str, Any]:
-    """What the record knows of a payment, in the words of Razorpay's own books."""
+    """Return what the record knows of a payment, in the form of Razorpay's own books."""
     status = next((state for state in ("captured", "failed", "authorized") if known.get(state)), "created")
     if status == "failed" and known.get("authorized"):
         status = "authorized"
@@ -364,7 +364,7 @@ def _deliveries(sources: Sources) -> list[_Entry]:
 
 
 def _changes(sources: Sources, subjects: Sequence[_Entry], deliveries: Sequence[_Entry]) -> list[_Entry]:
-    """The record's changes: behind what they are about, the delivery that may have told of it, the change before."""
+    """Return the record's changes: after their subject, the delivery that may report it, and the previous change."""
     record = sources.record
     history = record["history"]
     by_key = {delivery.key: delivery for delivery in deliveries}
@@ -406,9 +406,9 @@ def _changes(sources: Sources, subjects: Sequence[_Entry], deliveries: Sequence[
 def _delivered(
     sources: Sources, facts: Sequence[tuple[str, str]], at: float, by_key: Mapping[str, _Entry]
 ) -> list[_Entry]:
-    """The delivery that brought these facts in the second that begins at `at`: the first that was under way in it.
+    """Return the delivery that brought these facts in the second starting at `at`: the first in progress during it.
 
-    Whatever its answer: a webhook that stored its facts and could not publish its events is answered 503.
+    Whatever its answer: a webhook that stored its facts but could not publish its events is answered 503.
     """
     under_way = [
         by_key[key]
@@ -432,7 +432,7 @@ def _told(what: str, facts: Sequence[tuple[str, str]]) -> str:
 
 
 def _facts(what: str) -> list[tuple[str, str]]:
-    """The facts that an entry of the history tells of, and the payment or refund each is about."""
+    """Return the facts that a history entry mentions, and the payment or refund each is about."""
     return [(match["fact"], match["subject"]) for match in _FACT.finditer(what)]
 
 
@@ -468,20 +468,20 @@ def _reviews(sources: Sources, changes: Sequence[_Entry]) -> list[_Entry]:
 
 
 def _moved(record: Mapping[str, Any], changes: Sequence[_Entry], subject: str, instant: object) -> list[_Entry]:
-    """The change that opened or resolved a review: of that second, and if there are several, of what it is about."""
+    """Return the change that opened or resolved a review: from that second and, if several, about its subject."""
     at = _seconds(instant)
     then = [change for change in changes if _seconds(record["history"][int(change.follows)]["at"]) == at]
     return ([change for change in then if subject in _what(record, change)] or then)[-1:]
 
 
 def _what(record: Mapping[str, Any], change: _Entry) -> str:
-    """What a change is about, as the history tells it."""
+    """Return what a change is about, according to the history."""
     what: str = record["history"][int(change.follows)]["what"]
     return what
 
 
 def _events(sources: Sources, changes: Sequence[_Entry]) -> list[_Entry]:
-    """Every event that is known to have been recorded: it still waits for EventBridge, or somebody has it."""
+    """Return every event that is known to be recorded: it still waits for EventBridge, or someone has received it."""
     by_version = {int(change.key.removeprefix("change ")): change for change in changes}
     entries = {
         key: _Entry(
@@ -526,9 +526,9 @@ def _events(sources: Sources, changes: Sequence[_Entry]) -> list[_Entry]:
 
 
 def _unheard(sources: Sources, changes: Sequence[_Entry]) -> Iterator[tuple[str, str, _Entry]]:
-    """The events that no subscriber listens to, as they follow from the record: key, type, change.
+    """Yield the events that nobody subscribes to, derived from the record: key, type, change.
 
-    Nothing else would tell of them: a record forgets an event once it is published.
+    Nothing else would show them: a record forgets an event once it is published.
     """
     record = sources.record
     for review in record["review"]:
@@ -542,14 +542,14 @@ def _unheard(sources: Sources, changes: Sequence[_Entry]) -> Iterator[tuple[str,
             refund = record["refunds"].get(fact["subject"])
             if fact["fact"] != "refund processed" or status != "paid" or refund is None:
                 continue
-            # A refund of any other payment is payment.surplus_refunded, which Notification listens to.
+            # A refund of any other payment is payment.surplus_refunded, which Notification subscribes to.
             if refund["payment"] == record.get("stood"):
                 event_type = "payment.partially_refunded"
                 yield _unheard_key(event_type, fact["subject"]), event_type, change
 
 
 def _unheard_key(event_type: str, subject: object, *more: object) -> str:
-    """What an event is about, for those whose id the record does not keep."""
+    """Return the subject of an event whose id the record does not keep."""
     return " ".join(["event", event_type, str(subject), *map(str, more)])
 
 
@@ -563,10 +563,10 @@ def _pending_key(order_id: str, identity: str, event: Mapping[str, Any]) -> str:
 def _inboxes(
     sources: Sources, events: Sequence[_Entry], changes: Sequence[_Entry], deliveries: Sequence[_Entry]
 ) -> list[_Entry]:
-    """What the subscribers noted: behind the event, and behind the delivery that was answered when it was published."""
+    """Return what the subscribers noted: after the event, and after the delivery during which it was published."""
     published = {event.key: event for event in events}
     by_key = {delivery.key: delivery for delivery in deliveries if delivery.mood == "good"}
-    # What reconcile has learned and published is not the doing of a webhook that comes in the same second.
+    # A webhook that arrives in the same second did not cause what reconcile learned and published.
     facts = {
         int(change.key.removeprefix("change ")): _facts(_what(sources.record, change))
         for change in changes
@@ -594,26 +594,26 @@ def _inboxes(
 # --- when -----------------------------------------------------------------------------------------------------------
 
 _NOTE_DAYS: Final = 120
-"""How long an inbox keeps a note; it holds when that ends, and not when it began."""
+"""How long an inbox keeps a note. A note stores when that ends, not when it began."""
 
 
 def noted_at(note: Mapping[str, Any]) -> float:
-    """When a subscriber noted an event, in whole Unix seconds: its inbox keeps each note for a fixed time."""
+    """Return when a subscriber noted an event, in whole Unix seconds: its inbox keeps each note for a fixed time."""
     return float(note["expires_at"]) - _NOTE_DAYS * 86_400
 
 
 def _place(entry: _Entry) -> None:
-    """Moves an entry behind its causes, as far as its second allows."""
+    """Move an entry after its causes, as far as its second allows."""
     if entry.exact:
         return
     last = max((cause.at for cause in entry.causes), default=entry.at)
-    # A record's own changes go on even where clocks disagree by more: their versions leave no doubt.
+    # A record's own changes continue even if clocks disagree by more: their versions leave no doubt.
     if entry.at < last < entry.at + 1 or (entry.kind in {"verify", "status"} and last > entry.at):
         entry.at = last
 
 
 def _first_mention(record: Mapping[str, Any], subject: str) -> float:
-    """When the record first speaks of a payment or refund; when it was made, if its history does not go back so far."""
+    """Return when the record first mentions a payment or refund, or its creation if the history is too short."""
     return next(
         (_seconds(change["at"]) for change in record["history"] if subject in str(change["what"])),
         _seconds(record["created_at"]),
@@ -628,13 +628,13 @@ def _seconds(instant: object) -> float:
 
 
 def money(amount_minor: int, currency: str) -> str:
-    """An amount for people: `₹2,500.00`, `USD 25.00`. Only for currencies of two decimals, as the service's are."""
+    """Format an amount for people: `₹2,500.00`, `USD 25.00`. Only for currencies with two decimals."""
     sign = "₹" if currency == "INR" else f"{currency} "
     return f"{sign}{amount_minor // 100:,}.{amount_minor % 100:02d}"
 
 
 def in_words(status: str) -> str:
-    """A status for people, spelt as everything else that is said; `authorized` is the spelling of the API."""
+    """Return a status for people, in this view's spelling; `authorized` is the API's."""
     return "authorised" if status == "authorized" else status
 
 

@@ -1,4 +1,4 @@
-"""Prepares `sam local` and says what to paste; on Linux, lets the containers reach the local cloud until Ctrl-C."""
+"""Prepare `sam local` and print the commands to paste. On Linux, relay containers to the local cloud until Ctrl-C."""
 
 import argparse
 import asyncio
@@ -22,12 +22,12 @@ TEMPLATE: Final = BUILT.with_name("local.yaml")
 ENV_FILE: Final = BUILT.with_name("local.env.json")
 EVENTS: Final = Path("events")
 OWN_EVENTS: Final = Path(".build/events")
-# The shop of `make run` is on SAM's own default, 3000.
+# The shop of `make run` uses SAM's own default port, 3000.
 _API_PORT: Final = 3001
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """0: prepared (and relayed, until told to stop); 1: something is missing, and the message says what."""
+    """Return 0 if prepared (and relayed until told to stop), or 1 if something is missing; the message says what."""
     given = _parser().parse_args(arguments)
     project: Path = given.project.resolve()
     if not (project / BUILT).exists():
@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def introduction(surroundings: Surroundings, engine: Engine | None, options: commands.Options) -> str:
-    """What was written, what to paste, and what to know about it."""
+    """Return what was written, what to paste, and what to know about it."""
     port = free_port(_API_PORT, taken=frozenset(surroundings.local_ports))
     api = f"http://127.0.0.1:{port}"
     lines = [
@@ -92,7 +92,7 @@ def introduction(surroundings: Surroundings, engine: Engine | None, options: com
 
 
 def story_of(order_id: str, options: commands.Options) -> str:
-    """What to paste for one order."""
+    """Return what to paste for one order."""
     lines = [f"Wrote the events of {order_id} to {OWN_EVENTS}/. In the order of the story:"]
     for function, event in commands.STORY:
         lines += ["", commands.invoke(function, OWN_EVENTS / event, options)]

@@ -1,6 +1,6 @@
-"""Asks the container engine about itself, with the client that SAM has: `python ask.py IMAGE` on SAM's interpreter.
+"""Ask the container engine about itself with SAM's own client: `python ask.py IMAGE`, on SAM's interpreter.
 
-Prints one JSON object; fails when no engine answers.
+Prints one JSON object. Fails if no engine answers.
 """
 
 import json
@@ -9,7 +9,7 @@ import sys
 import docker
 from docker.errors import DockerException, ImageNotFound, NotFound
 
-# What engines call the network that containers are in unless somebody says otherwise: Docker, Podman.
+# The default names of the containers' network: Docker, Podman.
 _DEFAULT_NETWORKS = ("bridge", "podman")
 
 

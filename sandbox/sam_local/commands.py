@@ -1,4 +1,4 @@
-"""The commands to paste, for this machine's processor, engine and ports."""
+"""The commands to paste, for this machine's architecture, engine and ports."""
 
 import json
 import shlex
@@ -13,7 +13,7 @@ from sandbox.sam_local.engine import Engine
 from sandbox.sam_local.settings import HOST
 
 SAM: Final = ".venvs/sam/bin/sam"
-# What each function is invoked with first.
+# The first events to invoke each function with.
 INVOCATIONS: Final = (
     ("CreateOrderFunction", "create-order.json"),
     ("VerifyFunction", "verify.json"),
@@ -21,7 +21,7 @@ INVOCATIONS: Final = (
     ("OutboxFunction", "schedules/outbox.json"),
     ("ReconcileFunction", "schedules/reconcile-watch.json"),
 )
-# What became of an order.
+# The events of what happens to an order.
 STORY: Final = (
     ("VerifyFunction", "verify.json"),
     ("WebhookFunction", "webhook-payment-captured.json"),
@@ -38,9 +38,9 @@ class Options:
     Attributes:
         template: the template that declares the settings.
         env_file: the settings' values.
-        architecture: what was built, and so what must run: arm64 or x86_64. The template's own default is arm64.
-        add_host: where a container finds this machine, "host-gateway" or an address; None where the engine sees to it.
-        skip_pull_image: the image is there, so SAM need not ask a registry for a newer one.
+        architecture: what was built and so must run: arm64 or x86_64. The template's own default is arm64.
+        add_host: where a container finds this machine, "host-gateway" or an address; None if the engine provides it.
+        skip_pull_image: the image is present, so SAM need not ask a registry for a newer one.
     """
 
     template: Path
@@ -51,11 +51,11 @@ class Options:
 
     @property
     def lines(self) -> list[str]:
-        """The options, a line of the command each."""
+        """Return the options, one per line of the command."""
         files = ["-t", str(self.template), "--env-vars", str(self.env_file)]
         network = [] if self.add_host is None else ["--add-host", f"{HOST}:{self.add_host}"]
         image = ["--skip-pull-image"] if self.skip_pull_image else []
-        # The last one, since it takes every word that follows.
+        # Last, because it takes every word that follows.
         parameters = [f"Architecture={self.architecture}", f"Stage={development.STAGE}", "CorsOrigin=*"]
         return [
             shlex.join(files),
@@ -65,36 +65,36 @@ class Options:
 
 
 def invoke(function: str, event: Path, options: Options) -> str:
-    """One invocation of one function."""
+    """Return the command that invokes one function once."""
     return _command([SAM, "local", "invoke", function, "-e", str(event)], options)
 
 
 def start_api(port: int, options: Options) -> str:
-    """The whole API, its containers kept for the next request."""
+    """Return the command that serves the whole API and keeps its containers for the next request."""
     return _command([SAM, "local", "start-api", "--port", str(port), "--warm-containers", "EAGER"], options)
 
 
 def webhooks_to(razorpay: str, api: str) -> str:
-    """Have the stand-in deliver to another place."""
+    """Return the command that makes the stand-in deliver to another address."""
     document = json.dumps({"url": f"{api}{_WEBHOOK}"})
     json_header = "Content-Type: application/json"
     return shlex.join(["curl", "-X", "PUT", f"{razorpay}/_control/webhook", "-H", json_header, "-d", document])
 
 
 def create_order(api: str) -> str:
-    """A request to the API, with a valid token."""
+    """Return a request to the API, with a valid token."""
     words = ["curl", "-i", f"{api}/api/payments/create-order/"]
     words += ["-H", f"Authorization: Bearer {development.token(events.CLIENT)}", "-H", "Content-Type: application/json"]
     return shlex.join([*words, "-d", json.dumps(dict(events.OFFER))])
 
 
 def add_host(engine: Engine | None, *, on_linux: bool, named: IPv4Interface | None) -> str | None:
-    """How containers find this machine.
+    """Return how containers find this machine.
 
     Args:
         engine: the container engine, if one answers.
-        on_linux: Docker Desktop on other systems knows the name by itself.
-        named: the address that a person gave.
+        on_linux: on other systems Docker Desktop resolves the name by itself.
+        named: the address that the user gave.
     """
     if named is not None:
         return str(named.ip)

@@ -1,4 +1,4 @@
-"""What `sam local` depends on in the container engine: whether it is there, has the image, and where its bridge is."""
+"""What `sam local` must know about the container engine: whether it runs, has the image, and where its bridge is."""
 
 import json
 import subprocess
@@ -13,7 +13,7 @@ _PATIENCE_S: Final = 30
 
 
 def image_for(architecture: str) -> str:
-    """The image that SAM runs the functions in."""
+    """Return the image in which SAM runs the functions."""
     return f"public.ecr.aws/lambda/python:3.13-{architecture}"
 
 
@@ -22,11 +22,11 @@ class Engine:
     """A container engine that answers.
 
     Attributes:
-        has_image: whether the Lambda image is there already.
-        is_desktop: Docker Desktop and the like; its containers reach this machine's 127.0.0.1.
+        has_image: whether the Lambda image is present.
+        is_desktop: Docker Desktop or similar; its containers reach this machine's 127.0.0.1.
         is_podman: it may not know `host-gateway`, which version 4.3 refuses.
-        is_rootless: its bridge is in a network of its own, out of this machine's reach.
-        bridge: this machine's address in the containers' network, with the network.
+        is_rootless: its bridge is in a network of its own, which this machine cannot reach.
+        bridge: this machine's address in the containers' network, with that network.
     """
 
     has_image: bool
@@ -37,7 +37,7 @@ class Engine:
 
     @classmethod
     def found(cls, sam_python: Path, architecture: str) -> Self | None:
-        """The engine that SAM would use (`DOCKER_HOST`, else Docker's own socket); None: none answers."""
+        """Return the engine that SAM would use (`DOCKER_HOST` or Docker's own socket), or None if none answers."""
         try:
             told = subprocess.run(  # noqa: S603 - a program of this repository, no shell
                 [str(sam_python), "-I", str(_ASK), image_for(architecture)],
@@ -52,7 +52,7 @@ class Engine:
 
     @classmethod
     def told(cls, answer: Mapping[str, Any]) -> Self:
-        """What the engine said of itself, understood."""
+        """Parse what the engine reports about itself."""
         return cls(
             has_image=answer["has_image"],
             is_desktop="Desktop" in answer["system"],
@@ -66,6 +66,6 @@ def _interface(bridge: Mapping[str, str] | None) -> IPv4Interface | None:
     if bridge is None:
         return None
     network = IPv4Network(bridge["subnet"], strict=False)
-    # Engines that leave the gateway out give the bridge the network's first address.
+    # Engines that omit the gateway give the bridge the network's first address.
     gateway = bridge["gateway"] or str(next(network.hosts()))
     return IPv4Interface(f"{gateway}/{network.prefixlen}")

@@ -1,7 +1,7 @@
-"""Lets containers reach services that listen on 127.0.0.1 alone: the same ports on the bridge's address, passed on.
+"""Relay from containers to services that listen only on 127.0.0.1, on the same ports of the bridge's address.
 
-On Linux a container reaches this machine by the bridge's address, and what listens on 127.0.0.1 is not there. Only the
-containers' own network is let in: another machine that routes a packet to the bridge is not.
+On Linux a container reaches this machine at the bridge's address, where services on 127.0.0.1 do not listen. Only the
+containers' own network is accepted: other machines that route packets to the bridge are not.
 """
 
 import asyncio
@@ -13,13 +13,13 @@ from ipaddress import IPv4Interface, ip_address
 from typing import Final
 
 LOOPBACK: Final = "127.0.0.1"
-# Linux's IP_FREEBIND, which Python does not name: Podman makes its bridge with the first container, and not before.
+# Linux's IP_FREEBIND, which Python does not define. Podman creates its bridge only with the first container.
 _IP_FREEBIND: Final = 15
 _CHUNK: Final = 65536
 
 
 class CannotListenError(OSError):
-    """A port on the bridge's address cannot be used; the message says which and what to do."""
+    """A port on the bridge's address cannot be used; the message says which, and what to do."""
 
 
 async def serve(bridge: IPv4Interface, ports: Sequence[int], ready: Callable[[], object]) -> None:
@@ -27,11 +27,11 @@ async def serve(bridge: IPv4Interface, ports: Sequence[int], ready: Callable[[],
 
     Args:
         bridge: this machine's address in the containers' network, with that network.
-        ports: on the bridge and on 127.0.0.1.
-        ready: called when all of them listen.
+        ports: the ports on the bridge and on 127.0.0.1.
+        ready: called when all of them are listening.
 
     Raises:
-        CannotListenError: somebody else listens on one of them.
+        CannotListenError: another process listens on one of them.
     """
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -77,7 +77,7 @@ def _passing_on(
             try:
                 there, back = await asyncio.open_connection(LOOPBACK, port)
             except OSError:
-                return  # as a connection to a port on which nobody listens
+                return  # like a connection to a port without a listener
             with contextlib.closing(back):
                 await asyncio.gather(_copy(reader, back), _copy(there, writer), return_exceptions=True)
 

@@ -1,7 +1,7 @@
-"""The two files that `sam local` is given: a template that declares the development settings, and their values.
+"""The two files for `sam local`: a template that declares the development settings, and their values.
 
-SAM takes a value from `--env-vars` only for a variable that the template declares, and drops every other one without a
-word. A deployed stage has no secret in its variables, so the built template declares none; this one does, all empty.
+SAM takes a value from `--env-vars` only for variables that the template declares, and silently drops all others. A
+deployed stage has no secrets in its variables, so the built template declares none. This one does, all empty.
 """
 
 import copy
@@ -21,9 +21,9 @@ from sandbox.cloud.gateways import Gateway, gateway_of
 from sandbox.cloud.packages import read_template
 
 HOST: Final = "host.docker.internal"
-"""This machine, as containers call it."""
+"""This machine's name inside containers."""
 
-# Where `make run` listens when nobody else does.
+# Where `make run` listens unless the port is taken.
 _USUAL_AWS: Final = "http://127.0.0.1:4566"
 _USUAL_STAND_IN: Final = "http://127.0.0.1:8090"
 _USUAL_NAME: Final = "payments-local"
@@ -35,15 +35,15 @@ class DamagedEndpointsError(ValueError):
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What the functions find around them.
+    """The environment that the functions run in.
 
     Attributes:
         aws: the AWS endpoint on this machine.
-        razorpay: the gateway, its stand-in or the real test mode.
+        razorpay: the gateway: its stand-in or the real test mode.
         table: the payments table's name.
         bus: the event bus's name.
         gateway: the keys and secrets.
-        is_running: whether all this is there now; otherwise it is where `make run` usually has it.
+        is_running: whether all this is running now; otherwise these are `make run`'s usual addresses.
     """
 
     aws: str
@@ -55,7 +55,7 @@ class Surroundings:
 
     @classmethod
     def of(cls, endpoints_file: Path, env_file: Path) -> Self:
-        """What `make run` wrote into `endpoints.json`, or where it usually is while nothing runs.
+        """Return what `make run` wrote into `endpoints.json`, or its usual addresses if it is not running.
 
         Raises:
             DamagedEndpointsError: the file is not what `make run` writes.
@@ -81,25 +81,25 @@ class Surroundings:
 
     @property
     def local_ports(self) -> tuple[int, ...]:
-        """The ports on 127.0.0.1 that the containers must reach."""
+        """Return the ports on 127.0.0.1 that the containers must reach."""
         parts = [urlsplit(url) for url in (self.aws, self.razorpay)]
         return tuple(part.port for part in parts if part.hostname == "127.0.0.1" and part.port is not None)
 
 
 def settings_by_function(surroundings: Surroundings) -> dict[str, dict[str, str]]:
-    """The variables of each function, by its logical id: no function gets a secret that it does not need."""
+    """Return each function's variables, by its logical id. No function gets a secret that it does not need."""
     gateway = surroundings.gateway
     shared = {
         "STAGE": development.STAGE,
         "PAYMENTS_TABLE": surroundings.table,
         "AWS_ENDPOINT_URL": _seen_from_a_container(surroundings.aws),
-        # SAM hands the developer's own credentials and region to the container, unless these are declared.
+        # SAM passes the developer's own credentials and region to the container unless these are declared.
         "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
         "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
         "AWS_SESSION_TOKEN": "",
         "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,
-        # Docker hands its own proxies to every container.
+        # Docker passes its own proxies to every container.
         "NO_PROXY": f"{HOST},localhost,127.0.0.1",
         "no_proxy": f"{HOST},localhost,127.0.0.1",
     }
@@ -118,7 +118,7 @@ def settings_by_function(surroundings: Surroundings) -> dict[str, dict[str, str]
 
 
 def declared(template: Mapping[str, Any], settings: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
-    """The template with every setting declared, and with no value of any."""
+    """Return the template with every setting declared but without values."""
     document = copy.deepcopy(dict(template))
     for function, values in settings.items():
         properties = document["Resources"][function]["Properties"]
@@ -131,13 +131,13 @@ def declared(template: Mapping[str, Any], settings: Mapping[str, Mapping[str, st
 
 
 def write(built: Path, template_file: Path, env_file: Path, surroundings: Surroundings) -> None:
-    """Write both files. The one with secrets can be read by nobody else.
+    """Write both files. The one with secrets is readable only by its owner.
 
     Args:
         built: the template that `sam build` wrote.
-        template_file: the one that declares the settings; beside the built one, since its folders are relative to it.
+        template_file: the template that declares the settings; next to the built one, because its paths are relative.
         env_file: the settings' values.
-        surroundings: what the functions find around them.
+        surroundings: the environment that the functions run in.
     """
     settings = settings_by_function(surroundings)
     template_file.write_text(

@@ -1,1 +1,1 @@
-"""The platform's side in the browser: a shop page, made to be copied, and the identity service it needs."""
+"""The platform's side in the browser: a shop page, meant to be copied, and the identity service it needs."""

@@ -21,7 +21,7 @@ def main(arguments: list[str]) -> int:
     given = parser.parse_args(arguments)
 
     logging.basicConfig(stream=sys.stdout, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", level=logging.WARNING)
-    # uvicorn stops on these signals and then raises them once more for whoever handled them before: nobody, here.
+    # uvicorn stops on these signals and then raises them again for the previous handler: there is none here.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _already_handled)
     config = uvicorn.Config(
@@ -31,7 +31,7 @@ def main(arguments: list[str]) -> int:
         access_log=False,
         log_config=None,
         server_header=False,
-        timeout_graceful_shutdown=1,  # a live view that is still open
+        timeout_graceful_shutdown=1,  # a live view may still be open
     )
     server = uvicorn.Server(config)
     server.run()

@@ -1,7 +1,7 @@
-"""The platform around the shop page: clients who sign in, and the proposals that were made for their jobs.
+"""The platform around the shop page: clients who sign in, and the proposals for their jobs.
 
 It plays the platform's identity service (access tokens of five minutes, and a cookie that renews them) and its Job
-service (who offers what for how much). Everything about a client follows from their id, so nothing is stored.
+service (who offers what for how much). Everything about a client is derived from their id, so nothing is stored.
 """
 
 import random
@@ -42,19 +42,19 @@ _OFFERS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Somebody who hires freelancers; made up, as everybody here."""
+    """Someone who hires freelancers; made up, like everyone here."""
 
     user_id: int
 
     @property
     def name(self) -> str:
-        """As the page greets them."""
+        """The name the page greets them with."""
         return _NAMES[self.user_id % len(_NAMES)]
 
     def proposals(self) -> list[dict[str, Any]]:
-        """The open proposals for this client's jobs.
+        """Return the open proposals for this client's jobs.
 
-        `amount` is what create-order takes, in rupees; `amount_minor` is the same in paise.
+        `amount` is in rupees, as create-order takes it; `amount_minor` is the same in paise.
         """
         return [
             {
@@ -72,7 +72,7 @@ class Client:
         ]
 
     def to_json(self) -> dict[str, Any]:
-        """What the page needs to know, an access token for the payment service among it."""
+        """Return what the page needs to know, including an access token for the payment service."""
         return {
             "user_id": self.user_id,
             "name": self.name,
@@ -83,7 +83,7 @@ class Client:
         }
 
     def to_cookie(self) -> str:
-        """Says at the shop who this is, and nowhere else: the payment service takes no token without its user claim."""
+        """Return a cookie that identifies the client only to the shop: it lacks the payment service's user claim."""
         claims = {
             "sub": str(self.user_id),
             "aud": _COOKIE_AUDIENCE,
@@ -93,12 +93,12 @@ class Client:
 
 
 def new_client() -> Client:
-    """Somebody who has not been here before, so that every proposal is still to be paid."""
+    """Return a client who has not been here before, so that every proposal is still to be paid."""
     return Client(random.SystemRandom().randrange(10_000, 10**9))
 
 
 def client_of_cookie(cookie: str | None) -> Client | None:
-    """Whose cookie it is; None if it is nobody's (any more)."""
+    """Return the client a cookie belongs to, or None if it is no longer valid."""
     if cookie is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""Pages and the headers they are sent with."""
+"""Pages and their response headers."""
 
 from pathlib import Path
 from typing import Final
@@ -6,7 +6,7 @@ from typing import Final
 from starlette.responses import FileResponse
 
 SECURITY_HEADERS: Final = {
-    # Made anew with every start, so nothing is worth keeping.
+    # Changes with every start, so caching is pointless.
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
@@ -16,12 +16,12 @@ _NOTHING_ELSE: Final = {"default-src": "'none'", "base-uri": "'none'", "frame-an
 
 
 def content_security_policy(**allowed: str) -> str:
-    """A policy that allows nothing but what is named: `script_src="'self'"` becomes `script-src 'self'`."""
+    """Return a policy that allows only what is named: `script_src="'self'"` becomes `script-src 'self'`."""
     directives = _NOTHING_ELSE | {name.replace("_", "-"): sources for name, sources in allowed.items()}
     return "; ".join(f"{name} {sources}" for name, sources in directives.items())
 
 
 def page(file: Path, policy: str) -> FileResponse:
-    """An HTML file under its policy."""
+    """Return an HTML file with its policy."""
     headers = {"Content-Security-Policy": policy}
     return FileResponse(file, media_type="text/html; charset=utf-8", headers=headers)

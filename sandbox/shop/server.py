@@ -1,4 +1,4 @@
-"""The shop page, its configuration and its clients, and the live view, as one ASGI application."""
+"""The shop page, its configuration and clients, and the live view, as one ASGI application."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,7 +25,7 @@ REAL_CHECKOUT: Final = "https://checkout.razorpay.com/v1/checkout.js"
 
 
 def application(endpoints: Mapping[str, Any]) -> ASGIApp:
-    """The pages for a running service.
+    """Return the pages for a running service.
 
     Args:
         endpoints: as in `endpoints.json`; `stand_in` says whether Razorpay is the stand-in.
@@ -36,7 +36,7 @@ def application(endpoints: Mapping[str, Any]) -> ASGIApp:
             Mount(LIVE.rstrip("/"), routes=live_routes(endpoints)),
             Mount("/static", StaticFiles(directory=STATIC)),
         ],
-        # Only under its own names: a page of somebody else's, whose name was made to lead here, gets nothing.
+        # Only under its own names: a foreign page whose name was pointed here gets nothing.
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])],
     )
     return _WithSecurityHeaders(app)
@@ -51,7 +51,7 @@ class Shop:
         self._stand_in: bool = endpoints["stand_in"]
 
     def routes(self) -> list[Route]:
-        """Everything that the page needs."""
+        """Return everything that the page needs."""
         return [
             Route("/", self._page, methods=["GET"]),
             Route("/react/", self._react, methods=["GET"]),
@@ -74,7 +74,7 @@ class Shop:
         return FileResponse(built, media_type="text/javascript")
 
     def policy(self) -> str:
-        """What the page may load, call and frame: itself, the payment service, and Checkout."""
+        """Return what the page may load, call and frame: itself, the payment service, and Checkout."""
         if self._stand_in:
             return content_security_policy(
                 script_src=f"'self' {self._razorpay}",
@@ -84,8 +84,8 @@ class Shop:
                 frame_src=self._razorpay,
                 form_action="'none'",
             )
-        # As wide as Razorpay's own script needs (razorpay/razorpay-magento, etc/csp_whitelist.xml): it takes parts from
-        # several hosts of Razorpay's and writes style attributes.
+        # As wide as Razorpay's own script needs (razorpay/razorpay-magento, etc/csp_whitelist.xml): it loads parts from
+        # several Razorpay hosts and sets style attributes.
         return content_security_policy(
             script_src="'self' https://checkout.razorpay.com https://cdn.razorpay.com",
             style_src="'self' 'unsafe-inline'",
@@ -117,7 +117,7 @@ class Shop:
 
 def _signed_in(client: Client) -> Response:
     answer = JSONResponse(client.to_json())
-    # Strict: no other site can make the browser ask for a token with it.
+    # Strict: no other site can make the browser request a token with it.
     answer.set_cookie(
         COOKIE, client.to_cookie(), max_age=int(SIGNED_IN_FOR.total_seconds()), httponly=True, samesite="strict"
     )
@@ -125,7 +125,7 @@ def _signed_in(client: Client) -> Response:
 
 
 class _WithSecurityHeaders:
-    """Adds the headers that every answer has."""
+    """Adds the headers that every response has."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -1,20 +1,20 @@
 # ruff: noqa: INP001 - Lambda gets the files of this folder, not a package
-"""A consumer of payment events, the same code for each service: at least once in, once handled. Plain boto3, no layer.
+"""A consumer of payment events, with the same code for each service: at-least-once delivery, exactly-once handling.
 
-The bus delivers an event once or more, in any order. Two conditions in one transaction make that harmless:
+Plain boto3, no layer. The bus delivers an event one or more times, in any order. Two conditions in one transaction make
+that harmless:
 
-* the inbox takes an `event_id` once; the payment service sends every copy of an event under the same one;
-* a payment's `version` only rises, so what is older than the newest seen is dropped. It matters to a service that
-  hears of several kinds of event, such as Notification: a "failed" that was overtaken by the "paid" after it must not
-  be acted on any more. A service that hears of `payment.paid` alone gets one event per order: no VERSIONS_TABLE. What
-  tells of something of its own and not of the payment's state, such as money that came back of a second capture, is
-  never overtaken.
+* The inbox accepts an `event_id` once. The payment service sends every copy of an event with the same id.
+* A payment's `version` only rises, so an event older than the newest one seen is dropped. This matters to a service
+  that subscribes to several event types, such as Notification: it must not act on a "failed" that a later "paid" has
+  overtaken. A service that subscribes only to `payment.paid` gets one event per order and needs no VERSIONS_TABLE. An
+  event about something other than the payment's state, such as the refund of a second capture, is never overtaken.
 
-What the service itself changes belongs into the same transaction: then it happens exactly once. What cannot be part of
-it, such as an e-mail, comes after it and happens at most once, or before it and happens at least once.
+Make the service's own change in the same transaction: then it happens exactly once. An action that cannot be part of
+it, such as an e-mail, either comes after it and happens at most once, or before it and happens at least once.
 
-Only the fields that are named here are read: a later version of the payment service may add others, and other detail
-types reach nobody whose rule does not name them.
+Only the fields named here are read, because a later version of the payment service may add others. New detail types
+reach only services whose rule names them.
 """
 
 import json
@@ -29,7 +29,7 @@ import boto3
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
-# Longer than the bus's archive (90 days) can bring an event back.
+# Longer than the bus's archive (90 days) can replay an event.
 _INBOX_DAYS = 120
 # Each is about one refund or one review, whatever has become of the payment since.
 _NEVER_OVERTAKEN = frozenset({"payment.surplus_refunded", "payment.review"})
@@ -40,7 +40,7 @@ logger.setLevel(logging.INFO)
 
 
 def lambda_handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Handles a batch from SQS. A message named in the answer comes back; after five times SQS sets it aside."""
+    """Handle a batch from SQS. A message named in the answer is redelivered, up to five times, then dead-lettered."""
     failures = []
     for message in event["Records"]:
         try:
@@ -53,7 +53,7 @@ def lambda_handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
 
 
 def consume(event: dict[str, Any]) -> str:
-    """Handles one event from the bus: "handled", or the reason why there was nothing to do."""
+    """Handle one event from the bus. Return "handled", or the reason why there was nothing to do."""
     detail = event["detail"]
     payment = detail["payment"]
     writes: list[Any] = [
@@ -73,8 +73,8 @@ def consume(event: dict[str, Any]) -> str:
                 "ConditionExpression": "attribute_not_exists(event_id)",
             }
         },
-        # The service's own change goes here: job status, "application paid", an e-mail to be sent. The client's browser
-        # named the amount and the ids: first compare them with this service's own proposal (docs/events).
+        # The service's own change goes here: a job status, "application paid", an e-mail to be sent. The amount and the
+        # ids came from the client's browser, so first compare them with this service's own proposal (docs/events).
     ]
     versions_table = os.environ.get("VERSIONS_TABLE")
     if versions_table and event["detail-type"] not in _NEVER_OVERTAKEN:
@@ -84,7 +84,7 @@ def consume(event: dict[str, Any]) -> str:
                     "TableName": versions_table,
                     "Key": {"order_id": payment["order_id"]},
                     "UpdateExpression": "SET version = :version",
-                    # Equal is not older: one change of a payment may say two things, such as paid and refunded.
+                    # Equal is not older: one change of a payment may cause two events, such as paid and refunded.
                     "ConditionExpression": "attribute_not_exists(version) OR version <= :version",
                     "ExpressionAttributeValues": {":version": detail["version"]},
                 }
@@ -94,7 +94,7 @@ def consume(event: dict[str, Any]) -> str:
     try:
         client.transact_write_items(TransactItems=writes)
     except client.exceptions.TransactionCanceledException as error:
-        # One reason per write, in their order ("TransactWriteItems", DynamoDB API reference).
+        # One reason per write, in order ("TransactWriteItems", DynamoDB API reference).
         reasons = [reason.get("Code") for reason in error.response["CancellationReasons"]]
         if reasons[0] == "ConditionalCheckFailed":
             return "known already"
@@ -106,5 +106,5 @@ def consume(event: dict[str, Any]) -> str:
 
 @cache
 def dynamodb() -> "DynamoDBClient":
-    """DynamoDB, made on first use; the resource's own client takes and gives Python values."""
+    """Return DynamoDB's client, created on first use; the resource's own client uses Python values."""
     return boto3.resource("dynamodb").meta.client

@@ -62,7 +62,7 @@ def serve() -> dict[str, Any]:
     stir = ssl.RAND_add
     ssl.RAND_add = lambda seed, entropy: (stirred.append(int(entropy)), stir(seed, entropy))  # type: ignore[assignment,func-returns-value]
     run_after_restore()
-    from warm import Context, cut_off_from  # noqa: PLC0415 - the copies' own
+    from function import Context, cut_off_from  # noqa: PLC0415 - the copies' own
 
     answers = cut_off_from(canned, "create_order")
     import botocore.httpsession  # noqa: PLC0415 - the function's own

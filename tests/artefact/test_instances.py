@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bench import canned
-from bench.subjects import BARE, PROGRAMS, RUNTIME, Signer, Subject, new_signer, subjects
+from bench.subjects import BARE, PROGRAMS, RUNTIME, Subject, subjects
 
 # The first build of a fresh checkout downloads the layer's packages.
 pytestmark = pytest.mark.timeout(300)
@@ -21,8 +21,10 @@ COPIES = Path(__file__).with_name("copies.py")
 SERVE_TWICE = """
 import sys
 sys.path.append(sys.argv[1])
-from warm import function
-serve = function(sys.argv[2:])
+sys.path[:0] = [sys.argv[2], *sys.argv[3].split(":")]
+from function import serving
+serve = serving(*sys.argv[4:])
+serve()
 serve()
 sys.stderr.write("loaded: " + " ".join(sys.modules))
 """
@@ -39,28 +41,23 @@ NOWHERE = (
 
 
 @pytest.fixture(scope="module")
-def signer() -> Signer:
-    return new_signer()
-
-
-@pytest.fixture(scope="module")
-def by_case(artefact: Path, signer: Signer) -> dict[str, Subject]:
-    found = {subject.case: subject for subject in subjects(artefact, signer)}
+def by_case(artefact: Path) -> dict[str, Subject]:
+    found = {subject.case: subject for subject in subjects(artefact)}
     assert sorted(found) == CASES
     return found
 
 
 @pytest.fixture(scope="module")
-def record(by_case: dict[str, Subject], signer: Signer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def record(by_case: dict[str, Subject], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The record that create_order writes."""
     folder = tmp_path_factory.mktemp("record")
-    (flow,) = canned.flows(by_case["create_order"], signer, None, folder)
+    (flow,) = canned.flows(by_case["create_order"], None, folder)
     return canned.record_of(flow, folder)
 
 
 @pytest.fixture(scope="module")
 def loaded(
-    by_case: dict[str, Subject], signer: Signer, record: Path, tmp_path_factory: pytest.TempPathFactory
+    by_case: dict[str, Subject], record: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[str], set[str]]:
     """The modules that a function has loaded once it has served every kind of request twice, its secrets read."""
     known: dict[str, set[str]] = {}
@@ -69,8 +66,8 @@ def loaded(
         if case not in known:
             subject = by_case[case]
             known[case] = set()
-            for flow in canned.flows(subject, signer, record, tmp_path_factory.mktemp("flows")):
-                arguments = [str(PROGRAMS), *subject.arguments(), str(flow.canned), str(flow.event), "stub"]
+            for flow in canned.flows(subject, record, tmp_path_factory.mktemp("flows")):
+                arguments = [str(PROGRAMS), *subject.arguments(), str(flow.canned), str(flow.event)]
                 done = subprocess.run(  # noqa: S603 - fixed command
                     [RUNTIME, "-I", "-B", "-c", SERVE_TWICE, *arguments],
                     env=subject.environment(in_secrets=True),
@@ -108,11 +105,11 @@ def test_what_nobody_needs_nobody_loads(loaded: Callable[[str], set[str]], modul
 
 
 @pytest.fixture(scope="module")
-def copied(by_case: dict[str, Subject], signer: Signer, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def copied(by_case: dict[str, Subject], tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Two copies of a started create_order."""
     tmp_path = tmp_path_factory.mktemp("copies")
     subject = by_case["create_order"]
-    (flow,) = canned.flows(subject, signer, None, tmp_path)
+    (flow,) = canned.flows(subject, None, tmp_path)
     counter = tmp_path / "counter"
     counter.touch()
     environment = subject.environment(in_secrets=False)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from bench import canned
-from bench.subjects import FOLDERS, RUNTIME, Subject, new_signer, subjects
+from bench.subjects import FOLDERS, RUNTIME, Subject, subjects
 from sandbox import events
 from tests.artefact.outside import CREDENTIALS, Outside
 from tests.signers import claims, signer
@@ -84,14 +84,14 @@ class Report:
 
 @pytest.fixture(scope="module")
 def by_name(artefact: Path) -> dict[str, Subject]:
-    return {subject.case: subject for subject in subjects(artefact, new_signer())}
+    return {subject.case: subject for subject in subjects(artefact)}
 
 
 @pytest.fixture(scope="module")
 def record(by_name: dict[str, Subject], tmp_path_factory: pytest.TempPathFactory) -> str:
     """The record that create_order writes."""
     folder = tmp_path_factory.mktemp("record")
-    (flow,) = canned.flows(by_name["create_order"], new_signer(), None, folder)
+    (flow,) = canned.flows(by_name["create_order"], None, folder)
     return canned.record_of(flow, folder).read_text()
 
 
@@ -178,7 +178,7 @@ def requests(subject: Subject, configuration: Configuration) -> dict[str, Any]:
     """One of each route, and one that is refused where anybody may knock."""
     if subject.name == "reconcile":
         return {name: json.loads((SCHEDULES / f"reconcile-{name}.json").read_text()) for name in COMMANDS}
-    found = canned.requests_of(subject, new_signer())
+    found = canned.requests_of(subject)
     if subject.name == "webhook":
         return found | {"forged": json.loads((events.FOLDER / "webhook-forged.json").read_text())}
     if subject.name in TAKES_TOKENS:

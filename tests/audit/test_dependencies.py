@@ -79,7 +79,7 @@ def test_without_an_advisory_source_it_says_that_nothing_was_checked_and_never_t
 ) -> None:
     assert advisories.main(fake_uv(2, "error: Request failed. cause: dns error")) == 0
     said = capsys.readouterr().out
-    assert ": not checked: no advisory source is reachable from here" in said
+    assert ": not checked: the advisory source is unreachable" in said
     assert "no known vulnerability" not in said
 
 

@@ -1,4 +1,4 @@
-"""checkov's rules about template.yaml, and the exceptions from them."""
+"""checkov's rules about the templates, and the exceptions from them."""
 
 import json
 import os
@@ -12,17 +12,18 @@ from tests.template.transform import PROJECT
 
 CHECKOV = PROJECT / ".venvs/audit/bin/checkov"
 SETTINGS = PROJECT / ".checkov.yaml"
+TEMPLATES = ["template.yaml", "monitoring.yaml", "web-acl.yaml"]
 EXCEPTIONS = yaml.safe_load(SETTINGS.read_text())["skip-check"]
 
 
 @pytest.fixture(scope="module")
 def violated(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
-    """The rules that template.yaml breaks when no exception is made."""
+    """The rules that the templates break when no exception is made."""
     home = tmp_path_factory.mktemp("home")
     done = subprocess.run(  # noqa: S603 - fixed command
         [
             CHECKOV,
-            *("--file", PROJECT / "template.yaml"),
+            *(argument for name in TEMPLATES for argument in ("--file", PROJECT / name)),
             *("--framework", "cloudformation"),
             *("--output", "json"),
             "--skip-download",
@@ -55,6 +56,6 @@ def test_every_exception_has_its_reason_above_it() -> None:
 
 def test_the_settings_fail_on_what_they_find() -> None:
     settings = yaml.safe_load(SETTINGS.read_text())
-    assert settings["file"] == ["template.yaml"]
+    assert settings["file"] == TEMPLATES
     assert len(EXCEPTIONS) == len(set(EXCEPTIONS))
     assert "soft-fail" not in settings

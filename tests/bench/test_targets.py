@@ -1,45 +1,41 @@
-"""Targets are judged by what was measured, and say by how much they are missed."""
+"""Targets are judged by what was measured, and the page says by how much they are missed."""
 
-import json
-from typing import Any
+import pytest
 
-from bench import page
-from bench.targets import FIRST_ANSWER, RSS_MIB, START, at_most, verdicts
-
-
-def start(case: str, ratio: float | None, depth: str = "ready", rss: float = 40.0) -> dict[str, Any]:
-    spread = {"middle": rss, "low": rss, "high": rss}
-    return {"case": case, "depth": depth, "instructions_of_floor": ratio, "rss_mib": spread}
+from bench.__main__ import PAGE, SECTIONS, rewritten, written
+from bench.targets import Figure
 
 
 def test_what_is_at_its_bound_is_reached_and_what_is_above_it_says_by_how_much() -> None:
-    assert at_most("x", 2.0, 2.0).said == "reached"
-    assert at_most("x", 2.0, 2.5).said == "**missed by 0.50 (25%)**"
+    assert Figure("x", 2.0, 2.0, 1).row() == ["x", "2.0", "2.0", "reached"]
+    assert Figure("x", 2.5, 2.0, 1).row() == ["x", "2.0", "2.5", "**missed by 25.0%**"]
 
 
-def test_what_was_not_measured_is_neither_reached_nor_missed() -> None:
-    assert {one.said for one in verdicts({})} == {"not measured"}
-    kept = {"start": {"found": {"rows": [start("webhook", None)]}}}
-    assert verdicts(kept)[0].said == "not measured"
+def test_what_has_no_bound_is_neither_reached_nor_missed() -> None:
+    assert Figure("x", 1234.0).row() == ["x", "", "1,234", ""]
 
 
-def test_a_start_is_judged_when_ready_and_its_first_answer_by_what_that_adds() -> None:
-    ready, answer = 2 * START["webhook"], 2 * START["webhook"] + 1.5 * FIRST_ANSWER["webhook"]
-    rows = [start("webhook", ready, rss=2 * RSS_MIB), start("webhook", answer, "answer", rss=9 * RSS_MIB)]
-    said = {one.target: one.said for one in verdicts({"start": {"found": {"rows": rows}}})}
-    assert said["init of webhook, instructions x F"] == f"**missed by {START['webhook']:.3f} (100%)**"
-    assert said["first answer of webhook, instructions x F"] == f"**missed by {FIRST_ANSWER['webhook'] / 2:.4f} (50%)**"
-    assert said["RSS when ready, the most of all functions"] == f"**missed by {RSS_MIB:.1f} MiB (100%)**"
-    assert said["init of verify, instructions x F"] == "not measured"
-    assert said["first answer of verify, instructions x F"] == "not measured"
+def test_the_page_has_every_section_with_its_day_and_its_revision() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    for section in SECTIONS.values():
+        _, heading, rest = page.partition(f"## {section.title}\n")
+        assert heading
+        assert "*Measured 20" in rest.partition("\n## ")[0]
 
 
-def test_the_page_is_what_was_kept() -> None:
-    # As `make bench` writes it, and nobody edited since.
-    assert page.PAGE.read_text(encoding="utf-8") == page.page()
+@pytest.mark.parametrize("name", SECTIONS)
+def test_a_section_is_renewed_and_the_others_stay(name: str) -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    text = written(SECTIONS[name], [Figure("x", 1.0)])
+    renewed = rewritten(page, SECTIONS[name], text)
+    assert text in renewed
+    assert "| x |  | 1 |  |" in text
+    for other in SECTIONS.values():
+        assert renewed.count(f"## {other.title}\n") == 1
+    # The same again changes nothing more.
+    assert rewritten(renewed, SECTIONS[name], text) == renewed
 
 
-def test_the_kept_figures_name_their_machine_their_day_and_their_revision() -> None:
-    for name in page.SECTIONS:
-        about = json.loads((page.KEPT / f"{name}.json").read_text(encoding="utf-8"))["about"]
-        assert {"measured", "revision", "processor", "Python", "valgrind"} <= about.keys(), name
+def test_a_page_without_the_heading_is_refused() -> None:
+    with pytest.raises(ValueError, match="no heading Size"):
+        rewritten("# Evidence\n", SECTIONS["size"], "")

@@ -68,7 +68,7 @@ def test_help_stays_aligned_with_a_name_of_any_length(tmp_path: Path) -> None:
     (last,) = [line for line in lines if longest in line]
     assert last == f"  make {longest}  Does nothing"
     (first,) = [line for line in lines if line.startswith("  make help ")]
-    assert first.index("Say what") == last.index("Does nothing")
+    assert first.index("List the targets") == last.index("Does nothing")
 
 
 # --- steps ----------------------------------------------------------------------------------------------------------

@@ -158,7 +158,7 @@ def test_a_payment_that_a_person_should_look_at_says_so_in_its_head(
     expect(badge).to_be_visible()
     # Who hears of it is said, too.
     event = shown.locator(".timeline li").filter(has_text="payment.review recorded")
-    expect(event).to_contain_text("published · for whoever runs the service, in the queue of reviews")
+    expect(event).to_contain_text("published · for the operators, in the review queue")
 
 
 def test_a_superseded_order_is_shown_as_one(page: Page, address: str, platform: Platform) -> None:

@@ -45,6 +45,7 @@ def test_nothing_is_built_twice_while_nothing_changed(template: Path, builds: li
         "shared/payments/model.py",
         "shared/requirements.txt",
         "template.yaml",
+        "nested.yaml",
         "shared/new.py",
         "layers/builder/sdk.py",
         "layers/arm64/Makefile",

@@ -120,6 +120,31 @@ def test_a_stack_is_updated_in_place_and_an_unchanged_one_is_left_alone(patched:
     assert attributes["VisibilityTimeout"] == "60"
 
 
+NESTING = """
+Transform: AWS::Serverless-2016-10-31
+Resources:
+  Queue: {Type: AWS::SQS::Queue}
+  Beside:
+    Type: AWS::Serverless::Application
+    Properties: {Location: nested.yaml, Parameters: {Name: !Sub "${Queue.QueueName}-2"}}
+Outputs:
+  Queue: {Value: !GetAtt Queue.QueueName}
+"""
+NESTED = """
+Parameters: {Name: {Type: String}}
+Resources:
+  Second: {Type: AWS::SQS::Queue, Properties: {QueueName: !Ref Name}}
+"""
+
+
+def test_a_nested_application_is_deployed_with_the_stack_that_has_it(patched: Deployed, tmp_path: Path) -> None:
+    (tmp_path / "template.yaml").write_text(NESTING)
+    (tmp_path / "nested.yaml").write_text(NESTED)
+
+    queue = patched.cloud.deploy(tmp_path / "template.yaml", "nesting")["Queue"]
+    assert patched.cloud.client("sqs").get_queue_url(QueueName=f"{queue}-2")["QueueUrl"]
+
+
 def test_a_template_that_is_refused_says_which_resource_and_why(patched: Deployed, tmp_path: Path) -> None:
     template = tmp_path / "template.yaml"
     template.write_text("Resources:\n  Odd:\n    Type: AWS::Odd::Thing\n")

@@ -1,6 +1,6 @@
-"""The statuses as a diagram and the rules behind them as a table, made from the code: `docs/states.md`.
+"""The statuses as a diagram and the rules behind them as a table, made from the code, in `docs/data-model.md`.
 
-`python -m tests.core.diagram` (`make states`) writes the page; a test holds it to the code.
+`python -m tests.core.diagram` (`make states`) writes them between the page's markers; a test holds them to the code.
 """
 
 import re
@@ -39,12 +39,14 @@ from tests.core.story import (
     superseded,
 )
 
-PAGE: Final = Path(__file__).parents[2] / "docs" / "states.md"
+PAGE: Final = Path(__file__).parents[2] / "docs" / "data-model.md"
+BEGIN: Final = "<!-- statuses: written by make states -->\n"
+END: Final = "<!-- end of statuses -->\n"
 
 STARTS: Final[Mapping[str, Delivery]] = {
     "nothing": (),
     "failed": (failed(A),),
-    "authorised": (Authorized(payment=A),),
+    "authorized": (Authorized(payment=A),),
     "signed": (signed(A),),
     "another sum": (captured(A, PART),),
     "captured": (captured(A),),
@@ -53,17 +55,17 @@ STARTS: Final[Mapping[str, Delivery]] = {
 """How a record came to be as it is, by what is known of payment A."""
 NEWS: Final[Mapping[str, Delivery]] = {
     "a payment failed": (failed(B),),
-    "authorised": (Authorized(payment=A),),
+    "authorized": (Authorized(payment=A),),
     "signature verified": (signed(A),),
     "captured as agreed": (captured(B),),
-    "another sum captured": (captured(B, PART),),
+    "a wrong amount captured": (captured(B, PART),),
     "refunded in full": (captured(A), refunded(A, REFUND_2)),
-    "all of another sum refunded": (captured(A, PART), refunded(A, REFUND_2, PART)),
-    "given back uncaptured": (refunded(A, REFUND_2),),
+    "a wrong amount refunded in full": (captured(A, PART), refunded(A, REFUND_2, PART)),
+    "returned uncaptured": (refunded(A, REFUND_2),),
     "accepted by an operator": (Accepted(payment=A),),
     "released by an operator": (Released(payment=A),),
     "never captured": (NeverCaptured(payment=A),),
-    "a look lists the signed payment as failed": (failed(A, listed_at=OPENED + 60),),
+    "Razorpay lists the signed payment as failed": (failed(A, listed_at=OPENED + 60),),
 }
 SUPERSEDED: Final = "replaced by another order"
 
@@ -119,19 +121,15 @@ def _rule(line: str) -> tuple[str, str]:
     return (when, status) if status else ("otherwise", line.removeprefix("else "))
 
 
-def page() -> str:
-    """The whole page."""
+def section() -> str:
+    """The diagram and the rules, as the page shows them."""
     found = edges()
     lines = [
-        "# Statuses",
-        "",
-        "Made from the code by `make states`; a test holds it to the code. The words are defined in",
-        "`shared/payments/core/position.py`.",
         "",
         "```mermaid",
         "stateDiagram-v2",
-        "    [*] --> created: order made",
-        "    [*] --> unknown: a webhook comes first",
+        "    [*] --> created: order created",
+        "    [*] --> unknown: a webhook arrives first",
     ]
     lines += [
         f"    unknown --> {to.value}: found to be ours"
@@ -140,9 +138,18 @@ def page() -> str:
     for (before, after), news in sorted(found.items(), key=lambda edge: [list(Status).index(end) for end in edge[0]]):
         lines += [f"    {before.value} --> {after.value}: {'<br>'.join(news)}"]
     lines += ["    refunded --> [*]", "```", "", "The first rule that holds decides:", "", "| | when | status |"]
-    lines += ["|---|---|---|"]
+    lines += ["| --- | --- | --- |"]
     lines += [f"| {number} | {when} | {status} |" for number, (when, status) in enumerate(rules(), start=1)]
-    return "\n".join([*lines, ""])
+    return "\n".join([*lines, "", ""])
+
+
+def page() -> str:
+    """The page as it is, with what stands between its markers made anew."""
+    before, begin, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise ValueError(f"{PAGE.name} has no markers to write the statuses between: {BEGIN!r} and {END!r}")
+    return f"{before}{begin}{section()}{end}{after}"
 
 
 if __name__ == "__main__":

@@ -102,7 +102,7 @@ class Story:
     record: Record = field(default_factory=opened)
     now: int = OPENED + 1
     events: dict[str, str] = field(default_factory=dict)
-    types: dict[str, EventType] = field(default_factory=dict)
+    types: dict[str, str] = field(default_factory=dict)
     policy: Policy = NO_OFFERS
 
     def deliver(self, *facts: Fact) -> Decision:

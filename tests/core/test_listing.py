@@ -210,11 +210,6 @@ def test_the_least_order_is_of_one_paisa_and_of_the_first_second() -> None:
 @pytest.mark.parametrize(
     "notes",
     [
-        [],
-        {},
-        None,
-        NOTES | {"service": "another-shop"},
-        NOTES | {"stage": "production"},
         NOTES | {"client_id": "0"},
         NOTES | {"client_id": "4.2"},
         NOTES | {"client_id": "٤٢"},
@@ -227,14 +222,15 @@ def test_the_least_order_is_of_one_paisa_and_of_the_first_second() -> None:
         {name: value for name, value in NOTES.items() if name != "job_id"},
     ],
 )
-def test_an_order_without_our_notes_is_foreign(notes: Any) -> None:
-    assert rebuilt(read_order(listed_order(notes=notes), ORDER)) is None
+def test_an_order_marked_as_ours_whose_ids_are_spoiled_is_nobody_elses(notes: Any) -> None:
+    """Foreign takes positive evidence, and only what is foreign expires."""
+    assert ownership(read_order(listed_order(notes=notes), ORDER), OURS) == Ownership(None, foreign=False)
 
 
 @pytest.mark.parametrize(
     ("installation", "is_ours", "foreign"),
     [("1f2e3d4c", True, False), ("ffffffff", False, True), (None, True, False)],
-    ids=["this installation", "another on the account", "version 1, which noted none"],
+    ids=["this installation", "another on the account", "version 0.1, which noted none"],
 )
 def test_an_orders_installation_says_whose_it_is(installation: str | None, is_ours: bool, foreign: bool) -> None:
     noted = {"installation": installation} if installation is not None else {}
@@ -249,7 +245,18 @@ def test_a_table_without_an_installation_of_its_own_cannot_tell() -> None:
 
 
 @pytest.mark.parametrize(
-    "notes", [[], {}, None, {"service": "another-shop"}, NOTES | {"service": "another-shop"}, NOTES | {"stage": "dev"}]
+    "notes",
+    [
+        [],
+        {},
+        None,
+        {"service": "another-shop"},
+        NOTES | {"service": "another-shop"},
+        NOTES | {"stage": "dev"},
+        NOTES | {"service": "another-shop", "client_id": "0"},
+        NOTES | {"installation": "ffffffff", "client_id": "0"},
+        NOTES | {"installation": ["1f2e3d4c"]},
+    ],
 )
 def test_an_order_that_is_not_ours_is_foreign(notes: Any) -> None:
     assert ownership(read_order(listed_order(notes=notes), ORDER), OURS) == Ownership(None, foreign=True)

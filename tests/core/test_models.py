@@ -132,9 +132,12 @@ _PAYMENT = {
 }
 _REFUND = {"id": refund_id, "payment_id": payment_id, "amount": integer(1), "created_at": anything}
 
+# What a purchase may have besides its parties.
+OPTIONAL: dict[str, Any] = {}
+
 # Every field that is read, and what it takes.
 RULES: dict[type[Model], dict[str, Any]] = {
-    CreateOrderBody: {**dict.fromkeys(PARTIES, integer(1)), "amount": anything, "currency": text},
+    CreateOrderBody: {**dict.fromkeys(PARTIES, integer(1)), **OPTIONAL, "amount": anything, "currency": text},
     VerifyBody: {"razorpay_order_id": order_id, "razorpay_payment_id": payment_id, "razorpay_signature": text},
     PaymentEntity: _PAYMENT,
     ListedPayment: _PAYMENT,
@@ -151,6 +154,7 @@ RULES: dict[type[Model], dict[str, Any]] = {
     },
     OrderNotes: {
         **dict.fromkeys((*PARTIES, "payment_id"), noted),
+        **OPTIONAL,
         "service": text,
         "stage": text,
         "installation": optional(text),
@@ -283,6 +287,12 @@ def test_none_of_them_can_be_changed() -> None:
     stored = {Application, Attempt, HistoryEntry, KnownRefund, Order, PendingEvent, Record, Refund, Review}
     assert {*MODELS, *stored, Enclosed} <= every_model()
     assert all(model.model_config.get("frozen") for model in every_model())
+
+
+def test_what_was_agreed_has_attributes_of_its_own_beside_the_rest_of_a_record() -> None:
+    # Both are attributes of one item in the table.
+    attributes = [{field.alias or name for name, field in model.model_fields.items()} for model in (Order, Record)]
+    assert attributes[0] & attributes[1] == set()
 
 
 def test_a_replaced_field_leaves_the_original_as_it_was() -> None:

@@ -602,6 +602,21 @@ def test_inside_one_second_the_run_goes_on_for_as_long_as_there_is_time() -> Non
     assert table.marks[NAME] == Watermark(at=NOW - 1, span=1, skip=270)
 
 
+def test_inside_one_second_the_watermark_is_moved_once_and_not_for_every_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A write for each page would cost more than the pages."""
+    table, moves = FakeTable(), list[Watermark]()
+    table.marks[NAME] = Watermark(at=NOW - 1, span=1)
+    move = table.move_watermark
+
+    def counted(name: str, seen: Watermark | None, to: Watermark) -> None:
+        moves.append(to)
+        move(name, seen, to)
+
+    monkeypatch.setattr(table, "move_watermark", counted)
+    assert Book(entries(*([NOW - 1] * 1_000))).sweep(table, NOW)
+    assert [mark.at for mark in moves] == [NOW]
+
+
 def test_the_last_slice_ends_where_the_run_does() -> None:
     book, table = swept([], Watermark(at=NOW - 10, span=300))
     assert book.reads == [(NOW - 10, NOW - 1, 0)]

@@ -175,7 +175,7 @@ def test_a_second_start_says_that_one_runs_already_and_does_not_disturb_it(run: 
 
     assert second.end() == 1
     said = second.output.read_text()
-    assert f"runs already, as process {run.process.pid}" in said
+    assert f"already running as process {run.process.pid}" in said
     assert f"if that terminal is gone, with: kill {run.process.pid}\n" in said
     assert requests.get(endpoints["api"] + "/nothing/", timeout=5).status_code == 404
     assert run.endpoints_file.exists()
@@ -291,7 +291,7 @@ def test_with_test_keys_it_uses_the_real_test_mode_and_starts_no_stand_in(tmp_pa
     assert "through a tunnel" in said
     # One call asks about the keys, and says what came of it without showing them.
     assert asked_before == ["CONNECT api.razorpay.com:443 HTTP/1.1\r\n"]
-    assert "[1/7] Ask Razorpay whether it knows the keys" in said
+    assert "[1/7] Check the API keys with Razorpay" in said
     assert "Not checked: https://api.razorpay.com cannot be reached from here (ProxyError)" in said
     assert KEY_SECRET not in said
     assert WEBHOOK_SECRET not in said

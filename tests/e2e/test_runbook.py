@@ -37,8 +37,8 @@ ONLY_ON_AWS = {
 }
 # What builds and deploys for real, and where it runs instead: in a repository of its own.
 WITH_STAND_INS = {
-    "How to go back to the version before 1": "needs a repository with tags, and a remote",
-    "How to go back to the version before 2": "builds and deploys another commit",
+    "Roll back to the previous version 1": "needs a repository with tags, and a remote",
+    "Roll back to the previous version 2": "builds and deploys another commit",
     "Deploy 1": "builds and deploys to an account",
     "Try it out 2": "the stack's ApiUrl is AWS's; tests/smoke runs the program itself",
 }
@@ -150,6 +150,7 @@ def shell(service: LocalService, tmp_path_factory: pytest.TempPathFactory) -> Sh
         "REPLAY": "rehearsed",
         "DELETE": "payments-local",
         "FORGET": exported["TABLE"],
+        "REPOSITORY": "repo:octocat@123456/payments@456789",
     }
     return Shell(folder, exported | of_the_operator)
 
@@ -232,7 +233,7 @@ def checkout(shell: Shell, tmp_path: Path) -> tuple[Path, dict[str, str]]:
 
 def test_the_deployed_commits_of_the_stage_are_listed(shell: Shell, checkout: tuple[Path, dict[str, str]]) -> None:
     folder, environment = checkout
-    done = shell.run(named("How to go back to the version before 1"), folder=folder, **environment)
+    done = shell.run(named("Roll back to the previous version 1"), folder=folder, **environment)
     assert done.returncode == 0, done.stderr
     assert {line.split()[0] for line in done.stdout.splitlines()} == {
         "deployed/local/20260301T000000Z",
@@ -246,7 +247,7 @@ def test_going_back_builds_and_deploys_the_commit_in_a_folder_of_its_own(
     folder, environment = checkout
     commit = shell.run("git rev-parse --short HEAD~1", folder=folder, **environment).stdout.strip()
     (folder / "unfinished").write_text("not in any commit")
-    done = shell.run(named("How to go back to the version before 2"), folder=folder, COMMIT=commit, **environment)
+    done = shell.run(named("Roll back to the previous version 2"), folder=folder, COMMIT=commit, **environment)
     assert done.returncode == 0, done.stderr
     assert (folder.parent / "calls").read_text().splitlines() == [
         "make install",

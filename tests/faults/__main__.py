@@ -16,7 +16,6 @@ CAMPAIGNS: Final = (
     "crashes",
     "interleavings",
     "machine",
-    "schedules",
     "outages",
     "mistakes",
     "soak",

@@ -1,6 +1,6 @@
 """DynamoDB in memory: the table of template.yaml behind a client that takes boto3's own parameters.
 
-Conditions, updates and projections are read by `expressions`, and requests against DynamoDB's documented limits are
+Conditions and updates are read by `expressions`, and requests against DynamoDB's documented limits are
 refused by `tests/aws_limits.py`. `tests/table` holds it to the contract of the real adapter, and
 `test_dynamodb_contract.py` to DynamoDB's own on moto and on DynamoDB Local.
 
@@ -21,7 +21,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from tests import aws_limits
 from tests.aws_limits import bound
 from tests.faults import expressions
-from tests.faults.expressions import Bound, Comparison, Item, Literal, Refused
+from tests.faults.expressions import Item, Refused
 from tests.faults.outside import Client, Outside
 from tests.handlers.template import table_schema
 
@@ -32,30 +32,23 @@ type Answer = dict[str, Any]
 
 _deserialize: Final = TypeDeserializer().deserialize
 _WRITTEN: Final = frozenset(
-    {"TableName", "ConditionExpression", "ExpressionAttributeNames", "ExpressionAttributeValues"}
-    | {"ReturnValues", "ReturnValuesOnConditionCheckFailure"}
+    {"TableName", "ConditionExpression", "ExpressionAttributeNames", "ExpressionAttributeValues"} | {"ReturnValues"}
 )
 _PARAMETERS: Final[Mapping[str, frozenset[str]]] = {
-    "GetItem": frozenset({"TableName", "Key", "ConsistentRead", "ProjectionExpression", "ExpressionAttributeNames"}),
+    "GetItem": frozenset({"TableName", "Key", "ConsistentRead"}),
     "PutItem": _WRITTEN | {"Item"},
     "UpdateItem": _WRITTEN | {"Key", "UpdateExpression"},
     "DeleteItem": _WRITTEN | {"Key"},
     "Query": frozenset(
         {"TableName", "IndexName", "KeyConditionExpression", "ExpressionAttributeNames", "ExpressionAttributeValues"}
-        | {"Limit", "ExclusiveStartKey", "ScanIndexForward", "ConsistentRead"}
+        | {"Limit", "ExclusiveStartKey", "ConsistentRead"}
     ),
     "BatchGetItem": frozenset({"RequestItems"}),
     "TransactWriteItems": frozenset({"TransactItems", "ClientRequestToken"}),
 }
 """The parameters that this stand-in knows."""
-_RETURNED: Final[Mapping[str, frozenset[str]]] = {
-    "PutItem": frozenset({"NONE", "ALL_OLD"}),
-    "DeleteItem": frozenset({"NONE", "ALL_OLD"}),
-    "UpdateItem": frozenset({"NONE", "ALL_OLD", "UPDATED_OLD", "ALL_NEW", "UPDATED_NEW"}),
-}
 _READS: Final = frozenset({"GetItem", "Query", "BatchGetItem"})
 _KEY: Final = "pk"
-_NOTHING: Final = Bound({}, {})
 
 
 def plain(item: Item) -> dict[str, Any]:
@@ -104,8 +97,7 @@ class MemoryDynamo:
                 self._outside.refused.append(f"dynamodb {operation}: {refused.message}")
             raise _error(operation, 400, refused.code, refused.message) from refused
         except _ConditionFailed as failed:
-            extra = {"Item": failed.item} if failed.item else {}
-            raise _error(operation, 400, "ConditionalCheckFailedException", str(failed), **extra) from failed
+            raise _error(operation, 400, "ConditionalCheckFailedException", str(failed)) from failed
         except _Cancelled as cancelled:
             raise _error(
                 operation, 400, "TransactionCanceledException", str(cancelled), CancellationReasons=cancelled.reasons
@@ -127,7 +119,7 @@ class MemoryDynamo:
 
     def _get(self, request: Request) -> Answer:
         item = self._seen(_pk(request["Key"]), consistent=request.get("ConsistentRead", False))
-        return {} if item is None else {"Item": _projected(item, request)}
+        return {} if item is None else {"Item": item}
 
     def _seen(self, pk: str, *, consistent: bool) -> Item | None:
         return self.items.get(pk) if consistent or pk not in self._before else self._before[pk]
@@ -135,6 +127,7 @@ class MemoryDynamo:
     def _batch(self, request: Request, *, partly: bool) -> Answer:
         """BatchGetItem: "the operation returns a value for UnprocessedKeys" when it has not read everything."""
         ((table, wanted),) = request["RequestItems"].items()
+        assert wanted.keys() <= {"Keys", "ConsistentRead"}, f"this stand-in for DynamoDB does not know {[*wanted]}"
         keys = wanted["Keys"]
         most = (len(keys) + 1) // 2 if partly else len(keys)
         found: list[Item] = []
@@ -146,7 +139,7 @@ class MemoryDynamo:
                 break
             read += 1
             if item is not None:
-                found.append(_projected(item, wanted))
+                found.append(item)
         left = {table: {**wanted, "Keys": keys[read:]}} if read < len(keys) else {}
         return {"Responses": {table: found}, "UnprocessedKeys": left}
 
@@ -154,16 +147,12 @@ class MemoryDynamo:
         schema = _index(request.get("IndexName"))
         if schema.name and request.get("ConsistentRead"):
             raise Refused("Consistent reads are not supported on global secondary indexes")
-        forward = request.get("ScanIndexForward", True)
-        found = sorted(_selected(self.items.values(), schema, request), key=schema.place, reverse=not forward)
+        found = sorted(_selected(self.items.values(), schema, request), key=schema.place)
         start = request.get("ExclusiveStartKey")
         if start is not None:
             if start.keys() != set(schema.keys):
                 raise Refused("The provided starting key is invalid")
-            behind = schema.place(start)
-            found = [
-                item for item in found if (schema.place(item) > behind if forward else schema.place(item) < behind)
-            ]
+            found = [item for item in found if schema.place(item) > schema.place(start)]
         page: list[Item] = []
         size, limit = 0, request.get("Limit")
         for item in found:
@@ -180,24 +169,14 @@ class MemoryDynamo:
 
     def _write(self, operation: str, request: Request) -> Answer:
         returned = request.get("ReturnValues", "NONE")
-        if returned not in _RETURNED[operation]:
+        assert returned in {"NONE", "ALL_NEW"}, f"this stand-in for DynamoDB does not know {returned}"
+        if returned == "ALL_NEW" and operation != "UpdateItem":
             raise Refused("Return values set to invalid value")
         pk, before = self._target(request)
         self._demand(before, request)
         after = _after(operation, before, request)
         self._store({pk: after})
-        match returned:
-            case "ALL_OLD":
-                attributes = before
-            case "ALL_NEW":
-                attributes = after
-            case "UPDATED_NEW":
-                attributes = _fragments(after, request)
-            case "UPDATED_OLD":
-                attributes = _fragments(before, request)
-            case _:
-                attributes = None
-        return {"Attributes": attributes} if attributes else {}
+        return {"Attributes": after} if returned == "ALL_NEW" else {}
 
     def _transact(self, request: Request) -> Answer:
         """TransactWriteItems: everything or nothing, and once for one token.
@@ -220,8 +199,7 @@ class MemoryDynamo:
                 self._demand(before, one)
                 after = before if kind == "ConditionCheck" else _after(f"{kind}Item", before, one)
             except _ConditionFailed as failed:
-                item = {"Item": failed.item} if failed.item else {}
-                reasons.append({"Code": "ConditionalCheckFailed", "Message": str(failed), **item})
+                reasons.append({"Code": "ConditionalCheckFailed", "Message": str(failed)})
                 continue
             except Refused as refused:
                 reasons.append({"Code": "ValidationError", "Message": refused.message})
@@ -247,9 +225,8 @@ class MemoryDynamo:
         if text is None:
             return
         condition, _ = expressions.condition(text)
-        if not condition.holds(item or {}, bound(request)):
-            shown = request.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
-            raise _ConditionFailed(item if shown else None)
+        if not condition(item or {}, bound(request)):
+            raise _ConditionFailed
 
     def _store(self, changes: Mapping[str, Item | None]) -> None:
         """Stores all of it, then tells of it."""
@@ -275,29 +252,16 @@ class DynamoClient:
         self._outside = outside
         self._client = client
 
-    def get_item(self, **request: Any) -> Any:
-        return self._call("GetItem", request)
-
-    def put_item(self, **request: Any) -> Any:
-        return self._call("PutItem", request)
-
-    def update_item(self, **request: Any) -> Any:
-        return self._call("UpdateItem", request)
-
-    def delete_item(self, **request: Any) -> Any:
-        return self._call("DeleteItem", request)
-
-    def query(self, **request: Any) -> Any:
-        return self._call("Query", request)
-
-    def batch_get_item(self, **request: Any) -> Any:
-        return self._call("BatchGetItem", request)
-
-    def transact_write_items(self, **request: Any) -> Any:
-        # As boto3 does, so that what it sends again by itself takes effect once.
-        return self._call("TransactWriteItems", {"ClientRequestToken": f"client-{next(self._tokens)}", **request})
+    def __getattr__(self, method: str) -> Any:
+        operation = method.title().replace("_", "")
+        if operation not in _PARAMETERS:
+            raise AttributeError(f"this stand-in for DynamoDB does not know {operation}")
+        return lambda **request: self._call(operation, request)
 
     def _call(self, operation: str, request: Request) -> Any:
+        if operation == "TransactWriteItems":
+            # As boto3 does, so that what it sends again by itself takes effect once.
+            request = {"ClientRequestToken": f"client-{next(self._tokens)}", **request}
         unknown = request.keys() - _PARAMETERS[operation]
         assert not unknown, f"this stand-in for DynamoDB does not know {', '.join(sorted(unknown))}"
         partly = None
@@ -313,10 +277,8 @@ class DynamoClient:
 
 
 class _ConditionFailed(Exception):
-    def __init__(self, item: Item | None) -> None:
+    def __init__(self) -> None:
         super().__init__("The conditional request failed")
-        self.item = item
-        """The item that it failed on, where that was asked for."""
 
 
 class _Cancelled(Exception):
@@ -395,22 +357,6 @@ def _updated(before: Item | None, request: Request) -> Item:
     return after
 
 
-def _fragments(item: Item | None, request: Request) -> Item | None:
-    if item is None or "UpdateExpression" not in request:
-        return None
-    update, _ = expressions.update(request["UpdateExpression"])
-    return update.fragments(item, bound(request))
-
-
-def _projected(item: Item, request: Request) -> Item:
-    text = request.get("ProjectionExpression")
-    if text is None:
-        return item
-    paths, _ = expressions.projection(text)
-    placeholders = bound(request)
-    return expressions.projected(item, map(placeholders.path, paths))
-
-
 # --- indexes --------------------------------------------------------------------------------------------------------
 
 
@@ -481,54 +427,17 @@ def _index(name: str | None) -> _Schema:
 
 
 def _selected(items: Iterable[Item], schema: _Schema, request: Request) -> Iterator[Item]:
-    """The items that a KeyConditionExpression names."""
-    condition, _ = expressions.condition(request["KeyConditionExpression"])
+    """The items that a KeyConditionExpression names: one partition, and a part of it."""
     placeholders = bound(request)
-    wanted, others = _partition(condition.parts(), schema, placeholders)
-    for item in items:
-        if item.get(schema.partition) != wanted or (schema.sort is not None and schema.sort not in item):
-            continue
-        if all(other.holds(item, placeholders) for other in others):
-            yield item
-
-
-def _partition(
-    parts: tuple[expressions.Condition, ...], schema: _Schema, placeholders: Bound
-) -> tuple[expressions.Value, list[expressions.Condition]]:
-    """The partition that a key condition names, and what it asks of the sort key."""
-    wanted: list[expressions.Value] = []
-    others: list[expressions.Condition] = []
-    for part in parts:
-        name = _tested(part, placeholders)
-        if name == schema.partition and isinstance(part, Comparison) and part.sign == "=":
-            assert isinstance(part.second, Literal)
-            wanted.append(placeholders.values[part.second.placeholder])
-        elif name is not None and name == schema.sort:
-            others.append(part)
-        else:
-            raise Refused(f"Query key condition not supported: {name}")
-    if len(wanted) != 1 or len(others) > 1:
+    parts = {
+        placeholders.path(one.path): (one.sign, placeholders.values[one.value])
+        for one in expressions.key_condition(request["KeyConditionExpression"])
+    }
+    sign, partition = parts.pop((schema.partition,), ("", {}))
+    if sign != "=" or not parts.keys() <= {(schema.sort,)} or any(sign == "<>" for sign, _ in parts.values()):
         raise Refused("Query condition missed key schema element")
-    return wanted[0], others
-
-
-def _tested(part: expressions.Condition, placeholders: Bound) -> str | None:
-    """The attribute that a part of a key condition compares with a value; None when it is none of the forms allowed."""
-    match part:
-        case Comparison(sign, expressions.Attribute(path), Literal()) if sign != "<>":
-            pass
-        case expressions.Between(expressions.Attribute(path), Literal(low), Literal(high)):
-            bounds = {"a": placeholders.values[low], "b": placeholders.values[high]}
-            if not Comparison("<=", expressions.Attribute(("a",)), expressions.Attribute(("b",))).holds(
-                bounds, _NOTHING
-            ):
-                raise Refused(
-                    "Invalid KeyConditionExpression: The BETWEEN operator requires upper bound to be greater than or "
-                    "equal to lower bound"
-                )
-        case expressions.Function("begins_with", (expressions.Attribute(path), Literal())):
-            pass
-        case _:
-            return None
-    (name,) = placeholders.path(path)
-    return str(name)
+    for item in items:
+        if item.get(schema.partition) != partition or (schema.sort is not None and schema.sort not in item):
+            continue
+        if all(expressions.compare(sign, expressions.at(item, path), value) for path, (sign, value) in parts.items()):
+            yield item

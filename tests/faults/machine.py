@@ -1,9 +1,9 @@
 """A state machine: whatever can happen to a few payments, in any order, and any call can go wrong at any time.
 
-Clients order, pay in every way and come back (or somebody else does); Razorpay delivers its webhooks in any order,
-twice or never; others forge them; instances die, services are down, secrets are rotated, keys are wrong for days,
-months pass, the table is put back, an operator accepts and releases. Hypothesis chooses what is next and, when
-something breaks, looks for the shortest story that breaks it.
+Clients order, pay in every way and come back; Razorpay delivers its webhooks in any order, twice or never; instances
+die, services are down, secrets are rotated, keys are wrong for days, months pass, the table is put back, an operator
+accepts and releases. Hypothesis chooses what is next and, when something breaks, looks for the shortest story that
+breaks it. Who has no right, or makes no sense, is left to `tests/attacks` and `tests/fuzz`.
 
 Every write and every event is held to the invariants as it happens (`ledger`), every answer to what it should be. In
 the end the schedules run for 16 days, and the oracle judges all that can be seen from outside by Razorpay's books alone
@@ -12,8 +12,6 @@ the end the schedules run for 16 days, and the oracle judges all that can be see
 A seed always plays the same stories: `python -m tests.faults.machine SEED EXAMPLES` plays them again.
 """
 
-import base64
-import json
 import random
 import sys
 from collections import Counter
@@ -48,7 +46,6 @@ from tests.faults.clockwork import DAY_S, schedules
 from tests.faults.elsewhere import Webhook
 from tests.faults.outside import Call, Kind, good
 from tests.faults.rig import AMOUNT, CLIENT, START, Answer, Died, World, installed
-from tests.handlers.service import CREATE_ORDER, VERIFY
 
 ALL: Final = 700
 """Examples of the whole campaign."""
@@ -62,7 +59,6 @@ _BAD: Final = 0.03
 _BAD_FOR_WRITES: Final = 0.25
 _MOST_ROTATIONS: Final = 2
 _MOST_FOREIGN: Final = 2
-_MOST_NONSENSE: Final = 3
 _MOST_REBUILDS: Final = 2
 _MOST_CONFUSIONS: Final = 4
 _MOST_API_FAULTS: Final = 2
@@ -72,7 +68,6 @@ _OLDEST_S: Final = 160 * DAY_S
 """How far stories go; with the rest at their end no order is older than the 180 days that Razorpay answers for."""
 _FLOOR: Final = 90
 """The setting `AcceptOffers`, where there is one, in per cent."""
-_SECRETS: Final = "secretsmanager GetSecretValue"
 _COUNTER: Final = "counter#payment_id"
 _SKIPPED: Final = 1_000_000
 """Payment ids that are skipped in a restored table (docs/runbook.md, "Restoring the table")."""
@@ -93,63 +88,13 @@ WAYS_TO_PAY: Final[Mapping[str, Mapping[str, Any]]] = {
     "left open at the bank": {"outcome": "open"},
     "another currency": {"force": True, "currency": "USD"},
 }
-WRONG: Final = ("somebody else's", "another order's", "signature", "unknown")
 _NOT_SOLD: Final = frozenset({"already_paid", "payment_in_progress", "payment_under_review"})
 _NOT_PAID: Final = frozenset({"payment_refunded", "payment_returned", "payment_failed", "payment_under_review"})
 _YOUNG_S: Final = 2 * DAY_S
 """Until when banks bring late answers: afterwards Razorpay has given the money back or up ("Late authorisation")."""
 _PLACE: Final = st.integers(0, 5)
 """Of something in a list, which may be shorter: counted around."""
-_REQUESTS: Final[Mapping[str, tuple[str, Mapping[str, Any], int]]] = {
-    "no token": (CREATE_ORDER, {"headers": {"Content-Type": "application/json"}}, 401),
-    "an unsigned token": (CREATE_ORDER, {"headers": {"Authorization": "Bearer e30.e30."}}, 401),
-    "no JSON": (CREATE_ORDER, {"body": "{"}, 400),
-    "a key twice": (CREATE_ORDER, {"body": '{"job_id": 1, "job_id": 2}'}, 400),
-    "a boolean id": (CREATE_ORDER, {"body": json.dumps({**events.OFFER, "job_id": True})}, 400),
-    "somebody else's purchase": (CREATE_ORDER, {"body": json.dumps({**events.OFFER, "client_id": 7})}, 403),
-    "too large": (CREATE_ORDER, {"body": " " * 9000}, 413),
-    "no fields": (VERIFY, {"body": "{}"}, 400),
-    "an id for a path": (VERIFY, {"body": json.dumps({**events.checkout(), "razorpay_order_id": "../x"})}, 400),
-}
-_UNUSABLE: Final[Mapping[str, bytes]] = {
-    "no JSON": b"\xff\xfe{",
-    "a list": b"[]",
-    "no payload": b'{"entity":"event","event":"payment.captured","created_at":1772357400}',
-    "another product": b'{"entity":"event","event":"settlement.processed","payload":{},"created_at":1772357400}',
-    "no amount": (
-        b'{"entity":"event","event":"payment.captured","created_at":1772357400,"payload":{"payment":{"entity":'
-        b'{"id":"pay_DESlfW9H8K9uqM","order_id":"order_DESlLckIVRkHWj"}}}}'
-    ),
-}
-
-
 _CLIENTS: Final = ("dynamodb", "events", "razorpay", "secretsmanager")
-
-
-@dataclass(slots=True)
-class _Strike:
-    """A call that will go wrong."""
-
-    client: str
-    writes: bool
-    """Whether only what changes something there counts, of which there is far less than of reading."""
-    after: int
-    """How many of its calls go well before."""
-    kind: int
-    """The place, among what can become of that call, of what will."""
-
-
-# Secrets are read before anything else; while they cannot be, nothing else is tried.
-_STRIKES: Final = st.lists(
-    st.tuples(
-        st.sampled_from([*(client for client in _CLIENTS if client != "secretsmanager")] * 3 + ["secretsmanager"]),
-        st.booleans(),
-        st.integers(0, 4),
-        st.integers(0, len(Kind) - 1),
-    ),
-    min_size=1,
-    max_size=4,
-)
 RULES: Final[set[str]] = set()
 """The names of all rules."""
 
@@ -164,7 +109,6 @@ class Tally:
     calls: int = 0
     faults: Counter[str] = field(default_factory=Counter)
     """By kind."""
-    answers: Counter[tuple[str, int]] = field(default_factory=Counter)
     statuses: Counter[str] = field(default_factory=Counter)
     """Of the records in the end."""
 
@@ -203,19 +147,15 @@ class Payments(RuleBasedStateMachine):
         self.world = type(self).install(World())
         self.unfinished = False
         self.checkouts: list[dict[str, str]] = []
-        self.strikes: list[_Strike] = []
         self.luck: random.Random | None = None
         """While it is bad: draws which calls go wrong, and how."""
         self.down: dict[str, tuple[int, Kind]] = {}
         """Clients of which so many more calls fail."""
         self.secret_number = 0
         self.foreign = 0
-        self.nonsense = 0
         self.rebuilds = 0
         self.confusions = 0
         self.operations = 0
-        self.beside: World | None = None
-        """Another stack of the same code on the same account."""
         self.deaf = False
         """Whether what Razorpay has not told by the end never comes."""
         self.world.outside.fate = self._fate
@@ -259,10 +199,7 @@ class Payments(RuleBasedStateMachine):
     def pay(self, order: int, way: str) -> None:
         self._pay(_of(self._orders, order), way)
 
-    def _has_paid(self) -> bool:
-        return bool(self.checkouts)
-
-    @precondition(_has_paid)
+    @precondition(lambda machine: bool(machine.checkouts))
     @rule(checkout=_PLACE)
     @_step
     def verify(self, checkout: int) -> None:
@@ -279,36 +216,6 @@ class Payments(RuleBasedStateMachine):
             else:
                 assert answer.status == 409
                 assert answer.body["code"] in _NOT_PAID
-
-    @precondition(_has_paid)
-    @rule(
-        checkout=_PLACE,
-        other=_PLACE,
-        how=st.sampled_from(WRONG),
-    )
-    @_step
-    def verify_wrongly(self, checkout: int, other: int, how: str) -> None:
-        presented = dict(_of(self.checkouts, checkout))
-        client, _, _ = self.world.handed_out[presented["razorpay_order_id"]]
-        expected = {"somebody else's": 404, "unknown": 404}.get(how, 400)
-        match how:
-            case "somebody else's":
-                client = next(one for one in CLIENTS if one != client)
-            case "another order's":
-                order_id = _of(self._orders, other)
-                if order_id == presented["razorpay_order_id"]:
-                    return
-                presented["razorpay_order_id"] = order_id
-                expected = 400 if self.world.handed_out[order_id][0] == client else 404
-            case "signature":
-                first = presented["razorpay_signature"][0]
-                presented["razorpay_signature"] = ("0" if first != "0" else "1") + presented["razorpay_signature"][1:]
-            case _:
-                presented["razorpay_order_id"] = events.UNKNOWN_ORDER_ID
-        record = self.world.ledger.records.get(presented["razorpay_order_id"])
-        if record is None or record.order is None:
-            expected = 404
-        self._refused(lambda: self.world.verify(presented, client=client), expected, reads=True)
 
     @precondition(_is_ordered)
     @rule(order=_PLACE, reader=st.sampled_from([*CLIENTS, events.FREELANCER, 7]))
@@ -328,21 +235,7 @@ class Payments(RuleBasedStateMachine):
         else:
             assert answer.status == 404
 
-    def _may_be_nonsense(self) -> bool:
-        """What leaves nothing behind is not to fill the stories."""
-        return self.nonsense < _MOST_NONSENSE
-
-    @precondition(_may_be_nonsense)
-    @rule(what=st.sampled_from(sorted(_REQUESTS)))
-    @_step
-    def ask_for_nonsense(self, what: str) -> None:
-        self.nonsense += 1
-        route, changes, expected = _REQUESTS[what]
-        event = {**events.from_frontend(route, events.OFFER), **changes}
-        function = "create_order" if route == CREATE_ORDER else "verify"
-        self._refused(lambda: self.world.request(function, event, what="nonsense"), expected)
-
-    # --- Razorpay's webhooks, and who pretends to be Razorpay ---
+    # --- Razorpay's webhooks ---
 
     def _has_waiting(self) -> bool:
         return bool(self.world.waiting)
@@ -360,10 +253,7 @@ class Payments(RuleBasedStateMachine):
         for webhook in self.world.waiting:
             self._deliver(webhook)
 
-    def _has_acknowledged(self) -> bool:
-        return bool(self.world.acknowledged)
-
-    @precondition(_has_acknowledged)
+    @precondition(lambda machine: bool(machine.world.acknowledged))
     @rule(webhook=_PLACE)
     @_step
     def redeliver(self, webhook: int) -> None:
@@ -386,57 +276,14 @@ class Payments(RuleBasedStateMachine):
     def drop(self, webhook: int) -> None:
         self.world.drop(_of(self.world.waiting, webhook))
 
-    def _was_told(self) -> bool:
-        return bool(self.world.razorpay.told)
-
-    @precondition(_was_told)
-    @rule(webhook=_PLACE, how=st.sampled_from(["body", "no JSON", "signature", "no signature", "not ASCII", "base64"]))
-    @_step
-    def forge(self, webhook: int, how: str) -> None:
-        genuine = _of(self.world.razorpay.told, webhook)
-        body, encoded, headers = genuine.body.decode(), False, {"X-Razorpay-Signature": genuine.signature}
-        match how:
-            case "body":
-                body = body.replace('"event"', '"event" ', 1)
-            case "no JSON":
-                body = "payment.captured"
-            case "signature":
-                headers["X-Razorpay-Signature"] = signatures.of_webhook(events.FORGED_WITH, genuine.body)
-            case "no signature":
-                del headers["X-Razorpay-Signature"]
-            case "not ASCII":
-                headers["X-Razorpay-Signature"] = "é" * 64
-            case _:
-                body, encoded = "not base64!", True
-        event = {**events.from_razorpay(b"{}"), "body": body, "headers": headers, "isBase64Encoded": encoded}
-        self._refused(lambda: self.world.request("webhook", event, what="forged"), 400)
-
-    @precondition(_may_be_nonsense)
-    @rule(what=st.sampled_from(sorted(_UNUSABLE)))
-    @_step
-    def deliver_unusable(self, what: str) -> None:
-        """Signed, and of no use: acknowledged, so that it does not come back, and nothing else."""
-        self.nonsense += 1
-        body = _UNUSABLE[what]
-        event = events.from_razorpay(b"{}")
-        headers = {"X-Razorpay-Signature": signatures.of_webhook(self.world.razorpay.webhook_secret, body)}
-        event |= {"body": base64.b64encode(body).decode(), "isBase64Encoded": True, "headers": headers}
-        before = len(self.world.outside.calls)
-        answer = self._ask(lambda: self.world.request("webhook", event, what="unusable"))
-        assert answer is None or answer.status == 200
-        self._check_only_secrets_were_read(before)
-
     # --- what happens at Razorpay ---
 
-    def _has_captures(self) -> bool:
-        return bool(self._captured)
-
-    @precondition(_has_captures)
+    @precondition(lambda machine: bool(machine.captured))
     @rule(payment=_PLACE, minor=st.sampled_from([None, None, 1, 10_000]))
     @_step
     def refund(self, payment: int, minor: int | None) -> None:
         """Also more than there is, which Razorpay refuses."""
-        self.world.refund(_of(self._captured, payment).id, minor)
+        self.world.refund(_of(self.captured, payment).id, minor)
 
     def _has_payments(self) -> bool:
         return bool(self.world.razorpay.account.payments)
@@ -524,35 +371,13 @@ class Payments(RuleBasedStateMachine):
         for application, way, told in bought:
             self._buy(application, way, told=told)
 
-    def _has_few_foreign_orders(self) -> bool:
-        return self.foreign < _MOST_FOREIGN
-
-    @precondition(_has_few_foreign_orders)
-    @rule(beside=st.booleans(), fails=st.booleans())
+    @precondition(lambda machine: machine.foreign < _MOST_FOREIGN)
+    @rule(fails=st.booleans())
     @_step
-    def pay_a_foreign_order(self, *, beside: bool, fails: bool) -> None:
-        """Another application's on the same account, or one that another stack of ours has made."""
+    def pay_a_foreign_order(self, *, fails: bool) -> None:
+        """Another application's on the same account; `tests/judge` has the one that another stack of ours makes."""
         self.foreign += 1
-        order_id = self._order_of_the_other_stack() if beside else self.world.foreign_order()
-        self.world.pay(order_id, **{"outcome": "failure"} if fails else {"capture": "now"})
-
-    def _order_of_the_other_stack(self) -> str:
-        if self.beside is None:
-            self.beside = World(beside=self.world)
-        self.beside.now = self.world.now
-        account = self.world.razorpay.account
-        faults, account.faults = account.faults, replace(account.faults, api=())
-        # Razorpay is the same.
-        self.world.outside.fate = good
-        install = type(self).install
-        install(self.beside)
-        try:
-            order_id: str = self.beside.create_order(application=100 + self.foreign).body["order_id"]
-        finally:
-            install(self.world)
-            self.world.outside.fate = self._fate
-            account.faults = faults
-        return order_id
+        self.world.pay(self.world.foreign_order(), **{"outcome": "failure"} if fails else {"capture": "now"})
 
     # --- the operator ---
 
@@ -605,10 +430,7 @@ class Payments(RuleBasedStateMachine):
                 assert report is not None
                 assert report["failed"] == 0, report
 
-    def _may_rebuild(self) -> bool:
-        return self.rebuilds < _MOST_REBUILDS
-
-    @precondition(_may_rebuild)
+    @precondition(lambda machine: machine.rebuilds < _MOST_REBUILDS)
     @rule(begin=st.sampled_from([START - DAY_S] * 5 + [EARLIEST]))
     @_step
     def rebuild(self, begin: int) -> None:
@@ -621,10 +443,7 @@ class Payments(RuleBasedStateMachine):
                 assert report is not None
                 assert (report["failed"], report["next"]) == (0, None), report
 
-    def _is_warm(self) -> bool:
-        return len(self.world.instances) > 1
-
-    @precondition(_is_warm)
+    @precondition(lambda machine: len(machine.world.instances) > 1)
     @rule()
     @_step
     def start_anew(self) -> None:
@@ -665,10 +484,7 @@ class Payments(RuleBasedStateMachine):
     def drop_all(self) -> None:
         self.world.lose_webhooks()
 
-    def _may_confuse_keys(self) -> bool:
-        return self.confusions < _MOST_CONFUSIONS
-
-    @precondition(_may_confuse_keys)
+    @precondition(lambda machine: machine.confusions < _MOST_CONFUSIONS)
     @rule()
     @_step
     def rotate_keys_wrongly(self) -> None:
@@ -679,10 +495,7 @@ class Payments(RuleBasedStateMachine):
         else:
             self.world.find_keys()
 
-    def _may_restore(self) -> bool:
-        return len(self.world.restored) < _MOST_RESTORES
-
-    @precondition(_may_restore)
+    @precondition(lambda machine: len(machine.world.restored) < _MOST_RESTORES)
     @precondition(_is_ordered)
     @rule(hours=st.sampled_from([1, 24]))
     @_step
@@ -720,25 +533,13 @@ class Payments(RuleBasedStateMachine):
         account = self.world.razorpay.account
         account.faults = replace(account.faults, api=(*account.faults.api, fault))
 
-    def _is_unstruck(self) -> bool:
-        return not self.strikes and self.luck is None
-
-    @precondition(_is_unstruck)
-    @rule(strikes=_STRIKES)
-    @_step
-    def let_calls_go_wrong(self, strikes: list[tuple[str, bool, int, int]]) -> None:
-        self.strikes += [_Strike(*strike) for strike in strikes]
-
-    @precondition(_is_unstruck)
+    @precondition(lambda machine: machine.luck is None)
     @rule(luck=st.integers(0, 2**16))
     @_step
     def let_luck_be_bad(self, luck: int) -> None:
         self.luck = random.Random(luck)  # noqa: S311 - to be drawn again, no secret
 
-    def _is_undisturbed(self) -> bool:
-        return not self._is_disturbed()
-
-    @precondition(_is_undisturbed)
+    @precondition(lambda machine: not machine.is_disturbed())
     @rule(
         client=st.sampled_from(_CLIENTS),
         calls=st.integers(1, 8),
@@ -748,14 +549,13 @@ class Payments(RuleBasedStateMachine):
     def let_a_service_be_down(self, client: str, calls: int, kind: Kind) -> None:
         self.down[client] = (calls, kind)
 
-    def _is_disturbed(self) -> bool:
-        return bool(self.strikes or self.down or self.luck or self.world.razorpay.account.faults.api)
+    def is_disturbed(self) -> bool:
+        return bool(self.down or self.luck or self.world.razorpay.account.faults.api)
 
-    @precondition(_is_disturbed)
+    @precondition(is_disturbed)
     @rule()
     @_step
     def recover(self) -> None:
-        self.strikes.clear()
         self.down.clear()
         self.luck = None
         account = self.world.razorpay.account
@@ -786,7 +586,6 @@ class Payments(RuleBasedStateMachine):
         tally.examples += 1
         tally.calls += len(world.outside.calls)
         tally.faults.update(kind.value for _, kind in world.outside.played)
-        tally.answers.update(world.answers)
         type(self).at_the_end()
 
     # --- how ---
@@ -807,21 +606,15 @@ class Payments(RuleBasedStateMachine):
 
     def _fate(self, call: Call) -> Kind | None:
         client = call.operation.partition(" ")[0]
-        struck = None
-        writes = Kind.FAILS_AFTER in call.kinds
-        for strike in [one for one in self.strikes if one.client == client and (writes or not one.writes)]:
-            strike.after -= 1
-            if strike.after < 0:
-                self.strikes.remove(strike)
-                struck = _of(sorted(call.kinds), strike.kind)
         if client in self.down:
             left, kind = self.down.pop(client)
             if left > 1:
                 self.down[client] = (left - 1, kind)
             return kind
-        if struck is None and self.luck is not None and self.luck.random() < (_BAD_FOR_WRITES if writes else _BAD):
-            struck = self.luck.choice(sorted(call.kinds))
-        return struck
+        writes = Kind.FAILS_AFTER in call.kinds
+        if self.luck is not None and self.luck.random() < (_BAD_FOR_WRITES if writes else _BAD):
+            return self.luck.choice(sorted(call.kinds))
+        return None
 
     def _ask(self, request: Callable[[], Answer]) -> Answer | None:
         """The answer, if nothing went wrong on the way; then any documented one would do."""
@@ -832,25 +625,6 @@ class Payments(RuleBasedStateMachine):
             return None
         undisturbed = len(self.world.outside.played) == played and not self.world.is_deprived
         return answer if undisturbed else None
-
-    def _refused(self, request: Callable[[], Answer], status: int, *, reads: bool = False) -> None:
-        """I14: what is refused makes no call, but for its secrets; a checkout signature is held to the stored order."""
-        before, records = len(self.world.outside.calls), dict(self.world.ledger.records)
-        played = len(self.world.outside.played)
-        try:
-            answer = request()
-        except Died:
-            answer = None
-        if answer is not None:
-            assert not answer.ok, f"{answer} for what should have been refused"
-            assert answer.status == status or len(self.world.outside.played) > played, answer
-        self._check_only_secrets_were_read(before, reads=reads)
-        assert self.world.ledger.records == records
-
-    def _check_only_secrets_were_read(self, before: int, *, reads: bool = False) -> None:
-        allowed = {_SECRETS, "dynamodb GetItem"} if reads else {_SECRETS}
-        made = {call.operation for call in self.world.outside.calls[before:]}
-        assert made <= allowed, f"I14: {made - allowed}"
 
     def _deliver(self, webhook: Webhook) -> None:
         answer = self._ask(lambda: self.world.deliver(webhook))
@@ -867,7 +641,7 @@ class Payments(RuleBasedStateMachine):
         return list(reversed(self.world.razorpay.account.payments.values()))
 
     @property
-    def _captured(self) -> list[Payment]:
+    def captured(self) -> list[Payment]:
         return [payment for payment in self._payments if payment.captured]
 
 
@@ -947,9 +721,9 @@ def _report(tally: Tally) -> Report:
             f"Stories of up to {STEPS} steps, drawn by Hypothesis, on the real handlers and adapters: two clients, two "
             "applications, three amounts; payments of every kind, outcome and age, late, twice, left open, of a wrong "
             "sum, with offers and with fees that the customer bears; refunds in part, in full, pending and failed; "
-            "webhooks in any order, again, never, forged and unusable; Razorpay's lists behind; orders of others and "
-            "of a second stack; requests without a right or sense; months passing; secrets rotated, keys wrong for "
-            "days; rebuilds, restored tables, an operator who accepts and releases; instances dying, calls failing, "
+            "webhooks in any order, again and never; Razorpay's lists behind; orders of others; "
+            "months passing; secrets rotated, keys wrong for days; rebuilds, restored tables, an operator who accepts "
+            "and releases; instances dying, calls failing, "
             "hanging, repeated, services down. Every write, event and answer was checked as it happened, and in the "
             "end everything that can be seen from outside was judged by the oracle, from Razorpay's books alone."
         ),
@@ -961,17 +735,7 @@ def _report(tally: Tally) -> Report:
             "records in the end": ", ".join(f"{tally.statuses[status]} {status}" for status in sorted(tally.statuses)),
             "rules that were never run": ", ".join(sorted(RULES - tally.steps.keys())) or "none",
         },
-        tables=(
-            _table("step", tally.steps),
-            _table("what became of a call", tally.faults),
-            _table("answer", Counter({f"{function} {status}": n for (function, status), n in tally.answers.items()})),
-        ),
     )
-
-
-def _table(what: str, counts: Counter[str]) -> str:
-    lines = [f"| {what} | times |", "|---|---:|", *(f"| {name} | {counts[name]:,} |" for name in sorted(counts))]
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

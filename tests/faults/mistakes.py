@@ -26,16 +26,17 @@ from typing import Final
 from tests.faults.campaigns import Budget, Progress, Report
 
 PROJECT: Final = Path(__file__).parents[2]
-_COPIED: Final = ("functions", "shared", "sandbox", "tests", "docs", "events", "template.yaml", "pyproject.toml")
+_COPIED: Final = (
+    *("functions", "shared", "sandbox", "tests", "docs", "events", "pyproject.toml"),
+    *("template.yaml", "monitoring.yaml", "web-acl.yaml"),
+)
 _SECONDS: Final = 600
 """When a part has hung; the longest takes a few seconds on a machine that is not busy."""
 _FOUND: Final = 3
 """The exit status of a campaign that found something; Python's own, when it cannot even begin, is 1."""
 _WORKERS: Final = 2
-_LONGEST_CELL: Final = 110
 
 # How much of the campaigns that draw at random. A sixth of it finds nearly every mistake that is left to them.
-_SCHEDULES: Final = 400
 _STORIES: Final = 60
 _REACHED: Final = 0.006
 _OUTAGES: Final = 0.1
@@ -73,7 +74,7 @@ MISTAKES: Final = (
         "        if (found := table.read(order_id)) is not None:\n"
         "            publish_pending(table, bus, decide(found, batch, now, policy).record)\n"
         "        decision = record_facts(table, order_id, batch,",
-        "schedules",
+        "interleavings: captured, order.paid",
     ),
     Mistake(
         "clear before publish",
@@ -81,7 +82,7 @@ MISTAKES: Final = (
         "shared/payments/core/outbox.py",
         "    accepted = bus.publish(",
         "    table.clear(record, record.pending.keys())\n    accepted = bus.publish(",
-        "schedules",
+        "outages",
     ),
     Mistake(
         "clear the whole map",
@@ -337,7 +338,7 @@ MISTAKES: Final = (
         "shared/payments/core/ordering.py",
         "        old = None if current is None else (current, supersede(current, fresh.order_id, self._now))",
         "        old = None",
-        "schedules",
+        "crashes: another amount and back",
     ),
     Mistake(
         "hand out the open order whatever was agreed",
@@ -381,7 +382,7 @@ MISTAKES: Final = (
         "    return next((newest + age for age in WATCH_AGES_S if newest + age > now), now + WEEK_S)",
         "    newest = epoch(record.created_at)\n"
         "    return next((newest + age for age in WATCH_AGES_S if newest + age > now), None)",
-        "schedules",
+        "outages",
     ),
     Mistake(
         "look for payments that are new alone",
@@ -440,7 +441,7 @@ MISTAKES: Final = (
         "take another installation's orders for ours",
         "Marker and stage are ours. Two stacks of one stage on an account would adopt each other's orders.",
         "shared/payments/core/listing.py",
-        "    if notes.installation is not None and notes.installation != origin.installation:",
+        "    if installation is not None and installation != origin.installation:",
         "    if False:",
         "tests/judge/test_ten_classes.py::test_two_stacks_on_one_account_leave_each_others_orders_alone",
     ),
@@ -538,10 +539,8 @@ def run(budget: Budget, progress: Progress) -> Report:
     quick = [mistake for mistake in MISTAKES if not mistake.found_by.startswith("crashes: ")]
     # A whole scenario takes minutes: a sample is of the others.
     chosen = dice.sample(quick, max(round(len(MISTAKES) * budget.share), 1)) if budget.share < 1 else MISTAKES
-    checkers = sorted({mistake.found_by for mistake in chosen})
-    jobs: list[tuple[str, Mistake | None]] = [(checker, None) for checker in checkers]
+    jobs: list[tuple[str, Mistake | None]] = [(one, None) for one in sorted({one.found_by for one in chosen})]
     jobs += [(mistake.found_by, mistake) for mistake in chosen]
-    said: dict[str, str] = {}
     progress(0, len(jobs))
     with ExitStack() as stack:
         trees: SimpleQueue[Path] = SimpleQueue()
@@ -551,26 +550,22 @@ def run(budget: Budget, progress: Progress) -> Report:
         running = [pool.submit(_judge, trees, checker, mistake, budget.seed) for checker, mistake in jobs]
         stack.callback(lambda: [waiting.cancel() for waiting in running])
         for done, judged in enumerate(as_completed(running), 1):
-            said |= judged.result()
+            judged.result()
             progress(done, len(jobs))
-    rows = ["| the mistake | why somebody would, and what it breaks | found by |", "| --- | --- | --- |"]
-    rows += [
-        f"| {mistake.name} | {mistake.why} | {_cell(mistake.found_by, said[mistake.name])} |" for mistake in chosen
-    ]
     return Report(
         title="Seeded mistakes",
         what=(
-            "Mistakes that somebody could make for a reason that sounds good, made in a copy of the source one at a "
-            "time. The campaigns and the tests pass on the untouched copy, and find each mistake: by an invariant that "
-            "breaks or a test that fails, never by a copy that does not run."
+            "Mistakes that somebody could make for a reason that sounds good (`tests/faults/mistakes.py` lists them), "
+            "made in a copy of the source one at a time. The campaigns and the tests pass on the untouched copy, and "
+            "find each mistake: by an invariant that breaks or a test that fails, never by a copy that does not run. "
+            "[invariants.md](../invariants.md) says which campaign finds which."
         ),
         figures={"mistakes": len(chosen), "found": len(chosen)},
-        tables=("\n".join(rows),),
     )
 
 
-def _judge(trees: SimpleQueue[Path], checker: str, mistake: Mistake | None, seed: int) -> dict[str, str]:
-    """Seeds a mistake into one of the copies, or none; returns what was said of it, by its name.
+def _judge(trees: SimpleQueue[Path], checker: str, mistake: Mistake | None, seed: int) -> None:
+    """Seeds a mistake into one of the copies, or none.
 
     Raises:
         AssertionError: it was not found, or there was something to say of a copy without one.
@@ -580,11 +575,10 @@ def _judge(trees: SimpleQueue[Path], checker: str, mistake: Mistake | None, seed
         if mistake is None:
             words = check(tree, checker, seed)
             assert words is None, f"{checker} fails on the untouched copy: {words}"
-            return {}
+            return
         with made(tree, mistake):
             words = check(tree, checker, seed)
         assert words is not None, f"{checker} did not find the mistake “{mistake.name}” (seed {seed})"
-        return {mistake.name: words}
     finally:
         trees.put(tree)
 
@@ -672,10 +666,6 @@ def find(checker: str, seed: int) -> None:
             from tests.faults import machine  # noqa: PLC0415 - as below
 
             machine.play(_STORIES, seed, lambda _: None, shrink=False)
-        case "schedules":
-            from tests.faults import schedules  # noqa: PLC0415 - as below
-
-            schedules.play(seed, range(_SCHEDULES))
         case "outages" | "reachability":
             share = {"outages": _OUTAGES, "reachability": _REACHED}[campaign]
             import_module(f"tests.faults.{campaign}").run(Budget(share, seed), lambda _done, _of: None)
@@ -711,13 +701,6 @@ def words_of(cause: AssertionError) -> str:
         return message
     frame = traceback.extract_tb(cause.__traceback__)[-1]
     return re.sub(r"\s+", " ", frame.line or frame.name)
-
-
-def _cell(checker: str, words: str) -> str:
-    """By what it was found, as a cell of a table."""
-    said = words.replace(checker, "").lstrip(":- ").replace("|", "\\|")
-    said = said if len(said) <= _LONGEST_CELL else f"{said[:_LONGEST_CELL]}…"
-    return f"`{checker}`" + (f": {said}" if said else "")
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -581,15 +581,10 @@ class World:
     """Some payments, and what may be said of them."""
 
     name: str
-    what: str
     payments: int
     moves: tuple[Move, ...]
     unknown: bool = False
     """Whether its order may be known from webhooks alone, and found to be ours later."""
-    states: int
-    depths: int
-    """Measured: a sample decides upon equally many records of each depth, so that it gets to the deepest in the time in
-    which the whole exploration would have done this share of all."""
 
 
 _EVERY_WORD: Final = ("signed", "authorized", "failed", "listed", "lapsed", "accepted", "released")
@@ -598,7 +593,6 @@ _EVERY_REFUND: Final = [(r, size, reached) for r in (0, 1) for size in SIZES for
 WORLDS: Final = (
     World(
         name="one payment",
-        what="every fact, every sum, two refunds of every size and state; known from webhooks alone, too",
         payments=1,
         moves=tuple(
             moves(
@@ -609,12 +603,9 @@ WORLDS: Final = (
             )
         ),
         unknown=True,
-        states=40_000,
-        depths=14,
     ),
     World(
         name="two payments, money",
-        what="captures of each sum, accepted or not, a half refund of each and another half or full one",
         payments=2,
         moves=tuple(
             moves(
@@ -625,27 +616,19 @@ WORLDS: Final = (
             )
         ),
         unknown=True,
-        states=20_000,
-        depths=12,
     ),
     World(
         name="two payments, promises",
-        what="signed, authorised, failed by webhook or listed so, captured, given back",
         payments=2,
         moves=tuple(moves(2, ["signed", "authorized", "failed", "listed"], [EXACT], [(0, 2, PROCESSED)])),
-        states=20_000,
-        depths=14,
     ),
 )
 
 EVERYTHING: Final = World(
     name="everything",
-    what="all facts about two payments with two refunds each, at random",
     payments=2,
     moves=tuple(moves(2, _EVERY_WORD, list(SUMS), _EVERY_REFUND)),
     unknown=True,
-    states=0,
-    depths=0,
 )
 
 # Nobody but Razorpay speaks of an order that we do not know.
@@ -848,7 +831,6 @@ class Exploration:
     draw: random.Random = field(default_factory=random.Random)
     progress: Progress = lambda done, of: None  # noqa: ARG005 - nobody listens
     reached: set[State] = field(default_factory=set)
-    statuses: Counter[str] = field(default_factory=Counter)
     steps: Counter[tuple[Status, Status]] = field(default_factory=Counter)
     ends: dict[State, tuple[str, bool, int]] = field(default_factory=dict)
     """By the facts alone, of records with at most one captured payment: what became of them."""
@@ -903,7 +885,6 @@ class Exploration:
         name = canonical(node.state)
         if name not in self.reached:
             self.reached.add(name)
-            self.statuses[word(node.record)] += 1
             self._found.append(node)
 
     def expand(self, node: Node) -> None:
@@ -1013,6 +994,8 @@ def check_pure(node: Node) -> None:
 
 # --- the campaign ---------------------------------------------------------------------------------------------------
 
+_WIDTH: Final = 2_000
+"""Records of each depth, about; a sample decides upon equally many of each, so that it gets to the deepest."""
 _WALKS: Final = 20_000
 _STEPS_OF_A_WALK: Final = 60
 
@@ -1028,7 +1011,7 @@ def run(budget: Budget, progress: Progress) -> Report:
     whole = budget.share >= 1
     explored = []
     for world in WORLDS:
-        room = None if whole else max(1, ceil(budget.share * world.states / world.depths))
+        room = None if whole else max(1, ceil(budget.share * _WIDTH))
         # Nothing secret: it must be possible to draw the same sample again.
         exploration = Exploration(world, room, random.Random(budget.seed), progress)  # noqa: S311
         exploration.run()
@@ -1062,19 +1045,16 @@ def report(explored: Sequence[Exploration], *, whole: bool) -> Report:
         title="Reachability of the decision",
         what=(
             f"{'Every record' if whole else 'A sample of the records'} that the decision can reach in three worlds, "
-            "breadth first: one payment with every fact there is (signed, authorised, failed by webhook or listed so, "
-            "captured with the agreed sum, with a fee told at once or later, with half of it or in another currency, "
-            "accepted, never captured; a half and a full refund, created, failed, processed), two payments with all "
-            "that moves money, and two with all that promises it. In each of them every possible next delivery was "
-            "decided, old news included; orders were superseded, and unknown ones found to be ours. Then random ways "
-            "through all facts together. Each step did what a model written from the design foresaw: the facts kept, "
-            "the status, the payment that stands, the events, the reviews opened and closed; and none left the table "
-            f"of transitions. Invariants checked on every step: {INVARIANTS}. Records that differ only in which "
-            "payment has which name count as one."
+            "breadth first: one payment with every fact there is, two payments with all that moves money, and two with "
+            "all that promises it. In each of them every possible next delivery was decided, old news included; orders "
+            "were superseded, and unknown ones found to be ours. Then random ways through all facts together. Each "
+            "step did what a model written from the design foresaw: the facts kept, the status, the payment that "
+            "stands, the events, the reviews opened and closed; and none left the table of transitions. Invariants "
+            f"checked on every step: {INVARIANTS}. Records that differ only in which payment has which name count as "
+            "one."
         ),
         figures={
             "records reached": sum(len(exploration.reached) for exploration in explored),
-            **{f"… {status}": sum(exploration.statuses[status] for exploration in explored) for status in _ROWS},
             "records decided upon": sum(exploration.expanded for exploration in explored[:-1]),
             "longest way to a new record, in steps": max(exploration.depth for exploration in explored),
             "random ways": explored[-1].expanded,
@@ -1083,29 +1063,4 @@ def report(explored: Sequence[Exploration], *, whole: bool) -> Report:
             "the same facts met after another way, with the same end": sum(one.met_again for one in explored),
             "decisions on old news, none of which changed anything": sum(one.old_news for one in explored),
         },
-        tables=(worlds_table(explored), matrix(steps)),
     )
-
-
-_ROWS: Final = ("created", "failed", "authorized", "paid°", "paid", "refunded", "unknown")
-
-
-def worlds_table(explored: Iterable[Exploration]) -> str:
-    """What each world held, in Markdown."""
-    lines = ["| world | facts | records | decisions |", "|---|---|---|---|"]
-    lines += [
-        f"| {one.world.name} | {one.world.what} | {len(one.reached) or 'not counted'} | {one.decisions} |"
-        for one in explored
-    ]
-    return "\n".join(lines)
-
-
-def matrix(steps: Counter[tuple[Status, Status]]) -> str:
-    """The code's table of transitions in Markdown, with how often each step was taken."""
-    lines = [f"| from ↓ to → | {' | '.join(Status)} |", f"|---|{'---|' * len(Status)}"]
-    for before in Status:
-        cells = [
-            f"{steps[before, after]:,}" if after is before or after in TRANSITIONS[before] else "-" for after in Status
-        ]
-        lines.append(f"| {before} | {' | '.join(cells)} |")
-    return "\n".join(lines)

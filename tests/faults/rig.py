@@ -12,10 +12,11 @@ it.
 
 import json
 import logging
+import os
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -24,6 +25,7 @@ from itertools import count
 from types import SimpleNamespace
 from typing import IO, Any, Final, cast
 from unittest.mock import patch
+from urllib.parse import urlsplit
 
 import requests
 
@@ -43,7 +45,7 @@ from sandbox.gateway.refusals import Refusal
 from tests.core.story import is_known
 from tests.fakes import Crash
 from tests.faults import verdict
-from tests.faults.clockwork import BRIEF_S, DAY_S, MOMENTS_S, Schedule, due_attributes, functions, schedules
+from tests.faults.clockwork import DAY_S, MOMENTS_S, Schedule, due_attributes, functions, schedules
 from tests.faults.dynamodb import MemoryDynamo
 from tests.faults.elsewhere import RAZORPAY_URL, MemoryBus, Razorpay, SecretsClient, Webhook
 from tests.faults.expressions import Item
@@ -416,11 +418,6 @@ class World:
         ]
 
     @property
-    def has_dropped(self) -> bool:
-        """Whether some webhook never comes."""
-        return bool(self._dropped)
-
-    @property
     def acknowledged(self) -> list[Webhook]:
         """What Razorpay was given a 2xx for and what is stored, the oldest first."""
         return [
@@ -507,30 +504,28 @@ class World:
         self.secrets[API_KEYS] = {**self.secrets[API_KEYS], "RAZORPAY_KEY_ID": development.RAZORPAY_KEY_ID}
         self.forget_instances()
 
-    def let_time_pass(self, seconds: int, *, deaf: bool = False, looked_at: Sequence[int] = MOMENTS_S) -> None:
+    def let_time_pass(self, seconds: int, *, deaf: bool = False) -> None:
         """Days go by: schedules run, Razorpay gives back what nobody captured and tells of it.
 
         Args:
             seconds: how long.
             deaf: whether what Razorpay tells meanwhile is lost.
-            looked_at: when the schedules run, in seconds from now.
         """
         start = self.now
         idle: dict[Schedule, int] = {}
         last: dict[Schedule, int] = {}
-        moments = [start + moment for moment in looked_at if moment < seconds]
+        moments = [start + moment for moment in MOMENTS_S if moment < seconds]
         moments += range(start + MOMENTS_S[-1], start + seconds, MOMENTS_S[-1] - MOMENTS_S[-2])
         for moment in [*moments, start + seconds]:
             while (due := self._next_due()) is not None and self.now < due < moment:
                 self._let_run(due, idle, last, deaf=deaf)
             self._let_run(moment, idle, last, deaf=deaf)
 
-    def come_to_rest(self, *, deaf: bool = False, brief: bool = False) -> None:
+    def come_to_rest(self, *, deaf: bool = False) -> None:
         """No more faults, and the right keys: Razorpay delivers what it has, and everything scheduled runs for 16 days.
 
         Args:
             deaf: whether what Razorpay still has to tell is lost.
-            brief: whether the schedules run at fewer moments of these days, where all webhooks were heard.
         """
         self.outside.fate = good
         account = self.razorpay.account
@@ -538,8 +533,7 @@ class World:
         if self.secrets[API_KEYS]["RAZORPAY_KEY_ID"] != development.RAZORPAY_KEY_ID:
             self.find_keys()
         self._hear(deaf=deaf)
-        moments = BRIEF_S if brief and not deaf else MOMENTS_S
-        self.let_time_pass(moments[-1], deaf=deaf, looked_at=moments)
+        self.let_time_pass(MOMENTS_S[-1], deaf=deaf)
 
     def check(self, *, settings: Settings | None = None) -> None:
         """Everything that must be true once `come_to_rest` is done, as the oracle has it."""
@@ -668,6 +662,8 @@ def installed() -> Iterator[Callable[[World], World]]:
         patch.object(aws, "_secrets", _secrets),
         patch.object(create_order, "_payment_ids", _payment_ids),
         patch.object(requests.Session, "get_adapter", get_adapter),
+        # Or each of thousands of requests would look through the environment for a proxy.
+        patch.dict(os.environ, {"no_proxy": f"{os.environ.get('no_proxy', '')},{urlsplit(RAZORPAY_URL).hostname}"}),
         patch.object(identifiers, "bare", lambda: next(_current.ids)),
         redirect_stdout(cast("IO[str]", _Log())),
     ):

@@ -50,7 +50,6 @@ def test_a_sample_of_every_meeting_holds(seed: int) -> None:
     assert told[-1] == (len(MEETINGS), len(MEETINGS))
     assert int(report.figures["runs"]) >= 6 * len(MEETINGS)
     assert int(report.figures["… of them with a fault"]) > 0
-    assert all(f"| {name} |" in report.tables[0] for name in MEETINGS)
 
 
 def test_the_same_seed_draws_the_same_runs(install: Install) -> None:

@@ -1,20 +1,17 @@
 """A few dozen stories of the state machine; and that a mistake in the service is found, with a story that shows it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from copy import replace
 from typing import Any
 
 import pytest
 
-from payments.adapters.bus import Bus
-from payments.core import attention, outbox, signature
+from payments.core import attention, outbox
 from payments.core.model import Captured, Fact, Record
-from payments.core.outbox import Message
 from payments.core.position import Policy
 from payments.core.transitions import Decision, decide
 from tests.faults.campaigns import Budget
 from tests.faults.machine import ALL, RULES, Tally, play, run
-from tests.faults.outside import Kind
 from tests.faults.rig import World, installed
 
 FEW = 16
@@ -29,7 +26,6 @@ def test_a_few_stories_keep_the_invariants(seed: int) -> None:
     assert int(report.figures["examples"]) >= FEW
     assert int(report.figures["steps"]) > 8 * FEW
     assert int(report.figures["calls that went wrong"]) > 0
-    assert len(report.tables) == 3
 
 
 def test_the_same_seed_plays_the_same_stories() -> None:
@@ -52,19 +48,13 @@ def stories(examples: int, seed: int) -> Tally:
     return play(examples, seed, lambda _: None, shrink=False)
 
 
-def test_a_forged_signature_that_is_accepted_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(signature, "_equal", lambda *_: True)
-    with pytest.raises(AssertionError, match=r"I14|should have been refused") as caught:
-        stories(25, 5)
-    # The message tells the story, and how to see it again.
-    assert "state = Payments()" in str(caught.value)
-    assert str(caught.value).endswith("to see it again: PYTHONPATH=shared python -m tests.faults.machine 5 25")
-
-
 def test_events_that_nobody_will_look_for_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attention, "after_change", lambda record, _: record)
-    with pytest.raises(AssertionError, match="nothing says when to look"):
+    with pytest.raises(AssertionError, match="nothing says when to look") as caught:
         stories(25, 2)
+    # The message tells the story, and how to see it again.
+    assert "state = Payments()" in str(caught.value)
+    assert str(caught.value).endswith("to see it again: PYTHONPATH=shared python -m tests.faults.machine 2 25")
 
 
 def test_a_version_that_grows_without_news_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,19 +87,3 @@ def test_a_wrong_sum_that_passes_for_the_right_one_is_found(monkeypatch: pytest.
         world.come_to_rest()
         with pytest.raises(AssertionError, match=r"GET says .'status': 'paid'.* the books .'status': 'authorized'"):
             world.check()
-
-
-def test_a_refused_event_that_passes_for_published_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    publish = Bus.publish
-
-    def believe(bus: Bus, messages: Mapping[str, Message]) -> frozenset[str]:
-        publish(bus, messages)
-        return frozenset(messages)
-
-    monkeypatch.setattr(Bus, "publish", believe)
-    with installed() as install:
-        world = install(World())
-        world.pay(world.create_order().body["order_id"])
-        world.outside.fate = lambda call: Kind.PARTLY if call.operation == "events PutEvents" else None
-        with pytest.raises(AssertionError, match="I9: neither on the bus nor pending"):
-            world.deliver(next(webhook for webhook in world.waiting if webhook.event == "payment.captured"))

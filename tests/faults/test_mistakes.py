@@ -9,26 +9,11 @@ from tests.faults.mistakes import MISTAKES, PROJECT, Mistake, check, copy, find,
 SAMPLE = 3
 
 
-def harmless(found_by: str) -> Mistake:
-    return Mistake(
-        "nothing",
-        "A comment more is no mistake.",
-        "shared/payments/core/instants.py",
-        '    """Epoch seconds for',
-        '    # A comment.\n    """Epoch seconds for',
-        found_by,
-    )
+IMPORT = "from datetime import UTC, datetime\n"
 
 
-def fatal(found_by: str) -> Mistake:
-    return Mistake(
-        "everything",
-        "It cannot even be imported.",
-        "shared/payments/core/instants.py",
-        "from datetime import UTC, datetime\n",
-        "raise RuntimeError\n",
-        found_by,
-    )
+def instead_of_an_import(now: str, found_by: str) -> Mistake:
+    return Mistake("nothing", "A test seeds it.", "shared/payments/core/instants.py", IMPORT, now, found_by)
 
 
 def test_a_sample_of_the_mistakes_is_found(seed: int) -> None:
@@ -43,6 +28,8 @@ def test_every_mistake_fits_the_source(mistake: Mistake) -> None:
     source = (PROJECT / mistake.path).read_text(encoding="utf-8")
     assert source.count(mistake.was) == 1
     compile(source.replace(mistake.was, mistake.now), mistake.path, "exec")
+    campaign = f"tests/faults/{mistake.found_by.partition(': ')[0]}.py"
+    assert any((PROJECT / file).exists() for file in (campaign, mistake.found_by.partition("::")[0]))
 
 
 def test_no_two_mistakes_are_the_same() -> None:
@@ -51,14 +38,17 @@ def test_no_two_mistakes_are_the_same() -> None:
 
 
 def test_a_mistake_that_nobody_finds_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mistakes, "MISTAKES", (harmless("tests/core/test_events.py"),))
+    monkeypatch.setattr(
+        mistakes, "MISTAKES", (instead_of_an_import(f"# A comment.\n{IMPORT}", "tests/core/test_events.py"),)
+    )
     with pytest.raises(AssertionError, match="did not find the mistake “nothing”"):
         mistakes.run(Budget(share=1, seed=1), lambda _done, _of: None)
 
 
 @pytest.mark.parametrize("checker", ["tests/core/test_events.py", "reachability"])
 def test_a_copy_that_does_not_run_is_no_mistake_found(checker: str) -> None:
-    with copy() as tree, made(tree, fatal(checker)), pytest.raises(AssertionError, match=r"(?s)not run.*RuntimeError"):
+    fatal = instead_of_an_import("raise RuntimeError\n", checker)
+    with copy() as tree, made(tree, fatal), pytest.raises(AssertionError, match=r"(?s)not run.*RuntimeError"):
         check(tree, checker, 1)
 
 

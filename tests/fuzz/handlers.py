@@ -1,4 +1,4 @@
-"""All four handlers, called with whatever hypothesis comes up with, on the memory of `tests/faults`.
+"""All five functions, called with whatever hypothesis comes up with, on the memory of `tests/faults`.
 
 Each property makes up requests of one kind; every one of them runs on a service of its own, so that a failure depends
 on nothing before it. What must hold, whatever comes:
@@ -11,22 +11,18 @@ on nothing before it. What must hold, whatever comes:
 """
 
 import json
-from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-import hypothesis
 import jwt
-from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from payments.wiring.boundary import RunFailed
 from sandbox import development, events
 from sandbox.gateway import signatures
 from tests.attacks.family import STRANGERS_ORDER_ID, Event, with_body, with_headers
-from tests.attacks.target import Target, running_target
+from tests.attacks.target import Target
 from tests.attacks.tokens import b64
-from tests.faults.campaigns import Budget, Progress, Report
 from tests.faults.elsewhere import _response
 from tests.fuzz.contract import undocumented
 from tests.handlers.service import CREATE_ORDER, EVENTS, GET, VERIFY, WEBHOOK, committed
@@ -34,8 +30,6 @@ from tests.secrecy import watch
 
 type Draw = st.DataObject
 
-# Of a whole campaign, for each property.
-_EXAMPLES: Final = 2000
 # Refusals that only the record can give; all others come before the first call.
 _OF_THE_RECORD: Final = frozenset(
     {"order_not_found", "already_paid", "payment_in_progress", "payment_under_review", "invalid_signature"}
@@ -56,7 +50,6 @@ _AGREED: Final = (
     "receipt",
     "created_at",
 )
-_NONE: Final[list[str]] = []
 
 # --- what is made up ------------------------------------------------------------------------------------------------
 
@@ -65,9 +58,7 @@ _TEXT: Final = st.text(st.characters(exclude_categories=()), max_size=40)
 _HOSTILE: Final = st.sampled_from(
     [
         "",
-        " ",
-        "\u0000",
-        "\ud800",
+        *" \u0000\ud800",
         "../..",
         "order#x",
         "counter#payment_id",
@@ -100,32 +91,17 @@ JSON: Final = st.recursive(
 )
 _SNIPPET: Final = st.sampled_from(
     [
-        "{",
-        "}",
-        "[",
-        "]",
-        '"',
-        ",",
-        ":",
-        "\\",
+        # These one by one.
+        *"{}[]\",:\\-0' \n\u0000\ufeff\ud800é",
         "\\u",
         "\\ud800",
         "\\u0000",
         "NaN",
-        "-",
         "1e9",
         "1e999999999",
-        "0",
         "true",
         "null",
-        " ",
-        "\n",
-        "\u0000",
-        "\ufeff",
-        "\ud800",
-        "é",
         "//",
-        "'",
         '"amount":1,',
         '"event":"x",',
         "[" * 70,
@@ -176,18 +152,8 @@ def _any_event(draw: Draw, target: Target) -> str:
     if kind == "any":
         event = draw.draw(JSON)
     elif kind == "parts":
-        names = [
-            "resource",
-            "path",
-            "httpMethod",
-            "headers",
-            "body",
-            "isBase64Encoded",
-            "pathParameters",
-            "requestContext",
-        ]
-        routes = st.sampled_from([CREATE_ORDER, VERIFY, GET, WEBHOOK])
-        event = draw.draw(st.dictionaries(st.sampled_from(names), JSON | routes | st.sampled_from(["GET", "POST"])))
+        names = st.sampled_from(sorted(_genuine(draw)))
+        event = draw.draw(st.dictionaries(names, JSON | st.sampled_from([CREATE_ORDER, GET, WEBHOOK, "GET", "POST"])))
     else:
         event = _genuine(draw)
         for _ in range(draw.draw(st.integers(1, 3))):
@@ -234,21 +200,8 @@ def _any_document(draw: Draw, target: Target) -> str:
 def _any_header(draw: Draw, target: Target) -> str:
     """A genuine request with headers changed: any token, any signature, any type."""
     event = _genuine(draw)
-    names = (
-        st.sampled_from(
-            [
-                "authorization",
-                "Authorization",
-                "x-razorpay-signature",
-                "X-Razorpay-Signature",
-                "content-type",
-                "Content-Type",
-                "x-razorpay-event-id",
-                "X-Razorpay-Event-Id",
-            ]
-        )
-        | _TEXT
-    )
+    read = ("authorization", "content-type", "x-razorpay-signature", "x-razorpay-event-id")
+    names = st.sampled_from([*read, *map(str.title, read)]) | _TEXT
     values = (
         _TEXT | _HOSTILE | st.sampled_from(["Bearer ", "Bearer x.y.z", "0" * 64, "application/json;charset=\ud800"])
     )
@@ -405,9 +358,9 @@ def _judge(target: Target, function: str, event: Any, *, gateway_may_fail: bool 
     assert code != "internal_error", "I15: an unexpected error"
     assert gateway_may_fail or status < 500, f"I15: {code} though nothing failed"
     if 400 <= status < 500 and (code not in _OF_THE_RECORD | _AFTER_RECORDING or function == "webhook"):
-        assert target.calls() == _NONE, f"I14: {code} after {target.calls()}"
+        assert not target.calls(), f"I14: {code} after {target.calls()}"
     elif code in _OF_THE_RECORD:
-        assert target.changes() == _NONE, f"I14: {code} after {target.changes()}"
+        assert not target.changes(), f"I14: {code} after {target.changes()}"
     assert _agreed(target) == agreed, "I1: what was agreed to has changed"
     _look_for_secrets(target, json.dumps(answer))
     return f"{status} {code}".strip()
@@ -431,9 +384,8 @@ def _run(target: Target, function: str, event: Any, *, may_be: frozenset[str] = 
     try:
         report = target.call(function, event)
     except RunFailed as failure:
-        calls = target.calls() if str(failure) == "MeaninglessInput" else _NONE
-        if str(failure) not in may_be or calls:
-            raise AssertionError(f"I15: {function} failed as a whole: {failure}, after {calls}") from failure
+        if str(failure) not in may_be or (str(failure) == "MeaninglessInput" and target.calls()):
+            raise AssertionError(f"I15: {function} failed as a whole: {failure}, after {target.calls()}") from failure
         return f"refused: {failure}"
     assert frozenset(report) - {"next"} in {_OF_A_RUN, _OF_AN_ORDER}
     assert _agreed(target) == agreed, "I1: what was agreed to has changed"
@@ -453,75 +405,3 @@ def _look_for_secrets(target: Target, answer: str) -> None:
     watch.keep("the table or on the bus", target.state())
     leaks = watch.leaks()
     assert not leaks, f"I16: {leaks}"
-
-
-# --- the campaign ---------------------------------------------------------------------------------------------------
-
-
-def check(name: str, *, examples: int, seed: int, told: Callable[[str], None]) -> None:
-    """Tries one property.
-
-    Args:
-        name: which.
-        examples: how many requests to make up.
-        seed: what they are drawn from.
-        told: gets what came of each.
-
-    Raises:
-        AssertionError: something did not hold; hypothesis shows the smallest request for which it does not.
-    """
-
-    @settings(
-        max_examples=examples,
-        database=None,
-        deadline=None,
-        print_blob=True,
-        suppress_health_check=list(HealthCheck),
-        phases=(Phase.generate, Phase.shrink),
-    )
-    @hypothesis.seed(seed)
-    @given(st.data())
-    def holds(data: Draw) -> None:
-        with running_target() as target:
-            told(PROPERTIES[name](data, target))
-
-    holds()
-
-
-def run(budget: Budget, progress: Progress) -> Report:
-    """Tries every property.
-
-    Raises:
-        AssertionError: as `check`.
-    """
-    examples = max(10, round(_EXAMPLES * budget.share))
-    answers: Counter[str] = Counter()
-    made: Counter[str] = Counter()
-    for name in PROPERTIES:
-
-        def told(answer: str, name: str = name) -> None:
-            answers[answer] += 1
-            made[name] += 1
-            progress(made.total(), examples * len(PROPERTIES))
-
-        check(name, examples=examples, seed=budget.seed, told=told)
-    rows = [f"| {answer} | {count:,} |" for answer, count in sorted(answers.items())]
-    return Report(
-        title="The handlers, from anything at all",
-        what=(
-            "hypothesis made up events, bodies, documents, headers, tokens, signed webhooks, schedules' inputs and "
-            "answers of Razorpay's, from nothing and by damaging genuine ones. Every answer was one that "
-            "docs/openapi.yaml has for the operation, and none was `internal_error` (I15). What was refused before the "
-            "record is read had asked nothing of the table, the bus or Razorpay (I14), no secret or personal datum was "
-            "in an answer, the log, the table or on the bus (I16), and what the client agreed to did not change (I1)."
-        ),
-        figures={name: made[name] for name in PROPERTIES}
-        | {
-            "all of them": made.total(),
-            "unhandled exceptions": 0,
-            "answers that the description does not have": 0,
-            "calls before a refusal": 0,
-            "secrets found": 0,
-        },
-        tables=["\n".join(["| answer | how often |", "| --- | ---: |", *rows])],
-    )

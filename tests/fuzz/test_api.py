@@ -1,36 +1,102 @@
-"""A share of the fuzzing of the running API, from its description; `make fuzz` runs all of it."""
+"""The running API of the local cloud, asked by schemathesis for whatever docs/openapi.yaml says and forbids.
 
+Every answer must be one that the description has for that operation: its status, its media type, its headers, its body
+to the last field; what the schema forbids must be refused, and no answer may be a server error. schemathesis runs as a
+program of its own, since its plugin for pytest would be loaded by every test run.
+"""
+
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import pytest
 import yaml
 
-from tests.faults.campaigns import Budget
-from tests.fuzz import api
+from sandbox.development import token
+from sandbox.events import CLIENT
 
 if TYPE_CHECKING:
     from sandbox.cloud.service import LocalService
 
-_SHARE: Final = 0.004
+PROJECT: Final = Path(__file__).parents[2]
+DESCRIPTION: Final = PROJECT / "docs/openapi.yaml"
+# For each of the four operations; what schemathesis writes down beforehand comes on top. `make fuzz` asks for more.
+_FEW: Final = 16
+EXAMPLES: Final = 2 * int(os.environ.get("FUZZ_EXAMPLES") or _FEW // 2)
+# The API takes 100 a second and answers 429 beyond; half of that leaves room for whatever else the test run asks.
+_RATE: Final = "50/s"
+# Named, so that a new version's new checks are looked at before they count. Left out, with their reasons:
+# * positive_data_acceptance: that a document fits the schema does not make it acceptable. The signature must be
+#   Razorpay's, the currency one that is configured, and no schema says that.
+# * unsupported_method: it wants 405 for a method without a route, which never reaches a function. API Gateway answers
+#   it by the gateway responses, with 404; tests/e2e asks for each of them, and the handlers' tests have 405.
+# * use_after_free, ensure_resource_availability, object_level_authorization: they follow links between operations, and
+#   the description has none; whose payment it is has tests of its own.
+CHECKS: Final = (
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_headers_conformance",
+    "response_schema_conformance",
+    "negative_data_rejection",
+    "missing_required_header",
+    "allow_header_conformance",
+    "ignored_auth",
+)
 
 
-def _unseen(done: int, of: int) -> None:
-    assert done <= of
+def asked(api: str, description: Path, examples: int, seed: int, scratch: Path) -> tuple[dict[str, Any], str]:
+    """What schemathesis reports after it has asked the API, and what it said."""
+    report = scratch / "schemathesis.json"
+    command = [
+        str(Path(sys.executable).with_name("schemathesis")),
+        "run",
+        str(description),
+        *("--url", api),
+        *("--header", f"Authorization: Bearer {token(CLIENT)}"),
+        *("--phases", "examples,coverage,fuzzing"),
+        *("--checks", ",".join(CHECKS)),
+        *("--max-examples", str(examples)),
+        *("--seed", str(seed)),
+        *("--rate-limit", _RATE),
+        *("--request-timeout", "30"),
+        *("--suppress-health-check", "all"),
+        *("--generation-database", "none"),
+        *("--report", "json"),
+        *("--report-json-path", str(report)),
+        *("--output-truncate", "false"),
+        *("--warnings", "off"),
+        "--continue-on-failure",
+        "--no-shrink",
+        "--no-color",
+    ]
+    environment = {"PATH": os.defpath, "LANG": "C.UTF-8", "PYTHONPATH": f"{PROJECT}:{PROJECT / 'shared'}"}
+    environment |= {"SCHEMATHESIS_HOOKS": "tests.fuzz.hooks"}
+    done = subprocess.run(command, cwd=scratch, env=environment, capture_output=True, text=True, check=False)  # noqa: S603 - our own program
+    said = f"seed {seed}:\n{done.stdout}{done.stderr}"
+    assert report.exists(), said
+    found: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
+    assert done.returncode == (1 if found["failures"] or found["errors"] else 0), said
+    return found, said
 
 
 def test_the_running_api_answers_as_described(local_service: "LocalService", tmp_path: Path, seed: int) -> None:
-    report = api.run(Budget(_SHARE, seed), _unseen, api=local_service.endpoints["api"], scratch=tmp_path)
-    assert int(report.figures["requests made up and judged"]) > 100
+    found, said = asked(local_service.endpoints["api"], DESCRIPTION, EXAMPLES, seed, tmp_path)
+    assert not found["failures"], said
+    assert not found["errors"], said
+    assert found["operations"]["tested"] == found["operations"]["total"]
+    made = found["test_cases"]["generated"]
+    assert made > 100
+    sys.stdout.write(f"requests made up and judged: {made:,}\n")
 
 
-def test_an_api_that_answers_otherwise_is_found(
-    local_service: "LocalService", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    described = yaml.safe_load((api.PROJECT / "docs/openapi.yaml").read_text(encoding="utf-8"))
+def test_an_api_that_answers_otherwise_is_found(local_service: "LocalService", tmp_path: Path) -> None:
+    described = yaml.safe_load(DESCRIPTION.read_text(encoding="utf-8"))
     del described["paths"]["/api/payments/verify/"]["post"]["responses"]["404"]
-    (tmp_path / "docs").mkdir()
-    (tmp_path / "docs/openapi.yaml").write_text(yaml.safe_dump(described), encoding="utf-8")
-    monkeypatch.setattr(api, "DESCRIPTION", tmp_path / "docs/openapi.yaml")
-    with pytest.raises(AssertionError, match="verify"):
-        api.run(Budget(_SHARE, 7), _unseen, api=local_service.endpoints["api"], scratch=tmp_path)
+    otherwise = tmp_path / "openapi.yaml"
+    otherwise.write_text(yaml.safe_dump(described), encoding="utf-8")
+    found, said = asked(local_service.endpoints["api"], otherwise, _FEW, 7, tmp_path)
+    assert found["failures"], said
+    assert "verify" in said

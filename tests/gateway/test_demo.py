@@ -25,7 +25,7 @@ def test_it_says_how_to_start_the_service_when_nothing_runs(tmp_path: Path, caps
 def test_it_says_so_when_the_service_is_gone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "endpoints.json").write_text(json.dumps(ENDPOINTS))
     assert demo.main(["--run-dir", str(tmp_path)]) == 1
-    assert "start it with `make run`" in " ".join(capsys.readouterr().out.split())
+    assert "start the service with `make run`" in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.parametrize("text", ["{", "{}"])

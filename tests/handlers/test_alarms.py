@@ -10,7 +10,7 @@ import pytest
 
 from payments.core import facts
 from sandbox import events
-from sandbox.cloud.packages import read_template
+from sandbox.cloud.packages import read_whole
 from tests.handlers import cloud as faults
 from tests.handlers.razorpay import Reply
 from tests.handlers.service import ENVIRONMENT, ROOT, Service, forget_loggers, handler
@@ -20,7 +20,7 @@ OURS = "Payments/${Stage}"
 VERSION = "7"
 """What Lambda tells a function of itself; in the template it is a reference to the version that is published."""
 SCHEDULED = SimpleNamespace(get_remaining_time_in_millis=lambda: 290_000)
-TEMPLATE = read_template(ROOT / "template.yaml")
+TEMPLATE = read_whole(ROOT / "template.yaml")
 RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
 NAMESPACE = text(TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]["POWERTOOLS_METRICS_NAMESPACE"])
 FILTERS = {name: item["Properties"] for name, item in RESOURCES.items() if item["Type"] == "AWS::Logs::MetricFilter"}

@@ -135,7 +135,7 @@ def test_the_example_of_settings_names_everything_that_the_code_reads() -> None:
     sources = [*(ROOT / "shared/payments/adapters").glob("*.py"), *(ROOT / "shared/payments/wiring").glob("*.py")]
     code = "\n".join(source.read_text() for source in sources)
     # Lambda's own variables are not set by anybody.
-    asked = r'(?:required|secret|get)\(\s*"(?!AWS_LAMBDA_)([A-Z][A-Z0-9_]+)"'
+    asked = r'(?:required|secret|get|given)\(\s*"(?!AWS_LAMBDA_)([A-Z][A-Z0-9_]+)"'
     assert set(re.findall(asked, code)) == documented
 
 

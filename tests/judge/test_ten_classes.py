@@ -1,7 +1,6 @@
-"""Ten classes of faults that version 1 had, each as stories on the real handlers.
+"""Ten classes of faults that version 0.1 had, each as stories on the real handlers.
 
-The end is judged by the oracle, an answer by the published contract (design, section 2). What waits for version 2 is a
-strict expected failure that names its part of the design: it must fail now, and the marker goes when it passes.
+The end is judged by the oracle, an answer by the published contract.
 """
 
 import json
@@ -147,7 +146,7 @@ def test_a_second_capture_after_the_first_was_confirmed_is_found_without_its_web
 
 
 def test_a_payment_within_minutes_is_found_without_its_webhooks(world: World) -> None:
-    """What version 1 does find: the stories above fail for their ages, not for their silence."""
+    """What version 0.1 does find: the stories above fail for their ages, not for their silence."""
     pay(world, order(world))
     rest(world, deaf=True)
 
@@ -251,7 +250,7 @@ def test_an_order_of_ours_is_not_taken_for_foreign_while_the_keys_are_wrong(worl
 
 
 def test_an_order_of_ours_that_was_never_recorded_is_rebuilt(world: World) -> None:
-    """What version 1 does do: the story above fails for the keys."""
+    """What version 0.1 does do: the story above fails for the keys."""
     pay(world, left_unrecorded(world))
     tell(world)
     rest(world)
@@ -302,7 +301,7 @@ def test_more_than_a_hundred_refunds_that_are_found_at_once_are_recorded(world: 
 
 
 def same_shard(world: World, number: int) -> list[str]:
-    """So many orders of which version 1 looks at one after the other."""
+    """So many orders of which version 0.1 looks at one after the other."""
     found: dict[int, list[str]] = {}
     for application in range(100, 300):
         order_id = order(world, application=application)

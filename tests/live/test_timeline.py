@@ -278,7 +278,7 @@ def test_an_event_that_nobody_listens_to_is_shown_all_the_same() -> None:
     sources = Sources(record=partly_refunded())
 
     assert entry_of(sources, "event")["title"] == "payment.partially_refunded recorded"
-    assert entry_of(sources, "event")["detail"] == "version 5 · published · none of the services here listens"
+    assert entry_of(sources, "event")["detail"] == "version 5 · published · none of the services here subscribes"
 
 
 def test_an_event_that_nobody_listens_to_keeps_its_key_when_it_is_published() -> None:

@@ -16,7 +16,7 @@ MOST_ATTEMPTS: Final = 100
 def is_ours(order: Order, settings: Settings) -> bool:
     """Marker, stage and installation are in the order's notes (section 6, step 7).
 
-    "Orders with marker and stage but no installation are ours (version 1)."
+    "Orders with marker and stage but no installation are ours (version 0.1)."
     """
     notes = order.notes
     installation = notes.get("installation")

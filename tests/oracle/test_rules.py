@@ -98,7 +98,7 @@ def test_a_refund_that_is_pending_or_failed_moves_nothing() -> None:
         ({**NOTES, "stage": "production"}, False),
         ({**NOTES, "service": "another"}, False),
         ({**NOTES, "installation": "another stack"}, False),
-        # Version 1's orders have no installation.
+        # Version 0.1's orders have no installation.
         ({name: note for name, note in NOTES.items() if name != "installation"}, True),
         ({}, False),
     ],

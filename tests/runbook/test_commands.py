@@ -254,7 +254,7 @@ def test_fill_without_a_stage_or_a_secret_does_nothing(fill: Fill) -> None:
 def test_the_page_on_deploying_goes_from_the_start_to_the_teardown() -> None:
     titles = [section.title for section in sections(DEPLOYING)]
     assert titles[0] == "Deploying to AWS"
-    for title in ("What you need", "Parameters", "Quotas", "Secrets", "Razorpay's dashboard", "Go back", "Tear down"):
+    for title in ("What you need", "Parameters", "Quotas", "Secrets", "Razorpay's dashboard", "Roll back", "Tear down"):
         assert title in titles
     assert titles.index("Deploy") < titles.index("Secrets") < titles.index("Try it out") < titles.index("Tear down")
 
@@ -272,3 +272,35 @@ def test_the_page_names_the_seven_events_that_the_webhook_acts_on() -> None:
     named = re.findall(r"`((?:payment|order|refund)\.\w+)`", section.text)
     assert len(named) == 7
     assert set(named) == webhooks._PAYMENT_EVENTS | webhooks._REFUND_STATES.keys()  # noqa: SLF001 - its own names for them
+
+
+# In the place of the AWS CLI: a function with six published versions, whose alias sends calls to the second and the
+# third. Writes down what is deleted.
+VERSIONS = """#!/bin/sh
+case "$2" in
+  list-aliases) printf '2\\t3\\n' ;;
+  list-versions-by-function) printf '$LATEST\\t1\\t2\\t3\\t8\\t9\\t10\\n' ;;
+  delete-function) echo "$4 $6" >> "$HOME/deleted" ;;
+esac
+"""
+
+
+def test_old_versions_are_deleted_but_the_newest_three_and_those_that_an_alias_uses(tmp_path: Path) -> None:
+    (block,) = (block for block in blocks(DEPLOYING) if block.section == "Delete old versions")
+    program = tmp_path / "bin/aws"
+    program.parent.mkdir()
+    program.write_text(VERSIONS)
+    program.chmod(0o755)
+    done = subprocess.run(  # noqa: S603 - the project's own document
+        ["/bin/sh", "-c", block.script],
+        env={"PATH": f"{program.parent}:{os.defpath}", "HOME": str(tmp_path), "STAGE": "staging"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    # 8, 9 and 10 are the newest three, by number and not by text; $LATEST is no version.
+    assert (tmp_path / "deleted").read_text().splitlines() == [
+        f"payments-staging-{name} 1" for name in ("create-order", "verify", "webhook", "outbox", "reconcile")
+    ]

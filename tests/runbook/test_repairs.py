@@ -213,7 +213,7 @@ def _(counter: Counter) -> Outcome:
     return end(counter, "refund_total_differs", before)
 
 
-@repairs("too_many_attempts", "let the customer go on")
+@repairs("too_many_attempts", "let the customer try again")
 def _(counter: Counter) -> Outcome:
     counter.create_order()
     for _ in range(101):

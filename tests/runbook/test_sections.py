@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from sandbox.cloud.packages import read_template
+from sandbox.cloud.packages import read_whole
 from tests.runbook.book import DEPLOYING, PROJECT, RUNBOOK, Section, anchor, blocks, sections
 from tests.template.metrics import text
 
-RESOURCES: dict[str, Any] = read_template(PROJECT / "template.yaml")["Resources"]
+RESOURCES: dict[str, Any] = read_whole(PROJECT / "template.yaml")["Resources"]
 # The alarm of a version ends in its number.
 ALARMS = {
     re.sub(r"-\$\{.*\}$", "", text(item["Properties"]["AlarmName"]).removeprefix("payments-${Stage}-"))

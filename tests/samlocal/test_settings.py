@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import stat
 import subprocess
 from pathlib import Path
@@ -48,6 +49,9 @@ SECRETS = {
 
 def resolved(folder: Path, *parameters: str) -> dict[str, Any]:
     """What SAM would start each function's container with, on a machine whose developer has credentials."""
+    # SAM reads the nested templates as well; `sam build` puts them beside the one that names them.
+    for nested in ("monitoring.yaml", "web-acl.yaml"):
+        shutil.copy(PROJECT / nested, folder)
     done = subprocess.run(  # noqa: S603 - a program beside this file
         [str(SAM.with_name("python")), str(RESOLVE), "local.yaml", "env.json", *parameters],
         cwd=folder,

@@ -121,16 +121,6 @@ REFUSED: Final[dict[str, tuple[str, Request, str]]] = {
         {"Item": A, "ConditionExpression": f"attribute_exists({LONG})"},
         "Invalid ConditionExpression: Expression size has exceeded the maximum allowed size",
     ),
-    "a projection of more than 4 KB": (
-        "get_item",
-        {"Key": A, "ProjectionExpression": LONG},
-        "Invalid ProjectionExpression: Expression size has exceeded the maximum allowed size",
-    ),
-    "an update with 301 operators": (
-        "update_item",
-        {"Key": A, "UpdateExpression": "SET " + ",".join(f"x{number}=b+b" for number in range(301))},
-        "Invalid UpdateExpression: The expression contains too many operators; operator count: 301",
-    ),
     "a condition with 301 operators": (
         "put_item",
         {
@@ -237,7 +227,7 @@ REFUSED: Final[dict[str, tuple[str, Request, str]]] = {
     ),
     "a value from nowhere": (
         "update_item",
-        {"Key": A, "UpdateExpression": "SET a = nothing + :v", "ExpressionAttributeValues": ONE},
+        {"Key": A, "UpdateExpression": "SET a = nothing"},
         "The provided expression refers to an attribute that does not exist in the item",
     ),
     "a number added to a map": (
@@ -321,13 +311,9 @@ def test_a_request_against_the_rules_is_refused_and_changes_nothing(database: Da
 
 
 def test_300_operators_are_allowed(database: Database) -> None:
-    database.unless("moto", "its parser recurses once for each action")
-    expression = "SET " + ",".join(f"x{number}=version+version" for number in range(150))
-    database.ask("update_item", Key=A, UpdateExpression=expression)
-    assert database.item()["x149"] == n(6)
-    condition = " OR ".join(["version=:v"] * 150) + " OR NOT attribute_exists(pk)"
-    code, _ = database.refusal("delete_item", Key=A, ConditionExpression=condition, ExpressionAttributeValues=ONE)
-    assert code == "ValidationException", "150 comparisons, 150 ORs, a NOT and a function"
+    condition = " OR ".join([*["a=:v"] * 149, "size(l)>:v"])
+    database.ask("put_item", Item=A, ConditionExpression=condition, ExpressionAttributeValues=ONE)
+    assert database.item() == A, "149 comparisons, 149 ORs, and two more operators"
 
 
 def test_an_item_of_400_kb_is_stored_and_a_byte_more_refused(database: Database) -> None:
@@ -381,8 +367,7 @@ CONDITIONS: Final[dict[str, tuple[bool, dict[str, Any]]]] = {
     "attribute_exists(pk)": (True, {}),
     "attribute_not_exists(pk)": (False, {}),
     "attribute_not_exists(m.nothing)": (True, {}),
-    "attribute_exists(m.y.z) AND attribute_exists(l[2])": (True, {}),
-    "attribute_exists(l[3])": (False, {}),
+    "attribute_exists(m.y.z) AND attribute_exists(l)": (True, {}),
     "version = :three": (True, {":three": n(3)}),
     "version = :three OR nothing = :three": (True, {":three": n(3)}),
     "version <> :three": (False, {":three": n(3)}),
@@ -396,27 +381,16 @@ CONDITIONS: Final[dict[str, tuple[bool, dict[str, Any]]]] = {
     "version >= :v": (False, {":v": n(4)}),
     "version < :ten": (True, {":ten": n(10)}),
     "nothing < :v": (False, {":v": n(1)}),
-    "version BETWEEN :a AND :b": (True, {":a": n(3), ":b": n(5)}),
-    "version BETWEEN :a AND :b AND yes = :yes": (True, {":a": n(1), ":b": n(3), ":yes": {"BOOL": True}}),
-    "version IN (:a, :b)": (True, {":a": n(1), ":b": n(3)}),
-    "NOT version = :v": (True, {":v": n(1)}),
-    "NOT (version = :v OR attribute_exists(pk))": (False, {":v": n(1)}),
-    # AND binds more than OR, NOT more than both.
+    # AND binds more than OR.
     "attribute_exists(pk) OR version = :v AND nothing = :v": (True, {":v": n(1)}),
     "(attribute_exists(pk) OR version = :v) AND nothing = :v": (False, {":v": n(1)}),
-    "NOT nothing = :v AND version = :three": (True, {":v": n(1), ":three": n(3)}),
     "size(m) = :n": (True, {":n": n(2)}),
     "size(l) = :n": (True, {":n": n(3)}),
     "size(tags) >= :n": (True, {":n": n(2)}),
     "begins_with(pk, :v)": (True, {":v": s("a")}),
-    "contains(tags, :v)": (True, {":v": s("red")}),
-    "contains(l, :v)": (True, {":v": n(2)}),
-    "attribute_type(m, :v)": (True, {":v": s("M")}),
     "m.x = :v": (True, {":v": n(1)}),
     "m = :v": (True, {":v": ITEM["m"]}),
-    "l[1] = :v": (True, {":v": n(2)}),
     "l = :v": (False, {":v": {"L": [n(3), n(2), n(1)]}}),
-    "tags = :v": (True, {":v": {"SS": ["red", "blue"]}}),
 }
 
 
@@ -453,18 +427,8 @@ def test_a_put_replaces_the_item_where_its_condition_holds(database: Database) -
         "ConditionalCheckFailedException"
     )
     assert database.item() == ITEM
-    answer = database.ask("put_item", ExpressionAttributeValues={":v": n(3)}, ReturnValues="ALL_OLD", **put)
-    assert answer["Attributes"] == ITEM
+    database.ask("put_item", ExpressionAttributeValues={":v": n(3)}, **put)
     assert database.item() == put["Item"]
-
-
-def test_the_item_on_which_a_condition_failed_is_told_if_asked_for(database: Database) -> None:
-    database.unless("DynamoDB Local", "older than ReturnValuesOnConditionCheckFailure of single writes (2023)")
-    request = {"Item": A, "ConditionExpression": "attribute_not_exists(pk)"}
-    for asked in ({}, {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}):
-        with pytest.raises(ClientError) as raised:
-            database.ask("put_item", **request, **asked)
-        assert raised.value.response.get("Item") == (ITEM if asked else None)
 
 
 # --- updates --------------------------------------------------------------------------------------------------------
@@ -475,26 +439,16 @@ UPDATES: Final[dict[str, tuple[dict[str, Any], dict[str, Any]]]] = {
     "SET a = version": ({}, {"a": n(3)}),
     # Every operand is as it was before.
     "SET a = version, version = :v": (ONE, {"a": n(3), "version": n(1)}),
-    "SET version = version + :v": (ONE, {"version": n(4)}),
-    "SET version = version - :v": (ONE, {"version": n(2)}),
     "SET a = if_not_exists(a, :v)": (ONE, {"a": n(1)}),
     "SET version = if_not_exists(version, :v)": (ONE, {}),
-    "SET a = if_not_exists(a, :v) + :v": (ONE, {"a": n(2)}),
     "SET l = list_append(l, :more)": ({":more": {"L": [n(4)]}}, {"l": {"L": [n(1), n(2), n(3), n(4)]}}),
     "SET m.w = :v": (ONE, {"m": {"M": {**ITEM["m"]["M"], "w": n(1)}}}),
     "SET m.y.z = :v": (ONE, {"m": {"M": {"x": n(1), "y": {"M": {"z": n(1)}}}}}),
-    "SET l[1] = :v": (ONE, {"l": {"L": [n(1), n(1), n(3)]}}),
-    "SET l[9] = :v": (ONE, {"l": {"L": [n(1), n(2), n(3), n(1)]}}),
-    "REMOVE m.x, l[0], yes": (
-        {},
-        {"m": {"M": {"y": ITEM["m"]["M"]["y"]}}, "l": {"L": [n(2), n(3)]}, "yes": None},
-    ),
-    "REMOVE l[0], l[1]": ({}, {"l": {"L": [n(3)]}}),
+    "REMOVE m.x, yes": ({}, {"m": {"M": {"y": ITEM["m"]["M"]["y"]}}, "yes": None}),
     "REMOVE nothing": ({}, {}),
     "ADD version :v": (ONE, {"version": n(4)}),
     "ADD a :v": (ONE, {"a": n(1)}),
     "ADD m.x :v": (ONE, {"m": {"M": {**ITEM["m"]["M"], "x": n(2)}}}),
-    "DELETE tags :tags": ({":tags": {"SS": ["red", "green"]}}, {"tags": {"SS": ["blue"]}}),
     "REMOVE yes SET a = :v ADD version :v": (ONE, {"yes": None, "a": n(1), "version": n(4)}),
 }
 
@@ -513,25 +467,12 @@ def test_an_update_does_what_its_expression_says_and_nothing_else(database: Data
 
 def test_removing_a_member_that_is_not_there_changes_nothing(database: Database) -> None:
     database.unless("moto", "refuses it")
-    database.ask("update_item", Key=A, UpdateExpression="REMOVE m.nothing, l[7]")
+    database.ask("update_item", Key=A, UpdateExpression="REMOVE m.nothing")
     assert database.item() == ITEM
 
 
-@pytest.mark.parametrize(
-    ("returned", "attributes"),
-    [
-        ("NONE", None),
-        ("ALL_OLD", ITEM),
-        ("UPDATED_OLD", {"version": n(3), "m": {"M": {"x": n(1)}}}),
-        ("UPDATED_NEW", {"version": n(4), "m": {"M": {"x": n(7)}}, "a": n(1)}),
-        ("ALL_NEW", {**ITEM, "version": n(4), "m": {"M": {**ITEM["m"]["M"], "x": n(7)}}, "a": n(1)}),
-    ],
-)
-def test_an_update_answers_with_what_was_asked_for(database: Database, returned: str, attributes: Any) -> None:
-    if returned.startswith("UPDATED"):
-        # What the service answers was measured by a suite of cases run on it: floci-io/floci#3447.
-        for engine in ("moto", "DynamoDB Local"):
-            database.unless(engine, "answers with whole attributes, not with what was changed in them")
+@pytest.mark.parametrize("returned", ["NONE", "ALL_NEW"])
+def test_an_update_answers_with_what_was_asked_for(database: Database, returned: str) -> None:
     answer = database.ask(
         "update_item",
         Key=A,
@@ -540,18 +481,24 @@ def test_an_update_answers_with_what_was_asked_for(database: Database, returned:
         ExpressionAttributeValues={**ONE, ":seven": n(7)},
         ReturnValues=returned,
     )
-    assert answer.get("Attributes") == attributes
+    after = {**ITEM, "version": n(4), "m": {"M": {**ITEM["m"]["M"], "x": n(7)}}, "a": n(1)}
+    assert answer.get("Attributes") == (after if returned == "ALL_NEW" else None)
 
 
-def test_a_read_gives_the_attributes_that_were_asked_for(database: Database) -> None:
-    answer = database.ask(
-        "get_item",
-        Key=A,
-        ConsistentRead=True,
-        ProjectionExpression="#v, m.y, nothing",
-        ExpressionAttributeNames={"#v": "version"},
-    )
-    assert answer["Item"] == {"version": n(3), "m": {"M": {"y": ITEM["m"]["M"]["y"]}}}
+@pytest.mark.parametrize(
+    ("operation", "request_"),
+    [
+        ("put_item", {"Item": A, "ConditionExpression": "a BETWEEN :v AND :v", "ExpressionAttributeValues": ONE}),
+        ("put_item", {"Item": A, "ConditionExpression": "contains(a, :v)", "ExpressionAttributeValues": ONE}),
+        ("update_item", {"Key": A, "UpdateExpression": "SET l[0] = :v", "ExpressionAttributeValues": ONE}),
+        ("update_item", {"Key": A, "UpdateExpression": "SET a = a + :v", "ExpressionAttributeValues": ONE}),
+        ("get_item", {"Key": A, "ProjectionExpression": "a"}),
+    ],
+)
+def test_what_the_stand_in_in_memory_does_not_know_it_says(operation: str, request_: Request) -> None:
+    client = MemoryDynamo(Outside()).client(1, repeats=False)
+    with pytest.raises(AssertionError, match="stand-in for DynamoDB does not know"):
+        getattr(client, operation)(TableName=TABLE, **request_)
 
 
 # --- transactions ---------------------------------------------------------------------------------------------------
@@ -592,7 +539,7 @@ def test_a_transaction_does_nothing_when_one_condition_fails_and_says_which(data
             "transact_write_items",
             TransactItems=[
                 count("counter"),
-                put("a", ConditionExpression="attribute_not_exists(pk)", ReturnValuesOnConditionCheckFailure="ALL_OLD"),
+                put("a", ConditionExpression="attribute_not_exists(pk)"),
                 {"ConditionCheck": {"TableName": TABLE, "Key": {"pk": s("nothing")}, **EXISTS}},
             ],
         )
@@ -601,8 +548,6 @@ def test_a_transaction_does_nothing_when_one_condition_fails_and_says_which(data
     assert error["Error"]["Message"].endswith("[None, ConditionalCheckFailed, ConditionalCheckFailed]")
     first, second, third = error["CancellationReasons"]
     assert first == {"Code": "None"}
-    assert sorted_sets(second["Item"]) == ITEM
-    assert "Item" not in third
     assert {second["Message"].rstrip("."), third["Message"].rstrip(".")} == {"The conditional request failed"}
     assert database.item({"pk": s("counter")}) is None
     assert database.item() == ITEM
@@ -657,13 +602,11 @@ def test_a_batch_gives_what_is_there(database: Database) -> None:
             TABLE: {
                 "Keys": [A, {"pk": s("b")}, {"pk": s("nothing")}],
                 "ConsistentRead": True,
-                "ProjectionExpression": "pk, #v",
-                "ExpressionAttributeNames": {"#v": "version"},
             }
         },
     )
     found = sorted(answer["Responses"][TABLE], key=lambda item: str(item["pk"]["S"]))
-    assert found == [{**A, "version": n(3)}, {"pk": s("b"), "version": n(1)}]
+    assert found == [ITEM, {"pk": s("b"), "version": n(1), "more": n(2)}]
     assert answer["UnprocessedKeys"] == {}
 
 
@@ -697,7 +640,6 @@ QUERIES: Final[dict[str, tuple[dict[str, Any], list[str]]]] = {
     "attention_shard = :s AND attention_at < :a": ({":a": n(20)}, ["d1"]),
     "attention_at > :a AND attention_shard = :s": ({":a": n(20)}, ["d3", "d4"]),
     "attention_shard = :s AND attention_at = :a": ({":a": n(30)}, ["d3"]),
-    "attention_shard = :s AND attention_at BETWEEN :a AND :b": ({":a": n(20), ":b": n(100)}, ["d2", "d3", "d4"]),
 }
 
 
@@ -725,12 +667,9 @@ def test_a_query_gives_the_keys_of_a_partition_by_time(due: Database, condition:
     assert all(item.keys() == {"pk", "attention_shard", "attention_at"} for item in answer["Items"])
     assert answer["Count"] == len(expected)
     assert "LastEvaluatedKey" not in answer
-    backwards = due.ask("query", ScanIndexForward=False, **request)
-    assert [item["pk"]["S"] for item in backwards["Items"]] == expected[::-1]
 
 
-@pytest.mark.parametrize("forward", [True, False])
-def test_a_query_goes_on_behind_its_last_key(due: Database, *, forward: bool) -> None:
+def test_a_query_goes_on_behind_its_last_key(due: Database) -> None:
     pages: list[list[str]] = []
     start: dict[str, Any] = {}
     while True:
@@ -739,7 +678,6 @@ def test_a_query_goes_on_behind_its_last_key(due: Database, *, forward: bool) ->
             IndexName="attention",
             KeyConditionExpression="attention_shard = :s",
             ExpressionAttributeValues=SHARD,
-            ScanIndexForward=forward,
             Limit=3,
             **start,
         )
@@ -748,7 +686,7 @@ def test_a_query_goes_on_behind_its_last_key(due: Database, *, forward: bool) ->
             break
         assert answer["LastEvaluatedKey"].keys() == {"pk", "attention_shard", "attention_at"}
         start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
-    assert pages == ([["d1", "d2", "d3"], ["d4"]] if forward else [["d4", "d3", "d2"], ["d1"]])
+    assert pages == [["d1", "d2", "d3"], ["d4"]]
 
 
 def test_a_page_that_is_full_has_a_last_key_even_when_nothing_is_left(due: Database) -> None:

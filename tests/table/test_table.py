@@ -1,5 +1,6 @@
 """What is the real adapter's alone: items, the counter, and DynamoDB's errors."""
 
+import json
 from collections.abc import Callable
 from copy import deepcopy, replace
 from decimal import Decimal
@@ -22,6 +23,7 @@ from hypothesis import strategies as st
 from payments.adapters.table import Due, PaymentsTable, to_item, to_record
 from payments.core.attention import SHARDS, after_look, partition, shard
 from payments.core.errors import StorageConflict, TableUnavailable
+from payments.core.events import encode
 from payments.core.instants import epoch
 from payments.core.model import (
     MAX_ID,
@@ -264,7 +266,7 @@ def test_blocks_of_payment_ids_start_at_one_and_never_overlap(metered: Metered) 
     }
 
 
-def test_a_counter_of_version_1_goes_on_and_gets_an_installation(metered: Metered) -> None:
+def test_a_counter_of_version_0_1_goes_on_and_gets_an_installation(metered: Metered) -> None:
     metered.raw.put_item(TableName=metered.name, Item={"pk": {"S": "counter#payment_id"}, "last_taken": {"N": "40"}})
     table = PaymentsTable(metered.client, metered.name)
     assert table.installation() is None
@@ -423,7 +425,7 @@ def test_the_due_records_of_a_shard_come_the_longest_overdue_first_and_page_by_p
     assert list(table.due("watch-7", mine[-1].at - 1)) == []
 
 
-def test_each_lane_has_partitions_of_its_own_and_the_outbox_those_of_version_1() -> None:
+def test_each_lane_has_partitions_of_its_own_and_the_outbox_those_of_version_0_1() -> None:
     names = [partition(lane, number) for lane in Lane for number in range(SHARDS)]
     assert len(set(names)) == len(names)
     assert {partition(Lane.OUTBOX, number) for number in range(SHARDS)} == {str(number) for number in range(16)}
@@ -607,11 +609,44 @@ def test_a_batch_that_never_ends_is_no_answer_and_not_taken_for_missing_records(
     assert sum(unhurried) < 5
 
 
-# --- what version 1 left behind -------------------------------------------------------------------------------------
+# --- what a later version left behind, after a rollback -------------------------------------------------------------
 
 
-def version_1(**changes: Any) -> dict[str, Any]:
-    """A record as version 1 wrote it: plain values, `signed` a mark without a time, no verdict, nothing that stood."""
+def test_words_of_a_later_version_are_kept_and_published_as_they_are() -> None:
+    """A rollback must not make records unreadable: the old version publishes what the new one recorded."""
+    item = from_0_1(
+        status="paid",
+        confirmed=True,
+        payments={A: {**EXACT, "verdict": "rounded"}},
+        review=[{"reason": "dispute_lost", "subject": A, "at": "2026-03-01T09:31:00Z"}],
+        pending={
+            "6d1b3a2e": {
+                "type": "payment.dispute_changed",
+                "version": 3,
+                "at": "2026-03-01T09:31:00Z",
+                "status": "paid",
+                "refunded": 0,
+                "payment": A,
+                "review": "dispute_lost",
+                "review_state": "escalated",
+            }
+        },
+    )
+    record = to_record(item)
+    assert to_record(to_item(record)) == record
+    (identity, event), *_ = record.pending.items()
+    assert event.type == "payment.dispute_changed"
+    assert json.loads(encode(record, identity, event))["review"] == {"reason": "dispute_lost", "state": "escalated"}
+    later = decide(record, [refunded(A, REFUND_1)], OPENED + 900).record
+    assert [review.reason for review in later.reviews] == ["dispute_lost"]
+    assert later.pending[identity] == event
+
+
+# --- what version 0.1 left behind -------------------------------------------------------------------------------------
+
+
+def from_0_1(**changes: Any) -> dict[str, Any]:
+    """A record as 0.1 wrote it: plain values, `signed` a mark without a time, no verdict, nothing that stood."""
     return {
         "pk": f"order#{ORDER_ID}",
         "order_id": ORDER_ID,
@@ -638,10 +673,10 @@ def version_1(**changes: Any) -> dict[str, Any]:
 
 
 EXACT = {"signed": True, "captured": True, "amount": 50_000, "currency": "INR", "method": "upi"}
-PAID = version_1(status="paid", confirmed=True, version=3, payments={A: EXACT})
+PAID = from_0_1(status="paid", confirmed=True, version=3, payments={A: EXACT})
 
 
-def test_a_confirmed_payment_of_version_1_stands() -> None:
+def test_a_confirmed_payment_of_version_0_1_stands() -> None:
     record = to_record(PAID)
     position = Position.of(record)
     assert (record.status, position.status(), position.standing, record.stood) == (Status.PAID, Status.PAID, A, A)
@@ -661,23 +696,23 @@ def test_what_comes_after_an_update_tells_nothing_twice() -> None:
     assert [review.reason for review in second.reviews] == ["duplicate_capture"]
 
 
-def test_a_signature_of_version_1_counts_from_the_orders_creation_on() -> None:
-    record = to_record(version_1(status="paid", payments={A: {"signed": True}}))
+def test_a_signature_of_version_0_1_counts_from_the_orders_creation_on() -> None:
+    record = to_record(from_0_1(status="paid", payments={A: {"signed": True}}))
     assert record.attempts[A].signed_at == epoch("2026-03-01T09:30:00Z")
     assert Position.of(record).status() is Status.PAID
-    assert to_record(version_1(payments={A: {"failed": True}})).attempts[A].signed_at is None
+    assert to_record(from_0_1(payments={A: {"failed": True}})).attempts[A].signed_at is None
 
 
-def test_of_two_captures_of_version_1_the_one_that_was_not_reviewed_stands() -> None:
+def test_of_two_captures_of_version_0_1_the_one_that_was_not_reviewed_stands() -> None:
     review = {"reason": "duplicate_capture", "subject": A, "at": "2026-03-01T09:31:00Z"}
-    record = to_record(version_1(status="paid", confirmed=True, payments={A: EXACT, B: EXACT}, review=[review]))
+    record = to_record(from_0_1(status="paid", confirmed=True, payments={A: EXACT, B: EXACT}, review=[review]))
     assert (Position.of(record).standing, record.stood) == (B, B)
     assert Position.of(record).surplus == {A}
 
 
-def test_a_refunded_order_of_version_1_stays_refunded_and_shows_how_much() -> None:
+def test_a_refunded_order_of_version_0_1_stays_refunded_and_shows_how_much() -> None:
     refund = {"payment": A, "amount": 50_000, "state": "processed"}
-    record = to_record(version_1(status="refunded", confirmed=True, payments={A: EXACT}, refunds={REFUND_1: refund}))
+    record = to_record(from_0_1(status="refunded", confirmed=True, payments={A: EXACT}, refunds={REFUND_1: refund}))
     assert (record.status, record.stood, amount_refunded(record)) == (Status.REFUNDED, A, 50_000)
     later = decide(record, [captured(B)], OPENED + 900).record
     assert later.status is Status.REFUNDED
@@ -686,28 +721,35 @@ def test_a_refunded_order_of_version_1_stays_refunded_and_shows_how_much() -> No
 @pytest.mark.parametrize(
     "wrong", [{"amount": 49_999, "mismatch": "amount_mismatch"}, {"currency": "USD", "mismatch": "currency_mismatch"}]
 )
-def test_a_wrong_sum_of_version_1_stands_no_more_than_before(wrong: dict[str, Any]) -> None:
-    record = to_record(version_1(payments={A: {**EXACT, **wrong}}))
+def test_a_wrong_sum_of_version_0_1_stands_no_more_than_before(wrong: dict[str, Any]) -> None:
+    record = to_record(from_0_1(payments={A: {**EXACT, **wrong}}))
     assert (record.stood, Position.of(record).standing) == (None, None)
     assert under_review(record)
 
 
-def test_a_capture_on_a_superseded_order_of_version_1_is_under_review() -> None:
+def test_a_capture_that_version_0_1_had_not_confirmed_is_judged_but_has_not_stood() -> None:
+    """Version 0.1 confirmed what it told of; a capture after a full refund, say, it did not."""
+    refund = {"payment": A, "amount": 50_000, "state": "processed"}
+    record = to_record(from_0_1(status="refunded", payments={A: EXACT}, refunds={REFUND_1: refund}))
+    assert (record.attempts[A].verdict, record.stood) == ("exact", None)
+
+
+def test_a_capture_on_a_superseded_order_of_version_0_1_is_under_review() -> None:
     record = to_record({**PAID, "superseded_by": OTHER_ORDER_ID})
     assert (record.stood, Position.of(record).standing) == (None, None)
     assert under_review(record)
 
 
-def test_what_was_due_in_version_1_is_due_in_the_outbox_and_moves_on_from_there() -> None:
-    record = to_record(version_1(attention_at=OPENED + 900, attention_shard="7"))
+def test_what_was_due_in_version_0_1_is_due_in_the_outbox_and_moves_on_from_there() -> None:
+    record = to_record(from_0_1(attention_at=OPENED + 900, attention_shard="7"))
     assert (record.lane, record.attention_at) == (Lane.OUTBOX, OPENED + 900)
     assert after_look(record, OPENED + 900).lane is None
-    alive = to_record(version_1(payments={A: {"authorized": True}}, attention_at=OPENED + 900, attention_shard="7"))
+    alive = to_record(from_0_1(payments={A: {"authorized": True}}, attention_at=OPENED + 900, attention_shard="7"))
     assert after_look(alive, OPENED + 900).lane is Lane.WATCH
 
 
-def test_an_unknown_order_of_version_1_is_asked_about_and_expires_no_more() -> None:
-    item = version_1(status="unknown", payments={A: EXACT}, attention_at=OPENED + 60, attention_shard="7", expires_at=9)
+def test_an_unknown_order_of_version_0_1_is_asked_about_and_expires_no_more() -> None:
+    item = from_0_1(status="unknown", payments={A: EXACT}, attention_at=OPENED + 60, attention_shard="7", expires_at=9)
     for name in ("payment_id", "job_id", "application_id", "client_id", "freelancer_id", "amount", "currency"):
         del item[name]
     record = to_record(item)
@@ -716,7 +758,7 @@ def test_an_unknown_order_of_version_1_is_asked_about_and_expires_no_more() -> N
     assert (moved.lane, moved.expires_at) == (Lane.UNKNOWN, None)
 
 
-def test_an_application_of_version_1_has_its_one_order_and_can_grow(metered: Metered) -> None:
+def test_an_application_of_version_0_1_has_its_one_order_and_can_grow(metered: Metered) -> None:
     key = {"pk": {"S": "application#303#202"}}
     metered.raw.put_item(TableName=metered.name, Item={**key, "order_id": {"S": ORDER_ID}})
     table = PaymentsTable(metered.client, metered.name)
@@ -731,7 +773,7 @@ def test_an_application_of_version_1_has_its_one_order_and_can_grow(metered: Met
         table.extend_application(seen, "order_00000000000003")
 
 
-def test_an_order_of_version_1_can_be_replaced(metered: Metered) -> None:
+def test_an_order_of_version_0_1_can_be_replaced(metered: Metered) -> None:
     metered.raw.put_item(TableName=metered.name, Item={"pk": {"S": "application#303#202"}, "order_id": {"S": ORDER_ID}})
     table = PaymentsTable(metered.client, metered.name)
     table.insert(opened())

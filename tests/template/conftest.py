@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from sandbox.cloud.packages import read_template
+from tests.template import reference
 from tests.template.transform import PROJECT, Resources, transformed
 
 
@@ -16,8 +17,8 @@ def written() -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def service() -> Resources:
-    """The resources of template.yaml."""
-    return transformed(PROJECT / "template.yaml", "Stage=staging", "CorsOrigin=https://app.example.com")
+    """The resources of template.yaml and of its nested applications."""
+    return reference.of_the_service()
 
 
 @pytest.fixture(scope="session")

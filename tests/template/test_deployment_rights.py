@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from sandbox.cloud.packages import NESTED
 from tests.template.metrics import text
 from tests.template.transform import PROJECT, SAM_ENVIRONMENT, Resources
 
@@ -131,7 +132,7 @@ def not_needed(action: str) -> bool:
 @pytest.fixture(scope="session")
 def types(service: Resources) -> set[str]:
     """What a deployment makes, whatever its parameters: the transform keeps what a condition may leave out."""
-    return {resource["Type"] for resource in service.by_id.values()} | OF_SAM | OF_A_DOMAIN
+    return {resource["Type"] for resource in service.by_id.values()} | {NESTED} | OF_SAM | OF_A_DOMAIN
 
 
 def test_every_type_has_the_actions_that_cloudformation_needs_in_its_life(types: set[str]) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import tomllib
 from http import HTTPStatus
 from pathlib import Path
@@ -679,23 +680,64 @@ def holds(condition: Any, parameters: dict[str, str]) -> bool:
 
 def test_a_cognito_user_pool_fits_into_the_description_of_a_version(written: dict[str, Any], service: Any) -> None:
     # Over 256 characters the deployment fails and rolls back.
-    issuer = "https://cognito-idp.ap-southeast-1.amazonaws.com/ap-southeast-1_AbCdEfGhI"
-    given = {
-        "CorsOrigin": "https://app.staging.example.com",
-        "JwtAlgorithm": "RS256",
-        "JwtIssuer": issuer,
-        "JwtJwksUrl": f"{issuer}/.well-known/jwks.json",
-        "JwtAudience": "1h57kf5cpq17m0eml12EXAMPLE",
-        "JwtUserClaim": "custom:user_id",
-        "RestoredTable": "payments-r20260301",
-        "MaxAmount": "500000",
-        "AcceptOffers": "90",
-        "SnapStart": "PublishedVersions",
-        "RazorpayApiSecretArn": "arn:aws:secretsmanager:ap-southeast-1:123456789012:secret:payments/razorpay-AbCdEf",
-    }
-    parameters = {name: str(parameter.get("Default", "")) for name, parameter in written["Parameters"].items()} | given
+    parameters = {**defaults(written), **OF_COGNITO}
     for version in service.of_type("AWS::Lambda::Version").values():
         assert 0 < len(text_of(version["Description"], parameters)) <= 256
+
+
+def defaults(written: dict[str, Any]) -> dict[str, str]:
+    return {name: str(parameter.get("Default", "")) for name, parameter in written["Parameters"].items()}
+
+
+ISSUER = "https://cognito-idp.ap-southeast-1.amazonaws.com/ap-southeast-1_AbCdEfGhI"
+OF_COGNITO = {
+    "CorsOrigin": "https://app.staging.example.com",
+    "JwtAlgorithm": "RS256",
+    "JwtIssuer": ISSUER,
+    "JwtJwksUrl": f"{ISSUER}/.well-known/jwks.json",
+    "JwtAudience": "1h57kf5cpq17m0eml12EXAMPLE",
+    "JwtUserClaim": "custom:user_id",
+    "RestoredTable": "payments-r20260301",
+    "MaxAmount": "500000",
+    "AcceptOffers": "90",
+    "SnapStart": "PublishedVersions",
+    "RazorpayApiSecretArn": "arn:aws:secretsmanager:ap-southeast-1:123456789012:secret:payments/razorpay-AbCdEf",
+}
+# One other value that each parameter may be given instead.
+CHANGED = {
+    "Architecture": "x86_64",
+    "MemorySize": "1024",
+    "SnapStart": "None",
+    "LogLevel": "DEBUG",
+    "RestoredTable": "payments-r20260302",
+    "CorsOrigin": "https://shop.staging.example.com",
+    "JwtAlgorithm": "ES256",
+    "JwtIssuer": ISSUER.replace("AbCdEfGhI", "AbCdEfGhJ"),
+    "JwtJwksUrl": f"{ISSUER}/.well-known/jwks-2.json",
+    "JwtAudience": "2h57kf5cpq17m0eml12EXAMPLE",
+    "JwtUserClaim": "sub",
+    "JwtSecretArn": "arn:aws:secretsmanager:ap-southeast-1:123456789012:secret:payments/jwt-AbCdEf",
+    "RazorpayApiSecretArn": "arn:aws:secretsmanager:ap-southeast-1:123456789012:secret:payments/razorpay-AbCdEg",
+    "RazorpayApiUrl": "https://api.razorpay.example.com",
+    "WebhookSecretArn": "arn:aws:secretsmanager:ap-southeast-1:123456789012:secret:payments/webhook-AbCdEf",
+    "Currencies": "INR,USD",
+    "MaxAmount": "400000",
+    "AcceptOffers": "80",
+}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_another_value_of_a_setting_is_another_description_although_long_values_are_cut_short(
+    written: dict[str, Any], service: Any, function: str
+) -> None:
+    (description,) = [
+        version["Description"]
+        for version in service.of_type("AWS::Lambda::Version").values()
+        if version["FunctionName"] == {"Ref": function}
+    ]
+    before = {**defaults(written), **OF_COGNITO}
+    for name in set(parameters_in(description, set(written["Parameters"]))):
+        assert text_of(description, before | {name: CHANGED[name]}) != text_of(description, before), name
 
 
 def text_of(node: Any, parameters: dict[str, str]) -> str:
@@ -736,6 +778,8 @@ def test_every_function_is_published_under_the_alias_live_whatever_of_it_changes
 
 
 def test_a_change_of_the_layer_alone_publishes_every_function(service: Any, tmp_path: Path) -> None:
+    for nested in ("monitoring.yaml", "web-acl.yaml"):
+        shutil.copy(PROJECT / nested, tmp_path)
     changed = tmp_path / "template.yaml"
     changed.write_text((PROJECT / "template.yaml").read_text().replace("ContentUri: shared/", "ContentUri: shared-2/"))
     after = transformed(changed, "Stage=staging", "CorsOrigin=https://app.example.com")

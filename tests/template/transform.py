@@ -1,4 +1,4 @@
-"""What the SAM transform makes of a template."""
+"""What the SAM transform makes of a template and of the nested applications in it."""
 
 import json
 import subprocess
@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from sandbox.cloud.packages import NESTED, with_nested
 
 PROJECT = Path(__file__).parents[2]
 SAM_ENVIRONMENT = PROJECT / ".venvs/sam/bin"
@@ -28,7 +30,21 @@ class Resources:
 
 
 def transformed(template: Path, *parameters: str) -> Resources:
-    """What the SAM transform makes of a template; the aws-sam-translator of the SAM CLI does it."""
+    """What a deployment of a template makes: its own resources, and those of its nested applications beside them.
+
+    A nested application's references to its parameters are replaced by what the template passes.
+    """
+    document = _transform(template, *parameters)
+    nested = {
+        name: _transform(template.parent / application["Properties"]["TemplateURL"])
+        for name, application in document["Resources"].items()
+        if application["Type"] == NESTED
+    }
+    return Resources(with_nested(document, nested)["Resources"])
+
+
+def _transform(template: Path, *parameters: str) -> dict[str, Any]:
+    """The aws-sam-translator of the SAM CLI does it."""
     done = subprocess.run(  # noqa: S603 - fixed command
         [SAM_ENVIRONMENT / "python", Path(__file__).with_name("translate.py"), template, *parameters],
         capture_output=True,
@@ -37,7 +53,8 @@ def transformed(template: Path, *parameters: str) -> Resources:
         timeout=60,
     )
     assert done.returncode == 0, done.stderr
-    return Resources(json.loads(done.stdout)["Resources"])
+    document: dict[str, Any] = json.loads(done.stdout)
+    return document
 
 
 def parameters_in(node: Any, parameters: set[str]) -> Iterator[str]:

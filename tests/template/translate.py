@@ -16,7 +16,8 @@ from samtranslator.translator.transform import transform  # type: ignore[import-
 os.environ["AWS_DEFAULT_REGION"] = "ap-south-1"
 path, *overrides = sys.argv[1:]
 with open(path, encoding="utf-8") as text:  # noqa: PTH123 - one line, nothing of pathlib needed
-    template = yaml_parse(text.read())
+    # Through JSON, so that each use of an anchor is a block of its own, as in the file that `sam build` writes.
+    template = json.loads(json.dumps(yaml_parse(text.read())))
 # The transform takes uploaded artefacts only; where they lie says nothing here.
 for resource in template["Resources"].values():
     for folder in ("CodeUri", "ContentUri"):

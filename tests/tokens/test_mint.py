@@ -118,23 +118,23 @@ def test_what_is_no_users_id_is_refused_with_an_example(
     run_dir: Path, capsys: pytest.CaptureFixture[str], user: str, api: Api
 ) -> None:
     said = refused(run_dir, capsys, f"--user={user}")
-    assert said.startswith("USER is a whole number from 1 to 9007199254740991")
+    assert said.startswith("USER must be an integer from 1 to 9007199254740991")
     assert "make token USER=42" in said
     assert api.asked == []
 
 
 @pytest.mark.parametrize("minutes", ["0", "-5", "1.5", "1h", "527041"])
 def test_a_lifetime_that_cannot_be_is_refused(run_dir: Path, capsys: pytest.CaptureFixture[str], minutes: str) -> None:
-    assert refused(run_dir, capsys, "--user=42", f"--minutes={minutes}").startswith("MINUTES is a whole number")
+    assert refused(run_dir, capsys, "--user=42", f"--minutes={minutes}").startswith("MINUTES must be an integer")
 
 
 @pytest.mark.parametrize("scope", [" a", "a  b", "a\nb", 'a"b', "a\\b", "é", "x" * 501])
 def test_what_is_no_scope_is_refused(run_dir: Path, capsys: pytest.CaptureFixture[str], scope: str) -> None:
-    assert refused(run_dir, capsys, "--user=42", f"--scope={scope}").startswith("SCOPE is scopes")
+    assert refused(run_dir, capsys, "--user=42", f"--scope={scope}").startswith("SCOPE must be scopes")
 
 
 def test_without_a_user_it_asks_for_one(run_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert refused(run_dir, capsys) == "Say for whom: make token USER=42\n"
+    assert refused(run_dir, capsys) == "USER is missing. Name the user: make token USER=42\n"
 
 
 def test_it_says_how_to_start_the_service_when_nothing_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -158,7 +158,7 @@ def test_a_token_that_the_service_does_not_take_is_not_printed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], api: Api
 ) -> None:
     other = running(tmp_path, api=api.url, jwt_secret="another-secret-that-is-long-enough-as-well")
-    assert "does not take the token" in refused(other, capsys, "--user=42")
+    assert "does not accept the token" in refused(other, capsys, "--user=42")
 
 
 def test_a_service_that_fails_is_told_by_its_answer(

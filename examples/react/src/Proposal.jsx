@@ -5,7 +5,7 @@ import { inWords } from "../../../sandbox/shop/static/money.js";
 import { describe } from "../../../sandbox/shop/static/words.js";
 import { usePurchase } from "./usePurchase.js";
 
-/** A proposal with its price, what became of its payment, and the button that pays. */
+/** A proposal with its price, the state of its payment, and the pay button. */
 export function Proposal({ proposal, client, payments, script }) {
   const offer = useMemo(
     () => ({
@@ -37,7 +37,7 @@ export function Proposal({ proposal, client, payments, script }) {
       </div>
       <p role="status">{status}</p>
       {button.hidden || (
-        // Not `disabled`: that would throw the keyboard's focus away.
+        // Not `disabled`: that would lose the keyboard focus.
         <button type="button" aria-disabled={button.disabled} onClick={() => button.disabled || pay()}>
           {button.text}
         </button>

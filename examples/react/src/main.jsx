@@ -1,4 +1,4 @@
-/** The page: who is signed in, and one component for each proposal. */
+/** The page: the signed-in client, and one component per proposal. */
 
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";

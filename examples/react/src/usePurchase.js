@@ -1,15 +1,15 @@
-/** One purchase as React state: purchase.js does the work, and this keeps it alive as long as the component is. */
+/** One purchase as React state: purchase.js does the work, and this hook keeps it alive with the component. */
 
 import { useCallback, useEffect, useRef, useState } from "react";
 
 import { Purchase } from "../../../sandbox/shop/static/purchase.js";
 
 /**
- * @param {object} given Each of these must stay the same object from one rendering to the next (`useMemo`, or made outside
- *   of the component): another one is another purchase.
+ * @param {object} given Each of these must stay the same object across renders (`useMemo`, or created outside the
+ *   component): a different object means a different purchase.
  * @param {object} given.offer What create-order takes.
  * @param {import("../../../sandbox/shop/static/payments.js").Payments} given.payments
- * @param {(order: object, onFailure: (error: object) => void) => Promise<object>} given.checkout As `Purchase` takes it.
+ * @param {(order: object, onFailure: (error: object) => void) => Promise<object>} given.checkout As for `Purchase`.
  * @returns {{state: object, pay: () => void}} `state` is for `describe` of words.js.
  */
 export function usePurchase({ offer, payments, checkout }) {
@@ -25,7 +25,7 @@ export function usePurchase({ offer, payments, checkout }) {
     if (orderId !== null) {
       made.resume(orderId);
     }
-    return () => made.close(); // nothing is asked for a component that is gone
+    return () => made.close(); // no requests for a component that is gone
   }, [offer, payments, checkout]);
 
   return { state, pay: useCallback(() => purchase.current?.start(), []) };

@@ -1,5 +1,5 @@
-"""Checkout in a browser: the script a merchant's page loads, the frame it opens, and what the frame may ask.
+"""Checkout in a browser: the script that a merchant's page loads, the frame it opens, and the frame's endpoints.
 
-`checkout.js` is for every page on this machine; everything else is for the frame alone. routes serves it all; the
-other files are what a browser gets.
+`checkout.js` is for any page on this machine; everything else is only for the frame. `routes` serves all of it; the
+other files are sent to the browser.
 """

@@ -2,24 +2,24 @@
  * The stand-in's Checkout for a merchant's page: `new Razorpay(options).open()`, with the interface of Razorpay's own
  * script (payment-gateway/web-integration/standard/integration-steps.md, "Checkout Options").
  *
- * It opens the stand-in's frame over the page and carries what the frame says to the merchant's callbacks. Nothing the
- * customer types passes through here. Options it does not know are ignored, as Razorpay's script does.
+ * It opens the stand-in's frame over the page and passes the frame's messages to the merchant's callbacks. Nothing that
+ * the customer types passes through here. Unknown options are ignored, as in Razorpay's script.
  */
 (() => {
   "use strict";
 
-  // Only a classic script knows where it came from, and only while it runs for the first time.
+  // Only a classic script knows its own URL, and only during its first run.
   if (document.currentScript === null) {
     throw new Error('Razorpay stand-in: load checkout.js with <script src="…">, not as a module.');
   }
   const ORIGIN = new URL(document.currentScript.src).origin;
   const FRAME = `${ORIGIN}/v1/checkout/frame`;
   const METHODS = ["card", "upi", "netbanking"];
-  /** A frame that has said nothing for this long will not; one that has loaded would have spoken while it did. */
+  /** A frame that has sent nothing for this long has not loaded: one that loads sends a message at once. */
   const PATIENCE_MS = 15000;
   const PATIENCE_ONCE_LOADED_MS = 2000;
 
-  /** The one checkout that is open; a customer can look at no more. */
+  /** The one open checkout; only one can be open at a time. */
   let current = null;
 
   class Razorpay {
@@ -27,7 +27,7 @@
     #listeners = new Map();
 
     /**
-     * @param {object} options as Razorpay documents them; `key` and `order_id` are mandatory here.
+     * @param {object} options as Razorpay documents them; `key` and `order_id` are required here.
      * @throws {Error} one of them is missing, or an option could never work; the message says which and why.
      */
     constructor(options) {
@@ -35,8 +35,8 @@
     }
 
     /**
-     * Call back on an event; `payment.failed` is the one there is, with `{error: {…}}`.
-     * Events of Razorpay's other products are accepted and never happen.
+     * Register a callback for an event. The only event is `payment.failed`, with `{error: {…}}`; events of Razorpay's
+     * other products are accepted and never fire.
      */
     on(event, callback) {
       if (typeof callback !== "function") {
@@ -46,7 +46,7 @@
       return this;
     }
 
-    /** Show Checkout. Opening it while it is open changes nothing; once it is closed, it can be opened again. */
+    /** Show Checkout. Opening it twice has no effect; after it is closed, it can be opened again. */
     open() {
       if (current?.owner === this) {
         return;
@@ -57,7 +57,7 @@
       current = new Sheet(this, this.#options, (event, payload) => this.#emit(event, payload));
     }
 
-    /** Take Checkout away. `ondismiss` is not called: it tells what the customer did, and the page knows what it did. */
+    /** Close Checkout. `ondismiss` is not called: it reports what the customer did, and this is the page's own doing. */
     close() {
       if (current?.owner === this) {
         current.remove();
@@ -66,7 +66,7 @@
 
     #emit(event, payload) {
       for (const callback of this.#listeners.get(event) ?? []) {
-        // One listener that throws must not keep the next from hearing, nor its mistake from the console.
+        // A listener that throws must not stop the next one, and its error must still reach the console.
         called(callback, payload);
       }
     }
@@ -93,10 +93,10 @@
     #show() {
       const { signal } = this.#listening;
       window.addEventListener("message", (message) => this.#hear(message), { signal });
-      // Escape pressed while the page and not the frame has the focus; in the frame, the frame decides.
+      // Escape while the page has the focus; in the frame, the frame decides.
       window.addEventListener("keydown", (press) => this.#pressed(press), { signal, capture: true });
       this.#dialog.addEventListener("cancel", (event) => event.preventDefault());
-      // A browser may close a dialog whatever the page says, so that no page can hold a person.
+      // A browser may close a dialog whatever the page does, so that no page can trap its user.
       this.#dialog.addEventListener("close", () => this.#open && this.#dismiss());
 
       dress(this.#dialog, {
@@ -104,12 +104,12 @@
         margin: "0", padding: "0", border: "0", background: "transparent", overflow: "hidden", outline: "none",
       });
       this.#dialog.setAttribute("aria-label", "Razorpay Checkout (test mode)");
-      // The frame is dark or light as the person wishes; an iframe of another scheme would be painted opaque.
+      // The frame follows the user's colour scheme; an iframe with another scheme would be painted opaque.
       dress(this.#frame, { display: "block", width: "100%", height: "100%", border: "0", colorScheme: "light dark" });
       this.#frame.title = "Razorpay Checkout: stand-in for test mode";
-      // The frame answers this origin and no other. An embedder that lies about itself only makes itself deaf.
+      // The frame answers only this origin. An embedder that lies about its origin receives nothing.
       this.#frame.src = `${FRAME}#${encodeURIComponent(window.location.origin)}`;
-      // Also when the browser shows its own page of an error instead: the stand-in is gone, or a policy forbids frames.
+      // Also if the browser shows an error page instead: the stand-in is gone, or a policy forbids frames.
       this.#frame.addEventListener("load", () => this.#giveUpIn(PATIENCE_ONCE_LOADED_MS));
       this.#dialog.append(this.#frame);
 
@@ -129,7 +129,7 @@
       }
     }
 
-    /** Both checks matter: the origin alone would believe another frame, the source alone a frame that has moved on. */
+    /** Both checks matter: the origin alone would trust another frame, the source alone a frame that has navigated. */
     #hear(message) {
       if (message.origin !== ORIGIN || message.source !== this.#frame.contentWindow) {
         return;
@@ -138,7 +138,7 @@
       switch (type) {
         case "ready":
           this.#ready = true;
-          // The frame can take the focus now, and puts it where it belongs.
+          // The frame can take the focus now, and moves it to the right element.
           this.#frame.focus();
           this.#tell({ type: "open", options: this.#options.frame });
           break;
@@ -179,7 +179,7 @@
         return;
       }
       if (this.#options.retry) {
-        // The frame shows the reason and offers another try on the same order.
+        // The frame shows the reason and offers another attempt on the same order.
         this.#emit("payment.failed", { error });
         return;
       }
@@ -230,7 +230,7 @@
       }
     }
 
-    /** Take the dialog away and give the page back as it was: its scrolling, its focus, its open(). */
+    /** Remove the dialog and restore the page: its scrolling, its focus, its open(). */
     remove() {
       if (!this.#open) {
         return;
@@ -250,7 +250,7 @@
     const options = given ?? {};
     for (const [name, where] of [["key", "the API key id"], ["order_id", "the id that POST /v1/orders answered"]]) {
       if (typeof options[name] !== "string" || options[name] === "") {
-        // Razorpay takes payments without an order, and sends each of them back; that is never what a shop means.
+        // Razorpay accepts payments without an order and refunds each of them; no shop intends that.
         throw new Error(`Razorpay Checkout: the option "${name}" is missing. It must be ${where}.`);
       }
     }
@@ -266,7 +266,7 @@
       redirect: isTrue(options.redirect),
       retry: !isFalse(typeof options.retry === "object" ? options.retry?.enabled : options.retry),
       timeout,
-      // What the frame is told: plain data, so that it can be sent. The amount is not among it: the order's own counts.
+      // What the frame receives: plain data, so that it can be posted. Not the amount: the order's own counts.
       frame: {
         key: options.key,
         orderId: options.order_id,
@@ -304,7 +304,7 @@
       .map(({ method, flows }) => ({ method, flows: Array.isArray(flows) ? flows.map(String) : null }));
   }
 
-  // Options also come as texts, from data- attributes and templates.
+  // Options can also be strings, from data- attributes and templates.
   function isTrue(given) {
     return given === true || given === "true";
   }
@@ -317,7 +317,7 @@
     return given === undefined || given === null ? "" : String(given);
   }
 
-  /** As the page would resolve it: the frame has another base. */
+  /** Resolve it as the page would: the frame has a different base URL. */
   function image(given) {
     return text(given) === "" ? "" : new URL(given, document.baseURI).href;
   }
@@ -333,7 +333,7 @@
     return url.href;
   }
 
-  /** Leave the page for `url`, with the fields as a form; the URL's own query is kept. */
+  /** Leave the page for `url`, posting the fields as a form; the URL's own query is kept. */
   function post(url, fields) {
     const form = document.createElement("form");
     form.method = "post";
@@ -349,7 +349,7 @@
     form.submit();
   }
 
-  /** Call the merchant's code: what it throws is reported as any other uncaught error, and is nobody else's trouble. */
+  /** Call the merchant's code. What it throws is reported like any uncaught error and affects nothing else. */
   function called(callback, ...given) {
     try {
       callback(...given);
@@ -361,7 +361,7 @@
   function lockScrolling() {
     const { style } = document.documentElement;
     const before = { overflow: style.overflow, paddingRight: style.paddingRight };
-    // The width of the scroll bar that goes away, so that the page behind does not jump.
+    // The width of the scroll bar that disappears, so that the page behind does not jump.
     const bar = window.innerWidth - document.documentElement.clientWidth;
     style.overflow = "hidden";
     if (bar > 0) {
@@ -370,7 +370,7 @@
     return { restore: () => Object.assign(style, before) };
   }
 
-  /** One property at a time, which a Content-Security-Policy allows; a style attribute it would not. */
+  /** Set one property at a time: a Content-Security-Policy allows that, but not a style attribute. */
   function dress(element, properties) {
     Object.assign(element.style, properties);
   }

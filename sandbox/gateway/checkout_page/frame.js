@@ -1,8 +1,9 @@
 /**
- * The frame of the stand-in's Checkout: one screen at a time, from the order's sum to what the merchant's page is told.
+ * The frame of the stand-in's Checkout: one screen at a time, from the order's amount to the result for the merchant's
+ * page.
  *
- * It talks with the page that embeds it and no other, and with the stand-in it came from. A CVV and an expiry date never
- * leave it; a card number goes to the stand-in, which keeps what Razorpay would tell a merchant of it.
+ * It talks only to the page that embeds it and to the stand-in that served it. A CVV and an expiry date never leave it. A
+ * card number goes to the stand-in, which keeps only what Razorpay would tell a merchant about it.
  */
 
 import { BANKS, ERROR_CARDS, TEST_CARDS, UPI_APPS, grouped, networkOf } from "./instruments.js";
@@ -11,23 +12,23 @@ import { tabs } from "./tabs.js";
 import { flowsOf, qrPicture } from "./upi.js";
 import * as validity from "./validity.js";
 
-/** Who embeds this frame says so in the address. A lie gains nothing: the browser hands a message to its addressee only. */
+/** The embedding page names its origin in the URL. A lie gains nothing: messages are delivered only to that origin. */
 const MERCHANT = decodeURIComponent(window.location.hash.slice(1));
 const SCREENS = ["loading", "methods", "otp", "app", "bank-page", "processing", "failed", "refused", "confirm"];
 const REFUSED_TITLES = {
   order_already_paid: "This order is already paid",
   duplicate_request: "Another payment is under way",
 };
-/** Above this luminance black text has the better contrast, at or below it white; either way 4.5:1 and more. */
+/** Above this luminance black text has the better contrast, otherwise white; either way at least 4.5:1. */
 const MIDDLE_LUMINANCE = 0.179;
 
 const at = (id) => document.getElementById(id);
 const methods = tabs(document.querySelector('[role="tablist"]'));
 
-/** What the merchant's page asked for; nothing is shown before it has. */
+/** What the merchant's page asked for; until then nothing is shown. */
 let options = null;
 let order = null;
-/** What the customer is paying with, between the form and the bank's page. */
+/** The payment method in use, between the form and the bank's page. */
 let press = null;
 /** How UPI is offered here. */
 let flows = [];
@@ -78,7 +79,7 @@ async function open(asked) {
   show("methods");
 }
 
-/** The stand-in's JSON, an error object of Razorpay's shape included; any other trouble in that same shape. */
+/** The stand-in's JSON, including error objects in Razorpay's shape; any other problem in that same shape. */
 async function answer(request) {
   try {
     return await (await request).json();
@@ -109,7 +110,7 @@ function showMerchant() {
   }
 }
 
-/** The page's policy admits these images only: a rehearsal asks no other machine for anything. */
+/** The page's policy allows only these images: the stand-in requests nothing from other machines. */
 function isLoadable(address) {
   return /^(data:image\/|http:\/\/(127\.0\.0\.1|localhost)(:\d+)?\/)/.test(address);
 }
@@ -123,7 +124,7 @@ function luminance(color) {
   return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
 }
 
-/** One screen, with the focus on its heading, so that a screen reader says where one is. */
+/** Show one screen, with the focus on its heading, so that a screen reader announces it. */
 function show(name) {
   screen = name;
   for (const id of SCREENS) {
@@ -144,7 +145,7 @@ function refuse({ reason, description }) {
 
 // --- the form ---
 
-/** What this merchant and this device leave of the ways to pay; whether anything is left. */
+/** Show the payment methods that this merchant and device allow; return whether there are any. */
 function offerMethods() {
   flows = flowsOf(navigator, options.hidden);
   at("upi-qr").hidden = !flows.includes("qr");
@@ -170,7 +171,7 @@ function prefill() {
   at("contact").value = withCountry(contact);
   at("email").value = email;
   at("card-name").value = name;
-  // Only what is there can be kept from changing: an empty field that nobody can fill would be a dead end.
+  // Only a filled field can be read-only: an empty one that nobody can fill would be a dead end.
   at("contact").readOnly = options.readonly.contact && contact !== "";
   at("email").readOnly = options.readonly.email && email !== "";
   at("card-name").readOnly = options.readonly.name && name !== "";
@@ -186,7 +187,7 @@ function withCountry(contact) {
   return trimmed === "" || trimmed.startsWith("+") ? trimmed : `+91${trimmed}`;
 }
 
-/** Say beside each field what is wrong with it, and lead to the first. */
+/** Show next to each field what is wrong with it, and focus the first. */
 function accepts(problems) {
   let first = null;
   for (const [id, problem] of Object.entries(problems)) {
@@ -201,19 +202,19 @@ function accepts(problems) {
   return first === null;
 }
 
-/** Say beside a field what is wrong with it, or nothing; the field. */
+/** Show next to a field what is wrong with it, if anything; return the field. */
 function tell(id, problem) {
   const told = at(`${id}-error`);
   told.textContent = problem;
   told.hidden = problem === "";
   if (id in CHOICES) {
-    return at(CHOICES[id]).querySelector("input"); // a group of buttons, and led to at its first
+    return at(CHOICES[id]).querySelector("input"); // a group of buttons: focus the first
   }
   at(id).setAttribute("aria-invalid", String(problem !== ""));
   return at(id);
 }
 
-/** What is wrong with a field goes as soon as it is right; before that it is not said while one still types. */
+/** Clear a field's error as soon as it is valid; never show a new one while the customer is typing. */
 document.addEventListener("input", ({ target }) => {
   const id = target.name in CHOICES ? target.name : target.id;
   const problems = screen === "otp" ? otpProblems() : screen === "methods" ? problemsOf(methods.selected().dataset.method) : {};
@@ -224,10 +225,10 @@ document.addEventListener("input", ({ target }) => {
 });
 
 const cardDigits = () => at("card-number").value.replace(/\D/g, "");
-/** What is chosen by buttons. */
+/** The choice among buttons. */
 const CHOICES = { bank: "banks", app: "apps" };
 const chosen = (name) => document.querySelector(`input[name="${name}"]:checked`);
-/** How the customer is about to pay by UPI; null while they have a choice and have not made it. */
+/** How the customer is about to pay by UPI; null while they have not chosen yet. */
 const flow = () => (flows.length === 1 ? flows[0] : (chosen("app")?.dataset.flow ?? null));
 const needsApp = () => flows.includes("intent") && chosen("app") === null;
 const otpProblems = () => ({ "otp-code": validity.otpProblem(at("otp-code").value.trim()) });
@@ -344,15 +345,15 @@ async function settle(path, document) {
   } else if (error === undefined) {
     tellMerchant({ type: "paid", response });
   } else if (error.metadata?.payment_id === undefined) {
-    // No payment came of it: the order takes none, or the request was refused. The docs do not say that
-    // payment.failed tells of those, so the page is told nothing, and hears of the dismissal.
+    // There is no payment: the order accepts none, or the request was refused. The docs do not say that
+    // payment.failed reports those, so the page is told nothing until the dismissal.
     refuse(error);
   } else {
     fail(error, document.outcome === "late");
   }
 }
 
-/** The payment is with the customer's app now, and goes on there whatever becomes of this window. */
+/** The payment is in the customer's app now and continues there whatever happens to this window. */
 function waitForTheApp(paymentId) {
   underWay = paymentId;
   const scans = flow() === "qr";
@@ -375,14 +376,14 @@ function fail(error, isLate) {
 }
 
 at("retry").addEventListener("click", () => show("methods"));
-at("give-up").addEventListener("click", () => tellMerchant({ type: "dismissed" })); // said as plainly as it can be
+at("give-up").addEventListener("click", () => tellMerchant({ type: "dismissed" })); // an explicit choice, so do not ask again
 
 // --- leaving ---
 
 const canLeave = () => options !== null;
 let before = "methods";
 
-/** The customer wants to go: asked once more if the merchant wants that, and there is something left to pay. */
+/** The customer wants to leave: ask for confirmation if the merchant wants that and there is something left to pay. */
 function leave() {
   if (options.modal.confirmClose && screen !== "confirm" && screen !== "refused") {
     before = screen;
@@ -486,7 +487,7 @@ function choice(group, value, name) {
   return label;
 }
 
-/** A card for an error scenario decides how it fails, and the password whether. */
+/** A card for an error scenario decides how the payment fails, the password whether it does. */
 function hintFor(digits) {
   const reason = ERROR_CARDS.find(({ number }) => number === digits)?.reason;
   return reason === undefined
@@ -500,7 +501,7 @@ function showNetwork() {
 
 at("card-number").addEventListener("input", (event) => {
   const field = event.target;
-  // Regrouped only while one types at the end: elsewhere it would move the cursor away.
+  // Regroup only while typing at the end: elsewhere that would move the cursor.
   if (field.selectionStart === field.value.length && !event.inputType?.startsWith("delete")) {
     field.value = grouped(cardDigits());
   }

@@ -1,9 +1,9 @@
 /**
- * What one can pay with in test mode.
+ * The payment methods of test mode.
  *
  * The cards and IDs are Razorpay's documented ones (payments/payments/test-card-details.md; test IDs of UPI in
  * payment-gateway/web-integration/standard/integration-steps.md, "Test Integration"). The docs ask for any future date
- * and a random CVV; the cards for subscriptions and EMI are left out, as the stand-in does not play them.
+ * and a random CVV. Cards for subscriptions and EMI are left out, because the stand-in does not support them.
  */
 export const TEST_CARDS = {
   indian: [
@@ -33,7 +33,7 @@ export const ERROR_CARDS = [
   { network: "Visa", number: "4100280000020007", reason: "gateway_technical_error" },
 ];
 
-/** Apps that a phone could have. Which one it is makes no difference to the payment. */
+/** Apps that a phone might have. The choice makes no difference to the payment. */
 export const UPI_APPS = [
   { code: "google_pay", name: "Google Pay" },
   { code: "phonepe", name: "PhonePe" },
@@ -63,14 +63,14 @@ const NETWORKS = [
 
 /**
  * @param {string} digits of a card number, perhaps not all of them yet
- * @returns {string} the network's name, or "" while it cannot be told
+ * @returns {string} the network's name, or "" while it is unknown
  */
 export function networkOf(digits) {
   return NETWORKS.find(([beginning]) => beginning.test(digits))?.[1] ?? "";
 }
 
 /**
- * A card number in the groups in which the card prints it.
+ * Group a card number as it is printed on the card.
  *
  * @param {string} digits
  * @returns {string}

@@ -1,9 +1,9 @@
 /**
- * An amount as the customer reads it.
+ * Format an amount for the customer.
  *
  * @param {number} minor in the currency's smallest unit
  * @param {string} currency such as INR
- * @param {number} exponent how many decimals the currency has at Razorpay, which the browser's own list may not share
+ * @param {number} exponent the currency's number of decimals at Razorpay, which may differ from the browser's
  * @returns {string} such as ₹2,500.00
  */
 export function money(minor, currency, exponent) {

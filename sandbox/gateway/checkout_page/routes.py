@@ -1,10 +1,10 @@
 """The script, the frame's files and the frame's endpoints, under /v1/checkout.
 
-The endpoints know the merchant as Checkout does, by the public key id; the key secret never meets a browser. They take
-what a customer can do and nothing else, and only from the frame itself: a page that could call them would pay for
-whoever looks at it.
+The endpoints know the merchant as Checkout does, by the public key id; the key secret never reaches a browser. They
+allow what a customer can do and nothing else, and only from the frame itself: any other page that could call them could
+pay on behalf of its visitor.
 
-A payment that fails is an ordinary outcome of a test, so it is answered 200 with the error inside, and a browser's
+A failed payment is an ordinary outcome of a test, so it is answered 200 with the error inside, and the browser's
 console stays clean. Refused *requests* (a wrong key, an unknown order) have Razorpay's status and shape.
 """
 
@@ -37,7 +37,7 @@ ASSETS: Final = {
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
 _MERCHANTS: Final = "http://127.0.0.1:* http://localhost:*"
-"""Any port: the merchant's page is served wherever there was room."""
+"""Any port: the merchant's page may be served on any free one."""
 _POLICY: Final = "; ".join(
     (
         "default-src 'none'",
@@ -62,7 +62,7 @@ _CUSTOMERS_FIELDS: Final = frozenset(
     {"order_id", "method", "card", "otp", "vpa", "flow", "bank", "outcome", "email", "contact", "name", "description"}
     | {"notes"}
 )
-"""What a customer can decide. An amount, a forced payment or another way of capturing is the stagehand's."""
+"""What a customer can decide. Setting an amount, a forced payment or another way of capturing needs the control API."""
 
 _IN_THE_APP: Final = ("success", "failure", "late")
 
@@ -78,7 +78,7 @@ class CheckoutPage:
         self._late = late
 
     def routes(self) -> list[Route]:
-        """The script, and everything under /v1/checkout."""
+        """Return the script, and everything under /v1/checkout."""
         return [
             Route(SCRIPT, self._script, methods=["GET"]),
             Route(FRAME, self._frame, methods=["GET"]),
@@ -102,10 +102,10 @@ class CheckoutPage:
         return FileResponse(FOLDER / name, media_type=ASSETS[name], headers=_OWN)
 
     async def _order(self, request: Request) -> Response:
-        """What is to be paid, for the header: the order's own sum, whatever the merchant's page says.
+        """Return what is to be paid, for the header: the order's own amount, whatever the merchant's page says.
 
-        Amounts in minor units; `exponent` is how many decimals the currency has, `late_after_s` how long a late answer
-        takes.
+        Amounts are in minor units; `exponent` is the number of decimals of the currency, `late_after_s` how long a late
+        answer takes.
         """
         self._authenticate(request.query_params.get("key_id"))
         self._world.pass_time()
@@ -123,9 +123,9 @@ class CheckoutPage:
         )
 
     async def _pay(self, request: Request) -> Response:
-        """Pay as the customer: the three fields of a success, or `{"error": …}` of a payment that failed.
+        """Pay as the customer: return the three fields of a success, or `{"error": …}` for a payment that failed.
 
-        By UPI with the flow `intent` the customer goes to their app, with the outcome `open`: the payment is then
+        For UPI with the flow `intent` the customer goes to their app, with the outcome `open`: the answer is then
         `{order_id, payment_id, status: "created"}`, until they come back (`_finish`).
         """
         document = await self._asked(request, _CUSTOMERS_FIELDS)
@@ -133,7 +133,7 @@ class CheckoutPage:
         try:
             press = checkout.paying(document)
         except checkout.UnplayableError as error:
-            # The control API's words for a request that makes no sense, in the shape that a merchant's page knows.
+            # The control API's text for an invalid request, in the shape that a merchant's page knows.
             raise refusals.Refusal(str(error)) from error
         if press.open and press.instrument.flow != "intent":
             raise refusals.Refusal("outcome can be open for UPI with the flow intent: nothing else goes to an app.")
@@ -148,7 +148,7 @@ class CheckoutPage:
         return _own_json(checkout.handed_over(paid, self._world.faults.checkout_platform))
 
     async def _finish(self, request: Request) -> Response:
-        """What the customer did in their app: success, failure, or an answer that comes too late. As `_pay` answers."""
+        """Apply what the customer did in their app: success, failure, or an answer that comes too late; see `_pay`."""
         document = await self._asked(request, frozenset({"outcome"}))
         outcome = document.get("outcome")
         if outcome not in _IN_THE_APP:
@@ -169,7 +169,7 @@ class CheckoutPage:
         return _own_json(checkout.handed_over(fields, self._world.faults.checkout_platform))
 
     async def _asked(self, request: Request, known: frozenset[str]) -> dict[str, Any]:
-        """The request's document without the key id, which is checked."""
+        """Return the request's document without the key id, which is checked."""
         document = validation.json_object(await request.body())
         key_id = document.pop("key_id", None)
         self._authenticate(key_id if isinstance(key_id, str) else None)
@@ -186,10 +186,10 @@ class CheckoutPage:
 
 
 def _from_the_frame(endpoint: Endpoint) -> Endpoint:
-    """Refuse whatever a browser does not vouch for as a call of this very origin.
+    """Refuse anything that the browser does not mark as a call from this very origin.
 
-    A host other than loopback is a name that somebody has pointed at this machine, and its pages would be of the same
-    origin. JSON alone is taken, so that no form of another page can even be sent here without being asked first.
+    A host other than loopback is a name that someone has pointed at this machine, and its pages would have the same
+    origin. Only JSON is accepted, so that another page's form cannot be sent here without a preflight request.
     """
 
     async def guarded(request: Request) -> Response:

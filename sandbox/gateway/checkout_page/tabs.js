@@ -1,6 +1,6 @@
 /**
- * Tabs as the ARIA practices have them: one stop for the Tab key, arrows and Home and End between them, and the panel
- * follows the focus. A tab that is hidden is none.
+ * Tabs as in the ARIA practices: one stop for the Tab key, arrows, Home and End move between them, and the panel follows
+ * the focus. Hidden tabs do not count.
  *
  * @param {HTMLElement} list the element with role="tablist"
  * @returns {{select: (tab: HTMLElement) => void, selected: () => HTMLElement}}

@@ -1,6 +1,6 @@
 /**
- * How UPI is offered in 2026 (announcements/upi-collect-migration/standard-integration.md). Since 28 February 2026 nobody
- * types a UPI ID any more, except on iOS: a desktop shows a QR code, a phone opens the customer's app.
+ * How UPI is offered in 2026 (announcements/upi-collect-migration/standard-integration.md). Since 28 February 2026
+ * customers no longer type a UPI ID, except on iOS: a desktop shows a QR code, a phone opens the customer's app.
  */
 
 /** @typedef {"qr" | "intent" | "collect"} Flow */
@@ -15,14 +15,14 @@ function platformOf({ userAgent, maxTouchPoints }) {
   if (/Android/.test(userAgent)) {
     return "android";
   }
-  // An iPad says that it is a Macintosh, and has what no Macintosh has.
+  // An iPad claims to be a Macintosh, but has touch points, which no Macintosh has.
   return /iPhone|iPad|iPod/.test(userAgent) || (/Macintosh/.test(userAgent) && maxTouchPoints > 1) ? "ios" : "desktop";
 }
 
 /**
  * @param {{userAgent: string, maxTouchPoints: number}} browser
- * @param {{method: string, flows: string[] | null}[]} hidden `config.display.hide`; without flows the whole method
- * @returns {Flow[]} none: UPI is not offered
+ * @param {{method: string, flows: string[] | null}[]} hidden `config.display.hide`; without flows, the whole method
+ * @returns {Flow[]} empty if UPI is not offered
  */
 export function flowsOf(browser, hidden) {
   const rules = hidden.filter(({ method }) => method === "upi");
@@ -33,9 +33,9 @@ const SIDE = 25;
 const SVG = "http://www.w3.org/2000/svg";
 
 /**
- * A picture that looks like a QR code and is none: there is nothing to pay to.
+ * An image that only looks like a QR code: there is nothing to pay to.
  *
- * @param {string} text what the pattern is made of
+ * @param {string} text the text that determines the pattern
  * @returns {SVGElement}
  */
 export function qrPicture(text) {
@@ -53,7 +53,7 @@ export function qrPicture(text) {
     }
   }
   for (const [x, y] of [[0, 0], [SIDE - 7, 0], [0, SIDE - 7]]) {
-    // A ring, drawn as its outside and the other way round its inside, and its middle.
+    // A ring, drawn as its outside and, in reverse direction, its inside, plus its centre.
     path += `${square(x, y, 7)}M${x + 1} ${y + 1}v5h5v-5z${square(x + 2, y + 2, 3)}`;
   }
   const drawing = document.createElementNS(SVG, "svg");

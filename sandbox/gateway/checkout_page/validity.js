@@ -1,4 +1,4 @@
-/** What is wrong with what was typed, in words that say what to do; "" if nothing is. */
+/** Validate input: return what is wrong and what to do, or "" if it is valid. */
 
 import { networkOf } from "./instruments.js";
 
@@ -39,7 +39,7 @@ export function expiryProblem(text, now) {
   if (match === null) {
     return "Enter the expiry as MM/YY.";
   }
-  // A card is good until its month has ended.
+  // A card is valid until the end of its month.
   const ends = new Date(2000 + Number(match[2]), Number(match[1]), 1);
   return ends > now ? "" : "This card has expired; any future month will do.";
 }

@@ -1,4 +1,4 @@
-/** Small helpers for the DOM: make elements, change only what differs, and keep lists in step without remaking them. */
+/** DOM functions: create elements, change only what differs, and update lists without recreating them. */
 
 /**
  * @param {string} tag
@@ -16,7 +16,7 @@ export function element(tag, attributes = {}, ...children) {
 }
 
 /**
- * Sets a text only if it differs, so that screen readers and selections are not disturbed.
+ * Set a text only if it differs, so that screen readers and selections are not disturbed.
  *
  * @param {Element} where
  * @param {string} text
@@ -28,7 +28,7 @@ export function say(where, text) {
 }
 
 /**
- * Sets an attribute only if it differs; null removes it.
+ * Set an attribute only if it differs; null removes it.
  *
  * @param {Element} where
  * @param {string} name
@@ -43,7 +43,7 @@ export function mark(where, name, value) {
 }
 
 /**
- * The part of an element that is named so: `data-part="name"`.
+ * Return the named part of an element: `data-part="name"`.
  *
  * @param {Element} whole
  * @param {string} name
@@ -54,8 +54,8 @@ export function part(whole, name) {
 }
 
 /**
- * Makes the children of an element those of the items, in their order. A child that is there already is updated and, if
- * its place is right, not touched otherwise: focus, opened details and scroll position stay.
+ * Make the children of an element match the items, in order. An existing child is updated and, if its position is right,
+ * otherwise left alone: focus, opened details and scroll position stay.
  *
  * @template T
  * @param {Element} parent

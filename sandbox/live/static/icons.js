@@ -1,8 +1,8 @@
-/** The icons, drawn in the text's colour. They only repeat what the words beside them say, so they are not read out. */
+/** The icons, drawn in the text's colour. They only repeat the text next to them, so screen readers skip them. */
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** On a field of 24 by 24. */
+/** Paths on a 24 by 24 grid. */
 const PATHS = {
   good: "M4 12.5l5.5 5.5L20 6.5",
   bad: "M6 6l12 12M18 6L6 18",
@@ -29,7 +29,7 @@ export function icon(name) {
 }
 
 /**
- * Draws another icon in place of the one that is there.
+ * Replace an icon with another one.
  *
  * @param {Element} drawing
  * @param {keyof typeof PATHS} name

@@ -1,4 +1,4 @@
-/** What each subscriber has noted, in three columns. */
+/** The subscribers' notes, in three columns. */
 
 import { element, keep, part, say } from "./dom.js";
 import { counted, time } from "./words.js";

@@ -1,4 +1,4 @@
-/** The live view: listens to the server and shows what it tells, part by part. */
+/** The live view: receives the server's updates and shows them, part by part. */
 
 import { element, keep, mark, say } from "./dom.js";
 import { showInboxes } from "./inboxes.js";
@@ -16,11 +16,11 @@ const ORDER = /^#(order_[A-Za-z0-9]+)$/;
 const at = (id) => document.getElementById(id);
 const where = { buttons: at("scenarios"), panel: at("play"), verdict: at("verdict") };
 
-/** Everything the server has told, by the part's name. */
+/** Everything the server has sent, by the part's name. */
 let parts = {};
-/** Orders whose timeline is open from the beginning: the first that is seen, the chosen one, those that are played. */
+/** Orders whose timeline starts open: the first one seen, the chosen one, and those of scenarios. */
 const opened = new Set();
-/** The order that the page was opened for: it comes into view once, when it is there. */
+/** The order that the page was opened for: scrolled into view once, when it appears. */
 let awaited = chosen();
 
 listen(
@@ -42,7 +42,7 @@ window.addEventListener("hashchange", () => {
 document.addEventListener("click", (event) => {
   const link = event.target.closest('a[href^="#order_"]');
   if (link !== null && link.hash === location.hash) {
-    // The address does not change, and all the same somebody wants to see it; the browser has nowhere to go.
+    // The URL does not change, so the browser does not navigate, but the viewer wants to see the order.
     event.preventDefault();
     reveal(chosen());
   }
@@ -77,19 +77,19 @@ function show() {
   keep(at("away"), away, (words) => words, (words) => element("li", {}, words), () => {});
 }
 
-/** The order that the address names, such as the shop's link to its payment; null for all. */
+/** The order named in the URL, for example by the shop's link to its payment; null for all. */
 function chosen() {
   return ORDER.exec(location.hash)?.[1] ?? null;
 }
 
-/** Brings an order's card into view, and the keyboard's place to it; what is said where there is none. */
+/** Scroll an order's card into view and focus it; return what to say if there is none. */
 function reveal(order) {
   const card = order === null ? null : cardOf(at("payments"), order);
   (card ?? (order === null ? null : at("nothing")))?.scrollIntoView({ block: "start" });
   card?.focus({ preventScroll: true });
 }
 
-/** Opens an order's timeline the first time it is asked for; after that it is whoever looks who opens and closes it. */
+/** Open an order's timeline the first time it is requested; after that only the viewer opens and closes it. */
 function openOnce(order) {
   if (order !== null && !opened.has(order)) {
     opened.add(order);

@@ -17,7 +17,7 @@ const KINDS = {
 };
 
 /**
- * Shows payments, the newest first. What somebody has opened stays open, and what has focus keeps it.
+ * Show payments, newest first. Open details stay open, and the focus stays where it is.
  *
  * @param {HTMLElement} where
  * @param {object[]} payments as the board has them
@@ -34,18 +34,18 @@ export function showPayments(where, payments, opened) {
 }
 
 /**
- * The card of an order.
+ * Return the card of an order.
  *
  * @param {HTMLElement} where
  * @param {string} orderId
- * @returns {HTMLElement | null} null: it is not shown
+ * @returns {HTMLElement | null} null if it is not shown
  */
 export function cardOf(where, orderId) {
   return where.querySelector(`[data-key="${CSS.escape(orderId)}"]`);
 }
 
 /**
- * Opens the timeline of an order that is shown already.
+ * Open the timeline of an order that is shown.
  *
  * @param {HTMLElement} where
  * @param {string} orderId

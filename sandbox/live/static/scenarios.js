@@ -1,4 +1,4 @@
-/** The buttons that play scenarios, and how far the one that plays is. */
+/** The buttons that play scenarios, and the progress of the current one. */
 
 import { element, keep, mark, part, say } from "./dom.js";
 import { draw, icon } from "./icons.js";
@@ -21,7 +21,7 @@ const WORDS = {
 };
 
 /**
- * Makes the buttons.
+ * Create the buttons.
  *
  * @param {HTMLElement} where
  * @param {{name: string, title: string, about: string}[]} scenarios
@@ -43,10 +43,10 @@ export function makeButtons(where, scenarios, onPress) {
 }
 
 /**
- * Asks the server to play a scenario.
+ * Ask the server to play a scenario.
  *
  * @param {string} name
- * @returns {Promise<string>} why it is not played; empty if it is
+ * @returns {Promise<string>} why it is not played, or empty if it is
  */
 export async function play(name) {
   try {
@@ -58,7 +58,7 @@ export async function play(name) {
 }
 
 /**
- * Shows how far a scenario is.
+ * Show a scenario's progress.
  *
  * @param {{buttons: HTMLElement, panel: HTMLElement, verdict: HTMLElement}} where
  * @param {object | null} scenario as the board has it; null before the first
@@ -66,7 +66,7 @@ export async function play(name) {
 export function showScenario({ buttons, panel, verdict }, scenario) {
   const playing = scenario !== null && scenario.state === "playing";
   for (const button of buttons.children) {
-    // Not `disabled`: the button that was pressed would lose its focus.
+    // Not `disabled`: the pressed button would lose the focus.
     mark(button, "aria-disabled", playing ? "true" : null);
     mark(button, "aria-current", playing && button.dataset.scenario === scenario.name ? "true" : null);
   }
@@ -86,7 +86,7 @@ export function showScenario({ buttons, panel, verdict }, scenario) {
   const key = (_line) => `${scenario.number}/${_line.number}`;
   keep(part(panel, "steps"), numbered(scenario.steps), key, line, updateLine);
   keep(part(panel, "expectations"), numbered(scenario.expectations), key, line, updateLine);
-  // Only when it changes: whatever is said about another press stays until then.
+  // Only when it changes: a message about another press stays until then.
   const stage = `${scenario.number} ${scenario.state}`;
   if (panel.dataset.stage !== stage) {
     panel.dataset.stage = stage;

@@ -1,8 +1,8 @@
-/** Keeps what somebody is looking at where it is, while things are added above it. */
+/** Keep the viewer's place while content is added above it. */
 
 /**
- * Makes a change to the page, and scrolls by as much as it moved what has focus, or else the first card that is in view.
- * At the top of the page nothing is scrolled: whoever is there wants to see what is new.
+ * Change the page, and scroll by as much as the change moved the focused element, or else the first visible card. At the
+ * top of the page do not scroll: the viewer wants to see what is new.
  *
  * @param {HTMLElement} cards
  * @param {() => void} change

@@ -3,7 +3,7 @@
 const AGAIN_MS = 2000;
 
 /**
- * Listens until the page is left. A lost connection is made again; the browser then says what it saw last.
+ * Listen until the page is left. A lost connection is reopened, and the browser then sends the last id it saw.
  *
  * @param {string} url
  * @param {(parts: Record<string, any>, whole: boolean) => void} onParts
@@ -16,7 +16,7 @@ export function listen(url, onParts, onConnection) {
   source.addEventListener("change", (event) => onParts(JSON.parse(event.data).parts, false));
   source.addEventListener("error", () => {
     onConnection("lost");
-    // After an answer that is no stream the browser gives up; a server that is just starting may give one.
+    // The browser gives up after an answer that is not a stream, which a starting server may send.
     if (source.readyState === EventSource.CLOSED) {
       source.close();
       setTimeout(() => listen(url, onParts, onConnection), AGAIN_MS);

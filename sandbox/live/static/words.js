@@ -12,7 +12,7 @@ export function money(amount, currency) {
 }
 
 /**
- * The wall clock's time, to the second everywhere: not every source knows it better.
+ * Format a time of day, to the second: not every source is more precise.
  *
  * @param {number} at Unix seconds
  * @returns {string}
@@ -22,7 +22,7 @@ export function time(at) {
 }
 
 /**
- * The same with milliseconds, for whoever asks.
+ * Format the same with milliseconds, for tooltips.
  *
  * @param {number} at Unix seconds
  * @returns {string}
@@ -42,7 +42,7 @@ export function counted(count, one, many = `${one}s`) {
 }
 
 /**
- * What a payment's status is, in words, and how it looks.
+ * Return a payment's status in words, and its appearance.
  *
  * @param {{status: string, confirmed: boolean, under_review: boolean}} payment
  * @returns {{words: string, tone: string, icon: string}}
@@ -58,7 +58,7 @@ export function statusOf(payment) {
     case "refunded":
       return { words: "Refunded", tone: "neutral", icon: "good" };
     case "authorized":
-      // Money was taken that is not as agreed: no longer a promise of the bank's, and not yet a payment.
+      // Money was captured that is not as agreed: more than an authorization, but not yet a payment.
       return payment.under_review
         ? { words: "Being checked", tone: "warn", icon: "look" }
         : { words: "Authorised", tone: "busy", icon: "wait" };

@@ -5,7 +5,7 @@ import { PaymentProblem } from "./payments.js";
 const loading = new Map();
 
 /**
- * Loads the script once; after a failure the next call tries again.
+ * Load the script once; after a failure the next call retries.
  *
  * @param {string} url Razorpay's own is https://checkout.razorpay.com/v1/checkout.js. Never a copy: it changes.
  * @returns {Promise<void>}
@@ -29,7 +29,7 @@ export function loadCheckout(url) {
 }
 
 /**
- * Razorpay's options for an order that create-order has handed out.
+ * Return Razorpay's options for an order from create-order.
  *
  * @param {{key_id: string, order_id: string, amount: number, currency: string}} order
  * @param {{name: string, description?: string, prefill?: object, notes?: object}} shown What the customer sees in Checkout.
@@ -47,14 +47,14 @@ export function optionsFor(order, shown) {
 }
 
 /**
- * Opens Checkout for an order and waits until the customer has paid or closed it.
+ * Open Checkout for an order and wait until the customer has paid or closed it.
  *
- * Attempts that fail in between stay in Checkout, which lets the customer try again on the same order; the last one's
- * reason comes with the dismissal.
+ * After a failed attempt Checkout lets the customer try again on the same order. If they close it, the result has the
+ * last attempt's reason.
  *
  * @param {object} options Razorpay's, without handler and modal.ondismiss.
- * @param {(error: {code: string, description: string, reason: string}) => void} [onFailure] Told of each failed attempt.
- * @returns {Promise<{paid: object} | {paid: null, failure: object | null}>} `paid` is what `verify` takes, untouched.
+ * @param {(error: {code: string, description: string, reason: string}) => void} [onFailure] Called for each failed attempt.
+ * @returns {Promise<{paid: object} | {paid: null, failure: object | null}>} `paid` is for `verify`, unchanged.
  */
 export function openCheckout(options, onFailure = () => {}) {
   return new Promise((resolve) => {

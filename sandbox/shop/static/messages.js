@@ -1,15 +1,15 @@
-/** Also for whatever else keeps verify from answering: once Checkout said "paid", no other text fits. */
+/** Also for any other failure of verify: once Checkout has reported a payment, no other text fits. */
 const NOT_CHECKED = { text: "We could not check this payment here; we are asking Razorpay. Do not pay again.", next: "wait" };
 
 /**
  * What to tell the customer for each `code` of the payment service, and what they can do.
  *
- * `next` is one of: "pay" (offer the button again), "sign-in", "wait" (look at the payment again by itself) and "stop"
- * (nothing the customer can do; a person or a programmer must). `over`: the attempt that Checkout reported has come to
- * nothing, so that no confirmation of it is on its way. `lasting`: still worth saying when the payment has settled.
+ * `next` is one of "pay" (offer the button again), "sign-in", "wait" (keep looking at the payment) and "stop" (only an
+ * operator or a developer can help). `over`: the attempt that Checkout reported has failed, so no confirmation of it
+ * will come. `lasting`: still relevant once the payment's state is final.
  */
 const MESSAGES = {
-  // --- the customer's turn
+  // --- the customer can act
   already_paid: { text: "This proposal has been paid already. You were not charged again.", next: "stop", lasting: true },
   payment_in_progress: {
     text: "A payment is under way for this proposal. Wait until it has settled; only then, if you need to, try again.",
@@ -27,12 +27,12 @@ const MESSAGES = {
   forbidden: { text: "Only the client who owns this job can pay for it.", next: "stop" },
   order_not_found: { text: "We do not know this order any more. You can start again.", next: "pay" },
 
-  // --- passes by itself; it has been tried more than once when this is shown
+  // --- temporary; already retried when this is shown
   too_many_requests: { text: "Very many people are paying right now. Try again in a moment.", next: "pay" },
   gateway_unavailable: { text: "Razorpay cannot be reached right now. Try again in a moment.", next: "pay" },
   temporarily_unavailable: { text: "Payments are briefly unavailable. It is safe to try again.", next: "pay" },
   internal_error: { text: "Something went wrong on our side. It is safe to try again.", next: "pay" },
-  // (these two are this page's own codes, for what never reached the service)
+  // (the next two are this page's own codes, for requests that never reached the service)
   unreachable: { text: "There was no answer. Check your connection; it is safe to try again.", next: "pay" },
 
   checkout_unavailable: {
@@ -43,7 +43,7 @@ const MESSAGES = {
   // --- after Checkout: the webhook still has the last word
   invalid_signature: NOT_CHECKED,
 
-  // --- somebody has to mend something
+  // --- someone has to fix something
   gateway_refused: { text: "Razorpay did not accept the order. You were not charged; we have been told.", next: "stop" },
   invalid_request: { text: "This proposal cannot be paid as it is. Please contact support.", next: "stop" },
   malformed_request: { text: "This page sent something wrong. Please contact support.", next: "stop" },
@@ -59,14 +59,14 @@ const MESSAGES = {
  *   reference?: string}} `reference` is for support.
  */
 export function messageFor(problem) {
-  // A code that is newer than this page: the kind of answer still says whether trying again can help.
+  // The code is newer than this page, but the status still says whether retrying can help.
   const message = MESSAGES[problem.code] ?? MESSAGES[problem.status >= 500 ? "internal_error" : "invalid_request"];
   return { ...message, reference: problem.requestId };
 }
 
 /**
- * The same after Checkout has reported a payment, when verify fails. Money may have been taken, so nothing here says that
- * it was not, or to try again, unless the service knows that the attempt is over.
+ * The message when verify fails after Checkout has reported a payment. Money may have been taken, so never say that it
+ * was not, or to try again, unless the service knows that the attempt is over.
  *
  * @param {{code: string, requestId?: string}} problem
  */
@@ -75,7 +75,7 @@ export function messageAfterCheckout(problem) {
   return message.over ? message : { ...NOT_CHECKED, reference: message.reference };
 }
 
-/** While looking at a payment fails for a reason that may pass. The page keeps on looking, so there is nothing to do. */
+/** The message while the payment cannot be read for a temporary reason. The page keeps trying by itself. */
 export function messageWhileLooking(problem) {
   return {
     text: "We cannot see the state of your payment right now; we keep looking. Check your connection.",

@@ -1,7 +1,7 @@
 /**
- * An amount as a person reads it.
+ * Format an amount for people.
  *
- * @param {number} minor Integer minor units of the currency (paise for INR), as every answer of the service has them.
+ * @param {number} minor Integer minor units of the currency (paise for INR), as in every answer of the service.
  * @param {string} currency ISO 4217.
  * @returns {string} Such as "₹2,500.00".
  */

@@ -1,9 +1,8 @@
 /**
- * The payment service, as a browser calls it.
+ * A browser client for the payment service.
  *
- * All three calls may be repeated: an open order is handed out again, verifying twice gives the same answer. So what
- * fails for a reason that passes is tried again here, and whatever is left comes as a PaymentProblem whose `code` says
- * what to do.
+ * All three calls are safe to repeat: an open order is handed out again, and verifying twice gives the same answer. So
+ * temporary failures are retried here. Any other failure is thrown as a PaymentProblem whose `code` says what to do.
  */
 
 // Longer than the service takes in the worst case (create-order: 20 s), shorter than API Gateway waits (29 s).
@@ -19,7 +18,7 @@ const PASSES_BY_ITSELF = new Set([
   "unreachable",
 ]);
 
-/** What the service answered instead of what was asked for; `unreachable` where it gave no usable answer at all. */
+/** An error answer of the service; `code` is `unreachable` if there was no usable answer. */
 export class PaymentProblem extends Error {
   /**
    * @param {{code: string, status?: number, detail?: string, request_id?: string, order_id?: string,
@@ -44,20 +43,20 @@ export class Payments {
 
   /**
    * @param {object} given
-   * @param {string} given.api What stands before /api/payments/: with API Gateway's own address the stage belongs to it
+   * @param {string} given.api The part before /api/payments/. With API Gateway's own address it includes the stage
    *   (https://….execute-api.ap-south-1.amazonaws.com/production), with a custom domain it is https://payments.example.com.
-   * @param {(options?: {fresh: boolean}) => Promise<string>} given.token The user's access token; `fresh` asks for a new
+   * @param {(options?: {fresh: boolean}) => Promise<string>} given.token The user's access token; `fresh` requests a new
    *   one, because the last one was refused.
-   * @param {(call: {method: string, path: string, result: string}) => void} [given.note] Told of every answer.
+   * @param {(call: {method: string, path: string, result: string}) => void} [given.note] Called with every answer.
    */
   constructor({ api, token, note = () => {} }) {
-    this.#api = api.replace(/\/+$/, ""); // the deployment's output `ApiUrl` ends in one
+    this.#api = api.replace(/\/+$/, ""); // the deployment's output `ApiUrl` ends with a slash
     this.#token = token;
     this.#note = note;
   }
 
   /**
-   * An order to pay in Checkout; the open one, if there is one for the same purchase.
+   * Create an order to pay in Checkout, or get the open one for the same purchase.
    *
    * @param {{job_id: number, application_id: number, client_id: number, freelancer_id: number, amount: string}} offer
    *   `amount` in major units (rupees), as a decimal string: a float would lose paise.
@@ -69,17 +68,17 @@ export class Payments {
   }
 
   /**
-   * Fast feedback: shows the service what Checkout handed over.
+   * Send the service what Checkout returned, for fast feedback.
    *
-   * @param {{razorpay_order_id: string, razorpay_payment_id: string, razorpay_signature: string}} checkout Untouched;
-   *   other fields that Checkout adds are ignored by the service.
+   * @param {{razorpay_order_id: string, razorpay_payment_id: string, razorpay_signature: string}} checkout Unchanged;
+   *   the service ignores other fields that Checkout adds.
    */
   verify(checkout) {
     return this.#call("POST", "verify/", checkout);
   }
 
   /**
-   * The payment as the service knows it: the only thing that says whether it is paid.
+   * Get the payment from the service, which alone decides whether it is paid.
    *
    * @param {string} orderId
    * @returns {Promise<{order_id: string, status: string, confirmed: boolean, under_review: boolean, amount: number,
@@ -99,7 +98,7 @@ export class Payments {
           throw problem;
         }
         if (problem.code === "unauthenticated" && !refreshed) {
-          refreshed = true; // access tokens live for minutes: one expired while the page was open
+          refreshed = true; // access tokens last for minutes, and this one expired while the page was open
         } else if (PASSES_BY_ITSELF.has(problem.code) && tries < MOST_TRIES) {
           await seconds(problem.retryAfterS ?? FIRST_WAIT_S * 2 ** (tries - 1));
         } else {
@@ -111,7 +110,7 @@ export class Payments {
 
   async #once(method, path, body, { fresh }) {
     const token = await this.#token({ fresh }).catch((cause) => {
-      // The platform's identity service gave none: offline, most likely, as the payment service would be then.
+      // The platform's identity service returned none: most likely the browser is offline.
       throw new PaymentProblem({ code: "unreachable", detail: `There is no access token: ${cause.message}` });
     });
     let answer;
@@ -128,7 +127,7 @@ export class Payments {
       });
       document = await answer.json();
     } catch {
-      // No answer, or one that is not the service's: a proxy's page, a connection cut off half-way.
+      // No answer, or not the service's: a proxy's page, or a connection cut off halfway.
       this.#note({ method, path, result: "no answer" });
       throw new PaymentProblem({ code: "unreachable", detail: "The payment service gave no answer." });
     }

@@ -1,20 +1,20 @@
 /**
- * One proposal being paid, from the click to the confirmation.
+ * The purchase of one proposal, from the click to the confirmation.
  *
- * What it shows comes from GET /api/payments/{order_id}/ alone, never from what Checkout said in this browser: that is
- * lost when the tab closes, and anyone can call a JavaScript function. Only `confirmed` is money.
+ * Everything it shows comes from GET /api/payments/{order_id}/, never from what Checkout reported in this browser: that
+ * is lost when the tab closes, and anyone can call a JavaScript function. Only `confirmed` means money.
  */
 
 import { messageAfterCheckout, messageFor, messageWhileLooking } from "./messages.js";
 import { PaymentProblem, seconds } from "./payments.js";
 
-// Webhooks land within seconds. After a while the answer is not coming soon, and each question costs something.
+// Webhooks arrive within seconds. After a while the answer is not coming soon, and every request costs something.
 const WAITS_S = [0.5, 0.5, 1, 1, 2, 3, 5];
 const LONGEST_WAIT_S = 15;
 const WATCH_FOR_S = 15 * 60; // by then the service itself has asked Razorpay about a payment that it knows of
-/** Stages that say everything there is to say, whatever was expected before. */
+/** Stages that are final, whatever was expected before. */
 const SETTLED = new Set(["review", "confirmed", "refunded"]);
-/** What a message offers next where looking again may help. */
+/** The `next` values of messages for which looking again may help. */
 const PASSES = new Set(["pay", "wait"]);
 
 export class Purchase {
@@ -33,9 +33,9 @@ export class Purchase {
    * @param {import("./payments.js").Payments} given.payments
    * @param {(order: object, onFailure: (error: object) => void) => Promise<object>} given.checkout Loads and opens
    *   Checkout for an order; resolves as `openCheckout` does.
-   * @param {(orderId: string | null) => void} given.remember Keeps the order's id over a reload.
-   * @param {(state: object) => void} given.show Draws `{stage, payment?, orderId?, failure?, message?, slow?, paid?}`, as
-   *   `describe` of words.js puts it in words. Stages: "offered", "looking", "ordering", "checkout", "verifying", "waiting",
+   * @param {(orderId: string | null) => void} given.remember Keeps the order's id across a reload.
+   * @param {(state: object) => void} given.show Draws `{stage, payment?, orderId?, failure?, message?, slow?, paid?}`;
+   *   `describe` in words.js has the texts. Stages: "offered", "looking", "ordering", "checkout", "verifying", "waiting",
    *   "open", "review", "confirmed", "refunded", "stopped". `paid`: Checkout has reported a payment.
    */
   constructor({ offer, payments, checkout, remember, show }) {
@@ -46,7 +46,7 @@ export class Purchase {
     this.#show = show;
   }
 
-  /** The click. A second one while the first is at work does nothing; the service would hand out the same order. */
+  /** Handle the click. A second click meanwhile does nothing; the service would return the same order. */
   async start() {
     if (this.#busy) {
       return;
@@ -58,7 +58,7 @@ export class Purchase {
       const order = await this.#payments.createOrder(this.#offer);
       this.#remember(order.order_id);
       if (order.status === "paid" || order.status === "authorized") {
-        // Somebody paid and did not come back to this page, or came back to another tab.
+        // Someone paid and did not come back to this page, or came back to another tab.
         this.#watch(order.order_id, { expected: true });
         return;
       }
@@ -73,12 +73,12 @@ export class Purchase {
     }
   }
 
-  /** After a reload: goes on with the order that was remembered. */
+  /** Continue with the remembered order after a reload. */
   resume(orderId) {
     this.#watch(orderId, {});
   }
 
-  /** The card goes away: nothing is asked or shown any more. */
+  /** Stop all requests and updates, because the card is gone. */
   close() {
     this.#stopWatching();
     this.#closed = true;
@@ -91,13 +91,13 @@ export class Purchase {
       await this.#payments.verify(paid);
       return null;
     } catch (problem) {
-      // The customer has paid; whatever is wrong here, the webhook confirms it. So this is no failure, only no fast
-      // feedback: watching goes on.
+      // The customer has paid, and the webhook confirms it whatever is wrong here. So this is not a failure, only a
+      // lack of fast feedback: keep watching.
       return messageOf(problem, messageAfterCheckout);
     }
   }
 
-  /** No order was handed out. Where that is about another one, it is the one to look at from now on. */
+  /** No order was handed out. If the refusal names another order, watch that one from now on. */
   #refused(problem) {
     if (!problem.orderId) {
       this.#stop(problem);
@@ -108,10 +108,10 @@ export class Purchase {
   }
 
   /**
-   * Follows the payment until it is settled. Also after a dismissal: the customer's bank app may still be at it.
+   * Watch the payment until its state is final. Also after a dismissal: the customer's bank app may still be paying.
    *
-   * `expected`: Checkout reported a payment. `review`: the service says that a person looks at the application, whatever
-   * this order's own state. `message` is said until the payment moves on.
+   * `expected`: Checkout reported a payment. `review`: the service says that the application is under review,
+   * whatever this order's own state. `message` is shown until the payment's status changes.
    */
   async #watch(orderId, { expected = false, review = false, failure = null, message = null }) {
     this.#stopWatching();
@@ -134,7 +134,7 @@ export class Purchase {
         const stage = stageOf(payment, { expected, review });
         const moved = last.payment !== undefined && last.payment.status !== payment.status;
         if (!message?.lasting && (moved || SETTLED.has(stage))) {
-          message = null; // it was about what has passed
+          message = null; // it is out of date
         }
         last = { stage, payment, orderId, failure, message, slow, paid: expected };
         this.#show(last);
@@ -173,7 +173,7 @@ export class Purchase {
 
 const isUnknown = (problem) => problem.code === "order_not_found";
 
-/** What to tell the customer; a mistake of this page goes to the console, and to whoever watches errors. */
+/** What to tell the customer. A bug in this page is reported to the console and to error monitoring. */
 function messageOf(problem, inWords = messageFor) {
   if (!(problem instanceof PaymentProblem)) {
     reportError(problem);
@@ -182,13 +182,13 @@ function messageOf(problem, inWords = messageFor) {
   return inWords(problem);
 }
 
-/** @returns {string} The stage to show for a payment; what else is known is as `#watch` takes it. */
+/** @returns {string} The stage to show for a payment; the options are those of `#watch`. */
 function stageOf(payment, { expected, review }) {
   if (payment.status === "refunded") {
     return "refunded";
   }
   if (payment.under_review && payment.status !== "paid") {
-    return "review"; // money was taken that is not as agreed: a person looks at it, and nobody must pay again
+    return "review"; // money was taken that is not as agreed: a person must look, and nobody must pay again
   }
   if (payment.confirmed) {
     return "confirmed";
@@ -196,5 +196,5 @@ function stageOf(payment, { expected, review }) {
   if (payment.status === "paid" || payment.status === "authorized" || expected) {
     return "waiting";
   }
-  return review ? "review" : "open"; // created or failed: the same order can be paid, again and again
+  return review ? "review" : "open"; // created or failed: the same order can still be paid
 }

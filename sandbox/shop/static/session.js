@@ -1,18 +1,18 @@
 /**
- * The signed-in client and their access token, as the platform's identity service hands it out.
+ * The signed-in client and their access token from the platform's identity service.
  *
- * The token lives in this module's memory only: whatever is in localStorage, any script that gets onto the page can
- * read. What survives a reload is the identity service's own cookie, which no script can.
+ * The token stays in this module's memory, because any script that gets onto the page can read localStorage. Only the
+ * identity service's own cookie survives a reload, and no script can read that.
  */
 
-// Renewed a little before it ends, so that no request starts with one that expires on the way.
+// Renew it a little early, so that it does not expire while a request is on its way.
 const RENEW_BEFORE_S = 20;
 
 let current = null;
 
 /**
- * @param {{startOver?: boolean, fresh?: boolean}} [options] `startOver`: become another client, with proposals of their
- *   own; `fresh`: renew the token though it should still be good.
+ * @param {{startOver?: boolean, fresh?: boolean}} [options] `startOver`: become another client, with their own
+ *   proposals; `fresh`: renew the token even if it should still be valid.
  * @returns {Promise<{user_id: number, name: string, proposals: object[]}>}
  */
 export async function session({ startOver = false, fresh = false } = {}) {
@@ -27,7 +27,7 @@ export async function session({ startOver = false, fresh = false } = {}) {
   return current;
 }
 
-/** @returns {Promise<string>} For the Authorization header of the payment service, and nobody else. */
+/** @returns {Promise<string>} Only for the payment service's Authorization header. */
 export async function token({ fresh = false } = {}) {
   return (await session({ fresh })).access_token;
 }

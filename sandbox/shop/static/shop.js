@@ -1,4 +1,4 @@
-/** The page: draws proposals and what becomes of each. How a payment works is in purchase.js, what is said in words.js. */
+/** The page: draws proposals and the state of each. purchase.js handles payments, words.js has the texts. */
 
 import { loadCheckout, openCheckout, optionsFor } from "./checkout.js";
 import { inWords } from "./money.js";
@@ -88,11 +88,11 @@ function drawState(card, part, state, price) {
   part("label").dataset.tone = tone;
   part("status").textContent = status;
   const pay = part("pay");
-  // Not `disabled`: that would throw the keyboard's focus away.
+  // Not `disabled`: that would lose the keyboard focus.
   pay.setAttribute("aria-disabled", String(button.disabled));
   pay.textContent = button.text;
   if (button.hidden && document.activeElement === pay) {
-    card.focus(); // the button goes, the keyboard's place stays
+    card.focus(); // the button disappears, but the focus stays
   }
   pay.hidden = button.hidden;
 }

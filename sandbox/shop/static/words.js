@@ -1,6 +1,6 @@
 /**
- * What a card says for each state of a purchase (purchase.js), without a line about how it is drawn: the page of plain
- * modules and the React example use the same.
+ * The texts of a card for each state of a purchase (purchase.js), independent of how it is drawn: the plain page and the
+ * React example share them.
  */
 
 import { inWords } from "./money.js";
@@ -22,7 +22,7 @@ const STATES = {
   refunded: { label: "Refunded", tone: "neutral", text: "You got all of your money back." },
   stopped: { label: "Not possible now", tone: "bad" },
 };
-/** Stages with nothing left to pay: the button goes. */
+/** Stages with nothing left to pay: the button is hidden. */
 const DONE = new Set(["review", "confirmed", "refunded"]);
 
 /**
@@ -62,8 +62,8 @@ export function describe({ stage, payment, orderId, failure, message, slow, paid
 }
 
 /**
- * An order that is not paid as far as the service knows. That is not as much as it sounds: between the approval in the
- * customer's app and Razorpay's webhook nobody here knows of a payment. So this never says that there was none.
+ * The text for an order that is not paid as far as the service knows. That is not certain: between the approval in the
+ * customer's app and Razorpay's webhook, the service does not know of the payment. So never say that there was none.
  */
 function openText(payment, failure) {
   if (payment.status === "failed" && !failure) {

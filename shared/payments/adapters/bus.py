@@ -13,29 +13,30 @@ from payments.core.outbox import Message
 if TYPE_CHECKING:
     from mypy_boto3_events.client import EventBridgeClient
 
-# "PutEvents: up to 10 entries" (EventBridge API reference), and "the total entry size must be less than 1 MB", of which
-# an entry takes the bytes of its source, its detail type and its detail ("Calculating PutEvents event entry size").
+# "PutEvents: up to 10 entries" (EventBridge API reference), and "the total entry size must be less than 1 MB". An
+# entry's size is the bytes of its source, its detail type and its detail ("Calculating PutEvents event entry size").
 _MAX_ENTRIES = 10
 _MAX_BYTES = 1024 * 1024 - 1
 _SERVER_ERROR = 500
 
 
 class Bus:
-    """Sends events and says which of them were accepted; nothing is remembered here."""
+    """Sends events and reports which of them were accepted. Keeps no state."""
 
     def __init__(self, client: "EventBridgeClient", name: str) -> None:
         self._client = client
         self._name = name
 
     def publish(self, messages: Mapping[str, Message]) -> frozenset[str]:
-        """Sends the messages, keyed by event id.
+        """Send the messages, keyed by event id.
 
         Returns:
-            The ids of those that EventBridge accepted. PutEvents answers 200 even when it refuses entries, so its
-            answer is read entry by entry.
+            The ids that EventBridge accepted. PutEvents answers 200 even when it refuses entries, so every entry of the
+            answer is checked.
 
         Raises:
-            BusUnavailable: it did not answer in time, or cannot now; some messages may be on the bus all the same.
+            BusUnavailable: it did not answer in time, or is temporarily unable to. Some messages may be on the bus
+                all the same.
         """
         accepted: set[str] = set()
         for batch in _batches(messages):
@@ -57,7 +58,7 @@ class Bus:
                 if status >= _SERVER_ERROR or code == "ThrottlingException":
                     raise BusUnavailable(code) from error
                 raise
-            except (HTTPClientError, Unreachable) as error:  # two families in botocore, for reading and connecting
+            except (HTTPClientError, Unreachable) as error:  # two families in botocore: read and connect errors
                 raise BusUnavailable(type(error).__name__) from error
             # The entries come back in the order they were sent ("PutEvents", response elements).
             for (key, _), entry in zip(batch, answer["Entries"], strict=True):
@@ -67,7 +68,7 @@ class Bus:
 
 
 def _batches(messages: Mapping[str, Message]) -> Iterator[list[tuple[str, Message]]]:
-    """The messages in their order, in as few calls as EventBridge takes; one that is too large in a call of its own."""
+    """Split the messages, in order, into as few calls as EventBridge accepts. An oversized one gets its own call."""
     batch: list[tuple[str, Message]] = []
     size = 0
     for key, message in messages.items():

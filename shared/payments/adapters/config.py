@@ -23,6 +23,13 @@ from payments.core.money import EXPONENT_BY_CURRENCY
 from payments.core.position import Policy
 
 RAZORPAY_API_URL = "https://api.razorpay.com"
+DEFAULTS: Mapping[str, str] = {
+    "RAZORPAY_API_URL": RAZORPAY_API_URL,
+    "CURRENCIES": "INR",
+    "JWT_ALGORITHM": "HS256",
+    "JWT_USER_CLAIM": "user_id",
+}
+"""What counts where a setting is absent or empty. One that is not here is required, or means nothing then."""
 
 # RFC 7518, section 3.2: a key of at least the hash's size.
 _MIN_HS256_KEY_BYTES = 32
@@ -269,6 +276,9 @@ class _Reader:
             self._problems.append(f"{name} is not set")
         return value
 
+    def _given(self, name: str) -> str:
+        return self._values.get(name) or DEFAULTS[name]
+
     def secret(self, name: str, *, min_chars: int = _MIN_SECRET_CHARS) -> str:
         value = self._values.get(name, "")
         if not value.strip():
@@ -304,14 +314,14 @@ class _Reader:
         return key_id
 
     def api_url(self) -> str:
-        url = self._values.get("RAZORPAY_API_URL") or RAZORPAY_API_URL
+        url = self._given("RAZORPAY_API_URL")
         if url != RAZORPAY_API_URL and self.is_live:
             # It is sent the keys.
             self._problems.append("RAZORPAY_API_URL is not Razorpay's, and the key is a live one")
         return url
 
     def currencies(self) -> frozenset[str]:
-        listed = [code.strip() for code in (self._values.get("CURRENCIES") or "INR").split(",")]
+        listed = [code.strip() for code in self._given("CURRENCIES").split(",")]
         unknown = [code for code in listed if code not in EXPONENT_BY_CURRENCY]
         if unknown:
             self._problems.append("CURRENCIES has something that is not a currency Razorpay supports")
@@ -336,7 +346,7 @@ class _Reader:
         return Policy(accept_offers_from_percent=int(text))
 
     def token_rules(self) -> TokenRules:
-        algorithm = self._values.get("JWT_ALGORITHM") or "HS256"
+        algorithm = self._given("JWT_ALGORITHM")
         key, key_set_url = None, None
         if algorithm == "HS256":
             key = self._shared_token_key()
@@ -348,7 +358,7 @@ class _Reader:
             algorithm=algorithm,
             key=key,
             key_set_url=key_set_url,
-            user_claim=self._values.get("JWT_USER_CLAIM") or "user_id",
+            user_claim=self._given("JWT_USER_CLAIM"),
             issuer=self._values.get("JWT_ISSUER") or None,
             audience=self._values.get("JWT_AUDIENCE") or None,
         )

@@ -1,15 +1,15 @@
-"""Razorpay, through its own SDK, used behind its traps.
+"""Razorpay's API, through its SDK, with protection against the SDK's traps.
 
-As of razorpay 2.0.1:
+As of razorpay 2.0.1, the SDK:
 
-* it has no timeout of its own, so every call gets one;
-* its retries would send a POST again after a read timeout, so they stay off;
-* it pins a CA bundle of 2015, so certifi's is put in its place;
-* it follows redirects, turning a POST into a GET, so they are refused;
-* it drops the HTTP status and the error code, and reports 429 as a bad request, so a response hook keeps them;
-* it prints to stdout when a connection or a body fails, where Lambda would log it, so it never sees such a failure;
-* it puts ids into URLs as they are, so they are checked first;
-* it reads its own version from the disk for each request, a sixth of create-order's work, so that is kept.
+* has no timeout of its own, so every call gets one;
+* retries would repeat a POST after a read timeout, so they stay off;
+* pins a CA bundle from 2015, so certifi's replaces it;
+* follows redirects and turns a POST into a GET, so redirects are refused;
+* drops the HTTP status and the error code, and reports 429 as a bad request, so a response hook reads them first;
+* prints to stdout when a connection or a body fails, which Lambda would log, so it never sees such a failure;
+* inserts ids into URLs unescaped, so they are checked first;
+* reads its own version from disk on every request, a sixth of create-order's work, so the version is cached.
 """
 
 import re
@@ -39,11 +39,11 @@ from payments.core.listing import Look, read_order, read_payment, read_payments,
 from payments.core.model import ORDER_ID, PAYMENT_ID, REFUND_ID, Fact, Order
 from payments.core.sweeping import PAGE, Entry, Listed
 
-# Connecting takes milliseconds; an order is made in a few hundred. Together with the table's calls this stays below
-# the 20 seconds that create-order may take.
+# Connecting takes milliseconds, and creating an order a few hundred. Together with the calls to the table this stays
+# below the 20 seconds that create-order may take.
 CONNECT_TIMEOUT_S = 3.0
 READ_TIMEOUT_S = 8.0
-# Of what is left of a bound, connecting may take so much, and the answer the rest.
+# The share of the remaining time that connecting may take. Waiting for the answer gets the rest.
 _CONNECTING_SHARE = 1 / 3
 
 _OK = 200
@@ -52,24 +52,24 @@ _BAD_REQUEST = 400
 _UNAUTHORIZED = 401
 _THROTTLED = 429
 _SERVER_ERROR = 500
-# Razorpay's second form of throttling: a 400 of code BAD_REQUEST_ERROR that only its text gives away.
+# Razorpay's second form of throttling: a 400 with code BAD_REQUEST_ERROR, recognizable only by its text.
 _THROTTLED_TEXT = "please try after sometime"
-# Texts that tell one 400 from another: the API has no code for it ("Errors").
+# Texts that tell one 400 from another, because the API has no code for them ("Errors").
 _NOT_THERE_TEXT = "does not exist"
 _TOO_OLD_TEXT = "older than 180 days"
 _RECEIPT_TEXT = "receipt should be unique"
 _INVALID_INPUT = "input_validation_failed"
-# The reason in every refusal of API keys, beside the status 400 or 401 ("Errors", samples).
+# The reason given with every refusal of API keys, next to status 400 or 401 ("Errors", samples).
 _KEYS_REASON = "NA"
-# Its own words, such as BAD_REQUEST_ERROR; five digits in a row are somebody's number.
+# Razorpay's own identifiers, such as BAD_REQUEST_ERROR. Five digits in a row are someone's number.
 _WORD = re.compile(r"\A(?![\w.]*[0-9]{5})[A-Za-z0-9_.]{1,64}\Z")
 
 
 class RazorpayGateway:
-    """The gateway's API. One object for one thread at a time: the SDK shares its session.
+    """Razorpay's API. Not thread-safe, because the SDK shares its session: use one instance per thread.
 
-    Every method raises GatewayRefused (or one of its kinds) when Razorpay calls the request wrong, and
-    GatewayUnavailable when it is unreachable, throttles us, fails, or its answer is not what we asked for.
+    Every method raises GatewayRefused (or a subclass) when Razorpay rejects the request, and GatewayUnavailable when
+    Razorpay is unreachable, throttles us, fails, or returns something other than what we asked for.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class RazorpayGateway:
 
     @contextmanager
     def until(self, deadline: float | None) -> Iterator[None]:
-        """Bounds the calls inside: together they end at this moment of the clock. None is no bound."""
+        """Limit the calls inside the block: all of them end by this time on the clock. None sets no limit."""
         self._deadline = deadline
         try:
             yield
@@ -93,20 +93,20 @@ class RazorpayGateway:
             self._deadline = None
 
     def create_order(self, order: Order, installation: str) -> str:
-        """Creates the order, with automatic capture, and returns its id.
+        """Create the order, with automatic capture, and return its id.
 
-        A timeout leaves it open whether the order exists; nobody has its id then, so it cannot be paid.
+        After a timeout the order may or may not exist. Nobody has its id then, so it cannot be paid.
 
         Args:
-            order: with its payment id and receipt.
-            installation: of the table that it is kept in.
+            order: the order, with its payment id and receipt.
+            installation: the installation of the table that holds the order.
 
         Raises:
             ReceiptReused: its receipt was used before.
-            AmountRefused: Razorpay takes no order of this amount.
+            AmountRefused: Razorpay accepts no order of this amount.
         """
         notes = OrderNotes(
-            **order.ids(),
+            **order.purchase_fields(),
             service=MARKER,
             stage=self._stage,
             installation=installation,
@@ -119,7 +119,7 @@ class RazorpayGateway:
                 "currency": order.currency,
                 "receipt": order.receipt,
                 "payment": {"capture": "automatic"},
-                # They also tell it from the order of another stage or another installation on the same account.
+                # The notes also distinguish it from orders of other stages and installations on the same account.
                 "notes": notes.texts(),
             },
         )
@@ -131,24 +131,24 @@ class RazorpayGateway:
         return order_id
 
     def order(self, order_id: str) -> ListedOrder:
-        """The order as Razorpay has it.
+        """Return the order as Razorpay has it.
 
         Raises:
-            NotAtGateway: it knows no such order.
-            TooOldForGateway: it is older than 180 days.
+            NotAtGateway: Razorpay knows no such order.
+            TooOldForGateway: the order is older than 180 days.
         """
         return read_order(self._call(self._client.order.fetch, _checked(ORDER_ID, order_id)), order_id)
 
     def payment(self, payment_id: str) -> ListedPayment:
-        """One payment as Razorpay has it."""
+        """Return one payment as Razorpay has it."""
         return read_payment(self._call(self._client.payment.fetch, _checked(PAYMENT_ID, payment_id)))
 
     def refund(self, refund_id: str) -> ListedRefund:
-        """One refund as Razorpay has it."""
+        """Return one refund as Razorpay has it."""
         return read_refund(self._call(self._client.refund.fetch, _checked(REFUND_ID, refund_id)))
 
     def refunds_of(self, payment_id: str) -> list[ListedRefund]:
-        """Every refund of a payment: the list is read to its end."""
+        """Return every refund of a payment, reading the list to its end."""
         found: dict[str, ListedRefund] = {}
         skip = 0
         while True:
@@ -161,12 +161,12 @@ class RazorpayGateway:
             skip += PAGE
 
     def look(self, order_id: str, began_at: int, *, also_refunds_of: Collection[str] = ()) -> Look:
-        """The order with all its payments, and every refund of those that have any.
+        """Return the order with all its payments, and every refund of payments that have any.
 
         Args:
-            order_id: which order.
-            began_at: the present, epoch seconds.
-            also_refunds_of: payments whose refunds are asked for even if Razorpay's sum says that there are none.
+            order_id: the order.
+            began_at: the current time, epoch seconds.
+            also_refunds_of: payments whose refunds to list even if Razorpay's total says that there are none.
 
         Raises:
             As `order`.
@@ -187,15 +187,15 @@ class RazorpayGateway:
         )
 
     def page(self, listed: Listed, start: int, end: int, skip: int) -> list[Entry]:
-        """Up to `PAGE` entries of one of the account's lists, ours and others', the newest first; fewer are the last.
+        """Return up to `PAGE` entries of one of the account's lists, newest first. A shorter page is the last.
 
-        The lists follow by minutes what a single fetch says at once.
+        The lists contain our entries and everyone else's on the account, and lag single fetches by minutes.
 
         Args:
             listed: which list.
-            start: the period's first second of creation, epoch seconds.
-            end: its last one.
-            skip: how many of the newest to leave out.
+            start: the first second of the period, by creation, epoch seconds.
+            end: the last second of the period.
+            skip: how many of the newest entries to skip.
         """
         resource = {"orders": self._client.order, "payments": self._client.payment, "refunds": self._client.refund}
         return _items(self._call(resource[listed].all, {"from": start, "to": end, "count": PAGE, "skip": skip}))
@@ -204,16 +204,16 @@ class RazorpayGateway:
         try:
             answer = method(*arguments, timeout=self._timeouts(), allow_redirects=False)
         finally:
-            # No connection outlives its call: a function that was frozen finds the kept one dead, and a POST must not
-            # be repeated blindly. The header alone is not enough: a server may close without having said so, and the
-            # pool would hand the dead connection out again. One handshake per order costs less than the failures.
+            # No connection outlives its call: after a freeze, a kept connection is dead, and a POST must not be
+            # repeated blindly. The header alone is not enough: a server may close without announcing it, and the pool
+            # would reuse the dead connection. One handshake per order costs less than those failures.
             self._client.session.close()
         if not isinstance(answer, dict):
             raise GatewayUnavailable("Razorpay's answer is not an object.")
         return answer
 
     def _timeouts(self) -> tuple[float, float]:
-        """How long connecting and waiting for the answer may take, in seconds."""
+        """Return how long connecting and waiting for the answer may take, in seconds."""
         if self._deadline is None:
             return CONNECT_TIMEOUT_S, READ_TIMEOUT_S
         left = self._deadline - self._clock()
@@ -224,13 +224,13 @@ class RazorpayGateway:
 
 
 class _Session(requests.Session):
-    """Turns what goes wrong on the way into our own error before the SDK sees it, which would print it."""
+    """Converts transport failures into our own errors before the SDK sees them, because it would print them."""
 
     def request(self, *arguments: Any, **named: Any) -> requests.Response:  # noqa: ANN401 - as requests has it
         try:
             return super().request(*arguments, **named)
         except requests.exceptions.RequestException as error:
-            # Unreachable or timed out. The exception's text may hold the URL, nothing more.
+            # Unreachable or timed out. The exception's text may contain the URL, but nothing more.
             raise GatewayUnavailable(type(error).__name__) from error
 
 
@@ -241,17 +241,17 @@ class _Client(razorpay.Client):  # type: ignore[misc]  # the SDK has no types
 
 @cache
 def sdk_version() -> str:
-    """The SDK's own version, which it sends along; read from the disk once."""
+    """Return the SDK's own version, which it sends with every request. Reads it from disk once."""
     return version("razorpay")
 
 
 def _refuse_errors(response: requests.Response, *_: object, **__: object) -> None:
-    """Turns every answer but a 2xx into ours before the SDK sees it, while status and code are still there."""
+    """Convert every answer but a 2xx into our own error before the SDK sees it, while status and code are available."""
     if _OK <= response.status_code < _REDIRECT:
         try:
             response.json()
         except (ValueError, RecursionError) as unreadable:
-            # Not JSON, or none that anybody can read: a number of 5,000 digits, thousands of levels.
+            # Not JSON, or JSON that cannot be parsed: a number of 5,000 digits, thousands of levels.
             raise GatewayUnavailable(type(unreadable).__name__) from unreadable
         return
     error = _error_of(response)
@@ -266,10 +266,10 @@ def _refuse_errors(response: requests.Response, *_: object, **__: object) -> Non
 
 
 def _refusal(status: int, error: dict[str, Any]) -> type[GatewayRefused]:
-    """Which of Razorpay's refusals it is. What is none of these says nothing of what was asked.
+    """Return the kind of refusal. A plain GatewayRefused says nothing about what was asked for.
 
-    Only the text together with its reason means that something is not there ("Errors", samples): whoever takes an order
-    for gone replaces it, and a customer could pay both.
+    Only the text and its reason together mean that something does not exist ("Errors", samples). An order wrongly
+    taken for missing would be replaced, and a customer could pay both.
     """
     description, reason = str(error.get("description", "")).lower(), error.get("reason")
     kind = GatewayRefused
@@ -287,10 +287,10 @@ def _refusal(status: int, error: dict[str, Any]) -> type[GatewayRefused]:
 
 
 def _checked(form: re.Pattern[str], identity: str) -> str:
-    """An id that may go into a URL.
+    """Return an id that is safe to put into a URL.
 
     Raises:
-        ValueError: it is not of Razorpay's form.
+        ValueError: it is not in Razorpay's form.
     """
     if not form.match(identity):
         raise ValueError("not an id of Razorpay's form")

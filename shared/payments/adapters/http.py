@@ -9,9 +9,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from payments.core import errors
+
+if TYPE_CHECKING:
+    from payments.core.answers import ProblemAnswer
 
 RETRY_AFTER_S = 5
 _encode = json.JSONEncoder(separators=(",", ":")).encode
@@ -255,7 +258,7 @@ def problem_response(error: errors.PaymentServiceError, request_id: str) -> Resp
     """The answer to an error as `application/problem+json` (RFC 9457)."""
     problem = problem_for(error)
     headers = {"Content-Type": "application/problem+json", **problem.headers}
-    body: dict[str, Any] = {
+    body: ProblemAnswer = {
         "type": f"urn:payment-service:problem:{problem.code}",
         "title": problem.status.phrase,
         "status": problem.status.value,

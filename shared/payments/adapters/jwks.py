@@ -1,7 +1,7 @@
-"""The keys that the identity service publishes: its JSON Web Key Set, fetched and kept within bounds.
+"""The identity service's published keys: its JSON Web Key Set, fetched and cached within limits.
 
-PyJWT reads the keys themselves. Its client is not used: after a failure it asks again at once and waits 30 s each time,
-it drops keys that were good a moment ago, and neither the answer's size nor what a key is for is looked at.
+PyJWT parses the keys. Its client is not used: after a failure it retries at once and waits 30 s each time, it drops
+keys that were good a moment ago, and it checks neither the size of the answer nor what a key is for.
 """
 
 import re
@@ -20,26 +20,26 @@ from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 from payments.core.errors import KeysUnavailable, MalformedRequest, UnknownSigner
 from payments.core.wire import read_json
 
-# Milliseconds in good times. A caller waits for it, and verify has 9 seconds for everything.
+# Normally takes milliseconds. A caller waits for it, and verify has 9 seconds for everything.
 CONNECT_TIMEOUT_S = 1.0
 READ_TIMEOUT_S = 2.0
-# A set of ten RSA keys with their certificates has 30 KiB.
+# A set of ten RSA keys with their certificates takes 30 KiB.
 MAX_BYTES = 64 * 1024
 MAX_KEYS = 100
-# How long a key that was taken back stays good. The identity service sees six requests an hour from each instance.
+# How long a revoked key stays valid here. The identity service gets six requests an hour from each instance.
 FRESH_S = 600
-# A forged `kid` makes us ask, but not more often than this; a new key that signs before it was published waits as long.
+# A forged `kid` triggers a refresh, but no more often than this. A new key used before it was published waits as long.
 ASK_EVERY_S = 30
-# Without any key, every caller is refused: asked as often as they are told to come back.
+# Without any key every caller is refused, so refresh as often as callers are told to retry.
 ASK_WITHOUT_KEYS_EVERY_S = 5
-# What is known stays good while the identity service is away: longer than most access tokens live, and too short for
-# who holds a key that was taken back to gain much by keeping the service away.
+# Known keys stay valid this long while the identity service is down: longer than most access tokens live, and too short
+# for an attacker with a revoked key to gain much by keeping the service down.
 USABLE_S = 3600
 
-# Looking it up loads a part of the standard library, which is not to be done by the first request.
+# Looking up the path loads part of the standard library, which the first request should not have to do.
 _AUTHORITIES = certifi.where()
 _MIN_RSA_BITS = 2048
-# Above it, checking one signature takes milliseconds.
+# Above this size, checking one signature takes milliseconds.
 _MAX_RSA_BITS = 8192
 _OK = 200
 _BASE64URL = re.compile(r"\A[A-Za-z0-9_-]+\Z")
@@ -49,7 +49,7 @@ _BASE64URL = re.compile(r"\A[A-Za-z0-9_-]+\Z")
 class _Family:
     kty: str
     members: tuple[str, ...]
-    """The public ones; what else is in a JWK is not read."""
+    """The public members. Nothing else in a JWK is read."""
     read: Callable[[dict[str, Any]], Any]
 
 
@@ -60,15 +60,16 @@ _FAMILIES: Mapping[str, _Family] = {
 
 
 class KeySet:
-    """The published keys by their ids; one per function instance."""
+    """The published keys by id. One set per function instance."""
 
     def __init__(self, fetch: Callable[[], bytes], algorithm: str, now: Callable[[], float]) -> None:
-        """An empty set, filled on first use.
+        """Create an empty set, which is filled on first use.
 
         Args:
-            fetch: gets the document, or KeysUnavailable.
+            fetch: returns the document, or raises KeysUnavailable.
             algorithm: RS256 or ES256; keys for anything else are left out.
-            now: epoch seconds. Not a monotonic clock, which may stand still while Lambda has frozen the instance.
+            now: returns epoch seconds. Not a monotonic clock, which may stand still while Lambda has frozen the
+                instance.
         """
         self._fetch = fetch
         self._algorithm = algorithm
@@ -80,15 +81,15 @@ class KeySet:
         self._lock = Lock()
 
     def key(self, kid: str, notice: Callable[[str], None]) -> Any:  # noqa: ANN401 - a public key of `cryptography`
-        """The key of this id.
+        """Return the key with this id.
 
         Args:
-            kid: as the token has it: anything.
-            notice: told, by the type of the failure, when the identity service could not be asked.
+            kid: the token's key id, which may be anything.
+            notice: called with the failure's type if the identity service could not be reached.
 
         Raises:
             UnknownSigner: the identity service publishes no such key.
-            KeysUnavailable: it cannot be asked, and the key is not known from before.
+            KeysUnavailable: the identity service cannot be reached, and the key is not cached.
         """
         with self._lock:
             if self._now() - self._fetched_at >= FRESH_S:
@@ -106,7 +107,7 @@ class KeySet:
         return self._keys if self._now() - self._fetched_at < USABLE_S else {}
 
     def _refresh(self, notice: Callable[[str], None]) -> None:
-        """Asks again, if it is not too soon."""
+        """Fetch the keys again, unless it is too soon."""
         now = self._now()
         if now - self._asked_at < (ASK_EVERY_S if self._usable() else ASK_WITHOUT_KEYS_EVERY_S):
             return
@@ -122,10 +123,10 @@ class KeySet:
 
 
 def read_key_set(raw: bytes, algorithm: str) -> dict[str, Any]:
-    """The keys in a key set that signatures of this algorithm may be checked with, by their ids.
+    """Return the keys of a key set that can verify signatures of this algorithm, by id.
 
     Raises:
-        KeysUnavailable: it is no key set, or has none.
+        KeysUnavailable: it is not a key set, or contains no such key.
     """
     try:
         document = read_json(raw)
@@ -135,7 +136,7 @@ def read_key_set(raw: bytes, algorithm: str) -> dict[str, Any]:
     if not isinstance(listed, list) or len(listed) > MAX_KEYS:
         raise KeysUnavailable("not a key set")
     found = [(jwk["kid"], key) for jwk in listed if (key := _key(jwk, algorithm)) is not None]
-    # An id that two keys share names neither.
+    # An id shared by two keys identifies neither.
     times = Counter(kid for kid, _ in found)
     keys = {kid: key for kid, key in found if times[kid] == 1}
     if not keys:
@@ -144,7 +145,7 @@ def read_key_set(raw: bytes, algorithm: str) -> dict[str, Any]:
 
 
 def _key(jwk: object, algorithm: str) -> Any | None:  # noqa: ANN401 - as above
-    """The key in a JWK, or None if it is not meant for checking signatures of this algorithm, or too weak for it."""
+    """Return the key in a JWK, or None if it is not meant for verifying this algorithm's signatures, or is too weak."""
     family = _FAMILIES[algorithm]
     if not isinstance(jwk, dict) or not _is_meant_for(jwk, algorithm, family):
         return None
@@ -172,18 +173,18 @@ def _is_meant_for(jwk: Mapping[str, Any], algorithm: str, family: _Family) -> bo
         and jwk.get("use", "sig") == "sig"
         and isinstance(operations, list)
         and "verify" in operations
-        # A private key that is published is anybody's.
+        # A private key that is published belongs to everyone.
         and "d" not in jwk
     )
 
 
 def fetch_key_set(url: str) -> bytes:
-    """Gets the document at an address: no redirects, no second try, no more bytes and seconds than it may have.
+    """Fetch the document at a URL: no redirects, no retries, within limits of size and time.
 
-    urllib3 is what botocore has loaded already. Its timeouts are for each wait; the deadline is for the whole body.
+    botocore has loaded urllib3 already. Its timeouts apply to each wait; the deadline applies to the whole body.
 
     Raises:
-        KeysUnavailable: it is unreachable, slow, too large, or answers with anything but 200.
+        KeysUnavailable: it is unreachable, slow or too large, or answers with anything but 200.
     """
     deadline = time.monotonic() + CONNECT_TIMEOUT_S + READ_TIMEOUT_S
     timeout = urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=READ_TIMEOUT_S)
@@ -191,7 +192,7 @@ def fetch_key_set(url: str) -> bytes:
     try:
         with (
             urllib3.PoolManager(cert_reqs="CERT_REQUIRED", ca_certs=_AUTHORITIES) as pool,
-            # Closed with it: in ten minutes, when it is needed again, Lambda may have been frozen.
+            # Closed right away: by the next refresh, in ten minutes, Lambda may have frozen the instance.
             pool.request(
                 "GET",
                 url,

@@ -1,6 +1,7 @@
-"""Logs and metrics, by allow-list: what is not named here cannot reach CloudWatch.
+"""Logs and metrics with an allow-list: only fields named here can reach CloudWatch.
 
-No body, header, token, signature, e-mail address, phone number or card is ever a field, so none can slip in.
+Bodies, headers, tokens, signatures, e-mail addresses, phone numbers and card data are never fields, so none can slip
+in.
 """
 
 import os
@@ -13,7 +14,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
 NAMESPACE = "Payments"
-"""Of every metric, unless the template sets one of its stage's own: stages that share an account share no alarm."""
+"""The namespace of every metric, unless the template sets one per stage so that stages on an account share no alarm."""
 
 FIELDS = frozenset(
     {
@@ -54,7 +55,7 @@ FIELDS = frozenset(
         "stale",
     }
 )
-"""Every field a log line may have."""
+"""Every field that a log line may have."""
 
 _NO_DIMENSIONS: Mapping[str, str] = MappingProxyType({})
 _MAX_FRAMES = 12
@@ -62,7 +63,7 @@ _MAX_FRAMES = 12
 
 @cache
 def logger(service: str) -> Logger:
-    """The function's logger: made once, as to make one reads Powertools' settings from the environment."""
+    """Return the function's logger. Cached, because creating one reads Powertools' settings from the environment."""
     return Logger(service=service, location=None)  # None leaves the key out
 
 
@@ -70,14 +71,14 @@ _first_requests = iter((True,))
 
 
 class RequestLog:
-    """What is said about one request: keys gathered on the way, one line at the end, counts as metrics.
+    """The log of one request: fields collected along the way, one line at the end, counts as metrics.
 
-    Every line has Lambda's own id of the request, and whether it was the instance's first. Powertools'
-    `inject_lambda_context` would add the function's ARN, with the account in it.
+    Every line has Lambda's own request id, and whether this was the instance's cold start. Powertools'
+    `inject_lambda_context` would add the function's ARN, which contains the account id.
     """
 
     def __init__(self, service: str, function_request_id: str | None = None) -> None:
-        """Forgets what was said about the request before.
+        """Start a request, without the fields of the one before.
 
         Args:
             service: the function's name in logs and metrics.
@@ -85,39 +86,39 @@ class RequestLog:
         """
         self._service = service
         self._logger = logger(service)
-        # `clear_state` would set Powertools' own keys anew as well, for ten times the work.
+        # `clear_state` would also set Powertools' own keys again, for ten times the work.
         self._logger.remove_keys(FIELDS)
         self.note(function_request_id=function_request_id, cold_start=next(_first_requests, False))
 
     def note(self, **fields: object) -> None:
-        """Adds fields to every line of the request from here on.
+        """Add fields to every later line of this request.
 
         Raises:
-            ValueError: for a field that is not in `FIELDS`.
+            ValueError: a field is not in `FIELDS`.
         """
         self._logger.append_keys(**_allowed(fields))
 
     def crash(self, error: BaseException) -> None:
-        """Notes an unexpected error by its type and where it happened; its message may hold anything."""
+        """Note an unexpected error by type and place only. Its message may contain anything."""
         self.note(**_place(error))
 
     def info(self, message: str) -> None:
-        """Writes the request's line."""
+        """Write the request's log line."""
         self._logger.info(message)
 
     def alert(self, message: str, *, error: BaseException | None = None, **fields: object) -> None:
-        """Writes a line that a person should see.
+        """Write a line that a person should see.
 
         Args:
             message: what happened.
-            error: told by its type and place.
-            fields: of this line alone.
+            error: logged by type and place.
+            fields: fields of this line alone.
         """
         here = _allowed(fields) if error is None else _allowed(fields | _place(error))
         self._logger.error(message, extra=here)
 
     def count(self, metric: str, amount: int = 1, dimensions: Mapping[str, str] = _NO_DIMENSIONS) -> None:
-        """Counts something as a CloudWatch metric (embedded metric format, no call)."""
+        """Count something as a CloudWatch metric (embedded metric format, no API call)."""
         with single_metric(
             namespace=os.environ.get("POWERTOOLS_METRICS_NAMESPACE") or NAMESPACE,
             name=metric,

@@ -1,11 +1,11 @@
-"""Secrets Manager, through Powertools' cache: a rotated secret is taken up at once, an outage outlived.
+"""Secrets Manager, through Powertools' cache. Picks up a rotated secret at once and survives an outage.
 
-Powertools keeps a secret for a minute. Around it:
+Powertools caches a secret for a minute. On top of that:
 
-* `renew` lets a caller whom no known secret fits have everything read anew, at most once a minute, so that forgeries
-  cannot make us ask Secrets Manager more often than that;
-* the version before the last rotation can be had, for what was signed with it and is still on its way;
-* while Secrets Manager does not answer, what was read last stays good for an hour.
+* when no known secret fits, `renew` reads all of them again, at most once a minute, so that forgeries cannot make us
+  call Secrets Manager more often than that;
+* the version before the last rotation is available, for messages signed with it that are still on their way;
+* while Secrets Manager does not answer, the last value read stays valid for an hour.
 """
 
 from collections.abc import Callable
@@ -20,24 +20,24 @@ from payments.core.errors import NotConfiguredYet, SecretsUnavailable
 
 type Stage = Literal["AWSCURRENT", "AWSPREVIOUS"]
 type Notice = Callable[[str], None]
-"""Is told, by the type of the failure, that a secret could not be read and the one known from before is used."""
+"""Called with the failure's type when a secret could not be read and the cached value is used."""
 
 CURRENT: Final = "AWSCURRENT"
 PREVIOUS: Final = "AWSPREVIOUS"
 
-# A rotated secret is taken up within a minute even if nothing fails for want of it.
+# A rotated secret is picked up within a minute, even if nothing fails without it.
 MAX_AGE_S = 60
-# Secrets Manager is down for minutes, if ever, and nobody can rotate a secret meanwhile. The bound is for the case that
-# only we cannot reach it: a secret that was taken back must not be good here for a day.
+# Outages of Secrets Manager last minutes, if they happen at all, and nobody can rotate a secret during one. The limit
+# covers the case that only we cannot reach it: a revoked secret must not stay valid here for a day.
 USABLE_S = 3600
-# While it is down, a call may cost its whole timeout: one request in half a minute pays that, not each.
+# During an outage a call may cost its whole timeout. Only one request in half a minute pays that, not each.
 PAUSE_S = 30
 
 _SERVER_ERROR = 500
 _NOT_FOUND = "ResourceNotFoundException"
-# The code is the same for a secret that does not exist; the message tells the two apart: "Secrets Manager can't find
-# the specified secret value for staging label: AWSCURRENT", against "... can't find the specified secret". If AWS ever
-# words it differently, a secret without a value counts as a wrong one: louder, not quieter.
+# The code is the same for a secret that does not exist. Only the message tells the two apart: "Secrets Manager can't
+# find the specified secret value for staging label: AWSCURRENT", against "... can't find the specified secret". If AWS
+# ever changes the wording, a secret without a value counts as a missing one: louder, not quieter.
 _NO_VALUE = "secret value"
 
 
@@ -52,14 +52,15 @@ class Secrets:
     """The secrets of one function instance."""
 
     def __init__(self, client: Any, client_for_previous: Any, now: Callable[[], float]) -> None:  # noqa: ANN401 - boto3's
-        """Nothing is read yet.
+        """Start with nothing read.
 
         Args:
-            client: boto3's, of Secrets Manager.
-            client_for_previous: as `client`, with a single try: it is asked after the other one in the same request.
-            now: epoch seconds.
+            client: a boto3 client of Secrets Manager.
+            client_for_previous: the same with a single attempt, because it is called after the other one in the same
+                request.
+            now: returns epoch seconds.
         """
-        # One provider for each stage: Powertools' cache tells secrets apart by name alone, not by version.
+        # One provider per stage: Powertools' cache identifies secrets by name alone, not by version.
         self._providers: dict[Stage, SecretsProvider] = {
             CURRENT: SecretsProvider(boto3_client=client),
             PREVIOUS: SecretsProvider(boto3_client=client_for_previous),
@@ -70,21 +71,21 @@ class Secrets:
         self._renewed_at = float("-inf")
 
     def current(self, secret_id: str, notice: Notice) -> str:
-        """The secret's text.
+        """Return the secret's text.
 
         Raises:
-            SecretsUnavailable: it cannot be read right now, and was not read in the last hour.
-            NotConfiguredYet: it exists and has no value, or an empty one.
-            GetParameterError: it cannot be read, and waiting does not help: there is none, or we may not.
+            SecretsUnavailable: it cannot be read right now and was not read in the last hour.
+            NotConfiguredYet: it exists but has no value, or an empty one.
+            GetParameterError: it cannot be read, and waiting will not help: it does not exist, or we may not read it.
         """
         text = self._text(secret_id, CURRENT, notice)
         assert text is not None  # noqa: S101 - for mypy: only the previous version may be absent
         return text
 
     def previous(self, secret_id: str) -> str | None:
-        """The text before the last rotation, if `renew` has read it less than a minute ago.
+        """Return the text before the last rotation, if `renew` read it less than a minute ago.
 
-        It must not outlast the version itself, which is taken away when a secret has leaked.
+        It must not outlive the version itself, which is removed when a secret has leaked.
         """
         read = self._read.get((secret_id, PREVIOUS))
         if read is None:
@@ -93,12 +94,12 @@ class Secrets:
         return read.text if now - read.at < (USABLE_S if now < self._down_until else MAX_AGE_S) else None
 
     def renew(self, secret_ids: list[str], notice: Notice, *, previous: bool) -> None:
-        """Reads every secret anew, unless that was done less than a minute ago.
+        """Read every secret again, unless that was done less than a minute ago.
 
         Args:
-            secret_ids: whose.
+            secret_ids: the secrets to read.
             notice: see `Notice`.
-            previous: their previous versions, too.
+            previous: whether to read their previous versions too.
 
         Raises:
             GetParameterError: as for `current`.
@@ -111,11 +112,11 @@ class Secrets:
         for secret_id in secret_ids:
             for stage in stages:
                 if self._now() < self._down_until:
-                    return  # a second wait would be one too many
+                    return  # waiting twice would take too long
                 try:
                     self._text(secret_id, stage, notice, anew=True)
                 except SecretsUnavailable as failure:
-                    # Only the previous version can be neither read nor known from before.
+                    # Only a previous version can be both unreadable and not cached.
                     notice(str(failure))
 
     def _text(self, secret_id: str, stage: Stage, notice: Notice, *, anew: bool = False) -> str | None:
@@ -130,7 +131,7 @@ class Secrets:
         try:
             text: str | None = str(provider.get(secret_id, max_age=MAX_AGE_S, force_fetch=anew, **options))
         except GetParameterError as error:
-            # Powertools keeps the reason only as what it was handling.
+            # Powertools keeps the reason only as the exception's context.
             reason = error.__context__
             if stage == PREVIOUS and _code(reason) == _NOT_FOUND:
                 text = None  # never rotated
@@ -156,20 +157,20 @@ def _code(error: BaseException | None) -> str:
 
 
 def _unfilled(secret_id: str) -> NotConfiguredYet:
-    """The error for a secret without a value; it names the secret without the account and region of its ARN."""
+    """Return the error for a secret without a value. It names the secret without its ARN's account and region."""
     return NotConfiguredYet(f"the secret {secret_id.rpartition(':')[2]} has no value yet")
 
 
 def _has_no_value(error: BaseException | None) -> bool:
-    """Whether the secret is there and nobody has put a value into it."""
+    """Return whether the secret exists but nobody has set its value."""
     if not isinstance(error, ClientError) or _code(error) != _NOT_FOUND:
         return False
     return _NO_VALUE in str(error.response.get("Error", {}).get("Message", ""))
 
 
 def _passes(error: BaseException | None) -> bool:
-    """Whether waiting cures it: not a missing permission, nor a secret that is not there."""
+    """Return whether waiting can cure the error: not a missing permission or a missing secret."""
     if isinstance(error, ClientError):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         return status >= _SERVER_ERROR or _code(error) == "ThrottlingException"
-    return isinstance(error, HTTPClientError | Unreachable)  # two families in botocore, for reading and connecting
+    return isinstance(error, HTTPClientError | Unreachable)  # two families in botocore: read and connect errors

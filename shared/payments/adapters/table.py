@@ -1,11 +1,12 @@
-"""The payments table in DynamoDB: records, applications, refunds, the counter of payment ids, reconcile's own marks.
+"""The payments table in DynamoDB: records, applications, refunds, the payment id counter and reconcile's progress.
 
-Every write is conditional: optimistic locking, on `version` for a record. The client's own retries can make our first
-write look like somebody else's, so a failed condition is always answered by reading again, never taken as news of what
-is stored.
+Every write is conditional (optimistic locking); for a record, on its `version`. The client's own retries can make our
+first write look like someone else's, so after a failed condition always read again, and never take it as information
+about what is stored.
 
-No request exceeds what DynamoDB takes ("Service quotas": 4 KB an expression, 100 keys a BatchGetItem, 100 items and
-4 MB a transaction): placeholders are short, keys are cleared in parts, and the core bounds what one decision writes.
+No request exceeds DynamoDB's limits ("Service quotas": 4 KB per expression, 100 keys per BatchGetItem, 100 items and
+4 MB per transaction): placeholders are short, keys are cleared in batches, and the core limits what one decision
+writes.
 """
 
 import time
@@ -30,20 +31,20 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
 ATTENTION_INDEX = "attention"
-"""The sparse, keys-only index of what somebody must look at."""
+"""The sparse, keys-only index of everything that has a due time."""
 
 _RECORD_PREFIX = "order#"
 _ASIDE_PREFIX = "aside#"
-# Keys only, about a hundred bytes each: a page is a few KiB, and a run that has no time left wastes no more than one.
+# Keys only, about a hundred bytes each. A page is a few KiB, and a run that is out of time wastes no more than one.
 _PAGE = 50
 # "BatchGetItem": up to 100 items.
 _MOST_KEYS = 100
-# Event ids in one clear. Each takes a dozen bytes of the expression, which may have 4 KB.
+# Event ids per clear. Each takes a dozen bytes of the expression, which may have 4 KB.
 _MOST_CLEARED = 50
-# Keys that DynamoDB left over are asked for again, a little later each time ("BatchGetItem", UnprocessedKeys).
+# Unprocessed keys are requested again, with a growing delay ("BatchGetItem", UnprocessedKeys).
 _BATCH_ROUNDS = 5
 _BATCH_PAUSE_S = 0.05
-# What reading an item raises that is not one of ours.
+# Errors from parsing an item, apart from our own.
 _UNREADABLE = (AttributeError, KeyError, TypeError, ValueError)
 _COUNTER_KEY = "counter#payment_id"
 _PAUSE_KEY = "pause#razorpay"
@@ -54,25 +55,25 @@ _THROTTLED = frozenset(
 
 
 class Due(NamedTuple):
-    """Something that somebody must look at, and since when (epoch seconds)."""
+    """A key that is due, and since when (epoch seconds)."""
 
     key: str
-    """The order id, or the Razorpay id of what was set aside."""
+    """The order id, or the Razorpay id of an entry set aside."""
     at: int
 
 
 class IdBlock(NamedTuple):
-    """Payment ids, and the installation that they count for."""
+    """A block of payment ids, and the installation they belong to."""
 
     ids: range
     installation: str
 
 
 class PaymentsTable:
-    """The table, and nothing else: what its items mean is decided in the core.
+    """Access to the table only. The core decides what its items mean.
 
-    Every method raises TableUnavailable when DynamoDB does not answer in time or cannot now. After a write that is
-    doubt, not failure: it may have taken effect.
+    Every method raises TableUnavailable when DynamoDB does not answer in time or is temporarily unable to. After a
+    write that means doubt, not failure: the write may have succeeded.
     """
 
     def __init__(self, client: "DynamoDBClient", name: str) -> None:
@@ -82,17 +83,18 @@ class PaymentsTable:
     # --- records ---
 
     def read(self, order_id: str) -> Record | None:
-        """The record as it is now (strongly consistent), or None."""
+        """Return the current record (strongly consistent), or None."""
         item = self._get(_record_key(order_id))
         return None if item is None else to_record(item)
 
     def read_many(self, order_ids: Iterable[str], *, consistent: bool = True) -> dict[str, Record]:
-        """Records by order id; those that do not exist are left out.
+        """Return records by order id. Ids without a record are left out.
 
         Args:
-            order_ids: which.
-            consistent: as they are now; else as they were a moment ago, at half the price, and without those that
-                cannot be read: whoever needs one of them reads it by itself, and fails alone.
+            order_ids: the orders.
+            consistent: read strongly consistently. Otherwise the read may be slightly stale, costs half, and leaves
+                out records that cannot be parsed: a caller that needs one of them reads it separately and fails
+                alone.
         """
         items = self._batch_get([_record_key(order_id) for order_id in order_ids], consistent=consistent)
         records = {}
@@ -103,15 +105,15 @@ class PaymentsTable:
         return records
 
     def insert(self, record: Record) -> None:
-        """Stores a new record.
+        """Store a new record.
 
         Raises:
-            StorageConflict: there is one under this order id.
+            StorageConflict: a record with this order id exists.
         """
         self._put(to_item(record), "attribute_not_exists(pk)")
 
     def save(self, before: Record, after: Record) -> None:
-        """Writes what changed between two versions of a record, the new pending events key by key.
+        """Write what changed between two versions of a record. New pending events are written key by key.
 
         Raises:
             StorageConflict: the stored version is not that of `before`.
@@ -121,10 +123,10 @@ class PaymentsTable:
             self._execute(key, update, condition)
 
     def clear(self, record: Record, event_ids: Collection[str]) -> None:
-        """Removes pending events key by key, and the due time with the last of them if nothing else is due.
+        """Remove pending events key by key, and with the last one the due time, if nothing else is due.
 
-        The due time goes only if the record is still the one that was read and nothing else is pending on it;
-        otherwise it stays, and the outbox lane finds out that there is nothing to do.
+        The due time is removed only if the record has not changed since it was read and nothing else is pending on
+        it. Otherwise it stays, and the outbox lane finds that there is nothing to do.
         """
         parts = list(batched(sorted(event_ids), _MOST_CLEARED, strict=False))
         for part in parts[:-1]:
@@ -153,20 +155,20 @@ class PaymentsTable:
     # --- applications ---
 
     def application(self, client_id: int, application_id: int) -> Application | None:
-        """The orders of this client's application as they are now (strongly consistent), or None."""
+        """Return the orders of this client's application (strongly consistent), or None."""
         item = self._get(_application_key(client_id, application_id))
         if item is None:
             return None
-        # Version 1 kept the current order alone, under another name.
+        # Version 0.1 stored only the current order, under another name.
         current = item["current"] if "current" in item else item["order_id"]
         defaults = {"current": current, "orders": [current]}
         return _read(Application, defaults | item | {"client_id": client_id, "application_id": application_id})
 
     def open_application(self, client_id: int, application_id: int, order_id: str) -> None:
-        """Stores an application with its first order.
+        """Store an application with its first order.
 
         Raises:
-            StorageConflict: it has one already.
+            StorageConflict: the application exists.
         """
         self._put(
             {"pk": _application_key(client_id, application_id), "current": order_id, "orders": [order_id]},
@@ -174,12 +176,12 @@ class PaymentsTable:
         )
 
     def replace_order(self, seen: Application, fresh: Record, old: tuple[Record, Record] | None) -> None:
-        """Puts a new order in the place of the current one: all of it, or nothing.
+        """Atomically replace the current order with a new one.
 
         Args:
             seen: the application as it was read.
             fresh: the new order's record.
-            old: the current order's record as it was read, and superseded by the new one; None where it has none.
+            old: the current order's record, as it was read and as superseded by the new one; None if it has no record.
 
         Raises:
             StorageConflict: one of them has changed; nothing was written.
@@ -196,7 +198,7 @@ class PaymentsTable:
             _translate(error)
 
     def extend_application(self, seen: Application, order_id: str) -> None:
-        """Adds an order that was found at Razorpay to those of an application; the current one stays.
+        """Add an order that was found at Razorpay to an application. The current order stays.
 
         Raises:
             StorageConflict: the application has changed.
@@ -206,11 +208,11 @@ class PaymentsTable:
     # --- payment ids ---
 
     def take_payment_ids(self, count: int, new_installation: str) -> IdBlock:
-        """Takes the next block of payment ids: unique, from 1, never handed out twice; gaps are fine.
+        """Take the next block of payment ids. They start at 1 and are never handed out twice; gaps are fine.
 
         Args:
             count: how many.
-            new_installation: what this installation is called, if it has no name yet.
+            new_installation: the name to give this installation if it has none yet.
         """
         update = _Update()
         update.add("last_taken", count)
@@ -220,12 +222,12 @@ class PaymentsTable:
         return IdBlock(range(last - count + 1, last + 1), str(attributes["installation"]))
 
     def installation(self) -> str | None:
-        """What this installation is called; None before the first payment id was taken."""
+        """Return this installation's name, or None before the first payment id was taken."""
         item = self._get(_COUNTER_KEY)
         return None if item is None else item.get("installation")
 
     def raise_payment_ids(self, above: int) -> None:
-        """Makes sure that no payment id up to this one is handed out (again)."""
+        """Make sure that no payment id up to and including this one is handed out (again)."""
         update = _Update()
         update.set(("last_taken",), above)
         last = update.path(("last_taken",))
@@ -237,9 +239,9 @@ class PaymentsTable:
     # --- what is due ---
 
     def due(self, partition: str, now: int) -> Iterator[Due]:
-        """What is due in one partition of the index, the longest overdue first, page by page.
+        """Return what is due in one partition of the index, longest overdue first, page by page.
 
-        The index follows the table by a moment, so something may not be due any more when it is read.
+        The index lags the table by a moment, so an entry may no longer be due when it is processed.
         """
         start: dict[str, Any] = {}
         while True:
@@ -264,17 +266,17 @@ class PaymentsTable:
     # --- refunds, by their own ids ---
 
     def refunds(self, refund_ids: Iterable[str]) -> dict[str, KnownRefund]:
-        """What is known of refunds, by id, as it was a moment ago; those that are not known are left out."""
+        """Return what is known of refunds, by id (eventually consistent). Unknown refunds are left out."""
         items = self._batch_get([_refund_key(refund_id) for refund_id in refund_ids], consistent=False)
         refunds = (_read(KnownRefund, item | {"refund_id": _id_in(item["pk"])}) for item in items)
         return {refund.refund_id: refund for refund in refunds}
 
     def keep_refunds(self, refunds: Collection[KnownRefund], *, expires_at: int | None = None) -> None:
-        """Remembers what is known of refunds. What was known of one before is replaced.
+        """Remember what is known of refunds, replacing earlier knowledge.
 
         Args:
-            refunds: which.
-            expires_at: when they may be forgotten, epoch seconds; None: never.
+            refunds: the refunds.
+            expires_at: when they may be forgotten, epoch seconds; None for never.
         """
         expiry = {} if expires_at is None else {"expires_at": expires_at}
         for refund in refunds:
@@ -284,17 +286,17 @@ class PaymentsTable:
     # --- the passes over Razorpay's lists ---
 
     def watermark(self, name: str) -> Watermark | None:
-        """How far a pass has read; None where it never has."""
+        """Return how far a pass has read, or None if it never has."""
         item = self._get(_watermark_key(name))
         return None if item is None else _read(Watermark, item)
 
     def watermarks(self, names: Iterable[str]) -> dict[str, Watermark]:
-        """How far passes have read, by name, as they are now; those that never have are left out."""
+        """Return how far passes have read, by name (strongly consistent). Passes that never have are left out."""
         items = self._batch_get([_watermark_key(name) for name in names], consistent=True)
         return {_id_in(item["pk"]): _read(Watermark, item) for item in items}
 
     def move_watermark(self, name: str, seen: Watermark | None, to: Watermark) -> None:
-        """Moves a watermark forward.
+        """Move a watermark forward.
 
         Raises:
             StorageConflict: another run has moved it.
@@ -310,29 +312,29 @@ class PaymentsTable:
         self._execute(_watermark_key(name), update, condition)
 
     def set_aside(self, aside: Aside) -> None:
-        """Keeps an entry of a list that could not be read or applied, until it can."""
+        """Store a list entry that could not be read or applied, until it can be."""
         item = _written(aside, exclude={"razorpay_id"})
         self._put({"pk": f"{_ASIDE_PREFIX}{aside.razorpay_id}", **item, "attention_shard": ASIDE_PARTITION}, None)
 
     def aside(self, razorpay_id: str) -> Aside | None:
-        """What was set aside under this id; None where nothing is any more."""
+        """Return the entry set aside under this id, or None."""
         item = self._get(f"{_ASIDE_PREFIX}{razorpay_id}")
         return None if item is None else _read(Aside, item | {"razorpay_id": razorpay_id})
 
     def end_aside(self, razorpay_id: str) -> None:
-        """Forgets an entry that has been read and applied."""
+        """Delete an entry set aside that has been applied."""
         try:
             self._client.delete_item(TableName=self._name, Key={"pk": {"S": f"{_ASIDE_PREFIX}{razorpay_id}"}})
         except (ClientError, BotoCoreError) as error:
             _translate(error)
 
     def pause(self) -> Pause | None:
-        """Until when Razorpay is to be left alone; None where it never asked for that."""
+        """Return until when to stop calling Razorpay, or None if it never asked for a pause."""
         item = self._get(_PAUSE_KEY)
         return None if item is None else _read(Pause, item)
 
     def set_pause(self, pause: Pause) -> None:
-        """Leaves Razorpay alone for a while, for all lanes and instances."""
+        """Stop calling Razorpay for a while, in all lanes and instances."""
         self._put({"pk": _PAUSE_KEY, **_written(pause)}, None)
 
     # --- calls ---
@@ -398,7 +400,7 @@ class PaymentsTable:
 
 
 class _Update:
-    """An update expression in the making; every name and value goes through a placeholder of a few characters."""
+    """Builds an update expression. Every name and value gets a placeholder of a few characters."""
 
     def __init__(self) -> None:
         self.names: dict[str, str] = {}
@@ -446,10 +448,10 @@ class _Update:
 
 
 def _changes(before: Record, after: Record) -> tuple[str, _Update, str]:
-    """The key, the update and the condition that turn one version of a record into another."""
+    """Return the key, update and condition that turn one version of a record into another."""
     changed = {name for name in _ATTRIBUTES if getattr(before, name) != getattr(after, name)}
-    # A clear may have removed the due time since `before` was read, and leaves the version alone. So whoever saves a
-    # record that is due writes it again: the same value costs nothing, and without it nobody would look.
+    # A clear leaves the version alone and may have removed the due time since `before` was read. So saving a record
+    # that is due always writes the due time again: the same value costs nothing, and without it nobody would look.
     changed |= {name for name in ("lane", "attention_at") if getattr(after, name) is not None}
     item = _part(after, changed - {"pending"})
     update = _Update()
@@ -471,14 +473,14 @@ def _cleared(event_ids: Iterable[str]) -> _Update:
 
 
 def _growth(seen: Application, order_id: str, *, current: str) -> tuple[str, _Update, str]:
-    """The key, the update and the condition that add an order to an application: it must be as it was read."""
+    """Return the key, update and condition that add an order to an application unless it has changed meanwhile."""
     update = _Update()
     update.set(("current",), current)
     update.set(("orders",), [*seen.orders, order_id])
     held, old, orders = update.path(("current",)), update.path(("order_id",)), update.path(("orders",))
     as_seen = update.value(seen.current)
-    # Orders are only ever added, so their number says whether one was. Version 1 kept the current order under another
-    # name, and no list of them.
+    # Orders are only ever added, so their number shows whether one was. Version 0.1 stored the current order under
+    # another name, and no list.
     condition = (
         f"({held} = {as_seen} AND size({orders}) = {update.value(len(seen.orders))})"
         f" OR (attribute_not_exists({held}) AND {old} = {as_seen})"
@@ -496,15 +498,15 @@ def _translate(error: ClientError | BotoCoreError) -> NoReturn:
             raise _cancelled(error) from error
         if code in _THROTTLED or status >= _SERVER_ERROR or code == "TransactionInProgressException":
             raise TableUnavailable(code) from error
-    # Two families in botocore: a connect timeout is not an HTTPClientError, a read timeout is.
+    # Two families in botocore: a read timeout is an HTTPClientError, a connect timeout is not.
     if isinstance(error, HTTPClientError | Unreachable):
         raise TableUnavailable(type(error).__name__) from error
-    # Anything else (no permission, no such table, a malformed request) is a mistake of ours that waiting does not cure.
+    # Anything else (no permission, no such table, a malformed request) is a mistake of ours that waiting cannot cure.
     raise error
 
 
 def _cancelled(error: ClientError) -> Exception:
-    """Why a transaction did not happen: somebody else's write in its way, or a table that cannot take it now."""
+    """Return why a transaction failed: another write got in its way, or the table is temporarily unable to take it."""
     reasons: Any = error.response.get("CancellationReasons", ())
     codes = {reason.get("Code", "None") for reason in reasons} - {"None"}
     if codes & {"ThrottlingError", "ProvisionedThroughputExceeded"}:
@@ -522,7 +524,7 @@ def _record_key(order_id: str) -> str:
 
 
 def _application_key(client_id: int, application_id: int) -> str:
-    # With the client in it, so that nobody can occupy somebody else's application.
+    # The key includes the client, so that nobody can occupy someone else's application.
     return f"application#{client_id}#{application_id}"
 
 
@@ -551,14 +553,14 @@ def _values(item: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _read[M: Model](kind: type[M], item: Mapping[str, Any]) -> M:
-    """The model that an item holds; DynamoDB's numbers become integers."""
+    """Parse an item into its model. DynamoDB's numbers become integers."""
     return kind.model_validate(item, by_alias=True, by_name=False)
 
 
 def _written(model: Model, *, include: set[str] | None = None, exclude: set[str] | None = None) -> dict[str, Any]:
-    """A model as attributes, of plain values; what has its default is absent.
+    """Return a model as attributes with plain values. Fields that have their default are left out.
 
-    A value of another type than its field's is a mistake of ours, and is refused instead of stored.
+    A value that is not of its field's type is a mistake of ours, so it is refused instead of stored.
     """
     item = model.model_dump(
         mode="json", by_alias=True, exclude_defaults=True, include=include, exclude=exclude, warnings="error"
@@ -568,21 +570,21 @@ def _written(model: Model, *, include: set[str] | None = None, exclude: set[str]
     return item
 
 
-# The attribute of each field of a record. `order` has several of its own, and `lane` is part of a partition's name.
+# The attribute of each field of a record. `order` has several, and `lane` is part of the partition's name.
 _ATTRIBUTES: Final = {name: field.alias or name for name, field in Record.model_fields.items()} | {
     "lane": "attention_shard"
 }
-# Never absent: the keys of `pending` are written one by one and so need their map, and the others always had theirs.
+# Never absent: the keys of `pending` are written one by one and need their map, and the others were always stored.
 _EMPTY: Final[Mapping[str, Any]] = {"attempts": {}, "refunds": {}, "reviews": [], "history": [], "pending": {}}
 
 
 def to_item(record: Record) -> dict[str, Any]:
-    """A record as an item of plain values; the names of its attributes are the models' aliases."""
+    """Return a record as an item of plain values. The attributes' names are the models' aliases."""
     return {"pk": _record_key(record.order_id), **_part(record, set(_ATTRIBUTES))}
 
 
 def _part(record: Record, names: set[str]) -> dict[str, Any]:
-    """Some of a record's fields as attributes. What was agreed lies beside the rest."""
+    """Return some of a record's fields as attributes. The order's fields are attributes of the record."""
     item = {_ATTRIBUTES[name]: empty for name, empty in _EMPTY.items() if name in names}
     item |= _written(record, include=names - {"order", "lane"})
     if "order" in names and record.order is not None:
@@ -593,10 +595,10 @@ def _part(record: Record, names: set[str]) -> dict[str, Any]:
 
 
 def to_record(item: Mapping[str, Any]) -> Record:
-    """The record in an item that `to_item` made, or version 1's.
+    """Parse the record in an item that `to_item` or version 0.1 wrote.
 
     Raises:
-        KeyError, TypeError, ValueError: it is none of either.
+        KeyError, TypeError, ValueError: the item is neither.
     """
     order = None if item["status"] == Status.UNKNOWN else item
     lane = lane_of(item["attention_shard"]) if "attention_shard" in item else None
@@ -605,14 +607,15 @@ def to_record(item: Mapping[str, Any]) -> Record:
 
 
 def _dated(attempt: Mapping[str, Any], created_at: str) -> Mapping[str, Any]:
-    # Version 1 did not keep when a payment was signed; the order is older than any of its signatures.
+    # Version 0.1 did not store when a payment was signed. The order is older than any of its signatures.
     return {**attempt, "signed": epoch(created_at)} if attempt.get("signed") is True else attempt
 
 
 def _with_verdicts(record: Record) -> Record:
-    """A record of version 1, which kept no verdicts and not which payment stood; any other comes back as it is.
+    """Add what version 0.1 did not store: verdicts, and which payment stood. Any other record is returned unchanged.
 
-    It knew the exact sum alone, told of the first such capture (`payment.paid`), and reviewed each later one.
+    Version 0.1 accepted only the exact amount, announced the first such capture (`payment.paid`) and opened a review
+    for each later one.
     """
     order = record.order
     exact = [
@@ -631,7 +634,7 @@ def _with_verdicts(record: Record) -> Record:
         for payment in exact
     }
     record = replace(record, attempts={**record.attempts, **judged})
-    # Of a capture on a superseded order it told nobody but those who review.
+    # Version 0.1 announced a capture on a superseded order only as a review.
     if record.stood is not None or not record.confirmed or record.superseded_by is not None:
         return record
     position = Position.of(record)

@@ -1,7 +1,8 @@
-"""Who is calling: the JWT in `Authorization`, as the platform's identity service issues it.
+"""Authenticate the caller by the JWT in `Authorization`, as issued by the platform's identity service.
 
-PyJWT checks the signature and the times. What it is lenient about, and RFC 8725 ("JSON Web Token Best Current
-Practices") is not, is checked here: one spelling per token, no key twice, types of claims, what kind of token it is.
+PyJWT checks the signature and the times. This module checks what PyJWT is lenient about but RFC 8725 ("JSON Web
+Token Best Current Practices") is not: one spelling per token, no duplicate keys, the types of claims and the kind of
+token.
 """
 
 from base64 import urlsafe_b64decode
@@ -17,15 +18,15 @@ from payments.core.identity import TokenRules
 from payments.core.model import MAX_ID
 from payments.core.wire import read_json
 
-# Clocks of well-kept servers differ by less; a longer leeway only lengthens a stolen token's life.
+# Clocks of well-kept servers differ by less. A longer leeway only extends a stolen token's life.
 _LEEWAY_S = 30
-# API Gateway takes 10 KiB of headers altogether. A Cognito or Auth0 token has about 1 KiB.
+# API Gateway accepts 10 KiB of headers in total. A Cognito or Auth0 token takes about 1 KiB.
 _MAX_TOKEN_CHARS = 8192
 _MAX_KID_CHARS = 256
 _SCHEME = "bearer "
 _SEGMENTS = 3
-# RFC 9068 gives access tokens a type of their own; everybody else says JWT or nothing. A logout token or a security
-# event is signed with the same keys and opens no door.
+# RFC 9068 gives access tokens their own type; everyone else says JWT or nothing. Logout tokens and security events are
+# signed with the same keys and must not be accepted.
 _TYPES = {"jwt", "at+jwt", "application/at+jwt"}
 _TIMES = ("exp", "nbf", "iat")
 
@@ -34,38 +35,39 @@ class Tokens:
     """Reads callers' tokens."""
 
     def __init__(self, rules: TokenRules, published_key: Callable[[str], Any] | None = None) -> None:
-        """The check under these rules.
+        """Create a check with these rules.
 
         Args:
             rules: the configuration.
-            published_key: where the rules name a key set: its key of a `kid`, or UnknownSigner or KeysUnavailable.
+            published_key: for rules that name a key set. Returns its key for a `kid`, or raises UnknownSigner or
+                KeysUnavailable.
         """
         self._rules = rules
         self._published_key = published_key
 
     def user_id(self, authorization: str | None) -> int:
-        """The platform's id of the caller.
+        """Return the caller's id on the platform.
 
         Args:
             authorization: the header's value, `Bearer …`.
 
         Raises:
-            Unauthenticated: for whatever reason; the reason is for the log alone.
-            KeysUnavailable: the key that the token names cannot be had right now.
+            Unauthenticated: the token is not valid; the reason is only for the log.
+            KeysUnavailable: the key that the token names is not available right now.
         """
         token = _bearer(authorization)
         header_segment, payload_segment = _segments(token)
         header = _object(header_segment)
         self._check_header(header)
         self._check_signature_and_times(token, self._key(header))
-        # PyJWT has read the claims, too, but a name that occurs twice goes unnoticed there.
+        # PyJWT has read the claims too, but it does not notice a duplicate name.
         return self._user_id(_object(payload_segment))
 
     def _check_header(self, header: Mapping[str, Any]) -> None:
         if header.get("alg") != self._rules.algorithm:
             raise Unauthenticated("not the algorithm that is configured")
         if "crit" in header:
-            # It lists what a reader must understand, and we understand no extension.
+            # It lists extensions that a reader must understand, and we understand none.
             raise Unauthenticated("a critical extension")
         kind = header.get("typ", "JWT")
         if not isinstance(kind, str) or kind.lower() not in _TYPES:
@@ -92,24 +94,25 @@ class Tokens:
                 options={
                     "require": ["exp", rules.user_claim],
                     "verify_iss": rules.issuer is not None,
-                    # Cognito has it under another name: see _check_audience.
+                    # Cognito uses another claim: see _check_audience.
                     "verify_aud": False,
-                    # PyJWT insists on a text here; where the claim names the user, either type will do.
+                    # PyJWT requires a string here. Where this claim names the user, strings and integers are both
+                    # accepted.
                     "verify_sub": False,
                 },
             )
         except jwt.InvalidSignatureError:
             raise UnknownSigner("InvalidSignatureError") from None
         except (jwt.InvalidTokenError, ValueError) as error:
-            # The type says what was wrong with it; the message may quote the token.
+            # The type says what was wrong with the token. The message may quote the token.
             raise Unauthenticated(type(error).__name__) from None
 
     def _user_id(self, claims: Mapping[str, Any]) -> int:
         for name in _TIMES:
-            # PyJWT takes "1", true and 1 for the same.
+            # PyJWT treats "1", true and 1 as equal.
             if not isinstance(claims.get(name, 0), int | Decimal) or isinstance(claims.get(name), bool):
                 raise Unauthenticated("a time that is not a number")
-        # djangorestframework-simplejwt and Cognito mark their tokens; a refresh or id token opens no door but its own.
+        # djangorestframework-simplejwt and Cognito mark their tokens. A refresh or ID token is not an access token.
         if claims.get("token_type", "access") != "access" or claims.get("token_use", "access") != "access":
             raise Unauthenticated("not an access token")
         self._check_audience(claims)
@@ -121,7 +124,7 @@ class Tokens:
             return
         named = claims.get("aud")
         if "aud" not in claims and claims.get("token_use") == "access":
-            # Cognito's access tokens have the app client in its place ("Verifying JSON web tokens").
+            # Cognito's access tokens carry the app client there instead ("Verifying JSON web tokens").
             named = claims.get("client_id")
         listed = named if isinstance(named, list) else [named]
         if not all(isinstance(one, str) for one in listed) or audience not in listed:
@@ -138,9 +141,9 @@ def _bearer(authorization: str | None) -> str:
 
 
 def _segments(token: str) -> tuple[str, str]:
-    """The header and the payload of a token, as they are written."""
+    """Return a token's header and payload segments, undecoded."""
     segments = token.split(".")
-    # PyJWT takes one spelling of each segment alone (RFC 7515, section 2), but for padding, which some issuers add.
+    # PyJWT accepts only one spelling of each segment (RFC 7515, section 2), apart from padding, which some issuers add.
     if len(segments) != _SEGMENTS or "=" in token:
         raise Unauthenticated("not three segments of base64url")
     return segments[0], segments[1]
@@ -156,7 +159,7 @@ def _object(segment: str) -> dict[str, Any]:
     return document
 
 
-# Reading PEM takes as long as checking a signature.
+# Parsing PEM takes as long as checking a signature.
 @lru_cache(maxsize=2)
 def _public_key(pem: str) -> Any:  # noqa: ANN401 - of a package that HS256 does without
     from cryptography.hazmat.primitives.serialization import load_pem_public_key  # noqa: PLC0415 - as above
@@ -165,7 +168,7 @@ def _public_key(pem: str) -> Any:  # noqa: ANN401 - of a package that HS256 does
 
 
 def _id(claim: Any) -> int:  # noqa: ANN401 - any JSON value
-    """An integer or its plain decimal string, as djangorestframework-simplejwt issues either."""
+    """Return the id from an integer or its plain decimal string; djangorestframework-simplejwt issues either."""
     if isinstance(claim, str) and claim.isascii() and claim.isdigit() and not claim.startswith("0"):
         claim = int(claim) if len(claim) <= len(str(MAX_ID)) else 0
     if not isinstance(claim, int) or isinstance(claim, bool) or not 1 <= claim <= MAX_ID:

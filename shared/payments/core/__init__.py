@@ -1,1 +1,1 @@
-"""The rules of the service, pure: no AWS, no gateway, no clock, no environment, no log. Time is always an argument."""
+"""The service's rules, without side effects: no AWS, gateway, clock, environment or log. Time is an argument."""

@@ -1,4 +1,4 @@
-"""What a change of a record tells: its events, and the reviews that it opens and closes."""
+"""Derive what a change to a record announces: its events, and the reviews it opens and closes."""
 
 from collections.abc import Mapping
 from copy import replace
@@ -10,6 +10,7 @@ from payments.core.instants import iso
 from payments.core.model import (
     Attempt,
     EventType,
+    Later,
     PendingEvent,
     Reason,
     Record,
@@ -21,14 +22,14 @@ from payments.core.model import (
 from payments.core.position import Position, amount_refunded
 
 MAX_REVIEWS = 100
-"""How many reviews a record keeps: more than anybody reads about one order."""
+"""How many reviews a record keeps: more than anyone reads about one order."""
 
-# Older failures are told to nobody: the customer has long seen it, and may have paid elsewhere.
+# Older failures are not announced: the customer saw them long ago and may have paid elsewhere.
 _NEWS_OF_FAILURE_S = 60 * 60
 
 
 class Recorder:
-    """Collects the events and reviews of one change, and marks what must be announced only once."""
+    """Collect the events and reviews of one change, and mark what must be announced only once."""
 
     def __init__(self, record: Record, now: int) -> None:
         self._record = record
@@ -40,18 +41,18 @@ class Recorder:
     def record(
         self, event_type: EventType, payment: str, *, refund: str | None = None, subject: str | None = None
     ) -> None:
-        """Records an event about a payment or a refund, or about `subject` where that is something else."""
+        """Record an event about a payment or a refund, or about `subject` if that is something else."""
         self._add(event_type, subject or refund or payment, payment, refund=refund)
 
     def fail(self, payment: str) -> None:
-        """Records that a payment failed; once for each."""
+        """Record that a payment failed, once per payment."""
         attempt = self.attempts[payment]
         if not attempt.announced:
             self.attempts[payment] = replace(attempt, announced=True)
             self._add("payment.failed", payment, payment)
 
     def review(self, reason: Reason, payment: str | None, *, subject: str | None = None) -> None:
-        """Asks a person to look; once for a reason and a subject."""
+        """Open a review, once per reason and subject."""
         about = subject or payment or self._record.order_id
         if any((known.reason, known.subject) == (reason, about) for known in self.reviews):
             return
@@ -61,7 +62,7 @@ class Recorder:
         self._add("payment.review", about, payment, refund=_refund(self._record, about), review=(reason, "open"))
 
     def resolve(self, place: int, resolution: Resolution) -> None:
-        """Closes a review."""
+        """Close a review."""
         review = self.reviews[place]
         self.reviews[place] = replace(review, resolved_at=iso(self.now), resolution=resolution)
         refund = _refund(self._record, review.subject)
@@ -81,7 +82,7 @@ class Recorder:
         payment: str | None,
         *,
         refund: str | None = None,
-        review: tuple[Reason, Literal["open", "resolved"]] | None = None,
+        review: tuple[Reason | Later, Literal["open", "resolved"]] | None = None,
     ) -> None:
         record = self._record
         attempt = record.attempts.get(payment, Attempt()) if payment else Attempt()
@@ -108,14 +109,14 @@ def _refund(record: Record, subject: str) -> str | None:
 
 
 def announce(recorder: Recorder, record: Record, before: Position, after: Position, merge: Merge) -> None:
-    """Records the events of a change, and opens and closes its reviews.
+    """Record the events of a change, and open and close its reviews.
 
     Args:
         recorder: collects them, for the record as it is after the change.
-        record: as it was.
-        before: what its facts amounted to.
-        after: what they amount to now.
-        merge: the facts that were added.
+        record: the record before the change.
+        before: the position before the change.
+        after: the position after the change.
+        merge: the facts that were merged in.
     """
     status = after.status()
     if after.standing is not None and record.stood is None:
@@ -131,7 +132,7 @@ def announce(recorder: Recorder, record: Record, before: Position, after: Positi
 
 def _record_refunds(recorder: Recorder, record: Record, before: Position, after: Position, status: Status) -> None:
     news = sorted(_effective_refunds(after) - _effective_refunds(before))
-    # What comes back of a payment that is returned already changes its sum, and nothing else.
+    # A further refund of a payment that is already returned changes its total and nothing else.
     news = [key for key in news if not _was_returned(before, after.refunds[key].payment_id)]
     of_standing = [key for key in news if after.refunds[key].payment_id == after.stood]
     for refund in news:
@@ -141,7 +142,7 @@ def _record_refunds(recorder: Recorder, record: Record, before: Position, after:
         for refund in of_standing:
             recorder.record("payment.partially_refunded", after.refunds[refund].payment_id, refund=refund)
     elif record.status is not Status.REFUNDED and after.stood is not None:
-        # The refund may be old news: of a payment that a fee, reported later, shows to have matched all along.
+        # The refund may be old news: a fee reported later can show that its payment had matched all along.
         for last in (of_standing or sorted(_processed_refunds(after, after.stood)))[-1:]:
             recorder.record("payment.refunded", after.stood, refund=last)
 
@@ -155,7 +156,7 @@ def _processed_refunds(position: Position, payment: str) -> list[str]:
 
 
 def _effective_refunds(position: Position) -> set[str]:
-    """Refunds that moved money: processed, of a payment that was captured."""
+    """Return the refunds that moved money: processed, of a captured payment."""
     return {
         key
         for key, refund in position.refunds.items()
@@ -187,7 +188,7 @@ def _open_reviews(recorder: Recorder, before: Position, after: Position, merge: 
 
 
 def _why_surplus(position: Position, payment: str) -> Reason:
-    """Why money is held that is not as agreed."""
+    """Return why the money held is not as agreed."""
     wrong = position.mismatch(payment)
     if wrong is not None:
         return wrong
@@ -205,7 +206,7 @@ def _close_reviews(recorder: Recorder, after: Position, merge: Merge) -> None:
 
 
 def _resolution(review: Review, after: Position, merge: Merge) -> Resolution | None:
-    """What closes a review by itself; None while a person should still look."""
+    """Return the resolution that closes a review automatically, or None while a person should still look."""
     match review.reason:
         case "duplicate_capture":
             return None if any(map(after.matches, after.surplus)) else "returned"
@@ -219,7 +220,7 @@ def _resolution(review: Review, after: Position, merge: Merge) -> Resolution | N
 
 
 def _ends(review: Review, after: Position) -> Mapping[Resolution, bool]:
-    """Everything that could close a review of a payment, and whether it has happened."""
+    """Return everything that could close a review of a payment, and whether it has happened."""
     attempt, returned = after.attempts[review.subject], after.returned(review.subject)
     if review.reason == "never_captured":
         return {"captured": attempt.captured, "returned": returned, "released": attempt.released}

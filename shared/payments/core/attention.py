@@ -1,7 +1,7 @@
-"""When somebody must look at a record, and who. The sparse index holds just the records that have such a time.
+"""Decide when a record needs attention, and from which lane. The sparse index holds only records that have a due time.
 
-Three lanes have partitions of their own, so that no backlog in one delays another: `outbox` publishes and needs nothing
-of Razorpay, `watch` asks Razorpay about one order, `unknown` asks whose order it is.
+Three lanes have partitions of their own, so that a backlog in one delays no other: `outbox` publishes and needs
+nothing from Razorpay, `watch` asks Razorpay about one order, `unknown` asks whose an order is.
 """
 
 from copy import replace
@@ -12,12 +12,12 @@ from payments.core.model import Lane, Record, Status
 from payments.core.position import Position
 
 SHARDS = 16
-"""Partitions of each lane, so that none of them runs hot."""
+"""Partitions per lane, so that none becomes a hot partition."""
 
-# Events are published right after they are stored, and a failed publish is repeated by Razorpay's own redelivery within
-# seconds. The outbox is the net below both.
+# Events are published right after they are stored, and Razorpay's own redelivery repeats a failed publish within
+# seconds. The outbox is the safety net below both.
 OUTBOX_DELAY_S = 60
-# An order that is not stored yet when its first webhook comes is stored a moment later.
+# If an order is not stored yet when its first webhook arrives, it will be a moment later.
 UNKNOWN_DELAY_S = 60
 
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 60 * 60, 24 * 60 * 60
@@ -28,38 +28,39 @@ WATCH_AGES_S = (
     6 * _HOUR_S,
     *(day * _DAY_S for day in range(1, 9)),
 )
-"""Ages, since its newest activity, at which a record is looked at: what is alive is confirmed within minutes, or given
-back by Razorpay after three to five days ("Capture settings", "Late authorisation"); the eighth day is past both."""
+"""Ages of a record, since its latest activity, at which to look at it. A live payment is confirmed within minutes,
+or returned by Razorpay after three to five days ("Capture settings", "Late authorisation"). The eighth day is past
+both."""
 WEEK_S = 7 * _DAY_S
-"""How often a refund that is still under way is asked for after that; its way to the bank has no documented end."""
+"""How often to ask about a refund that is still pending after that; no limit is documented for its way to the bank."""
 LAST_WATCH_S = WATCH_AGES_S[-1]
 _UNKNOWN_AGES_S = (UNKNOWN_DELAY_S, 10 * _MINUTE_S, _HOUR_S, 6 * _HOUR_S)
 
-# A record that keeps failing waits twice as long each time, up to this. Short in the outbox: most failures there are
-# those of the bus, and when it is back no event should wait for more than two minutes.
+# A record that keeps failing waits twice as long each time, up to this. The limit is short in the outbox, where most
+# failures are the bus's: once it is back, no event should wait longer than two minutes.
 _LONGEST_BACKOFF_S = {Lane.OUTBOX: 2 * _MINUTE_S, Lane.WATCH: _HOUR_S, Lane.UNKNOWN: _DAY_S}
 
 
 def shard(lane: Lane, order_id: str) -> str:
-    """Which of the index's partitions a record falls into."""
-    # crc32, because Python's own hash differs from process to process.
+    """Return the index partition of a record."""
+    # crc32, because Python's own hash differs between processes.
     return partition(lane, crc32(order_id.encode()) % SHARDS)
 
 
 def partition(lane: Lane, number: int) -> str:
-    """The name of one partition of a lane, such as `watch-3`."""
-    # The outbox has version 1's names, so that what was due before an update is found after it.
+    """Return the name of one partition of a lane, such as `watch-3`."""
+    # The outbox keeps version 0.1's names, so that what was due before an update is found after it.
     return str(number) if lane is Lane.OUTBOX else f"{lane.value}-{number}"
 
 
 def lane_of(partition_name: str) -> Lane:
-    """The lane that a partition belongs to."""
+    """Return the lane that a partition belongs to."""
     name, dash, _ = partition_name.partition("-")
     return Lane(name) if dash else Lane.OUTBOX
 
 
 def next_watch(record: Record, now: int) -> int | None:
-    """When an unresolved record is looked at next, epoch seconds; None when nothing needs it."""
+    """Return when to look at an unresolved record next, in epoch seconds, or None if nothing needs it."""
     if not Position.of(record).unresolved:
         return None
     newest = epoch(record.updated_at)
@@ -67,16 +68,17 @@ def next_watch(record: Record, now: int) -> int | None:
 
 
 def next_unknown(record: Record, now: int) -> int:
-    """When a record is asked about next of which nobody knows whose it is, epoch seconds."""
+    """Return when to ask next whose an unknown order is, in epoch seconds."""
     born = epoch(record.created_at)
     return next((born + age for age in _UNKNOWN_AGES_S if born + age > now), now + _DAY_S)
 
 
 def after_change(record: Record, now: int) -> Record:
-    """The record with its due time, when it is about to be stored after a change.
+    """Return the record with its due time, ready to be stored after a change.
 
-    A due time that is set stays until a lane has been there: moving it costs two write units. It moves only to be
-    earlier: to the outbox when there is something to publish, or to a look that new activity makes due sooner.
+    A due time that is set stays until a lane has processed the record, because moving it costs two write units. It
+    only moves earlier: to the outbox when there is something to publish, or to a look that new activity makes due
+    sooner.
     """
     if record.foreign:
         return replace(record, lane=None, attention_at=None)
@@ -90,9 +92,9 @@ def after_change(record: Record, now: int) -> Record:
 
 
 def _with_watch(record: Record, now: int) -> Record:
-    """An unresolved record with the due time of its next look."""
+    """Return an unresolved record with the due time of its next look."""
     if record.lane is None:
-        # The capture is usually seconds away, and the outbox lane moves on what is still unresolved then.
+        # The capture is usually seconds away. The outbox lane moves on what is still unresolved by then.
         return _due(record, Lane.OUTBOX, now + OUTBOX_DELAY_S)
     watch = next_watch(record, now)
     if record.attention_at is not None and watch is not None and watch < record.attention_at - _HOUR_S:
@@ -101,21 +103,21 @@ def _with_watch(record: Record, now: int) -> Record:
 
 
 def after_look(record: Record, now: int) -> Record:
-    """The record with its next due time, when a lane has done what was due."""
+    """Return the record with its next due time, after a lane has done what was due."""
     record = replace(record, failures=0)
     if record.pending:
         return _due(record, Lane.OUTBOX, now + OUTBOX_DELAY_S)
     if record.foreign:
         return replace(record, lane=None, attention_at=None)
     if record.status is Status.UNKNOWN:
-        # Version 1 let each of them expire; only a foreign one may.
+        # Version 0.1 let each of them expire; only a foreign record may.
         return _due(replace(record, expires_at=None), Lane.UNKNOWN, next_unknown(record, now))
     watch = next_watch(record, now)
     return replace(record, lane=None, attention_at=None) if watch is None else _due(record, Lane.WATCH, watch)
 
 
 def after_failure(record: Record, now: int) -> Record:
-    """The record with its due time put off, when a look at it failed: it delays no other."""
+    """Return the record with its due time postponed after a failed look, so that it delays no other."""
     lane = record.lane or Lane.OUTBOX
     failures = record.failures + 1
     wait = min(_MINUTE_S * 2 ** min(failures - 1, 20), _LONGEST_BACKOFF_S[lane])

@@ -6,7 +6,7 @@ kept of them becomes facts here, and whose an order is, its notes say.
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from pydantic import BeforeValidator, ConfigDict, Field, Strict, model_validator
 
@@ -245,7 +245,7 @@ def _decimal(value: object) -> object:
 class OrderNotes(Purchase):
     """The notes of an order of ours: all that is needed to rebuild its record from Razorpay, should it ever be missing.
 
-    Razorpay keeps notes as texts. An order without an installation was made by version 1, which did not note it.
+    Razorpay keeps notes as texts. An order without an installation was made by version 0.1, which did not note it.
     """
 
     model_config = ConfigDict(strict=True)
@@ -260,11 +260,13 @@ class OrderNotes(Purchase):
     def _read_texts(cls, notes: object) -> object:
         if not isinstance(notes, Mapping):
             return notes
-        return {name: _decimal(value) if name in _NOTED_IDS else value for name, value in notes.items()}
+        return {name: _decimal(value) if name in _NOTED_NUMBERS else value for name, value in notes.items()}
 
     def texts(self) -> dict[str, str]:
         """The notes as Razorpay takes them."""
         return {name: str(value) for name, value in self.model_dump(exclude_none=True).items()}
 
 
-_NOTED_IDS = frozenset({"payment_id", *Purchase.model_fields})
+_NOTED_NUMBERS = frozenset(
+    name for name, field in OrderNotes.model_fields.items() if int in (field.annotation, *get_args(field.annotation))
+)

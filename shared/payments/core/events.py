@@ -1,12 +1,14 @@
-"""The events that other services subscribe to. `docs/events/` holds their JSON Schemas.
+"""The events that other services subscribe to. `make contracts` writes their JSON Schemas (`docs/events/`) from here.
 
 Every publish of one event carries the same bytes: its id is made of what it is about, its content of what was stored.
 """
 
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 from uuid import UUID, uuid5
 
-from payments.core.model import EventType, Model, PendingEvent, Reason, Record, Status
+from pydantic import Field
+
+from payments.core.model import EventType, Later, Model, PendingEvent, Reason, Record, Status
 
 SOURCE = "payment-service"
 
@@ -19,7 +21,7 @@ SCHEMA_VERSION: Final = "1.0"
 
 
 def event_id(
-    order_id: str, event_type: EventType, subject: str, reason: Reason | None = None, state: str | None = None
+    order_id: str, event_type: EventType, subject: str, reason: Reason | Later | None = None, state: str | None = None
 ) -> str:
     """The stable id of an event: the same whenever and however often it is recorded.
 
@@ -35,51 +37,80 @@ def event_id(
     return str(uuid5(_NAMESPACE, "|".join(part for part in parts if part is not None)))
 
 
+# Described by docs/events, and not checked here: no event that is stored may fail to be published.
+
+
 class PaymentDetail(Model):
-    """The payment as it was when the event was recorded; amounts in minor units."""
+    """The payment as it was when the event was recorded."""
 
     payment_id: int
+    """The payment's id in this service, unique."""
     order_id: str
+    """Razorpay's id of the order."""
     razorpay_payment_id: str | None
+    """Razorpay's id of the payment that the event is about; null when it is about the order as a whole, or about a
+    payment that is no longer kept."""
     job_id: int
+    """The job that is paid for."""
     application_id: int
+    """The accepted application."""
     client_id: int
+    """The user who pays."""
     freelancer_id: int
+    """The user who is to be paid."""
     amount: int
+    """What was agreed, in integer minor units. The client named it: compare it with your own price before you act."""
     currency: str
+    """ISO 4217 code."""
     status: Status
+    """The status after the change."""
     amount_refunded: int
+    """How much of the payment that stands, or stood last, has been paid back, in integer minor units. Surplus payments
+    do not count."""
     method: str | None
+    """Razorpay's word for the means of payment, such as upi, card or netbanking; null when it is not known."""
 
 
 class RefundDetail(Model):
-    """The refund that an event is about."""
+    """The refund that the event is about."""
 
     id: str
+    """Razorpay's id of the refund."""
     amount: int | None
+    """What this refund paid back, in integer minor units."""
 
 
 class FailureDetail(Model):
-    """Why a payment failed, in Razorpay's own words."""
+    """Why, in Razorpay's words."""
 
     code: str | None
+    """Razorpay's error code, such as BAD_REQUEST_ERROR; null when it gave none."""
     reason: str | None
+    """Razorpay's reason, such as payment_cancelled; null when it gave none."""
 
 
 class ReviewDetail(Model):
-    """Why a person should look, and whether one still should."""
+    """What to look at, and whether that is still needed."""
 
-    reason: Reason
-    state: Literal["open", "resolved"] | None
+    # Plain text for a validator: after a rollback, an event that a later version recorded is published all the same.
+    reason: Annotated[str, Field(json_schema_extra={"enum": list(get_args(Reason))})]
+    state: Annotated[str, Field(json_schema_extra={"enum": ["open", "resolved"]})] | None
+    """open: a person should look. resolved: nobody has to any more. Each is an event of its own."""
 
 
 class EventDetail(Model):
     """The `detail` of an event as consumers receive it. What it is not about is absent."""
 
     schema_version: Literal["1.0"]
+    """Version of this contract. The first number grows when the meaning or a field changes so that a consumer must
+    follow, the second when something is added."""
     event_id: str
+    """Stable identity of the event, a UUID. The same event may arrive more than once: deduplicate on this."""
     version: int
+    """Grows with every change of the payment. Drop an event whose version is below one already seen for the same
+    order_id. Several events of one change share a version."""
     occurred_at: str
+    """When the change was recorded: ISO 8601, UTC, to the second."""
     payment: PaymentDetail
     refund: RefundDetail | None = None
     failure: FailureDetail | None = None
@@ -101,7 +132,7 @@ def detail(record: Record, identity: str, event: PendingEvent) -> EventDetail:
     if event.review is not None:
         about["review"] = ReviewDetail(reason=event.review, state=event.review_state)
     payment = PaymentDetail(
-        **order.ids(),
+        **order.purchase_fields(),
         payment_id=order.payment_id,
         order_id=record.order_id,
         razorpay_payment_id=event.payment,

@@ -1,7 +1,7 @@
-"""Adding newly arrived facts to those that a record has: what grows, what is old news, what contradicts.
+"""Merge new facts into a record: what adds to it, what is old news and what contradicts it.
 
-Facts arrive in any order and more than once ("Best practices": at least once, unordered). Each is added in a way that
-does not depend on what came before it, and adding it again changes nothing.
+Facts arrive in any order and more than once ("Best practices": at least once, unordered). So merging is idempotent
+and does not depend on the order of arrival.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -29,23 +29,23 @@ from payments.core.model import (
 from payments.core.position import Policy, Position
 
 MAX_ATTEMPTS = 100
-"""How many payment attempts a record keeps. Only failures are dropped beyond it, never money or a valid signature."""
+"""How many payment attempts a record keeps. Beyond that only failures are dropped, never money or a valid signature."""
 MAX_REFUNDS = 500
-"""How many refunds a record keeps. Beyond it Razorpay's total differs for good, and a person is asked to look."""
+"""How many refunds a record keeps. Beyond that Razorpay's total differs for good, and a person is asked to look."""
 MAX_FACTS = 50
 """How many facts one decision takes, so that no write exceeds DynamoDB's limits ("Expression string length": 4 KB)."""
 
-# The history has the first facts of each decision.
+# The history shows the first facts of each decision.
 _MAX_DESCRIBED = 5
-# Razorpay's total runs ahead of its list of refunds by minutes; only a difference that outlasts them is for a person.
+# Razorpay's total runs minutes ahead of its list of refunds. Only a difference that lasts longer needs a person.
 _TOTAL_LAG_S = 60 * 60
 
 
 def batches(facts: Sequence[Fact]) -> Iterator[tuple[Fact, ...]]:
-    """Facts that arrived together, in as many decisions as they take.
+    """Split facts that arrived together into as many decisions as they need.
 
-    Captures come first, each with refunds of its own, refunds by their creation: so a payment with more refunds than
-    one decision takes is paid before it is refunded, and nothing is told that never was.
+    Captures come first, each followed by its own refunds, ordered by creation. So a payment with more refunds than
+    fit in one decision is paid before it is refunded, and no event reports a state that never existed.
     """
     yield from batched(sorted(facts, key=_order(facts)) if len(facts) > MAX_FACTS else facts, MAX_FACTS, strict=False)
 
@@ -69,7 +69,7 @@ type _Key = Callable[[Fact], tuple[int, int, int]]
 
 
 class Merge:
-    """All facts of a record with the new ones added, and what of them was news."""
+    """All facts of a record with the new ones merged in, and which of them are news."""
 
     def __init__(self, record: Record, now: int, policy: Policy) -> None:
         self._record = record
@@ -81,21 +81,21 @@ class Merge:
         self.news: list[str] = []
         self.dropped = 0
         self.reversed: set[str] = set()
-        """Refunds that were reported as failed after they were processed."""
+        """Refunds reported as failed after they were processed."""
         self.agreed: set[str] = set()
-        """Payments whose refunds have been read, and which agree with Razorpay's total."""
+        """Payments whose refunds were read and agree with Razorpay's total."""
         self.disputed: set[str] = set()
-        """Payments whose refunds have been read, and which still differ."""
+        """Payments whose refunds were read and still differ."""
         self._first_dropped: str | None = None
 
     @property
     def overflows(self) -> str | None:
-        """The first attempt over the limit; None where there is none, or it was reported before."""
+        """Return the first attempt over the limit, or None if there is none or it was reported before."""
         reported = any(review.reason == "too_many_attempts" for review in self._record.reviews)
         return None if reported or self._record.order is None else self._first_dropped
 
     def add(self, fact: Fact) -> None:
-        """Adds one fact."""
+        """Merge one fact."""
         known = self.attempts.get(fact.payment)
         if known is None and isinstance(fact, Failed) and len(self.attempts) >= MAX_ATTEMPTS:
             self.dropped += 1
@@ -105,7 +105,7 @@ class Merge:
             self._weigh(fact)
             return
         if known is None and isinstance(fact, NeverCaptured | Accepted | Released):
-            # Said of a payment that the record does not have: there is nothing to say it of.
+            # About a payment that the record does not have, so there is nothing to add it to.
             return
         grown = self._judged(self._grown(known or Attempt(), fact))
         is_news = known is None or _without_details(grown) != _without_details(known)
@@ -116,17 +116,17 @@ class Merge:
             self.news.append(_described(fact))
 
     def judge_all(self) -> None:
-        """Compares every capture with the order, which was not known when they came."""
+        """Compare every capture with the order, which was unknown when they arrived."""
         self.attempts = {payment: self._judged(attempt) for payment, attempt in self.attempts.items()}
 
     def description(self) -> str:
-        """What the history says of it."""
+        """Return the history's description of the change."""
         more = len(self.news) - _MAX_DESCRIBED
         said = ", ".join(self.news[:_MAX_DESCRIBED]) or "attempt over the limit"
         return f"{said} and {more} more" if more > 0 else said
 
     def new_refunds(self) -> tuple[str, ...]:
-        """The refunds that are new, or further than they were."""
+        """Return the refunds that are new or have progressed."""
         return tuple(key for key, refund in self.refunds.items() if self._record.refunds.get(key) != refund)
 
     def _grown(self, attempt: Attempt, fact: Fact) -> Attempt:
@@ -167,14 +167,14 @@ class Merge:
         if not attempt.captured:
             return updated
         kept = replace(updated, amount_minor=attempt.amount_minor, currency=attempt.currency)
-        # One payment is captured once. Should two reports of it ever differ, the one that agrees with the order wins
+        # One payment is captured once. If two reports of it ever differ, the one that agrees with the order wins,
         # whichever came first, so that the order of deliveries does not matter.
         order = self._record.order
         improves = attempt.verdict is None and order is not None and self._policy.verdict(order, updated) is not None
         return updated if improves else kept
 
     def _judged(self, attempt: Attempt) -> Attempt:
-        """With the verdict on its capture, which only improves: a fee may be reported later."""
+        """Return the attempt with the verdict on its capture. A verdict only improves: a fee may be reported later."""
         order = self._record.order
         if order is None or not attempt.captured:
             return attempt
@@ -184,7 +184,7 @@ class Merge:
         return replace(attempt, verdict=verdict, matched_in=matched_in)
 
     def _grow_refund(self, fact: Refunded) -> bool:
-        """Adds the fact to the refunds; False when it is old news."""
+        """Merge the fact into the refunds. Return False if it is old news."""
         known = self.refunds.get(fact.refund)
         if known is None:
             if len(self.refunds) >= MAX_REFUNDS:
@@ -204,13 +204,13 @@ class Merge:
         return False
 
     def _drop_refund(self, fact: Refunded) -> bool:
-        """A refund over the limit is not kept, and a person is told so once."""
+        """Drop a refund over the limit. Return whether a person has not been told yet."""
         self.disputed.add(fact.payment)
         about = ("refund_total_differs", fact.payment)
         return all((review.reason, review.subject) != about for review in self._record.reviews)
 
     def _weigh(self, total: RefundTotal) -> None:
-        """Razorpay's own sum against the refunds that are known, those beside it included."""
+        """Compare Razorpay's total with the refunds known so far, including those that arrived with it."""
         known = self.attempts.get(total.payment)
         if known is None:
             return
@@ -218,11 +218,11 @@ class Merge:
         agrees = position.refunds_agree(total.payment, total.amount_minor)
         unread = known.refunds_unread
         if total.complete:
-            # Read just now, so it counts whichever way it differs.
+            # The refunds were read just now, so any difference counts.
             unread = not agrees
             (self.agreed if agrees else self.disputed).add(total.payment)
         elif total.amount_minor > known.total_minor and not agrees:
-            # A sum that we have seen before is old news, and so is a smaller one: bodies come late, and again.
+            # A total seen before is old news, and so is a smaller one: bodies arrive late and more than once.
             unread = True
         highest = max(known.total_minor, total.amount_minor)
         grown = replace(known, refunds_unread=unread, total_minor=highest)
@@ -234,7 +234,7 @@ class Merge:
             self.news.append(f"refund total {'agrees' if agrees else 'differs'} {total.payment}")
 
     def outlasts_lag(self, payment: str) -> bool:
-        """Whether a difference in its refunds has lasted long enough to be no lag."""
+        """Return whether a difference in its refunds has lasted too long to be lag."""
         known = payment in self._record.attempts and self._record.attempts[payment].refunds_unread
         return known and self._now - epoch(self._record.updated_at) >= _TOTAL_LAG_S
 
@@ -246,14 +246,14 @@ class Merge:
 
 
 def _without_details(attempt: Attempt) -> Attempt:
-    """What counts as news of a payment: how and when it was made is kept, and changes nothing."""
+    """Return the attempt without details that are kept but are not news: how and when the payment was made."""
     return replace(attempt, method=None, created_at=None)
 
 
 def _failed(attempt: Attempt, fact: Failed) -> Attempt:
     listed_at = attempt.listed_failed_at
     if fact.listed_at is not None and attempt.signed_at is not None and (listed_at or 0) <= attempt.signed_at:
-        # Only what may end the claim of a signature is worth keeping, and once it has.
+        # Keep only what may end a signature's claim, and only once it has.
         listed_at = max(listed_at or 0, fact.listed_at)
     if attempt.failed:
         return replace(attempt, listed_failed_at=listed_at)
@@ -285,7 +285,7 @@ _WORDS: Final[Mapping[type, str]] = {
 
 
 def _described(fact: Fact) -> str:
-    """A fact as the history has it, such as `captured pay_DESlfW9H8K9uqM`."""
+    """Describe a fact for the history, such as `captured pay_DESlfW9H8K9uqM`."""
     if isinstance(fact, Refunded):
         return f"refund {fact.state.value} {fact.refund}"
     return f"{_WORDS[type(fact)]} {fact.payment}"

@@ -1,6 +1,6 @@
-"""What Razorpay's API says of orders, payments and refunds, as facts: how we learn what no webhook told.
+"""Read facts from what Razorpay's API says of orders, payments and refunds. Covers what no webhook reported.
 
-What is not as Razorpay documents it ("Fetch payments for an order", "Fetch a refund") is no answer.
+Anything that differs from Razorpay's documentation ("Fetch payments for an order", "Fetch a refund") is not an answer.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from payments.core.model import Fact, Model, Order
 
 
 def read_payment(item: Mapping[str, Any]) -> ListedPayment:
-    """One payment of the API.
+    """Parse one payment of the API.
 
     Raises:
         GatewayUnavailable: it is not what Razorpay documents.
@@ -24,7 +24,7 @@ def read_payment(item: Mapping[str, Any]) -> ListedPayment:
 
 
 def read_refund(item: Mapping[str, Any]) -> ListedRefund:
-    """One refund of the API.
+    """Parse one refund of the API.
 
     Raises:
         GatewayUnavailable: it is not what Razorpay documents.
@@ -40,10 +40,10 @@ def _read[Entity: Model](kind: type[Entity], item: Mapping[str, Any], what: str)
 
 
 def read_payments(items: Sequence[Mapping[str, Any]], order_id: str) -> list[ListedPayment]:
-    """Every payment that is listed for an order: all attempts, not only the last.
+    """Parse every payment listed for an order: all attempts, not only the last.
 
     Raises:
-        GatewayUnavailable: the list is not what Razorpay documents, or of another order.
+        GatewayUnavailable: the list is not what Razorpay documents, or is of another order.
     """
     payments = [read_payment(item) for item in items]
     if any(payment.order_id != order_id for payment in payments):
@@ -52,10 +52,10 @@ def read_payments(items: Sequence[Mapping[str, Any]], order_id: str) -> list[Lis
 
 
 def read_refunds(items: Sequence[Mapping[str, Any]], payment: str) -> list[ListedRefund]:
-    """Every refund that is listed for a payment.
+    """Parse every refund listed for a payment.
 
     Raises:
-        GatewayUnavailable: the list is not what Razorpay documents, or of another payment.
+        GatewayUnavailable: the list is not what Razorpay documents, or is of another payment.
     """
     refunds = [read_refund(item) for item in items]
     if any(refund.payment_id != payment for refund in refunds):
@@ -65,38 +65,38 @@ def read_refunds(items: Sequence[Mapping[str, Any]], payment: str) -> list[Liste
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """What Razorpay says of one order at one moment: the order, all its payments, and the refunds of those."""
+    """What Razorpay says of one order at one moment: the order, all its payments and their refunds."""
 
     order: ListedOrder
     facts: tuple[Fact, ...]
     in_flight: tuple[int, ...]
-    """When each payment was made that the bank has not answered yet, epoch seconds."""
+    """The creation times, in epoch seconds, of payments that the bank has not answered yet."""
     payments: int
     """How many payments are listed."""
 
     def says_paid_without_payment(self) -> bool:
-        """Whether the order is paid and the payment that paid it is not listed yet: the list lags."""
+        """Return whether the order is paid but the payment that paid it is not listed yet, because the list lags."""
         return self.order.status == "paid" and self.payments == 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Which of several services on one Razorpay account we are."""
+    """Identifies this service among several on one Razorpay account."""
 
     stage: str
     installation: str | None
-    """Of this table, which makes up its own; None before the first order."""
+    """The installation of this table, which names itself; None before the first order."""
 
 
 def read_order(item: Mapping[str, Any], order_id: str | None = None) -> ListedOrder:
-    """An order as Razorpay has it.
+    """Parse an order of the API.
 
     Args:
-        item: as parsed.
-        order_id: the one that was asked for; None for an entry of a list.
+        item: as parsed from JSON.
+        order_id: the order that was asked for; None for a list entry.
 
     Raises:
-        GatewayUnavailable: it is not what Razorpay documents, or another order.
+        GatewayUnavailable: it is not what Razorpay documents, or is another order.
     """
     order = _read(ListedOrder, item, "order")
     if order_id is not None and order.id != order_id:
@@ -106,32 +106,35 @@ def read_order(item: Mapping[str, Any], order_id: str | None = None) -> ListedOr
 
 @dataclass(frozen=True, slots=True)
 class Ownership:
-    """Whose an order is, by its notes at Razorpay."""
+    """Whose an order is, according to its notes at Razorpay."""
 
     order: Order | None
-    """What was agreed; None for an order that is not ours, or not certainly."""
+    """What was agreed; None unless the order is certainly ours."""
     foreign: bool
-    """Whether the notes say that it is somebody else's. Not being able to tell is something else."""
+    """Whether the notes say that it is someone else's. False if we cannot tell."""
 
 
 def ownership(listed: ListedOrder, origin: Origin) -> Ownership:
-    """Whose an order is, and what was agreed if it is ours.
+    """Decide whether an order is ours, and if it is, what was agreed.
 
     Args:
-        listed: as Razorpay has it.
+        listed: the order as Razorpay has it.
         origin: ours. Several stages, and several installations of one stage, may share a Razorpay account.
     """
-    try:
-        notes = OrderNotes.model_validate(listed.notes)
-    except ValidationError:
+    noted = listed.notes if isinstance(listed.notes, Mapping) else {}
+    if (noted.get("service"), noted.get("stage")) != (MARKER, origin.stage):
         return Ownership(None, foreign=True)
-    if (notes.service, notes.stage) != (MARKER, origin.stage):
-        return Ownership(None, foreign=True)
-    if notes.installation is not None and notes.installation != origin.installation:
-        # A table that has not made up its own installation yet cannot say that this is not the one it lost.
+    installation = noted.get("installation")
+    if installation is not None and installation != origin.installation:
+        # A table that has no installation name yet may be replacing a lost table that had this one.
         return Ownership(None, foreign=origin.installation is not None)
+    try:
+        notes = OrderNotes.model_validate(noted)
+    except ValidationError:
+        # Marked as ours, and somebody spoiled the ids: a person must look, and it must not expire.
+        return Ownership(None, foreign=False)
     order = Order(
-        **notes.ids(),
+        **notes.purchase_fields(),
         payment_id=notes.payment_id,
         amount_minor=listed.amount,
         currency=listed.currency,

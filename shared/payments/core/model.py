@@ -80,6 +80,9 @@ class RefundState(StrEnum):
 
 _REFUND_RANK = {state: rank for rank, state in enumerate(RefundState)}
 
+Later = str
+"""A word of a later version, read after a rollback: kept and published as it is, no reason to refuse the record."""
+
 Reason = Literal[
     "duplicate_capture",
     "amount_mismatch",
@@ -114,16 +117,24 @@ class Lane(StrEnum):
 
 
 class Purchase(Model):
-    """Who pays whom for what, by the platform's own ids: what a client asks for, and all that the platform is told."""
+    """Who pays whom for what, by the platform's own ids: what a client asks for, and all that the platform is told.
+
+    The request body, the record, the notes at Razorpay and the answer to a read all take these fields from here.
+    """
 
     job_id: PlatformId
+    """The job that is paid for."""
     application_id: PlatformId
+    """The accepted application."""
     client_id: PlatformId
+    """The user who pays."""
     freelancer_id: PlatformId
+    """The user who is to be paid."""
 
-    def ids(self) -> dict[str, int]:
-        """The ids by name, for another model of the same purchase."""
-        return {name: getattr(self, name) for name in Purchase.model_fields}
+    def purchase_fields(self) -> dict[str, Any]:
+        """The purchase by field, for another model of it or an answer about it. What has no value is absent."""
+        values = ((name, getattr(self, name)) for name in Purchase.model_fields)
+        return {name: value for name, value in values if value is not None}
 
 
 class Order(Purchase):
@@ -159,7 +170,7 @@ class Attempt(Model):
     """As captured; None until then."""
     fee_minor: Annotated[int | None, Field(alias="fee")] = None
     """Razorpay's fee for it, tax included; None until Razorpay has reported it."""
-    verdict: Verdict | None = None
+    verdict: Verdict | Later | None = None
     """How the capture matches the order; None where it does not, or before a capture."""
     matched_in: Annotated[int | None, Field(alias="matched")] = None
     """The version of the record that first knew it as a match: the first recorded match stands."""
@@ -203,12 +214,12 @@ class Refund(Model):
 class Review(Model):
     """A reason for a person to look at the order, and the payment, refund or order id it is about."""
 
-    reason: Reason
+    reason: Reason | Later
     subject: str
     at: str
     resolved_at: str | None = None
     """None while it is open."""
-    resolution: Resolution | None = None
+    resolution: Resolution | Later | None = None
 
     @property
     def is_open(self) -> bool:
@@ -242,7 +253,7 @@ class PendingEvent(Model):
     publish of it carries the same bytes.
     """
 
-    type: EventType
+    type: EventType | Later
     version: int
     at: str
     status: Status
@@ -254,8 +265,8 @@ class PendingEvent(Model):
     refund_minor: Annotated[int | None, Field(alias="refund_amount")] = None
     code: str | None = None
     failure_reason: Annotated[str | None, Field(alias="reason")] = None
-    review: Reason | None = None
-    review_state: Literal["open", "resolved"] | None = None
+    review: Reason | Later | None = None
+    review_state: Literal["open", "resolved"] | Later | None = None
 
 
 class Record(Model):

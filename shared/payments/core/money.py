@@ -25,7 +25,10 @@ EXPONENT_BY_CURRENCY: dict[str, int] = {
 MIN_MAJOR = Decimal(1)
 MAX_MAJOR = Decimal("99999999.99")
 
-_DECIMAL = re.compile(r"\A[0-9]{1,16}(\.[0-9]{1,4})?\Z")
+_DECIMAL_FORM = r"[0-9]{1,16}(\.[0-9]{1,4})?"
+_DECIMAL = re.compile(rf"\A{_DECIMAL_FORM}\Z")
+DECIMAL_PATTERN = f"^{_DECIMAL_FORM}$"
+"""Of an amount that is sent as a text, for JSON Schema."""
 _NO_DECIMAL_STRING = "must be a decimal string such as 499.50, with at most 16 digits before the point and 4 after it"
 
 

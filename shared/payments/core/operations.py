@@ -1,4 +1,4 @@
-"""What an operator decides about one order, where no rule can: always after a look at Razorpay, and as a fact."""
+"""Operators' decisions about one order, where no rule can decide. Each asks Razorpay first and records a fact."""
 
 from copy import replace
 from typing import Final
@@ -14,14 +14,14 @@ from payments.core.transitions import close_review, with_entry
 
 
 class NotPossible(PaymentServiceError):
-    """What was asked for would break a promise to the client; the message says which."""
+    """The request would break a promise to the client; the message says which."""
 
 
 def accept_payment(reconciler: Reconciler, order_id: str, payment: str, now: int) -> Record:
-    """Lets a captured payment stand that does not match, or that came on a superseded order.
+    """Accept a captured payment that does not match, or that came on a superseded order, so that it can stand.
 
     Raises:
-        OrderNotFound: no record of ours.
+        OrderNotFound: we have no record of the order.
         NotPossible: the payment holds no money, or another order of the application does.
     """
     record = _looked_at(reconciler, order_id, now)
@@ -39,10 +39,10 @@ def accept_payment(reconciler: Reconciler, order_id: str, payment: str, now: int
 
 
 def release_payment(reconciler: Reconciler, order_id: str, payment: str, now: int) -> Record:
-    """Lets the signature or the authorisation of a payment no longer count.
+    """Stop counting the signature or the authorization of a payment.
 
     Raises:
-        OrderNotFound: no record of ours.
+        OrderNotFound: we have no record of the order.
         NotPossible: the payment was captured.
     """
     record = _looked_at(reconciler, order_id, now)
@@ -52,11 +52,11 @@ def release_payment(reconciler: Reconciler, order_id: str, payment: str, now: in
 
 
 def release_order(reconciler: Reconciler, order_id: str, now: int) -> Record:
-    """Lets an order that nobody has paid no longer count towards its application's most orders.
+    """Stop counting an unpaid order towards its application's limit.
 
     Raises:
-        OrderNotFound: no record of ours.
-        NotPossible: money is on it, or on its way.
+        OrderNotFound: we have no record of the order.
+        NotPossible: it holds money, or money is on its way.
     """
     record = _looked_at(reconciler, order_id, now)
     if record.status not in _UNPAID or Position.of(record).consumed:
@@ -79,7 +79,7 @@ _UNPAID: Final = frozenset({Status.CREATED, Status.FAILED})
 
 
 def _looked_at(reconciler: Reconciler, order_id: str, now: int) -> Record:
-    """The record, after Razorpay was asked about its order."""
+    """Ask Razorpay about the order and return its record."""
     reconciler.ask_about(order_id, now)
     record = reconciler.table.read(order_id)
     if record is None or record.order is None:
@@ -102,7 +102,7 @@ def _recorded(reconciler: Reconciler, order_id: str, fact: Fact, now: int) -> Re
 
 
 def _close_too_many_orders(reconciler: Reconciler, record: Record, now: int) -> None:
-    """Closes the review of an application that has room for orders again."""
+    """Close the review of an application that has room for orders again."""
     others = _others(reconciler, record)
     if sum(not other.released for other in (record, *others)) >= MAX_ORDERS:
         return

@@ -1,8 +1,9 @@
-"""Opening an order: an application is never sold twice, however often and at once it is asked for.
+"""Place orders: an application is never paid twice, however many requests arrive at once.
 
-The application's item is the authority: the current order and every order it ever had. The decision is over all of
-them. Nothing is ever pointed back, and each step is safe to be the last: an order at Razorpay whose id nobody was given
-cannot be paid, and a record that no application names was never handed out.
+The application's item is the authority. It holds the current order and every earlier one, and each decision
+considers all of them. The current order never moves back to an earlier one, and a crash after any step is safe: an
+order at Razorpay whose id nobody received cannot be paid, and a record that no application names was never handed
+out.
 """
 
 from collections.abc import Iterable, Mapping
@@ -32,83 +33,84 @@ from payments.core.position import Policy, Position, under_review
 from payments.core.transitions import ask_for_review, open_record, supersede
 
 MAX_ORDERS = 100
-"""How many orders an application may have; a person must look before it gets more."""
+"""How many orders an application may have before a person must look."""
 
 _DAY_S = 24 * 60 * 60
-# An order never expires at Razorpay, but what the client agreed to a month ago is agreed to anew.
+# Razorpay's orders never expire, but a client who agreed to the terms a month ago must agree again.
 _LONGEST_OPEN_S = 30 * _DAY_S
-# What Razorpay said of an order is good for so long; after that it is asked before the order is handed out again.
+# How long Razorpay's last answer about an order is good for. After that, ask before handing the order out again.
 _LOOK_AGAIN_S = 15 * 60
-# No answer of the bank in 10 minutes makes a payment fail ("Payment states"): by now it has.
+# A payment fails if the bank does not answer within 10 minutes ("Payment states"): after 15 it has.
 _IN_FLIGHT_S = 15 * 60
-# Orders younger than this are asked about before another one is made; later, webhooks and reconcile have told it all.
+# Ask about orders younger than this before making another one. Webhooks and reconcile have reported on older ones.
 _ASK_ABOUT_S = _DAY_S
-# A look before an open order is handed out again: a customer waits, and Razorpay itself refuses a second payment.
+# Timeout for the look before an open order is handed out again: a customer is waiting, and Razorpay itself refuses a
+# second payment.
 _HAND_OUT_LOOK_S = 3.0
-# What all calls to Razorpay for one request may take together: create-order answers within 20 s, the table included.
+# Limit for all calls to Razorpay in one request: create-order answers within 20 s, calls to the table included.
 BUDGET_S = 14.0
-# Each time an id turns out to have been used, so many are left out: a counter that went back by a day is soon past it.
+# How many ids to skip each time an id turns out to be used: enough to pass a counter that went back by a day.
 _IDS_TO_SKIP = (1_000, 30_000, 1_000_000)
 
 
 class OrderStore(RecordStore, Protocol):
-    """The payments table, as far as ordering needs it."""
+    """The part of the payments table that ordering uses."""
 
     def read_many(self, order_ids: Iterable[str], *, consistent: bool = True) -> Mapping[str, Record]:
-        """Records by order id; those that do not exist are left out."""
+        """Return records by order id. Ids without a record are left out."""
         ...
 
     def application(self, client_id: int, application_id: int) -> Application | None:
-        """The orders of this client's application (strongly consistent), or None."""
+        """Return the orders of this client's application (strongly consistent), or None."""
         ...
 
     def open_application(self, client_id: int, application_id: int, order_id: str) -> None:
-        """Stores an application with its first order, else StorageConflict."""
+        """Store an application with its first order; raise StorageConflict if it exists."""
         ...
 
     def replace_order(self, seen: Application, fresh: Record, old: tuple[Record, Record] | None) -> None:
-        """Stores the new order, makes it current, and supersedes the old one: all or nothing, else StorageConflict."""
+        """Store the new order, make it current and supersede the old one atomically, or raise StorageConflict."""
         ...
 
     def extend_application(self, seen: Application, order_id: str) -> None:
-        """Adds an order to an application, else StorageConflict."""
+        """Add an order to an application; raise StorageConflict if the application changed meanwhile."""
         ...
 
     def raise_payment_ids(self, above: int) -> None:
-        """Makes sure that no payment id up to this one is handed out (again)."""
+        """Make sure that no payment id up to and including this one is handed out (again)."""
         ...
 
 
 class OrderGateway(Protocol):
-    """Razorpay, as far as ordering needs it."""
+    """The part of Razorpay's API that ordering uses."""
 
     @property
     def key_id(self) -> str:
-        """The key id of the last call."""
+        """Return the key id used by the last call."""
         ...
 
     def within(self, seconds: float) -> AbstractContextManager[None]:
-        """Bounds what all calls inside take together."""
+        """Limit the total time of all calls inside the block."""
         ...
 
     def create_order(self, order: Order) -> str:
-        """Creates the order at Razorpay and returns its id."""
+        """Create the order at Razorpay and return its id."""
         ...
 
     def look(self, order_id: str) -> Look:
-        """The order with all its payments and their refunds."""
+        """Return the order with all its payments and their refunds."""
         ...
 
 
 class PaymentIds(Protocol):
-    """Where payment ids and receipts come from."""
+    """The source of payment ids and receipts."""
 
     def number(self, offer: Order) -> Order:
-        """The offer with a payment id and a receipt of its own."""
+        """Return the offer with a payment id and receipt of its own."""
         ...
 
     def skip(self, count: int) -> None:
-        """Leaves so many ids out, since some of them were used before."""
+        """Skip this many ids, because some of them were used before."""
         ...
 
 
@@ -120,12 +122,12 @@ class Placed:
     created: bool
     """False when an open order was handed out again."""
     key_id: str
-    """The key id that Checkout must use: that of the last call to Razorpay, since keys may have been rotated."""
+    """The key id that Checkout must use: that of the last call to Razorpay, because keys may have been rotated."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderServices:
-    """What an order is placed with."""
+    """The services and policy that placing an order needs."""
 
     table: OrderStore
     gateway: OrderGateway
@@ -134,23 +136,23 @@ class OrderServices:
 
 
 def place_order(services: OrderServices, offer: Order, now: int) -> Placed:
-    """Hands out the application's open order if it is for the same purchase, else puts a new one in its place.
+    """Return the application's open order if it is for the same purchase; otherwise replace it with a new one.
 
     Args:
-        services: what it is done with.
-        offer: the purchase, not numbered yet.
+        services: what placing an order needs.
+        offer: the purchase, without a payment id.
         now: epoch seconds.
 
     Raises:
-        PaymentUnderReview: money is held for the application that a person must look at.
-        AlreadyPaid: this application has been paid.
-        PaymentInProgress: a payment is alive on another order of it, or under way at the bank.
-        GatewayRefused, GatewayUnavailable, TableUnavailable, ContentionError: nothing was handed out.
+        PaymentUnderReview: the application holds money that a person must look at.
+        AlreadyPaid: the application has been paid.
+        PaymentInProgress: a payment is alive on another of its orders, or the bank is processing one.
+        GatewayRefused, GatewayUnavailable, TableUnavailable, ContentionError: no order was handed out.
     """
     with services.gateway.within(BUDGET_S):
         placing = _Placing(services, offer, now)
         for _ in range(MAX_ROUNDS):
-            # Somebody else may be faster, or our own write take effect and its answer be lost: what is there decides.
+            # Another request may be faster, or our write may succeed and its answer be lost. The stored state decides.
             with suppress(StorageConflict):
                 placed = placing.attempt()
                 if placed is not None:
@@ -159,23 +161,23 @@ def place_order(services: OrderServices, offer: Order, now: int) -> Placed:
 
 
 class _Placing:
-    """One request for an order, over as many rounds as it takes."""
+    """One request for an order, over as many rounds as it needs."""
 
     def __init__(self, services: OrderServices, offer: Order, now: int) -> None:
         self._services = services
         self._offer = offer
         self._now = now
         self._fresh: Record | None = None
-        """The order that was made at Razorpay for this request and has no record yet."""
+        """The order made at Razorpay for this request that has no record yet."""
         self._made: set[str] = set()
-        """Every order that was made at Razorpay for this request."""
+        """Every order made at Razorpay for this request."""
         self._asked: set[str] = set()
         """Orders that Razorpay was asked about for this request."""
         self._gone: set[str] = set()
         """Orders that Razorpay does not know, or no longer shows."""
 
     def attempt(self) -> Placed | None:
-        """One round; None when something was learned and all must be decided again."""
+        """Run one round. Return None if something was learned and everything must be decided again."""
         table, offer = self._services.table, self._offer
         application = table.application(offer.client_id, offer.application_id)
         if application is None:
@@ -194,10 +196,10 @@ class _Placing:
             return None
         return self._replace(application, records, current)
 
-    # --- what may be handed out again ---
+    # --- handing the open order out again ---
 
     def _may_be_handed_out(self, current: Record) -> bool:
-        """Whether it is open, for the same purchase, and neither consumed, over-aged nor unknown to Razorpay."""
+        """Return whether it is open, for the same purchase, not consumed, not too old and known to Razorpay."""
         return (
             current.order is not None
             and current.status in {Status.CREATED, Status.FAILED, Status.AUTHORIZED}
@@ -213,7 +215,7 @@ class _Placing:
         return current.order_id not in self._asked and self._now - looked_at > _LOOK_AGAIN_S
 
     def _look_before_hand_out(self, current: Record) -> bool:
-        """Whether anything was learned; where Razorpay does not answer, it will refuse a second payment by itself."""
+        """Return whether anything was learned. If Razorpay does not answer, it will itself refuse a second payment."""
         self._asked.add(current.order_id)
         try:
             with self._services.gateway.within(_HAND_OUT_LOOK_S):
@@ -227,19 +229,19 @@ class _Placing:
         return True
 
     def _supersede_others(self, records: Mapping[str, Record], handed_out: str) -> bool:
-        """Marks every other order that could still be paid; whether there was one, so that all is decided again."""
+        """Supersede every other order that could still be paid. If this returns True, the caller must decide again."""
         others = [record for key, record in records.items() if key != handed_out and _is_open(record)]
         for record in others:
             self._services.table.save(record, supersede(record, handed_out, self._now))
         return bool(others)
 
-    # --- what must be known before another order is made ---
+    # --- before another order is made ---
 
     def _look_before_replacing(self, application: Application, records: Mapping[str, Record]) -> bool:
-        """Asks Razorpay about every order that a payment could be under way on; whether anything was learned.
+        """Ask Razorpay about every order on which a payment could be in progress. Return whether anything was learned.
 
         Raises:
-            PaymentInProgress: a payment is under way.
+            PaymentInProgress: a payment is in progress.
             GatewayUnavailable: no answer, and without one no other order may be made.
         """
         learned = False
@@ -255,7 +257,7 @@ class _Placing:
                 continue
             except GatewayRefused as refused:
                 raise GatewayUnavailable("Razorpay does not say what became of an order.") from refused
-            # What Razorpay says is recorded, also if it is a refusal.
+            # Record what Razorpay reports before any refusal.
             if record is not None:
                 learned = self._record(record, look) or learned
             self._refuse_if_under_way(order_id, look, record)
@@ -264,18 +266,18 @@ class _Placing:
     def _must_be_asked_about(self, application: Application, order_id: str, record: Record | None) -> bool:
         if record is None or order_id == application.current:
             return True
-        # A superseded order was changed when that happened.
+        # Superseding an order updated it.
         return self._now - max(epoch(record.created_at), epoch(record.updated_at)) < _ASK_ABOUT_S
 
     def _refuse_if_under_way(self, order_id: str, look: Look, record: Record | None) -> None:
         waiting = any(self._now - made_at < _IN_FLIGHT_S for made_at in look.in_flight)
-        # An order without a record is on its way into the table: whoever writes it knows what was paid.
+        # An order without a record is still being stored; its writer knows what was paid.
         paid = record is None and any(isinstance(fact, Captured | Authorized) for fact in look.facts)
         if waiting or paid or look.says_paid_without_payment():
             raise PaymentInProgress("Razorpay says that a payment is under way.", order_id)
 
     def _record(self, record: Record, look: Look) -> bool:
-        """Records what Razorpay says, and when it was asked; whether it was news. Events wait for the outbox."""
+        """Record what Razorpay reports and when. Return whether it was news. Events wait for the outbox."""
         latest = record
         for batch in batches(look.facts):
             decision = record_facts(
@@ -290,12 +292,12 @@ class _Placing:
 
     def _open_first(self) -> Placed:
         fresh = self._fresh or self._make()
-        # From here on it has a record, so that another round needs another order.
+        # The order has a record from here on, so another round needs another order.
         self._fresh = None
         try:
             self._services.table.insert(fresh)
         except StorageConflict:
-            # Our own write, whose answer was lost and which was then repeated, looks just like somebody else's.
+            # Our own write looks just like someone else's if its answer was lost and it was then repeated.
             stored = self._services.table.read(fresh.order_id)
             if stored is None or stored.order != fresh.order:
                 raise ContentionError("Another record holds the id of this new order.") from None
@@ -312,14 +314,14 @@ class _Placing:
         old = None if current is None else (current, supersede(current, fresh.order_id, self._now))
         self._services.table.replace_order(application, fresh, old)
         others = {key: record for key, record in records.items() if key != application.current}
-        # If one of the others could still be paid, all is decided again before the new one is handed out.
+        # If another order could still be paid, decide everything again before handing out the new one.
         return None if self._supersede_others(others, fresh.order_id) else self._placed(fresh, created=True)
 
     def _placed(self, record: Record, *, created: bool) -> Placed:
         return Placed(record, created, self._services.gateway.key_id)
 
     def _refuse_more(self, application: Application, records: Mapping[str, Record]) -> NoReturn:
-        """Asks a person to look, once: those that Razorpay says are unpaid can be released."""
+        """Open a review, once. An operator can release the orders that Razorpay says are unpaid."""
         holder = records.get(application.current) or next(iter(records.values()), None)
         if holder is not None:
             decision = ask_for_review(holder, "too_many_orders", self._now)
@@ -328,9 +330,9 @@ class _Placing:
         raise PaymentUnderReview(f"The application has {MAX_ORDERS} orders.", application.current)
 
     def _make(self) -> Record:
-        """Makes an order at Razorpay; nobody is given its id before the record is stored."""
+        """Create an order at Razorpay. Nobody receives its id before the record is stored."""
         for skipped in _IDS_TO_SKIP:
-            # A used receipt: the counter of payment ids went back, with a table that was restored, say.
+            # A used receipt: the counter of payment ids went back, for example with a restored table.
             with suppress(ReceiptReused):
                 return self._make_once()
             self._services.ids.skip(skipped)
@@ -345,13 +347,13 @@ class _Placing:
 
 
 def _refuse_if_sold(records: Iterable[Record], candidate: Record | None) -> None:
-    """Refuses an application of which money is held or on its way.
+    """Refuse an application that holds money or has money on its way.
 
     Raises:
-        PaymentUnderReview: money is held that is not as agreed, or on a superseded order. Decided first: the client
-            must not pay again.
+        PaymentUnderReview: it holds money that is not as agreed, or on a superseded order. Checked first, because the
+            client must not pay again.
         AlreadyPaid: an order is paid.
-        PaymentInProgress: an authorised payment is alive on another order than the one to be handed out.
+        PaymentInProgress: an authorized payment is alive on an order other than the one to hand out.
     """
     all_of_them = list(records)
     for record in all_of_them:
@@ -367,12 +369,12 @@ def _refuse_if_sold(records: Iterable[Record], candidate: Record | None) -> None
 
 
 def _is_alive(record: Record) -> bool:
-    """Whether a payment on it is signed or authorised and may yet be captured, also after others were refunded."""
+    """Return whether a signed or authorized payment on it may still be captured, even after others were refunded."""
     return any(map(Position.of(record).alive, record.attempts))
 
 
 def _is_open(record: Record) -> bool:
-    """Whether the order could still be paid, and be taken for the one that the client agreed to."""
+    """Return whether the order could still be paid and mistaken for the one that the client agreed to."""
     return (
         record.superseded_by is None
         and record.status in {Status.CREATED, Status.FAILED, Status.AUTHORIZED}

@@ -1,8 +1,9 @@
-"""The transactional outbox: from facts to a stored record to events on the bus, safe to stop after any step.
+"""The transactional outbox: facts → stored record → events on the bus. A crash after any step loses nothing.
 
-Read (strongly consistent) → decide → one conditional write of facts, status and the events to send → publish what is
-pending → clear what the bus accepted. What to publish comes from the stored record and never from "did my write win":
-a writer that dies between its write and its publish leaves the events where the next delivery finds them.
+Read (strongly consistent) → decide → store facts, status and the events to send in one conditional write → publish
+what is pending → clear what the bus accepted. What to publish comes from the stored record, never from whether this
+write succeeded: a writer that dies between its write and its publish leaves the events for the next delivery to
+find.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -12,59 +13,60 @@ from typing import Protocol
 from payments.core.errors import ContentionError, EventsUnpublished, OrderNotFound, StorageConflict, TableUnavailable
 from payments.core.events import encode
 from payments.core.facts import batches
-from payments.core.model import EventType, Fact, KnownRefund, Record
+from payments.core.model import EventType, Fact, KnownRefund, Later, Record
 from payments.core.position import NO_OFFERS, Policy
 from payments.core.transitions import Decision, decide, unknown_record
 
-# Two deliveries and a browser may meet on one record; five rounds let each of them through with room to spare.
+# Two deliveries and a browser may change one record at the same time. Five rounds let each of them through and to
+# spare.
 MAX_ROUNDS = 5
-# A call that hangs costs its whole timeout, and a webhook must answer within five seconds: one more try, then it is
-# Razorpay's turn to come back.
+# A call that hangs costs its whole timeout, and a webhook must answer within five seconds. So we retry once and then
+# leave the retry to Razorpay.
 MAX_UNAVAILABLE = 2
 
 
 class RecordStore(Protocol):
-    """The payments table, as far as the outbox needs it."""
+    """The part of the payments table that the outbox uses."""
 
     def read(self, order_id: str) -> Record | None:
-        """The record as it is now (strongly consistent), or None."""
+        """Return the current record (strongly consistent), or None."""
         ...
 
     def insert(self, record: Record) -> None:
-        """Stores a record that must not exist yet, else StorageConflict."""
+        """Store a new record; raise StorageConflict if it exists."""
         ...
 
     def save(self, before: Record, after: Record) -> None:
-        """Replaces `before` by `after` if the stored version is still that of `before`, else StorageConflict."""
+        """Replace `before` with `after`; raise StorageConflict if the stored version is no longer that of `before`."""
         ...
 
     def clear(self, record: Record, event_ids: Collection[str]) -> None:
-        """Forgets pending events, key by key, and the due time with the last of them if nothing else is due."""
+        """Remove pending events, key by key, and with the last one the due time, if nothing else is due."""
         ...
 
     def keep_refunds(self, refunds: Collection[KnownRefund]) -> None:
-        """Remembers what is known of refunds under their own ids: a refund names its payment, but not its order."""
+        """Remember refunds under their own ids: Razorpay's refund names its payment but not its order."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One event, ready for the bus."""
+    """One event, ready to send to the bus."""
 
-    type: EventType
+    type: EventType | Later
     detail: str
     """JSON."""
 
 
 class EventBus(Protocol):
-    """The bus that other services subscribe to."""
+    """The event bus that other services subscribe to."""
 
     def publish(self, messages: Mapping[str, Message]) -> frozenset[str]:
-        """Sends the messages, keyed by event id, and returns the ids that were accepted."""
+        """Send the messages, keyed by event id, and return the ids that the bus accepted."""
         ...
 
 
-def record_facts(  # noqa: PLR0913 - the three that name the change, and how to treat what is found
+def record_facts(  # noqa: PLR0913 - three arguments name the change, the rest say how to make it
     table: RecordStore,
     order_id: str,
     facts: Sequence[Fact],
@@ -74,23 +76,23 @@ def record_facts(  # noqa: PLR0913 - the three that name the change, and how to 
     admit: Callable[[Record], None] | None = None,
     keep_unknown: bool = False,
 ) -> Decision:
-    """Adds facts to the record of an order.
+    """Add facts to an order's record.
 
     Args:
-        table: where records are kept.
+        table: the store for records.
         order_id: the Razorpay order.
-        facts: what arrived together; no more than one decision takes (`facts.batches`).
+        facts: what arrived together, at most as many as one decision takes (`facts.batches`).
         now: epoch seconds.
-        policy: what counts as the agreed sum.
-        admit: looks at the record as it is stored, and raises if the facts may not be added to it.
-        keep_unknown: keep the facts of an order we have no record of, under status `unknown`.
+        policy: what counts as the agreed amount.
+        admit: receives the stored record, and raises if the facts must not be added to it.
+        keep_unknown: keep the facts of an order that has no record, under status `unknown`.
 
     Returns:
-        The decision as it is stored.
+        The decision as stored.
 
     Raises:
-        OrderNotFound: there is no record, and none was to be made.
-        TableUnavailable: it is not known whether the facts are stored; doing it again is safe.
+        OrderNotFound: there is no record, and `keep_unknown` is false.
+        TableUnavailable: the facts may or may not be stored. Retrying is safe.
         ContentionError: likewise.
     """
     unavailable = 0
@@ -111,7 +113,7 @@ def record_facts(  # noqa: PLR0913 - the three that name the change, and how to 
         except StorageConflict:
             continue
         except TableUnavailable:
-            # The write may have taken effect all the same: only reading again can tell.
+            # The write may have succeeded all the same. Only another read can tell.
             unavailable += 1
             if unavailable == MAX_UNAVAILABLE:
                 raise
@@ -120,7 +122,7 @@ def record_facts(  # noqa: PLR0913 - the three that name the change, and how to 
     raise ContentionError(f"The record changed {MAX_ROUNDS} times while facts were added to it.")
 
 
-def record_and_publish(  # noqa: PLR0913 - as `record_facts`, and where events go
+def record_and_publish(  # noqa: PLR0913 - as `record_facts`, plus the bus
     table: RecordStore,
     bus: EventBus,
     order_id: str,
@@ -130,13 +132,13 @@ def record_and_publish(  # noqa: PLR0913 - as `record_facts`, and where events g
     policy: Policy = NO_OFFERS,
     keep_unknown: bool = False,
 ) -> tuple[Decision, int]:
-    """Adds facts to the record of an order, and publishes whatever is pending on it then.
+    """Add facts to an order's record, then publish every event pending on it.
 
-    Many facts take several decisions, each of them stored, published and cleared before the next: so no write exceeds
-    what DynamoDB takes, whatever a record has been through.
+    Many facts take several decisions. Each is stored, published and cleared before the next, so that no write exceeds
+    DynamoDB's limits, however long the record's history.
 
     Returns:
-        The last decision, and how many events were published in all.
+        The last decision, and how many events were published in total.
 
     Raises:
         As `record_facts` and `publish_pending`.
@@ -153,7 +155,7 @@ def record_and_publish(  # noqa: PLR0913 - as `record_facts`, and where events g
 
 
 def keep_new_refunds(table: RecordStore, decision: Decision) -> None:
-    """Remembers the refunds that a decision learned of, under their own ids."""
+    """Remember the refunds that a decision added, under their own ids."""
     record = decision.record
     if decision.new_refunds:
         table.keep_refunds(
@@ -171,14 +173,14 @@ def keep_new_refunds(table: RecordStore, decision: Decision) -> None:
 
 
 def publish_pending(table: RecordStore, bus: EventBus, record: Record) -> int:
-    """Publishes every pending event of a stored record and clears those that the bus accepted.
+    """Publish every pending event of a stored record, and clear those that the bus accepted.
 
     Returns:
         How many events were published.
 
     Raises:
-        BusUnavailable: nothing is known to be published; all of it stays pending.
-        EventsUnpublished: some were refused and stay pending.
+        BusUnavailable: no event is known to be published; all stay pending.
+        EventsUnpublished: the bus refused some, which stay pending.
         TableUnavailable: published, but some may still be pending and will be published again.
     """
     if not record.pending:

@@ -1,17 +1,17 @@
-"""What the facts about an order's payments amount to: the one vocabulary of status, reviews, events and create-order.
+"""What the facts about an order's payments add up to. Defines the terms for status, reviews, events and create-order.
 
-* A captured payment **matches** if it is in the order's currency and its amount is the order's (`exact`), the order's
-  and the fee that the customer bears (`fee`), or less within what the setting `ACCEPT_OFFERS` admits (`offer`). A
+* A captured payment **matches** if its currency is the order's and its amount is the order's (`exact`), the order's
+  plus the fee that the customer bears (`fee`), or less within what the setting `ACCEPT_OFFERS` allows (`offer`). A
   payment that an operator accepted matches too.
-* A payment is **returned** when its processed refunds reach the smaller of its own amount and the order's, or when it
-  was never captured and a refund of it was processed: Razorpay gave it back.
+* A payment is **returned** when its processed refunds reach the smaller of its own amount and the order's. A payment
+  that was never captured is returned when a refund of it was processed: Razorpay gave it back.
 * A payment **holds money** when it was captured and is not returned, whatever its amount.
-* The **standing** payment is the first recorded match that is not returned. Nothing stands on a superseded order unless
-  an operator accepted it, and nothing stands up again once the order is refunded.
-* Every other captured payment is **surplus**.
-* A signed payment is **dead** once a look at Razorpay that began after it was signed listed it as failed. Webhooks
-  alone never kill a signature: `failed` and then `authorized` for one payment is normal ("Late authorisation").
-* An order on which anything was ever captured is **consumed**: Razorpay takes no other payment on it.
+* The **standing** payment is the first recorded match that is not returned. On a superseded order no payment stands
+  unless an operator accepted it, and once the order is refunded none stands again.
+* Every other payment that holds money is **surplus**.
+* A signed payment is **dead** once a look at Razorpay that started after it was signed listed it as failed. Webhooks
+  alone never kill a signature: `failed` followed by `authorized` for one payment is normal ("Late authorisation").
+* An order on which anything was ever captured is **consumed**: Razorpay accepts no other payment on it.
 """
 
 from collections.abc import Mapping
@@ -24,34 +24,34 @@ _PER_CENT = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """Settings that decide what counts as the agreed sum."""
+    """Settings that decide what counts as the agreed amount."""
 
     accept_offers_from_percent: int | None = None
-    """The least share of the order's amount that a captured payment with an offer may have; None: no offer is taken."""
+    """The smallest share of the order's amount that a payment with an offer may capture; None accepts no offers."""
 
     def verdict(self, order: Order, attempt: Attempt) -> Verdict | None:
-        """How a captured payment matches its order; None where it does not."""
+        """Return how a captured payment matches its order, or None if it does not."""
         if not attempt.captured or attempt.amount_minor is None or attempt.currency != order.currency:
             return None
         if attempt.amount_minor == order.amount_minor:
             return "exact"
-        # "Customer fee bearer": the payment's amount is the order's and the fee, tax included.
+        # "Customer fee bearer": the payment's amount is the order's plus the fee, tax included.
         if attempt.fee_minor is not None and attempt.amount_minor == order.amount_minor + attempt.fee_minor:
             return "fee"
         floor = self.accept_offers_from_percent
         if floor is not None and attempt.amount_minor < order.amount_minor:
-            # The least accepted share, compared without a division: money is never rounded.
+            # Compare with the smallest accepted share without dividing: money is never rounded.
             return "offer" if attempt.amount_minor * _PER_CENT >= order.amount_minor * floor else None
         return None
 
 
 NO_OFFERS = Policy()
-"""What holds where nothing is set."""
+"""The policy when nothing is set."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
-    """Everything known about an order's payments and refunds, and what follows from it."""
+    """What is known about an order's payments and refunds, with everything derived from it."""
 
     order: Order | None
     attempts: Mapping[str, Attempt]
@@ -63,7 +63,7 @@ class Position:
 
     @classmethod
     def of(cls, record: Record) -> "Position":
-        """What a record's facts amount to."""
+        """Return the position that a record's facts add up to."""
         return cls(
             order=record.order,
             attempts=record.attempts,
@@ -76,25 +76,25 @@ class Position:
     # --- money ---
 
     def matches(self, payment: str) -> bool:
-        """Whether it is the agreed sum, or was accepted as if it were."""
+        """Return whether it was captured for the agreed amount, or accepted as if it were."""
         attempt = self.attempts[payment]
         return attempt.captured and (attempt.verdict is not None or attempt.accepted)
 
     def all_matches(self) -> list[str]:
-        """Every match, the first recorded first; those recorded together by Razorpay's own time, then by id."""
+        """Return every match, first recorded first. Ties are ordered by Razorpay's own time, then by id."""
         return sorted(filter(self.matches, self.attempts), key=self._rank)
 
     def refunded_minor(self, payment: str) -> int:
-        """How much of it was paid back: processed refunds alone, since a created one may yet fail."""
+        """Return how much of it was paid back. Only processed refunds count: a created one may still fail."""
         return self._sum(payment, RefundState.PROCESSED)
 
     def refunds_agree(self, payment: str, total_minor: int) -> bool:
-        """Whether Razorpay's own total fits the refunds we know, those under way counted or not."""
+        """Return whether Razorpay's total fits the refunds we know, with or without pending ones."""
         processed = self.refunded_minor(payment)
         return processed <= total_minor <= processed + self._sum(payment, RefundState.CREATED)
 
     def returned(self, payment: str) -> bool:
-        """Whether all of the payment that counts was paid back."""
+        """Return whether everything of the payment that counts was paid back."""
         attempt, back = self.attempts[payment], self.refunded_minor(payment)
         if not attempt.captured:
             return back > 0
@@ -104,36 +104,36 @@ class Position:
         return back >= amount
 
     def holds_money(self, payment: str) -> bool:
-        """Whether there is money of it that was not paid back."""
+        """Return whether it has money that was not paid back."""
         return self.attempts[payment].captured and not self.returned(payment)
 
     @property
     def standing(self) -> str | None:
-        """The payment that the order rests on now; None where none does."""
+        """Return the payment that the order rests on now, or None."""
         if self.refunded:
             return None
         return next((payment for payment in self.all_matches() if self._can_stand(payment)), None)
 
     @property
     def surplus(self) -> set[str]:
-        """The payments that hold money which is not as agreed."""
+        """Return the payments that hold money that is not as agreed."""
         standing = self.standing
         return {payment for payment in self.attempts if payment != standing and self.holds_money(payment)}
 
     @property
     def consumed(self) -> bool:
-        """Whether Razorpay takes no other payment on the order."""
+        """Return whether Razorpay accepts no other payment on the order."""
         return any(attempt.captured for attempt in self.attempts.values())
 
     def mismatch(self, payment: str) -> Reason | None:
-        """How a capture differs from what was agreed; None where it does not, or where there is nothing to compare."""
+        """Return how a capture differs from what was agreed, or None if it does not or there is nothing to compare."""
         attempt = self.attempts[payment]
         if self.order is None or not attempt.captured or self.matches(payment):
             return None
         return "currency_mismatch" if attempt.currency != self.order.currency else "amount_mismatch"
 
     def over_refunded(self) -> set[str]:
-        """Captured payments of which more was paid back than captured."""
+        """Return captured payments of which more was paid back than captured."""
         return {
             payment
             for payment, attempt in self.attempts.items()
@@ -143,40 +143,40 @@ class Position:
     # --- promises of money ---
 
     def dead(self, payment: str) -> bool:
-        """Whether its signature leads to nothing any more."""
+        """Return whether its signature can no longer lead to a capture."""
         attempt = self.attempts[payment]
         if attempt.signed_at is None or attempt.listed_failed_at is None:
             return False
         return attempt.listed_failed_at > attempt.signed_at and not attempt.authorized and not attempt.captured
 
     def claims(self, payment: str) -> bool:
-        """Whether its signature alone makes the order paid, though nothing confirms it yet."""
+        """Return whether its signature alone makes the order paid, although nothing confirms it yet."""
         attempt = self.attempts[payment]
         ended = attempt.captured or attempt.lapsed or attempt.released or self.returned(payment) or self.dead(payment)
         return attempt.signed_at is not None and not ended
 
     def held_at_the_bank(self, payment: str) -> bool:
-        """Whether it is authorised and neither captured nor given back."""
+        """Return whether it is authorized and neither captured nor returned."""
         attempt = self.attempts[payment]
         return attempt.authorized and not attempt.captured and not attempt.released and not self.returned(payment)
 
     def alive(self, payment: str) -> bool:
-        """Whether it may still be captured, and nothing has confirmed it yet."""
+        """Return whether it may still be captured and nothing has confirmed it yet."""
         return self.claims(payment) or self.held_at_the_bank(payment)
 
     @property
     def unresolved(self) -> bool:
-        """Whether only Razorpay can say how it ends: something is alive, a total differs, or a refund is under way."""
+        """Return whether only Razorpay knows the outcome: a payment is alive, a total differs, a refund is pending."""
         return (
             any(self.alive(payment) and not self.attempts[payment].lapsed for payment in self.attempts)
             or any(attempt.refunds_unread for attempt in self.attempts.values())
             or any(refund.state is RefundState.CREATED for refund in self.refunds.values())
         )
 
-    # --- what follows ---
+    # --- derived status ---
 
     def status(self) -> Status:
-        """What has become of the order, in the order of the rules (`transitions`)."""
+        """Return the order's status, by the rules in `transitions`, in their order."""
         matches = self.all_matches()
         if self.refunded or (matches and all(map(self.returned, matches))):
             return Status.REFUNDED
@@ -191,7 +191,7 @@ class Position:
         return Status.FAILED if any(map(self._came_to_nothing, self.attempts)) else Status.CREATED
 
     def shown_payment(self) -> str | None:
-        """The Razorpay payment that the status rests on: standing, else holding money, signed or authorised."""
+        """Return the Razorpay payment behind the status: standing, else holding money, signed or authorized."""
         if (stands := self.standing or self.stood) is not None:
             return stands
         for kind in (self.holds_money, self.matches, self.claims, self.held_at_the_bank):
@@ -222,9 +222,9 @@ class Position:
 
 
 def under_review(record: Record) -> bool:
-    """Whether money is held that is not as agreed, so that a person must look and the client must not pay again.
+    """Return whether money is held that is not as agreed: a person must look, and the client must not pay again.
 
-    A second capture of the agreed sum has a review of its own; the purchase itself is as agreed.
+    A second capture of the agreed amount has a review of its own; the purchase itself is as agreed.
     """
     position = Position.of(record)
     is_paid = position.standing is not None
@@ -232,5 +232,5 @@ def under_review(record: Record) -> bool:
 
 
 def amount_refunded(record: Record) -> int:
-    """How much was paid back of the payment that stands, or stood last, in minor units."""
+    """Return how much was paid back of the payment that stands, or stood last, in minor units."""
     return 0 if record.stood is None else Position.of(record).refunded_minor(record.stood)

@@ -1,9 +1,9 @@
-"""Razorpay's books against ours: everything that no webhook told, or that a dead function left undone.
+"""Reconciliation: find and record everything that no webhook reported, or that a crashed function left undone.
 
-Three lanes. The **outbox** publishes what is pending and needs nothing of Razorpay. **Watch** asks Razorpay about one
-record at a time, while something on it is alive and unconfirmed. The **sweep** compares Razorpay's lists with the
-table, whatever age an order has. All of them decide as a webhook does, so a record that a webhook is working on at the
-same moment comes out the same.
+There are three lanes. **Outbox** publishes pending events and needs nothing from Razorpay. **Watch** asks Razorpay
+about one record at a time, while something on it is alive and unconfirmed. **Sweep** compares Razorpay's lists with
+the table, however old an order is. All of them make the same decisions as a webhook, so a record that a webhook is
+changing at the same moment ends up the same.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -35,70 +35,70 @@ from payments.core.position import Policy, Position
 from payments.core.sweeping import Entry, Listed
 from payments.core.transitions import adopt, decide, foreign, unknown_record
 
-# A refund of somebody else's payment is remembered for longer than any pass over the refunds looks back.
+# A refund of a foreign payment is remembered for longer than any pass over the refunds looks back.
 _FOREIGN_REFUND_S = 60 * 24 * 60 * 60
 
 
 class ReconcileStore(OrderStore, Protocol):
-    """The payments table, as far as reconcile needs it."""
+    """The part of the payments table that reconcile uses."""
 
     def refunds(self, refund_ids: Iterable[str]) -> Mapping[str, KnownRefund]:
-        """What is known of refunds, by id, as it was a moment ago."""
+        """Return what is known of refunds, by id. The read may be slightly stale."""
         ...
 
     def keep_refunds(self, refunds: Collection[KnownRefund], *, expires_at: int | None = None) -> None:
-        """Remembers what is known of refunds."""
+        """Remember what is known of refunds."""
         ...
 
 
 class Gateway(Protocol):
-    """Razorpay, as far as reconcile needs it."""
+    """The part of Razorpay's API that reconcile uses."""
 
     def order(self, order_id: str) -> ListedOrder:
-        """The order as Razorpay has it."""
+        """Return the order as Razorpay has it."""
         ...
 
     def look(self, order_id: str, *, also_refunds_of: Collection[str] = ()) -> Look:
-        """The order with all its payments, and every refund of those that have any, or are named."""
+        """Return the order with all its payments, and all refunds of payments that have any or that are named."""
         ...
 
     def payment(self, payment_id: str) -> ListedPayment:
-        """One payment."""
+        """Return one payment."""
         ...
 
     def refund(self, refund_id: str) -> ListedRefund:
-        """One refund."""
+        """Return one refund."""
         ...
 
     def refunds_of(self, payment_id: str) -> Sequence[ListedRefund]:
-        """Every refund of a payment."""
+        """Return every refund of a payment."""
         ...
 
     def page(self, listed: Listed, start: int, end: int, skip: int) -> Sequence[Entry]:
-        """Up to `sweeping.PAGE` entries of one of the account's lists, the newest first."""
+        """Return up to `sweeping.PAGE` entries of one of the account's lists, newest first."""
         ...
 
 
 class Outcome(StrEnum):
-    """What became of a record or an entry."""
+    """The result of processing a record or a list entry."""
 
     NOTHING_DUE = "nothing_due"
-    """Somebody else has been there meanwhile; the index follows a moment later."""
+    """Someone else has processed it since; the index catches up a moment later."""
     PUBLISHED = "published"
     RECONCILED = "settled"
-    """Razorpay told something new, and it is recorded and published. The metric has counted it under this word from the
-    beginning; it has nothing to do with Razorpay's settlements."""
+    """Razorpay reported something new, which is now recorded and published. The value is the metric's original name
+    for this outcome and has nothing to do with Razorpay's settlements."""
     UNCHANGED = "unchanged"
     REBUILT = "rebuilt"
-    """An order of ours that had no record has one."""
+    """An order of ours had no record and now has one."""
     FOREIGN = "foreign"
     UNKNOWN = "unknown"
-    """Nobody can say whose it is."""
+    """Nobody can tell whose order it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reconciler:
-    """What every lane works with."""
+    """The services and policy that every lane works with."""
 
     table: ReconcileStore
     bus: EventBus
@@ -109,7 +109,7 @@ class Reconciler:
     # --- one record ---
 
     def watch(self, order_id: str, now: int) -> Outcome:
-        """Asks Razorpay about one record that is due, and sets its next due time.
+        """Ask Razorpay about one record if it is due, and set its next due time.
 
         Raises:
             TemporaryError, GatewayRefused: it stays due.
@@ -123,10 +123,10 @@ class Reconciler:
         return self.identify_order(record, now) if record.order is None else self.reconcile_record(record, now)
 
     def ask_about(self, order_id: str, now: int) -> Outcome:
-        """Asks Razorpay about one order whether or not it is due.
+        """Ask Razorpay about one order, whether it is due or not.
 
         Raises:
-            OrderNotFound: it has no record.
+            OrderNotFound: the order has no record.
         """
         return _in_rounds(lambda: self._ask_about(order_id, now))
 
@@ -137,10 +137,10 @@ class Reconciler:
         return self.identify_order(record, now) if record.order is None else self.reconcile_record(record, now)
 
     def reconcile_record(self, record: Record, now: int) -> Outcome:
-        """Asks Razorpay about one record whether or not it is due, and sets its next due time.
+        """Ask Razorpay about one record, whether it is due or not, and set its next due time.
 
         Raises:
-            StorageConflict: it changed meanwhile; what was learned is recorded.
+            StorageConflict: the record changed meanwhile. What Razorpay reported is recorded.
         """
         look = self.gateway.look(record.order_id, also_refunds_of=_refunds_to_read(record))
         facts = (*look.facts, *_never_captured(record, look.facts, now, self.policy))
@@ -155,10 +155,10 @@ class Reconciler:
         return outcome
 
     def identify_order(self, record: Record, now: int) -> Outcome:
-        """Finds out whose an order is that is only known from webhooks, and what has become of it if it is ours.
+        """Find out whether an order known only from webhooks is ours. If it is, record its payments.
 
         Raises:
-            StorageConflict: it changed meanwhile.
+            StorageConflict: the record changed meanwhile.
         """
         listed = self.gateway.order(record.order_id)
         owner = ownership(listed, self.origin)
@@ -176,16 +176,16 @@ class Reconciler:
     # --- lists ---
 
     def apply_payment(self, payment: ListedPayment, record: Record | None, now: int) -> Outcome:
-        """Compares one listed payment with the record of its order, and records what is new.
+        """Compare one listed payment with the record of its order, and record what is new.
 
         Args:
-            payment: as it is listed, which may be minutes behind.
-            record: as it was a moment ago; None where there was none.
+            payment: as listed, which may be minutes behind.
+            record: as read a moment ago; None if there was none.
             now: epoch seconds.
         """
         order_id = payment.order_id
         if order_id is None:
-            # "Payments made without an order_id cannot be captured": nothing of ours, and given back by itself.
+            # "Payments made without an order_id cannot be captured": not ours, and Razorpay returns it by itself.
             return Outcome.FOREIGN
         return _in_rounds(lambda: self._apply_payment(payment, order_id, record, now))
 
@@ -201,17 +201,17 @@ class Reconciler:
             return found
         attempt = preview.record.attempts.get(payment.id)
         if attempt is not None and attempt.refunds_unread:
-            # Razorpay's sum has refunds in it that we do not know.
+            # Razorpay's total includes refunds that we do not know.
             fresh, refunds = self.gateway.payment(payment.id), self.gateway.refunds_of(payment.id)
             facts = fresh.facts(refunds)
         record_and_publish(self.table, self.bus, order_id, facts, now, policy=self.policy, keep_unknown=True)
         return Outcome.RECONCILED if found is Outcome.UNCHANGED else found
 
     def apply_refund(self, refund: ListedRefund, known: KnownRefund | None, now: int) -> Outcome:
-        """Compares one listed refund with what is known of it, and records what is new.
+        """Compare one listed refund with what is known of it, and record what is new.
 
-        It is decided together with its payment, fetched: so that a capture we missed is not taken for a payment that
-        Razorpay gave back by itself.
+        The payment is fetched and decided together with the refund. Otherwise a capture that we missed would look
+        like a payment that Razorpay returned by itself.
         """
         state = refund.state
         if state is None or (known is not None and not _is_news(state, known)):
@@ -234,7 +234,7 @@ class Reconciler:
         return Outcome.UNCHANGED if decision.record.version == record.version else Outcome.RECONCILED
 
     def apply_order(self, listed: ListedOrder, record: Record | None, now: int) -> Outcome:
-        """Makes sure that an order of ours has a record, and asks Razorpay about it; for a table that was restored."""
+        """Make sure that an order of ours has a record, and ask Razorpay about it. For use after a table restore."""
         return _in_rounds(
             lambda: self._apply_order(listed, record, now),
             lambda: self._apply_order(listed, self.table.read(listed.id), now),
@@ -248,7 +248,7 @@ class Reconciler:
         if record is None or record.order is None:
             record, found = self._adopt(record, listed, owner.order, now), Outcome.REBUILT
         if listed.status == "created":
-            # Nobody has tried to pay it: there is nothing to ask.
+            # Nobody has tried to pay it, so there is nothing to ask.
             return found
         outcome = self.reconcile_record(record, now)
         return outcome if found is Outcome.UNCHANGED else found
@@ -266,7 +266,7 @@ class Reconciler:
     # --- orders without a record ---
 
     def _record_of(self, order_id: str, now: int) -> tuple[Record, Outcome]:
-        """The record of an order that has none, made now: ours, somebody else's, or nobody knows whose."""
+        """Return the record of an order, and create it if there is none: ours, foreign or unknown."""
         stored = self.table.read(order_id)
         if stored is not None:
             return stored, Outcome.UNCHANGED
@@ -281,10 +281,10 @@ class Reconciler:
         return record, Outcome.FOREIGN if owner.foreign else Outcome.UNKNOWN
 
     def _adopt(self, stored: Record | None, listed: ListedOrder, order: Order, now: int) -> Record:
-        """Gives an order of ours its record: after everything that leads to it, so that each step may be the last.
+        """Create the record of an order of ours. The record comes last, so that a crash after any step does no harm.
 
         Raises:
-            StorageConflict: somebody else was faster.
+            StorageConflict: another writer was faster.
         """
         self.table.raise_payment_ids(order.payment_id)
         others = self._join_application(order, listed.id)
@@ -305,7 +305,7 @@ class Reconciler:
         return replace(decision.record, pending={})
 
     def _join_application(self, order: Order, order_id: str) -> list[Record]:
-        """Adds an order to its application; the records of the others."""
+        """Add an order to its application and return the records of the application's other orders."""
         for _ in range(MAX_ROUNDS):
             application = self.table.application(order.client_id, order.application_id)
             with suppress(StorageConflict):
@@ -320,7 +320,7 @@ class Reconciler:
 
 
 def empty_outbox(table: OrderStore, bus: EventBus, order_id: str, now: int) -> Outcome:
-    """Publishes what is pending on a record that is due, and hands what is unresolved to the lane that asks Razorpay.
+    """Publish the pending events of a record that is due, and move an unresolved record to the watch lane.
 
     Raises:
         TemporaryError: it stays due.
@@ -338,20 +338,20 @@ def empty_outbox(table: OrderStore, bus: EventBus, order_id: str, now: int) -> O
 
 
 def back_off(table: OrderStore, order_id: str, now: int) -> None:
-    """Lets a record that failed wait longer each time, so that it delays no other."""
+    """Postpone a record that failed, for longer each time, so that it delays no other."""
     record = table.read(order_id)
     if record is not None and record.attention_at is not None and record.attention_at <= now:
-        # If it changed, it did not only fail; the next run finds out.
+        # If the record changed, it did not only fail: the next run looks again.
         with suppress(StorageConflict):
             table.save(record, attention.after_failure(record, now))
 
 
 def _in_rounds(attempt: Callable[[], Outcome], again: Callable[[], Outcome] | None = None) -> Outcome:
-    """Does it, and does it again from the start when the record changed meanwhile.
+    """Run a step, and run it again from the start if the record changed meanwhile (optimistic locking).
 
     Args:
-        attempt: what is done.
-        again: what is done from the second time on, where that reads more; as the first time unless given.
+        attempt: the step.
+        again: what to run from the second time on, if that must read more; `attempt` by default.
     """
     for step in (attempt, *[again or attempt] * (MAX_ROUNDS - 1)):
         with suppress(StorageConflict):
@@ -360,7 +360,7 @@ def _in_rounds(attempt: Callable[[], Outcome], again: Callable[[], Outcome] | No
 
 
 def _move_on(table: OrderStore, record: Record, now: int, *, looked_at: int | None = None) -> None:
-    """Sets the next due time of a record whose pending events were published and cleared, without a new version."""
+    """Set the next due time of a record whose pending events were published and cleared. The version stays the same."""
     seen = replace(record, pending={})
     moved = attention.after_look(seen, now)
     if looked_at is not None:
@@ -370,13 +370,13 @@ def _move_on(table: OrderStore, record: Record, now: int, *, looked_at: int | No
 
 
 def _refunds_to_read(record: Record) -> set[str]:
-    """Payments whose refunds must be listed though Razorpay's sum may say nothing: one under way may have failed."""
+    """Return payments whose refunds must be listed even if Razorpay's total is unchanged: a refund may have failed."""
     under_way = {refund.payment_id for refund in record.refunds.values() if refund.state is RefundState.CREATED}
     return under_way | {payment for payment, attempt in record.attempts.items() if attempt.refunds_unread}
 
 
 def _never_captured(record: Record, facts: Sequence[Fact], now: int, policy: Policy) -> tuple[Fact, ...]:
-    """What the last look says of payments that are still alive: by now Razorpay would have taken or returned them."""
+    """Return what the last look says of payments still alive: Razorpay would have captured or returned them by now."""
     if now - epoch(record.updated_at) < attention.LAST_WATCH_S or decide(record, facts, now, policy).changed:
         return ()
     position = Position.of(record)
@@ -388,27 +388,27 @@ def _never_captured(record: Record, facts: Sequence[Fact], now: int, policy: Pol
 
 
 def _is_news(state: RefundState, known: KnownRefund) -> bool:
-    # Failed after it was processed: the bank sent it back, which a person must be told.
+    # Failed after being processed: the bank sent the money back, and a person must know.
     is_reversed = (known.state, state) == (RefundState.PROCESSED, RefundState.FAILED)
     return known.order_id is not None and (state.rank > known.state.rank or is_reversed)
 
 
-# --- entries of lists, which may be anything ------------------------------------------------------------------------
+# --- list entries, which may contain anything -----------------------------------------------------------------------
 
 
 def entry_id(entry: Entry) -> str | None:
-    """The Razorpay id of an entry of a list, if it has one that can be asked for."""
+    """Return the Razorpay id of a list entry, or None if it has none that we could ask for."""
     identity = entry.get("id")
     is_id = isinstance(identity, str) and any(form.match(identity) for form in (PAYMENT_ID, REFUND_ID, ORDER_ID))
     return identity if is_id else None
 
 
 type Applied = Callable[[str, Callable[[], Outcome]], None]
-"""Gets the id of an entry and what to do about it; decides what becomes of a failure."""
+"""Takes an entry's id and the action for it, and decides what to do if the action fails."""
 
 
 def apply_payments(reconciler: Reconciler, page: Sequence[Entry], applied: Applied, now: int) -> None:
-    """Compares a page of payments with the table, a batch at once; only news costs more than that."""
+    """Compare a page of payments with the table in one batch read. Only news costs more calls."""
     orders = set()
     for entry in page:
         with suppress(GatewayUnavailable):
@@ -424,7 +424,7 @@ def apply_payments(reconciler: Reconciler, page: Sequence[Entry], applied: Appli
 
 
 def apply_refunds(reconciler: Reconciler, page: Sequence[Entry], applied: Applied, now: int) -> None:
-    """Compares a page of refunds with the table, a batch at once; an unseen one costs a look at its payment."""
+    """Compare a page of refunds with the table in one batch read. A new refund costs a look at its payment."""
     known = reconciler.table.refunds([identity for entry in page if (identity := entry_id(entry)) is not None])
     for entry in page:
 
@@ -436,7 +436,7 @@ def apply_refunds(reconciler: Reconciler, page: Sequence[Entry], applied: Applie
 
 
 def apply_orders(reconciler: Reconciler, page: Sequence[Entry], applied: Applied, now: int) -> None:
-    """Makes sure that every order of ours on a page has a record."""
+    """Make sure that every order of ours on a page has a record."""
     orders = [identity for entry in page if (identity := entry_id(entry)) is not None]
     records = reconciler.table.read_many(orders, consistent=False)
     for entry in page:
@@ -449,7 +449,7 @@ def apply_orders(reconciler: Reconciler, page: Sequence[Entry], applied: Applied
 
 
 def apply_by_id(reconciler: Reconciler, razorpay_id: str, now: int) -> Outcome:
-    """What was set aside, asked for by itself."""
+    """Fetch one entry that was set aside by its id, and apply it."""
     if REFUND_ID.match(razorpay_id):
         return reconciler.apply_refund(reconciler.gateway.refund(razorpay_id), None, now)
     if ORDER_ID.match(razorpay_id):

@@ -1,8 +1,9 @@
-"""Reading Razorpay's lists to their end, so that nothing is missed that no webhook told.
+"""Read Razorpay's lists to their end, so that reconciliation finds everything that webhooks missed.
 
-A pass goes over the payments or the refunds of the account by their creation time, always a certain age behind the
-present. There are several, since a payment changes after it was made and the lists lag by minutes. How far a pass has
-read is its watermark; it moves slice by slice, forward only, and only from where it was read, so two runs do no harm.
+A pass reads the account's payments or refunds by creation time, always a fixed age behind the present. There are
+several passes, because a payment changes after its creation and the lists lag by minutes. A pass's watermark says
+how far it has read. It moves slice by slice, only forward, and only from the position that was read, so concurrent
+runs do no harm.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,34 +16,34 @@ from payments.core.errors import StorageConflict
 from payments.core.model import Model
 
 type Entry = Mapping[str, Any]
-"""One item of a list, as parsed."""
+"""One list entry, as parsed."""
 type Listed = Literal["payments", "refunds", "orders"]
 
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 60 * 60, 24 * 60 * 60
 
 PAGE = 100
-"""Entries on a page; Razorpay gives no more ("Fetch all payments": count)."""
+"""Entries per page. Razorpay returns no more ("Fetch all payments": count)."""
 _OVERLAP = 10
-"""Entries that a page has in common with the one before, should the list move while it is read."""
+"""Entries that a page shares with the one before, in case the list shifts while it is read."""
 _DEEPEST = 5
-"""Pages of one slice; what is longer is split in time, since deep pages are slow and move most."""
+"""Most pages read of one slice. A longer slice is split in time, because deep pages are slow and shift most."""
 _EASY = 2
-"""Pages of a slice that could have been twice as long."""
+"""A slice of at most this many pages could have been twice as long."""
 _FIRST_BACK_S = 8 * _DAY_S
-"""Where a pass begins that has never run: as far back as the oldest pass over payments looks."""
+"""Where a pass starts that has never run: as far back as the oldest pass over payments looks."""
 _FIRST_SPAN_S = 5 * _MINUTE_S
 EARLIEST, LATEST = 946_684_800, 4_765_046_400
-"""The first and the last second that Razorpay's lists take, in 2000 and 2120 ("Fetch all payments": from, to)."""
+"""The first and last second that Razorpay's lists accept, in 2000 and 2120 ("Fetch all payments": from, to)."""
 _LONGEST_SPAN_S = 30 * _DAY_S
 
 ASIDE_PARTITION = "aside"
-"""The partition of the sparse index with what was set aside."""
+"""The partition of the sparse index that holds entries set aside."""
 _ASIDE_FIRST_S = 5 * _MINUTE_S
 
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """One way over a list."""
+    """One recurring read of a list, at one age."""
 
     listed: Listed
     age_s: int
@@ -50,12 +51,12 @@ class Pass:
 
     @property
     def name(self) -> str:
-        """As its watermark is called, such as `payments-3600`."""
+        """The name of its watermark, such as `payments-3600`."""
         return f"{self.listed}-{self.age_s}"
 
 
-# A payment is captured within minutes or given back after three to five days; a refund reaches the bank within a week
-# or two ("Late authorisation", "Refunds"). So each is seen when that has happened, and several times before.
+# A payment is captured within minutes or returned after three to five days. A refund reaches the bank within a week or
+# two ("Late authorisation", "Refunds"). So each is seen once that has happened, and several times before.
 _AGES: tuple[tuple[int, int], ...] = (
     (15 * _MINUTE_S, 5 * _MINUTE_S),
     (_HOUR_S, 15 * _MINUTE_S),
@@ -64,8 +65,8 @@ _AGES: tuple[tuple[int, int], ...] = (
     (4 * _DAY_S, _DAY_S),
     (8 * _DAY_S, _DAY_S),
 )
-# In the order in which a run takes them up. Refunds first: they are few, and would wait whenever the payments take all
-# of a run's time.
+# The order in which a run processes the passes. Refunds come first: they are few, and would have to wait whenever the
+# payments take all of a run's time.
 PASSES: tuple[Pass, ...] = (
     *(Pass("refunds", age, every) for age, every in _AGES),
     Pass("refunds", 15 * _DAY_S, _DAY_S),
@@ -74,18 +75,18 @@ PASSES: tuple[Pass, ...] = (
 
 
 class Watermark(Model):
-    """How far a pass has read: everything created before `at`, and of the slice that begins there `skip` entries."""
+    """How far a pass has read: everything created before `at`, plus `skip` entries of the slice that starts there."""
 
     at: int
     """Epoch seconds."""
     span: int
-    """How long the next slice is, in seconds."""
+    """The length of the next slice, in seconds."""
     skip: int = 0
-    """Only inside one second, which cannot be split."""
+    """Used only within a single second, which cannot be split."""
 
 
 class Aside(Model):
-    """An entry of a list that could not be read or applied. The others go on; it is tried again by its own GET."""
+    """A list entry that could not be read or applied. The sweep goes on, and the entry is retried with its own GET."""
 
     razorpay_id: str
     since: int
@@ -94,61 +95,61 @@ class Aside(Model):
 
     @classmethod
     def first(cls, razorpay_id: str, now: int) -> "Aside":
-        """Set aside just now."""
+        """Set an entry aside for the first time."""
         return cls(razorpay_id=razorpay_id, since=now, failures=1, due_at=now + _ASIDE_FIRST_S)
 
     def again(self, now: int) -> "Aside":
-        """It failed once more: the next try waits twice as long, up to a day."""
+        """Postpone the next retry after another failure: twice the wait each time, up to a day."""
         wait = min(_ASIDE_FIRST_S * 2 ** min(self.failures, 20), _DAY_S)
         return Aside(razorpay_id=self.razorpay_id, since=self.since, failures=self.failures + 1, due_at=now + wait)
 
 
 class Pause(Model):
-    """Until when Razorpay is left alone, since it asked us to slow down."""
+    """Until when to stop calling Razorpay, because it asked us to slow down."""
 
     until: int
     """Epoch seconds."""
     streak: int
-    """How many pauses in a row that makes."""
+    """How many pauses in a row this is."""
 
     @classmethod
     def after(cls, before: "Pause | None", now: int) -> "Pause":
-        """The next pause: twice as long as the one before, if that ended a short while ago."""
+        """Return the next pause: twice as long as the one before, if that one ended a short while ago."""
         in_a_row = before is not None and now - before.until < _PAUSE_FORGOTTEN_S
         streak = before.streak + 1 if before is not None and in_a_row else 1
         return cls(until=now + min(_PAUSE_S * 2 ** (streak - 1), _LONGEST_PAUSE_S), streak=streak)
 
 
-# "API rate limits": back off exponentially. Its own Retry-After was seen as two seconds, and a longer one without.
+# "API rate limits": back off exponentially. Observed: a Retry-After of two seconds, and longer throttling without one.
 _PAUSE_S = 30
 _LONGEST_PAUSE_S = 15 * _MINUTE_S
 _PAUSE_FORGOTTEN_S = 30 * _MINUTE_S
 
 
 class WatermarkStore(Protocol):
-    """Where watermarks are kept."""
+    """The store for watermarks."""
 
     def watermark(self, name: str) -> Watermark | None:
-        """How far a pass has read; None where it never has."""
+        """Return how far a pass has read, or None if it never has."""
         ...
 
     def move_watermark(self, name: str, seen: Watermark | None, to: Watermark) -> None:
-        """Moves it, if it is still where it was seen, else StorageConflict."""
+        """Move the watermark if it is still where it was seen; raise StorageConflict otherwise."""
         ...
 
 
 type ReadPage = Callable[[int, int, int], Sequence[Entry]]
-"""From, to (epoch seconds, both included) and how many to skip; at most `PAGE` entries, the newest first."""
+"""Takes from, to (epoch seconds, both inclusive) and how many to skip. Returns at most `PAGE` entries, newest first."""
 type Apply = Callable[[Sequence[Entry]], None]
-"""Does what a page says. It raises when the page must be read again: nothing of it may be taken as done then."""
+"""Applies a page. It raises if the page must be read again: then none of it counts as done."""
 
 
 def is_due(one: Pass, mark: Watermark | None, now: int) -> bool:
-    """Whether a pass has something to read that is worth a call."""
+    """Return whether a pass has enough to read to be worth a call."""
     return mark is None or mark.skip > 0 or now - one.age_s - mark.at >= one.every_s
 
 
-def sweep(  # noqa: PLR0913 - what is read, how far, from where, by whom, and until when
+def sweep(  # noqa: PLR0913 - the watermark, how to read and apply a page, the range, and the time limit
     marks: WatermarkStore,
     name: str,
     read: ReadPage,
@@ -158,16 +159,16 @@ def sweep(  # noqa: PLR0913 - what is read, how far, from where, by whom, and un
     begin: int | None = None,
     is_over: Callable[[], bool],
 ) -> bool:
-    """Reads a list from where it was left, slice by slice.
+    """Read a list from where the last run stopped, slice by slice.
 
     Args:
-        marks: where the watermark is.
-        name: of the watermark.
-        read: gives a page.
-        apply: does what it says; it may see an entry more than once.
-        end: how far to read, epoch seconds; this second itself is left for the next time.
-        begin: where to begin if there is no watermark; eight days before the end unless given.
-        is_over: whether the run has no time left.
+        marks: the store for the watermark.
+        name: the watermark's name.
+        read: returns a page.
+        apply: applies a page; it may see an entry more than once.
+        end: how far to read, epoch seconds, exclusive.
+        begin: where to start if there is no watermark; eight days before the end by default.
+        is_over: returns whether the run is out of time.
 
     Returns:
         Whether everything up to the end has been read.
@@ -184,14 +185,14 @@ def sweep(  # noqa: PLR0913 - what is read, how far, from where, by whom, and un
         try:
             marks.move_watermark(name, seen, following)
         except StorageConflict:
-            # Another run is on its way with this pass, and has read at least as much.
+            # Another run is working on this pass and has read at least as much.
             return False
         seen = mark = following
     return True
 
 
 def _read_slice(mark: Watermark, end: int, read: ReadPage, apply: Apply, is_over: Callable[[], bool]) -> Watermark:
-    """Reads one slice, or the beginning of it; where to go on."""
+    """Read one slice, or the start of it, and return where to continue."""
     until = min(mark.at + mark.span, end)
     span, skip = until - mark.at, mark.skip if mark.span == 1 else 0
     pages = 0
@@ -200,8 +201,8 @@ def _read_slice(mark: Watermark, end: int, read: ReadPage, apply: Apply, is_over
         apply(page)
         pages += 1
         if len(page) < PAGE:
-            # A slice that was easy makes the next one longer. Two pages are easy as well: else a slice that was halved
-            # in a busy second would stay short for ever, and short slices have more half empty pages.
+            # A slice that was easy makes the next one longer. Two pages count as easy: otherwise a slice that was
+            # halved in a busy second would stay short forever, and short slices have more half-empty pages.
             longer = min(mark.span * 2, _LONGEST_SPAN_S) if pages <= _EASY else mark.span
             return Watermark(at=until, span=longer)
         if span > 1 and pages == 1 and (shorter := _shorter_span(page, until, span)) is not None:
@@ -214,26 +215,26 @@ def _read_slice(mark: Watermark, end: int, read: ReadPage, apply: Apply, is_over
 
 
 def _shorter_span(page: Sequence[Entry], until: int, span: int) -> int | None:
-    """How long the slice should be that a full first page shows to be too long; None where it is not."""
+    """Return a shorter length for a slice whose full first page shows that it is too long, or None if it is not."""
     oldest = page[-1].get("created_at")
     if not isinstance(oldest, int):
         return None
     covered = max(until - oldest, 1)
-    # As many pages as one slice has, if the rest of it is as dense as what its first page shows.
+    # As many pages as one slice may have, if the rest is as dense as the first page.
     fitting = covered * (_DEEPEST - 1)
     return fitting if fitting < span else None
 
 
 class OneRun:
-    """The watermark of a single run by hand, whose progress is its answer and not stored."""
+    """The watermark of a single run by hand. Its progress is returned in the answer and not stored."""
 
     def __init__(self, mark: Watermark) -> None:
         self.mark = mark
 
     def watermark(self, name: str) -> Watermark:  # noqa: ARG002 - as `WatermarkStore`
-        """How far this run has read."""
+        """Return how far this run has read."""
         return self.mark
 
     def move_watermark(self, name: str, seen: Watermark | None, to: Watermark) -> None:  # noqa: ARG002 - as above
-        """Moves it; nobody else does."""
+        """Move the watermark. No other run uses it."""
         self.mark = to

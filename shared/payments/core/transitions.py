@@ -1,20 +1,21 @@
-"""The decision: a record and newly arrived facts in, the new record with its new events out.
+"""Decide what new facts make of a record: the new record and its new events.
 
-Facts only grow, and the status is their projection. The first rule that holds decides:
+Facts only accumulate, and the status is derived from them. The first rule that holds decides:
 
-1. every match is returned: `refunded`, which is final;
+1. every payment that matches the order is returned: `refunded`, which is final;
 2. a payment stands: `paid`, confirmed;
-3. some payment holds money: `authorized`, and under review;
-4. some payment is signed and neither returned nor dead: `paid`, not confirmed (on a superseded order `authorized`);
-5. some payment is authorised and not returned: `authorized`;
-6. some payment failed or was returned: `failed`;
-7. else `created`.
+3. a payment holds money: `authorized`, and under review;
+4. a payment is signed and neither returned, dead, lapsed nor released: `paid`, not confirmed (`authorized` on a
+   superseded order);
+5. a payment is authorized and neither returned nor released: `authorized`;
+6. a payment failed, lapsed, or was released or returned: `failed`;
+7. otherwise: `created`.
 
-The words are defined in `position`. `failed` ranks below `authorized` on purpose: Razorpay can still capture a payment
-that it called failed days ago ("Late authorisation").
+`position` defines these terms. `failed` ranks below `authorized` on purpose: Razorpay can still capture a payment that
+it reported as failed days ago ("Late authorisation").
 
-verify, webhook, reconcile and operators' commands all decide here. Nothing in this module reads a clock, a setting or a
-database.
+verify, webhook, reconcile and operators' commands all decide here. Nothing in this module reads a clock, a setting
+or a database.
 """
 
 from collections.abc import Mapping, Sequence
@@ -47,35 +48,36 @@ TRANSITIONS: Mapping[Status, frozenset[Status]] = MappingProxyType(
         Status.REFUNDED: frozenset(),
     }
 )
-"""Where a status may go. `refunded` is final. A confirmed `paid` is left for it alone, but on a superseded order: there
-the return of an accepted payment leaves `authorized` if another one still holds money."""
+"""The statuses that may follow each status. `refunded` is final. A confirmed `paid` can only become `refunded`,
+except on a superseded order, where returning an accepted payment leaves `authorized` if another payment still holds
+money."""
 
 
-# All caps together keep an item far below DynamoDB's 400 KB ("Item size"). A hundred entries tell the story of any real
-# order.
+# Together, these limits keep an item far below DynamoDB's 400 KB ("Item size"). A hundred entries cover the history of
+# any real order.
 _MAX_HISTORY = 100
 
-# A foreign order's facts are of no use to anyone. A month leaves time to find a mistake of ours.
+# A foreign order's facts are of no use to anyone. A month leaves time to discover a mistake of ours.
 _FOREIGN_LIFETIME_S = 30 * 24 * 60 * 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What became of a record."""
+    """The result of merging facts into a record."""
 
     record: Record
     changed: bool
-    """False when the facts were all old news: then there is nothing to store."""
+    """False if all facts were old news; then there is nothing to store."""
     recorded: tuple[str, ...] = ()
     """The ids of the events recorded with this change."""
     new_refunds: tuple[str, ...] = ()
-    """The ids of refunds that the record had not known, or not so far."""
+    """The ids of refunds that are new to the record or have progressed."""
     dropped_attempts: int = 0
-    """Failed attempts that were not kept, being over `MAX_ATTEMPTS`."""
+    """Failed attempts that were dropped because they exceed `MAX_ATTEMPTS`."""
 
 
 def open_record(order_id: str, order: Order, now: int) -> Record:
-    """The record of a new order, of whose payments nothing is known. Nothing is due: most are paid or forgotten."""
+    """Return the record of a new order without payments. It has no due time: most are paid or abandoned."""
     created_at = iso(now)
     return Record(
         order_id=order_id,
@@ -90,7 +92,7 @@ def open_record(order_id: str, order: Order, now: int) -> Record:
 
 
 def unknown_record(order_id: str, now: int) -> Record:
-    """The record of an order we only know from a signed webhook: a place to keep its facts. Not stored yet."""
+    """Return an unsaved record for an order known only from a signed webhook, to hold its facts."""
     return Record(
         order_id=order_id,
         order=None,
@@ -103,7 +105,7 @@ def unknown_record(order_id: str, now: int) -> Record:
 
 
 def supersede(record: Record, successor: str, now: int) -> Record:
-    """The record once another order took its place: what is captured on it from now on does not stand by itself."""
+    """Return the record superseded by another order. A later capture on it does not stand by itself."""
     superseded = replace(record, superseded_by=successor)
     status = Position.of(superseded).status()
     return attention.after_change(
@@ -119,12 +121,12 @@ def supersede(record: Record, successor: str, now: int) -> Record:
 
 
 def foreign(record: Record, now: int) -> Record:
-    """The record of an order that Razorpay says is not ours: it may go after a while."""
+    """Return the record of an order that Razorpay says is not ours. It expires after a while."""
     return replace(record, foreign=True, lane=None, attention_at=None, expires_at=now + _FOREIGN_LIFETIME_S)
 
 
 def ask_for_review(record: Record, reason: Reason, now: int) -> Decision:
-    """The record once a person was asked to look at its order as a whole; asked once."""
+    """Return the record with a review opened about its order as a whole, unless there has been one."""
     changed = replace(
         record,
         version=record.version + 1,
@@ -140,7 +142,7 @@ def ask_for_review(record: Record, reason: Reason, now: int) -> Decision:
 
 
 def close_review(record: Record, reason: Reason, resolution: Resolution, now: int) -> Decision:
-    """The record once an open review of its order as a whole is resolved."""
+    """Return the record with an open review about its order as a whole resolved."""
     changed = replace(
         record,
         version=record.version + 1,
@@ -158,13 +160,13 @@ def close_review(record: Record, reason: Reason, resolution: Resolution, now: in
 
 
 def decide(record: Record, facts: Sequence[Fact], now: int, policy: Policy = NO_OFFERS) -> Decision:
-    """What a record becomes when these facts, which arrived together, are added to it.
+    """Decide what a record becomes when facts that arrived together are merged into it.
 
     Args:
-        record: as it is stored.
-        facts: of one delivery or one look; a refund of a payment we did not know to be captured brings two.
+        record: as stored.
+        facts: from one delivery or one look. A refund of a payment not known to be captured brings two.
         now: epoch seconds.
-        policy: what counts as the agreed sum.
+        policy: what counts as the agreed amount.
     """
     before = Position.of(record)
     merge = Merge(record, now, policy)
@@ -176,7 +178,7 @@ def decide(record: Record, facts: Sequence[Fact], now: int, policy: Policy = NO_
     return _change(record, before, after, merge, now)
 
 
-def adopt(  # noqa: PLR0913 - what is known of the order, and by which rules it is judged
+def adopt(  # noqa: PLR0913 - the order, its record, and the rules to judge it by
     record: Record,
     order: Order,
     created_at: int,
@@ -185,15 +187,15 @@ def adopt(  # noqa: PLR0913 - what is known of the order, and by which rules it 
     *,
     superseded_by: str | None = None,
 ) -> Decision:
-    """What a record of status `unknown` becomes when its order turns out to be ours: as if its facts arrived now.
+    """Decide what an `unknown` record becomes once its order turns out to be ours, as if its facts arrived now.
 
     Args:
-        record: as it is stored.
+        record: as stored.
         order: what was agreed, rebuilt from the notes of the order at Razorpay.
-        created_at: when Razorpay made the order, epoch seconds.
+        created_at: when Razorpay created the order, epoch seconds.
         now: epoch seconds.
-        policy: what counts as the agreed sum.
-        superseded_by: another order of the application that is paid already.
+        policy: what counts as the agreed amount.
+        superseded_by: another order of the application that is already paid.
     """
     adopted = replace(
         record,
@@ -219,7 +221,7 @@ def _change(record: Record, before: Position, after: Position, merge: "Merge", n
     stood = record.stood
     if record.order is not None and not before.refunded:
         matches = after.all_matches()
-        # Learned together, a capture and its full refund never stood for a moment; what was refunded is that payment.
+        # If a capture and its full refund are learned together, the payment never stood; it is still the one refunded.
         first = matches[0] if matches and status is Status.REFUNDED and not after.superseded else None
         stood = after.standing or stood or first
     changed = replace(
@@ -254,5 +256,5 @@ def _change(record: Record, before: Position, after: Position, merge: "Merge", n
 
 
 def with_entry(history: tuple[HistoryEntry, ...], now: int, what: str, status: Status) -> tuple[HistoryEntry, ...]:
-    """A history with one more entry, the oldest left out where there are too many."""
+    """Return the history with one more entry. The oldest is dropped if there are too many."""
     return (*history, HistoryEntry(at=iso(now), what=what, status=status))[-_MAX_HISTORY:]

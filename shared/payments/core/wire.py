@@ -1,6 +1,7 @@
-"""The bodies that clients send us: strict JSON in, validated values out.
+"""The bodies that clients send us: strict JSON in, validated values out. What they get back is in `answers`.
 
 The reader refuses what two JSON readers could understand differently; the models refuse every unknown field.
+`make contracts` writes their schemas in docs/openapi.yaml.
 """
 
 import json
@@ -179,7 +180,7 @@ class CreateOrderBody(Body, Purchase):
         if wrong:
             raise InvalidRequest(wrong)
         return Order(
-            **self.ids(),
+            **self.purchase_fields(),
             payment_id=0,
             amount_minor=amount_minor,
             currency=self.currency,
@@ -207,6 +208,7 @@ _MESSAGES: Mapping[str, str] = {
     "greater_than_equal": f"must be an integer from 1 to {MAX_ID}",
     "less_than_equal": f"must be an integer from 1 to {MAX_ID}",
     "string_type": "must be a string, not {kind}",
+    "string_too_long": "must have at most {max_length} characters",
 }
 # A text of the wrong form, by the form.
 _FORMS: Mapping[str, str] = {
@@ -222,6 +224,6 @@ def _field_error(item: Mapping[str, Any]) -> FieldError:
     # A field's name may be the caller's own: it is shown only where it cannot carry anything else.
     return FieldError(
         name if _PLAIN_NAME.match(name) else "(unprintable)",
-        message.format(kind=kind_of(item["input"])),
+        message.format_map({"kind": kind_of(item["input"]), **item.get("ctx", {})}),
         ours=item["type"] != "extra_forbidden",
     )

@@ -1,1 +1,1 @@
-"""The only place that creates clients, sets timeouts and puts the adapters together, one module per function."""
+"""The only place that creates clients, sets timeouts and connects the adapters: one module per function."""

@@ -1,7 +1,7 @@
-"""AWS clients: made once per function instance, with short timeouts.
+"""AWS clients: created once per function instance, with short timeouts.
 
-Importing this makes none. `priming` makes them in Lambda's Init, so they know no credentials and hold no connection
-until the first call.
+Importing this module creates none. `priming` creates them in Lambda's Init phase, without credentials, and they open
+no connection before the first call.
 """
 
 import os
@@ -24,72 +24,72 @@ from payments.adapters.table import PaymentsTable
 if TYPE_CHECKING:
     from payments.adapters.secrets import Secrets
 
-# All three services answer within tens of milliseconds; botocore's defaults are a minute each. With these, a second try
-# and up to a second between the two (botocore's pause, longest in the versions of Lambda's own runtime), a webhook is
-# answered before its function's four seconds are over whatever hangs.
+# All three services answer within tens of milliseconds, but botocore's defaults are a minute each. With these timeouts,
+# one retry and up to a second of backoff (longest in the botocore of Lambda's own runtime), a webhook is answered
+# within its function's four seconds, whatever hangs.
 _TABLE_TIMEOUTS = {"connect_timeout": 0.5, "read_timeout": 1.0}
 _BUS_TIMEOUTS = {"connect_timeout": 0.5, "read_timeout": 1.0}
 _SECRETS_TIMEOUTS = {"connect_timeout": 0.5, "read_timeout": 1.0}
 
 _USER_AGENT = f"payment-service boto3/{boto3.__version__}"
-"""As CloudTrail shows it."""
+"""Shown in CloudTrail."""
 
 
 def now() -> int:
-    """The present, in epoch seconds."""
+    """Return the current time, in epoch seconds."""
     return int(time.time())
 
 
 def clock() -> float:
-    """Seconds on a clock that only goes forward, for how long things may take."""
+    """Return monotonic seconds, for measuring durations."""
     return time.monotonic()
 
 
 def table(name: str, *, attempts: int, read_timeout_s: float = _TABLE_TIMEOUTS["read_timeout"]) -> PaymentsTable:
-    """The payments table.
+    """Return the payments table.
 
     Args:
-        name: of the table.
-        attempts: how often the client itself tries a call; each may cost its whole timeout.
-        read_timeout_s: how long one try waits for the answer.
+        name: the table's name.
+        attempts: how often the client tries a call; each attempt may cost its whole timeout.
+        read_timeout_s: how long one attempt waits for the answer.
     """
     timeouts = _TABLE_TIMEOUTS | {"read_timeout": read_timeout_s}
     return PaymentsTable(_client("dynamodb", attempts=attempts, **timeouts), name)
 
 
 def bus(name: str) -> Bus:
-    """The event bus."""
+    """Return the event bus."""
     return Bus(_client("events", attempts=2, **_BUS_TIMEOUTS), name)
 
 
 @dataclass(frozen=True, slots=True)
 class SettingTexts:
-    """Where settings are read from. Equal as long as nothing in it changed, so what was read can be kept by it."""
+    """The texts that settings are read from. Equal while nothing has changed, so that parsed settings can be cached."""
 
     environment: frozenset[tuple[str, str]] = field(repr=False)
     secrets: tuple[tuple[str, str], ...] = field(repr=False)
-    """Each secret's id and text, as it is."""
+    """Each secret's id and text, unparsed."""
     previous: tuple[str, ...] = field(repr=False)
-    """The texts before the last rotation, as far as `renewed_texts` has just read them."""
+    """The texts before the last rotation, if `renewed_texts` has just read them."""
 
     def values(self) -> dict[str, str]:
-        """Every setting by name, secrets over the environment.
+        """Return every setting by name. Secrets override the environment.
 
         Raises:
-            ConfigurationError: a secret is not a JSON object of texts.
+            ConfigurationError: a secret is not a JSON object of strings.
         """
         return read_values(dict(self.environment), dict(self.secrets).__getitem__)
 
     def previous_values(self) -> dict[str, str]:
-        """What was in the secrets before they were last rotated, by name."""
+        """Return the values from before the secrets' last rotation, by name."""
         return read_previous(self.previous)
 
 
 def setting_texts(log: RequestLog) -> SettingTexts:
-    """The environment, and the secrets it names; those are read anew after a minute.
+    """Return the environment and the secrets it names. Secrets are cached for a minute.
 
     Raises:
-        SecretsUnavailable, NotConfiguredYet: as `Secrets.current` says.
+        SecretsUnavailable, NotConfiguredYet: as for `Secrets.current`.
     """
     environment = _environment()
     named = _secret_ids(environment)
@@ -102,11 +102,11 @@ def setting_texts(log: RequestLog) -> SettingTexts:
 
 
 def renewed_texts(log: RequestLog, *, previous: bool = False) -> SettingTexts:
-    """As `setting_texts`, with the secrets as they are at this moment, or were less than a minute ago.
+    """Return the same as `setting_texts`, with secrets read again unless that was done less than a minute ago.
 
     Args:
-        log: of the request that no known secret fits.
-        previous: reads the texts before the last rotation, too.
+        log: the log of the request that no known secret fits.
+        previous: whether to read the texts before the last rotation too.
     """
     named = _secret_ids(_environment())
     if named:
@@ -116,12 +116,12 @@ def renewed_texts(log: RequestLog, *, previous: bool = False) -> SettingTexts:
 
 @cache
 def _environment() -> frozenset[tuple[str, str]]:
-    # Read once: an instance's variables never change, and reading them all is a twentieth of a request.
+    # Read once: an instance's variables never change, and reading them all is a twentieth of a request's work.
     return frozenset(os.environ.items())
 
 
 def variable(name: str) -> str:
-    """One of the function's environment variables, for what must be known before the secrets are; empty if not set."""
+    """Return an environment variable that is needed before the secrets are, or an empty string if it is not set."""
     return dict(_environment()).get(name, "")
 
 
@@ -131,7 +131,7 @@ def _secret_ids(environment: frozenset[tuple[str, str]]) -> tuple[str, ...]:
 
 
 def _notice(log: RequestLog) -> Callable[[str], None]:
-    """Secrets Manager did not answer, and what is known from before is used: it goes well for an hour."""
+    """Return a callback for when Secrets Manager does not answer and the cached value is used, for up to an hour."""
 
     def notice(why: str) -> None:
         log.note(stale=f"secrets: {why}")
@@ -142,7 +142,7 @@ def _notice(log: RequestLog) -> Callable[[str], None]:
 
 @cache
 def _secrets() -> "Secrets":
-    from payments.adapters.secrets import Secrets  # noqa: PLC0415 - Powertools' parameters: not for plain variables
+    from payments.adapters.secrets import Secrets  # noqa: PLC0415 - loads Powertools' parameters only if there are secrets
 
     return Secrets(
         _client("secretsmanager", attempts=2, **_SECRETS_TIMEOUTS),
@@ -152,15 +152,15 @@ def _secrets() -> "Secrets":
 
 
 def prime_secrets() -> None:
-    """Makes what reads the secrets, where settings are kept in any, and reads none."""
+    """Create the client that reads the secrets, if settings name any, without reading one."""
     if secret_ids(os.environ):
         _secrets()
 
 
 class _LateCredentials(Credentials):
-    """The function's own, looked for when the first call is signed, and not when its client is made.
+    """The function's credentials, looked up when the first call is signed instead of when its client is created.
 
-    A client that is made in Init must not carry any into a snapshot; with SnapStart there are none in Init to be found.
+    A client created in Init must not carry credentials into a snapshot. With SnapStart, Init has none to find.
     """
 
     def __init__(self, chain: CredentialResolver) -> None:
@@ -169,17 +169,17 @@ class _LateCredentials(Credentials):
         self._found: Credentials | None = None
 
     def load_credentials(self) -> Credentials:
-        """What botocore asks its chain for when it makes a client."""
+        """Return itself: botocore asks its chain for credentials when it creates a client."""
         return self
 
     def get_frozen_credentials(self) -> ReadOnlyCredentials:
-        """What botocore signs a call with; it renews those that expire in here."""
+        """Return the credentials that botocore signs a call with. They renew themselves when they expire."""
         self._found = self._found or self._chain.load_credentials()
-        # None as from a session that has found none: botocore says so, and the next call looks again.
+        # None, as from a session without credentials: botocore reports it, and the next call looks again.
         return None if self._found is None else self._found.get_frozen_credentials()  # type: ignore[return-value]
 
     def get_deferred_property(self, property_name: str) -> Callable[[], Any]:
-        """As botocore finds out the account, when it chooses where to send a call to."""
+        """Return how botocore finds the account id when it resolves a call's endpoint."""
         return lambda: getattr(self.get_frozen_credentials(), property_name, None)
 
 
@@ -198,11 +198,12 @@ def _client(service: Any, *, attempts: int, connect_timeout: float, read_timeout
             connect_timeout=connect_timeout,
             read_timeout=read_timeout,
             retries={"total_max_attempts": attempts, "mode": "standard"},
-            # botocore would describe the machine at length, and anew for each request: a sixth of what a request costs.
+            # botocore would otherwise describe the machine at length for every request: a sixth of a request's cost.
             user_agent=_USER_AGENT,
-            # Which the types check, and the tests with the real shapes: another tenth.
+            # Types check the parameters, and tests compare them with the real shapes. Skipping this saves another
+            # tenth.
             parameter_validation=False,
-            # A connection on which nobody answers any more is found out by the kernel, not by a request.
+            # The kernel detects a connection on which nobody answers, so that no request has to.
             tcp_keepalive=True,
         ),
     )

@@ -1,7 +1,7 @@
-"""Where a Lambda event becomes a request and whatever happens becomes an answer.
+"""Turn Lambda events into requests, and every outcome into an answer.
 
-The one place that may catch everything: any input gets a documented answer, and what was unexpected is logged by type
-and place, never by message.
+This is the only place that may catch everything. Any input gets a documented answer, and unexpected errors are
+logged by type and place, never by message.
 """
 
 import os
@@ -22,18 +22,18 @@ from payments.core.errors import (
 
 type Endpoint = Callable[[Request, RequestLog], Response]
 type ScheduledJob = Callable[[object, Callable[[], int], RequestLog], dict[str, Any]]
-"""Gets the schedule's input, which may be anything, the milliseconds that are left, and the log; returns counts."""
+"""Takes the schedule's input (anything), the remaining milliseconds and the log. Returns counts."""
 type LambdaHandler = Callable[[Mapping[str, Any], Any], dict[str, Any]]
 
 _SERVER_ERROR = 500
 
 
 class RunFailed(Exception):
-    """An invocation failed; it carries the type of what went wrong, and the log says where."""
+    """An invocation failed. Carries the type of the error; the log says where it happened."""
 
 
 class GivenUp(Exception):
-    """An endpoint failed, and another try would not help: it is answered as if it had not, and a person must look.
+    """An endpoint failed, and retrying would not help: acknowledge the request, and alert a person.
 
     The failure is its cause.
     """
@@ -44,11 +44,11 @@ class GivenUp(Exception):
 
 
 def lambda_boundary(service: str, routes: Mapping[tuple[str, str], Endpoint]) -> LambdaHandler:
-    """The Lambda handler for some routes.
+    """Return the Lambda handler for some routes.
 
     Args:
         service: the function's name in logs and metrics.
-        routes: endpoint by method and route, such as `("POST", "/api/payments/verify")`.
+        routes: endpoints by method and route, such as `("POST", "/api/payments/verify")`.
     """
 
     def lambda_handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
@@ -58,7 +58,7 @@ def lambda_boundary(service: str, routes: Mapping[tuple[str, str], Endpoint]) ->
         response = _answer(request, log, routes)
         log.note(http_status=response.status)
         if response.status >= _SERVER_ERROR:
-            # A metric filter counts our failures by version: a new one on trial is judged by its own alone.
+            # A metric filter counts failures by version, so a canary deployment is judged by its own failures only.
             log.note(function_version=os.environ.get("AWS_LAMBDA_FUNCTION_VERSION"))
             log.alert("request failed")
         else:
@@ -69,10 +69,10 @@ def lambda_boundary(service: str, routes: Mapping[tuple[str, str], Endpoint]) ->
 
 
 def _request(event: object, log: RequestLog) -> Request:
-    """The request in an event.
+    """Parse the request in an event.
 
     Raises:
-        RunFailed: there is none. Whoever invoked us must notice: a queue keeps its message, a gateway answers 5xx.
+        RunFailed: there is none. The invoker must notice: a queue keeps its message, a gateway answers 5xx.
     """
     try:
         return Request.from_event(event)
@@ -83,21 +83,21 @@ def _request(event: object, log: RequestLog) -> Request:
 
 
 def scheduled_boundary(service: str, job: ScheduledJob) -> LambdaHandler:
-    """The Lambda handler for something that runs on a schedule: what fails is logged by type and place, and raised.
+    """Return the Lambda handler of a scheduled job. A failure is logged by type and place, and raised.
 
-    A run that raises is tried again by Lambda and then set aside in the function's dead-letter queue.
+    Lambda retries a run that raises, then sends it to the function's dead-letter queue.
     """
 
     def lambda_handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN401 - Lambda's own object
         log = RequestLog(service, _function_request_id(context))
         try:
             report = job(event, context.get_remaining_time_in_millis, log)
-        except Exception as error:  # noqa: BLE001 - the outermost boundary: it is told by type and raised again
+        except Exception as error:  # noqa: BLE001 - the outermost boundary: logged by type and raised again
             log.crash(error)
             if isinstance(error, ConfigurationError):
                 _note_problems(error, log)
             log.alert("run failed")
-            # Without the message: Lambda writes what is raised to the log, and it may hold anything.
+            # Without the message: Lambda logs the error that is raised, and its message may contain anything.
             raise RunFailed(type(error).__name__) from None
         log.info("run")
         return report
@@ -106,7 +106,7 @@ def scheduled_boundary(service: str, job: ScheduledJob) -> LambdaHandler:
 
 
 def _note_problems(error: ConfigurationError, log: RequestLog) -> None:
-    """Names what is wrong with the settings or the event, and counts it for the function's alarm."""
+    """Note what is wrong with the settings or the event, and count it for the function's alarm."""
     log.note(problems=list(error.problems))
     log.count("ConfigurationErrors")
 
@@ -116,7 +116,7 @@ def _function_request_id(context: object) -> str | None:
 
 
 def _address(request: Request, routes: Mapping[tuple[str, str], Endpoint]) -> dict[str, str]:
-    """What a log may say of where the request went: the words of the routes themselves, never the caller's."""
+    """Return what a log may say about the address: words from the routes themselves, never the caller's."""
     known = {word for route in routes for word in route}
     said = {"method": request.method, "route": request.resource}
     return {name: word if word in known else "(unknown)" for name, word in said.items()}
@@ -133,12 +133,12 @@ def _answer(request: Request, log: RequestLog, routes: Mapping[tuple[str, str], 
         log.count("GivenUp")
         log.alert("given up: a person must look at this")
         return given_up.answer
-    except Exception as error:  # noqa: BLE001 - the outermost boundary: nothing may leave it unanswered
+    except Exception as error:  # noqa: BLE001 - the outermost boundary: every request gets an answer
         return problem_response(_note_failure(error, log), request.request_id)
 
 
 def _note_failure(error: BaseException, log: RequestLog) -> PaymentServiceError:
-    """Notes a failure that is not the caller's doing; the error that it is answered as."""
+    """Note a failure that the caller did not cause, and return the error to answer with."""
     known = error if isinstance(error, PaymentServiceError) else PaymentServiceError()
     log.note(code=problem_for(known).code)
     log.crash(error)

@@ -1,4 +1,4 @@
-"""Who calls: the check of tokens, under the keys as they are."""
+"""Authenticate callers by their tokens, with the current keys."""
 
 import os
 from collections.abc import Callable
@@ -18,46 +18,46 @@ if TYPE_CHECKING:
 
 
 def prime() -> None:
-    """Loads what checks a token under the algorithm that the environment names, and makes its key set without a key."""
+    """Load what checking a token needs for the configured algorithm, and create its key set without fetching a key."""
     algorithm, url = os.environ.get("JWT_ALGORITHM") or "HS256", os.environ.get("JWT_JWKS_URL", "").strip()
-    # Without its layer the first request says which setting is wrong.
+    # If its layer is missing, the first request reports which setting is wrong.
     if algorithm == "HS256" or find_spec("cryptography") is None:
         return
-    # PyJWT has loaded the rest; `cryptography` itself loads this for its first key on a curve.
+    # PyJWT has loaded the rest. `cryptography` itself loads this for its first elliptic-curve key.
     import_module("cryptography.hazmat.backends.openssl.backend")
     if url:
         _key_set(url, algorithm)
 
 
 class TokenSettings(Protocol):
-    """The settings of a function that takes tokens."""
+    """The settings of a function that accepts tokens."""
 
     @property
     def token_rules(self) -> TokenRules: ...  # noqa: D102 - as in the settings
 
 
 class Callers:
-    """Reads callers' tokens; when no known key signed one, the keys are read anew, at most once a minute."""
+    """Reads callers' tokens. If no known key signed a token, reads the keys again, at most once a minute."""
 
     def __init__(self, settings: TokenSettings, renewed_settings: Callable[[], TokenSettings], log: RequestLog) -> None:
-        """The check under these settings.
+        """Create a check with these settings.
 
         Args:
-            settings: known so far.
-            renewed_settings: reads them anew, if that was not done a moment ago.
-            log: of the request.
+            settings: the settings known so far.
+            renewed_settings: reads the settings again, unless that was just done.
+            log: the request's log.
         """
         self._rules = settings.token_rules
         self._renewed_settings = renewed_settings
         self._log = log
 
     def user_id(self, authorization: str | None) -> int:
-        """The platform's id of the caller; see `Tokens.user_id`."""
+        """Return the caller's id on the platform; see `Tokens.user_id`."""
         try:
             return self._tokens(self._rules).user_id(authorization)
         except UnknownSigner:
             if self._rules.key_set_url is not None:
-                raise  # a published key set looks after itself
+                raise  # a published key set refreshes itself
             rules = self._renewed_settings().token_rules
             if rules == self._rules:
                 raise
@@ -76,7 +76,7 @@ class Callers:
 
 @cache
 def _key_set(url: str, algorithm: str) -> "KeySet":
-    # Loads `cryptography`, which HS256 does without.
+    # Loads `cryptography`, which HS256 does not need.
     from payments.adapters.jwks import KeySet, fetch_key_set  # noqa: PLC0415
 
     def fetch() -> bytes:

@@ -1,4 +1,4 @@
-"""What an operator asks of reconcile about one order."""
+"""Operators' commands to reconcile about one order."""
 
 from collections.abc import Callable
 from typing import Any
@@ -19,7 +19,7 @@ def look(
     remaining_ms: Callable[[], int],  # noqa: ARG001 - as a lane's
     log: RequestLog,
 ) -> dict[str, Any]:
-    """Asks Razorpay about one order now."""
+    """Ask Razorpay about one order now."""
     order_id, _ = _named(asked, log, payment=False)
     service = connect()
     service.reconciler.ask_about(order_id, aws.now())
@@ -32,7 +32,7 @@ def accept(
     remaining_ms: Callable[[], int],  # noqa: ARG001 - as a lane's
     log: RequestLog,
 ) -> dict[str, Any]:
-    """Lets a payment stand that does not match, or that came on a superseded order."""
+    """Accept a payment that does not match, or that came on a superseded order."""
     order_id, payment = _named(asked, log, payment=True)
     return _summary(accept_payment(connect().reconciler, order_id, payment or "", aws.now()))
 
@@ -43,7 +43,7 @@ def release(
     remaining_ms: Callable[[], int],  # noqa: ARG001 - as a lane's
     log: RequestLog,
 ) -> dict[str, Any]:
-    """Lets an order, or a signature, no longer count, after a look at Razorpay."""
+    """Stop counting an order or a signature, after asking Razorpay about it."""
     order_id, payment = _named(asked, log, payment=None)
     service = connect()
     now = aws.now()
@@ -53,12 +53,12 @@ def release(
 
 
 def _named(asked: object, log: RequestLog, *, payment: bool | None) -> tuple[str, str | None]:
-    """The order and the payment that a command names.
+    """Return the order and the payment that a command names.
 
     Args:
-        asked: its input.
-        log: of the run.
-        payment: whether it must name a payment; None: it may.
+        asked: the command's input.
+        log: the run's log.
+        payment: whether it must name a payment; None makes that optional.
 
     Raises:
         MeaninglessInput: it names something else.

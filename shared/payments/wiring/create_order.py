@@ -1,4 +1,4 @@
-"""What create_order works with."""
+"""The dependencies of create_order."""
 
 import secrets
 from collections.abc import Iterator
@@ -19,16 +19,16 @@ from payments.wiring import gateway as razorpay
 from payments.wiring.callers import Callers
 from payments.wiring.gateway import RotatingGateway
 
-# One atomic ADD serves ten orders; what an instance does not use up is lost, and gaps are fine.
+# One atomic ADD serves ten orders. Ids that an instance does not use are lost; gaps are fine.
 _ID_BLOCK = 10
 
 
-# Enough to tell the installations on one Razorpay account apart; what is left of a receipt's 40 characters is the id's.
+# Enough to distinguish the installations on one Razorpay account. The rest of a receipt's 40 characters is for the id.
 _INSTALLATION_BYTES = 4
 
 
 class PaymentIds:
-    """Hands out payment ids, from the counter in blocks: no hot key, no call for most orders."""
+    """Hands out payment ids in blocks from the counter: no hot key, and no call for most orders."""
 
     def __init__(self, table: PaymentsTable) -> None:
         self._table = table
@@ -38,17 +38,17 @@ class PaymentIds:
 
     @property
     def installation(self) -> str:
-        """Which installation they count for; known once the first was taken."""
+        """The installation that the ids belong to; empty before the first id was taken."""
         return self._installation
 
     def take(self) -> int:
-        """The next id of this instance's block, or the first of a new one."""
+        """Return the next id of this instance's block, or the first of a new block."""
         with self._lock:
             payment_id = next(self._block, None)
             return self._renew(_ID_BLOCK) if payment_id is None else payment_id
 
     def skip(self, count: int) -> None:
-        """Leaves so many ids out."""
+        """Skip this many ids."""
         with self._lock:
             self._renew(count)
             self._block = iter(())
@@ -61,14 +61,14 @@ class PaymentIds:
 
 @dataclass(frozen=True, slots=True)
 class OrderMaker:
-    """Numbers orders, and makes them at Razorpay under this installation."""
+    """Numbers orders, and creates them at Razorpay under this installation."""
 
     gateway: RotatingGateway
     payment_ids: PaymentIds
     stage: str
 
     def number(self, offer: Order) -> Order:
-        """The offer with a payment id and a receipt of its own: `<stage>-<installation>-<payment id>`."""
+        """Return the offer with a payment id and receipt of its own: `<stage>-<installation>-<payment id>`."""
         payment_id = self.payment_ids.take()
         return offer.numbered(payment_id, receipt=f"{self.stage}-{self.payment_ids.installation}-{payment_id}")
 
@@ -78,7 +78,7 @@ class OrderMaker:
         return self.gateway.key_id
 
     def skip(self, count: int) -> None:
-        """Leaves so many payment ids out."""
+        """Skip this many payment ids."""
         self.payment_ids.skip(count)
 
     def within(self, seconds: float) -> AbstractContextManager[None]:
@@ -96,7 +96,7 @@ class OrderMaker:
 
 @dataclass(frozen=True, slots=True)
 class Dependencies:
-    """Settings and adapters of one request; clients and ids are shared by all requests of an instance."""
+    """The settings and adapters of one request. All requests of an instance share clients and ids."""
 
     ordering: OrderServices
     callers: Callers
@@ -105,10 +105,10 @@ class Dependencies:
 
 
 def dependencies(log: RequestLog) -> Dependencies:
-    """Reads the settings and puts everything together.
+    """Read the settings and connect everything.
 
     Raises:
-        ConfigurationError: names every setting that is missing or unusable.
+        ConfigurationError: names every setting that is missing or invalid.
     """
     settings = _settings(aws.setting_texts(log))
 
@@ -126,7 +126,7 @@ def dependencies(log: RequestLog) -> Dependencies:
 
 
 def prime() -> None:
-    """Loads what the first request needs, and nothing secret; see `priming`."""
+    """Load what the first request needs, but nothing secret; see `priming`."""
     priming.prime(_table, also=[callers.prime, razorpay.prime])
 
 

@@ -1,4 +1,4 @@
-"""The gateway's clients: made once per function instance, for the functions that ask Razorpay (and so load its SDK)."""
+"""Razorpay clients, created once per function instance. Only functions that call Razorpay load this and the SDK."""
 
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
@@ -15,12 +15,12 @@ from payments.wiring import aws
 
 
 def prime() -> None:
-    """Has read what the SDK reads for its first call."""
+    """Read what the SDK reads for its first call."""
     sdk_version()
 
 
 class ApiKeys(Protocol):
-    """The settings of a function that asks Razorpay."""
+    """The settings of a function that calls Razorpay."""
 
     @property
     def key_id(self) -> str: ...  # noqa: D102 - as in the settings
@@ -36,18 +36,18 @@ class ApiKeys(Protocol):
 
 
 class RotatingGateway:
-    """Razorpay under the keys as they are: when it does not know them, they are read anew and the call is made again.
+    """Razorpay with the current API keys. If Razorpay refuses them, reads them again and repeats the call.
 
-    That is safe, since a call that was refused for its keys has done nothing.
+    Repeating is safe, because a call that was refused for its keys had no effect.
     """
 
     def __init__(self, keys: ApiKeys, renewed_keys: Callable[[], ApiKeys], *, worker: int = 0) -> None:
-        """Razorpay under these keys.
+        """Create a gateway with these keys.
 
         Args:
-            keys: known so far.
-            renewed_keys: reads them anew, if that was not done a moment ago.
-            worker: which of several that ask at the same time; each has a client of its own.
+            keys: the keys known so far.
+            renewed_keys: reads the keys again, unless that was just done.
+            worker: the number of this worker. Workers run concurrently, and each has its own client.
         """
         self._keys = keys
         self._renewed_keys = renewed_keys
@@ -56,12 +56,12 @@ class RotatingGateway:
 
     @property
     def key_id(self) -> str:
-        """The key id of the last call, which Checkout must use as well."""
+        """The key id of the last call, which Checkout must use too."""
         return self._keys.key_id
 
     @contextmanager
     def within(self, seconds: float) -> Iterator[None]:
-        """Bounds what all calls inside take together; an outer bound counts as well."""
+        """Limit the total time of all calls inside the block. An outer limit still applies."""
         outer, deadline = self._deadline, aws.clock() + seconds
         self._deadline = deadline if outer is None else min(outer, deadline)
         try:
@@ -122,8 +122,8 @@ class RotatingGateway:
 
 
 @cache
-def gateway(*, key_id: str, key_secret: str, api_url: str, stage: str, worker: int) -> RazorpayGateway:  # noqa: ARG001 - one client for each
-    """Razorpay under these keys; made again only when a secret was rotated."""
+def gateway(*, key_id: str, key_secret: str, api_url: str, stage: str, worker: int) -> RazorpayGateway:  # noqa: ARG001 - part of the cache key: one client per worker
+    """Return Razorpay with these keys. A new client is created only after a rotation."""
     return RazorpayGateway(
         key_id=key_id,
         key_secret=key_secret,

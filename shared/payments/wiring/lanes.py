@@ -1,4 +1,4 @@
-"""What the scheduled lanes share: how a run takes failures, and how its input is read."""
+"""What the scheduled lanes share: handling failures and reading input."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -19,27 +19,27 @@ from payments.core.errors import (
 from payments.core.reconciliation import Outcome, back_off
 from payments.wiring import aws
 
-# Nobody waits for a scheduled lane, and a query that fails ends the run: more patience than those who must answer have.
+# No caller waits for a scheduled lane, and a failed query ends the run, so its timeouts are longer.
 TABLE_READ_TIMEOUT_S = 3.0
-# One order that Razorpay cannot answer for must not keep the others waiting; several in a row are Razorpay itself.
+# One order that Razorpay cannot answer for must not block the others. Several failures in a row mean Razorpay is down.
 GATEWAY_FAILURES = 3
 
 
 def patient_table(name: str) -> PaymentsTable:
-    """The payments table, for a scheduled lane."""
+    """Return the payments table with a scheduled lane's timeouts."""
     return aws.table(name, attempts=2, read_timeout_s=TABLE_READ_TIMEOUT_S)
 
 
 class MeaninglessInput(PaymentServiceError):
-    """The input of a scheduled function, or of a command, is none that it knows; the message says which there are."""
+    """A scheduled function or command does not accept this input; the message says what it accepts."""
 
 
 class GatewayDown(PaymentServiceError):
-    """Calls to Razorpay for different records failed in a row, or it refuses our keys: the run asks no more."""
+    """Calls to Razorpay for different records failed in a row, or it refuses our keys. The run stops calling it."""
 
 
 class GatewayFailures:
-    """Those of Razorpay's failures in one run that come in a row, whichever worker asks."""
+    """Counts Razorpay's consecutive failures in one run, across all workers."""
 
     def __init__(self) -> None:
         self._in_a_row = 0
@@ -47,10 +47,10 @@ class GatewayFailures:
 
     @contextmanager
     def of_keys(self) -> Iterator[None]:
-        """Asks Razorpay inside.
+        """Call Razorpay inside the block.
 
         Raises:
-            GatewayDown: it refuses our keys, so it would refuse every other call.
+            GatewayDown: it refuses our keys, so every other call would fail too.
         """
         try:
             yield
@@ -58,10 +58,10 @@ class GatewayFailures:
             raise GatewayDown("Razorpay does not know our keys.") from error
 
     def failed(self, error: Exception) -> None:
-        """Counts a failure, if it is Razorpay's.
+        """Count a failure if it is Razorpay's.
 
         Raises:
-            GatewayDown: there were enough of them.
+            GatewayDown: too many failures in a row.
         """
         if not isinstance(error, GatewayUnavailable):
             return
@@ -72,22 +72,22 @@ class GatewayFailures:
             raise GatewayDown(f"{GATEWAY_FAILURES} calls to Razorpay failed in a row.") from error
 
     def answered(self) -> None:
-        """Razorpay has answered: those before were not in a row."""
+        """Note that Razorpay has answered, which resets the count."""
         with self._lock:
             self._in_a_row = 0
 
 
 def refuse(why: str, log: RequestLog) -> MeaninglessInput:
-    """The error for an input that means nothing; the log says what would."""
+    """Return the error for an invalid input. The log says what would be valid."""
     log.note(why=why)
     return MeaninglessInput(why)
 
 
 def fields_of(event: object, known: frozenset[str], log: RequestLog) -> Mapping[str, Any]:
-    """The input's fields.
+    """Return the input's fields.
 
     Raises:
-        MeaninglessInput: it is no object, or has a field that means nothing.
+        MeaninglessInput: it is not an object, or has an unknown field.
     """
     if not isinstance(event, Mapping) or event.keys() - known:
         raise refuse(f"the input is an object with some of: {', '.join(sorted(known))}", log)
@@ -95,10 +95,10 @@ def fields_of(event: object, known: frozenset[str], log: RequestLog) -> Mapping[
 
 
 def checked_shards(event: object, log: RequestLog) -> list[int]:
-    """Which shards to look at: those named in the input, or all.
+    """Return the shards to process: those named in the input, or all.
 
     Raises:
-        MeaninglessInput: there is no such shard, or the input is something else.
+        MeaninglessInput: it names a shard that does not exist, or something else.
     """
     named = fields_of(event, frozenset({"shards"}), log).get("shards")
     shards = {str(number): number for number in range(SHARDS)}
@@ -106,7 +106,7 @@ def checked_shards(event: object, log: RequestLog) -> list[int]:
 
 
 def chosen[T](named: object, known: Mapping[str, T], usage: str, log: RequestLog) -> list[T]:
-    """Those of the known things that the input names, each once and in its order; all where it names none.
+    """Return the known things that the input names, once each and in its order; all if it names none.
 
     Raises:
         MeaninglessInput: it names something else; `usage` says what it may name.
@@ -119,10 +119,10 @@ def chosen[T](named: object, known: Mapping[str, T], usage: str, log: RequestLog
 
 
 def nothing_yet(unfilled: NotConfiguredYet, log: RequestLog) -> dict[str, Any]:
-    """What a lane of reconcile answers on a new stack: there is no order yet, so nothing is late, and nothing failed.
+    """Return a lane's answer on a new stack: without orders nothing is late and nothing failed.
 
-    The figures whose absence means that a lane does not run are told, so that no alarm goes off before anybody has had
-    the time to fill the secrets.
+    Reports the metrics whose absence means that a lane is not running, so that no alarm goes off before anyone has
+    had time to fill in the secrets.
     """
     log.note(why=f"not configured yet: {unfilled}")
     log.count("OldestDueSeconds", 0)
@@ -131,15 +131,15 @@ def nothing_yet(unfilled: NotConfiguredYet, log: RequestLog) -> dict[str, Any]:
 
 
 class LaneRun:
-    """One run of a lane: what came of each record so far, and whether Razorpay may still be asked."""
+    """One run of a lane: the result for each record so far, and whether to keep calling Razorpay."""
 
     def __init__(self, table: PaymentsTable, log: RequestLog, failure: str) -> None:
-        """A run.
+        """Start a run.
 
         Args:
-            table: where records are put off that fail.
-            log: of the run.
-            failure: what the log says of one that failed.
+            table: where to postpone records that fail.
+            log: the run's log.
+            failure: the log message for a record that failed.
         """
         self._table = table
         self._log = log
@@ -152,11 +152,11 @@ class LaneRun:
         self.outcomes: Counter[str] = Counter()
 
     def attempt(self, order_id: str, act: Callable[[], Outcome]) -> None:
-        """Does what is due for one record; a failure is logged, and the record waits longer.
+        """Process one record. A failure is logged, and the record is postponed.
 
         Raises:
             GatewayThrottled: Razorpay asks us to slow down.
-            GatewayDown: it is unreachable, or does not know our keys.
+            GatewayDown: Razorpay is unreachable or refuses our keys.
         """
         self.looked_at += 1
         try:
@@ -176,7 +176,7 @@ class LaneRun:
                 self._gateway_failures.answered()
 
     def report(self) -> dict[str, Any]:
-        """What the run answers, and logs."""
+        """Log and return the run's report."""
         report = {
             "looked_at": self.looked_at,
             "failed": self.failed,
@@ -193,7 +193,7 @@ class LaneRun:
         try:
             back_off(self._table, order_id, aws.now())
         except PaymentServiceError as unavailable:
-            # It stays due as it is, and is the first of the next run.
+            # It stays due and is processed first by the next run.
             self._log_failure(order_id, unavailable)
 
     def _log_failure(self, order_id: str, error: BaseException) -> None:

@@ -1,4 +1,4 @@
-"""What outbox works with: the table and its index, and the bus. No API key."""
+"""The dependencies of outbox: the table, its index and the bus. No API key."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,17 +13,17 @@ from payments.wiring.lanes import patient_table
 
 @dataclass(frozen=True, slots=True)
 class Dependencies:
-    """Settings and adapters of one run; clients are shared by all runs of an instance."""
+    """The settings and adapters of one run. All runs of an instance share clients."""
 
     table: PaymentsTable
     bus: Bus
 
 
 def dependencies(log: RequestLog) -> Dependencies:
-    """Reads the settings and puts everything together.
+    """Read the settings and connect everything.
 
     Raises:
-        ConfigurationError: names every setting that is missing or unusable.
+        ConfigurationError: names every setting that is missing or invalid.
     """
     settings = _settings(aws.setting_texts(log))
     return Dependencies(
@@ -33,7 +33,7 @@ def dependencies(log: RequestLog) -> Dependencies:
 
 
 def prime() -> None:
-    """Loads what the first run needs; see `priming`."""
+    """Load what the first run needs; see `priming`."""
     priming.prime(patient_table, aws.bus)
 
 

@@ -1,8 +1,8 @@
-"""What an instance does before its first request, so that this one loads nothing: Lambda's Init, primed.
+"""Prime an instance in Lambda's Init phase, so that its first request loads nothing.
 
-Init runs on more of a processor than a request gets and, with SnapStart, once a version: what it has loaded and parsed
-comes back with every copy of the snapshot. Whatever is secret or unique must not, so no credential is looked for, no
-secret read, no connection opened and no id drawn before there is a request. See docs/decisions/0018-primed.md.
+Init has more CPU than a request. With SnapStart it runs once per version, and every copy of the snapshot restores
+what it loaded and parsed. Nothing secret or unique may be part of a snapshot. So before the first request nothing
+looks up credentials, reads a secret, opens a connection or draws an id. See docs/decisions/0018-primed.md.
 """
 
 import os
@@ -15,21 +15,21 @@ from typing import Final
 from payments.wiring import aws
 
 _INITIALIZATION: Final = "AWS_LAMBDA_INITIALIZATION_TYPE"
-"""Lambda says here how it starts an instance; whoever else imports a function gains nothing by priming it."""
+"""Set by Lambda to how it starts an instance. Anything else that imports a function gains nothing from priming it."""
 _FROM_SNAPSHOT: Final = "snap-start"
-# `socket` looks for a host's name with it, whatever the name.
+# `socket` loads it to resolve a host name, whatever the name.
 _ON_FIRST_CONNECTION: Final = "encodings.idna"
-# Of a table or a bus: a call names it, the client that is kept does not.
+# The name of a table or bus: calls use it, but the cached client does not.
 _NO_NAME: Final = ""
 _SEED_BYTES: Final = 32
 
 
 def prime(*clients: Callable[[str], object], also: Iterable[Callable[[], None]] = ()) -> None:
-    """Makes and loads what the first request would.
+    """Create and load what the first request would.
 
     Args:
-        clients: make the function's table and its bus, by name.
-        also: load what not every function needs.
+        clients: create the function's table and bus, by name.
+        also: load what only some functions need.
     """
     if _INITIALIZATION not in os.environ:
         return
@@ -39,16 +39,16 @@ def prime(*clients: Callable[[str], object], also: Iterable[Callable[[], None]] 
         load()
     import_module(_ON_FIRST_CONNECTION)
     if os.environ[_INITIALIZATION] == _FROM_SNAPSHOT:
-        # Of Lambda's own runtime, which runs it in each copy before the first request.
+        # Part of Lambda's own runtime, which runs it in each copy before the first request.
         import_module("snapshot_restore_py").register_after_restore(_diverge)
 
 
 def _diverge() -> None:
-    """Lets this copy of the snapshot draw other random numbers than its siblings.
+    """Give this copy of the snapshot different random numbers from its siblings.
 
-    Python's generator is what botocore draws the pauses between its tries from: copies that were throttled together
-    must not come back together. OpenSSL's was seeded when the clients made their contexts for TLS. Ids and names are
-    drawn from the kernel, whose generator Lambda keeps apart.
+    botocore draws the jitter of its retries from Python's generator, and copies that were throttled together must
+    not retry together. OpenSSL's generator was seeded when the clients created their TLS contexts. Ids and names
+    come from the kernel, whose generator Lambda keeps separate.
     """
     random.seed()
     ssl.RAND_add(os.urandom(_SEED_BYTES), _SEED_BYTES)

@@ -1,4 +1,4 @@
-"""What reconcile works with: the table and its index, the bus, and a gateway for each worker."""
+"""The dependencies of reconcile: the table, its index, the bus and a gateway per worker."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,41 +15,41 @@ from payments.wiring.gateway import RotatingGateway
 from payments.wiring.lanes import patient_table
 
 WORKERS = 4
-"""How many passes over Razorpay's lists are under way at once in one run: four calls of 0.3 s each keep up with a
-hundred payments a second (docs/scaling.md), and stay far below what the account may ask."""
+"""How many passes over Razorpay's lists run concurrently. Four, at 0.3 s per call, keep up with a hundred payments a
+second (docs/scaling.md) and stay far below the account's limits."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dependencies:
-    """Settings and adapters of one run; clients are shared by all runs of an instance."""
+    """The settings and adapters of one run. All runs of an instance share clients."""
 
     table: PaymentsTable
     reconcilers: tuple[Reconciler, ...]
-    """One for each worker: the SDK's client is for one thread at a time."""
+    """One per worker, because the SDK's client is not thread-safe."""
 
     @property
     def reconciler(self) -> Reconciler:
-        """The first worker's, for what is done one by one."""
+        """The first worker's reconciler, for work done one at a time."""
         return self.reconcilers[0]
 
 
 type Connect = Callable[[], Dependencies]
-"""Reads the settings and puts everything together: called once the input is known to mean something, not before."""
+"""Reads the settings and connects everything. Called only after the input has been validated."""
 
 
 def dependencies(log: RequestLog) -> Dependencies:
-    """Reads the settings and puts everything together.
+    """Read the settings and connect everything.
 
     Raises:
-        ConfigurationError: names every setting that is missing or unusable.
-        NotConfiguredYet: the stack is new, and nobody has filled its secrets.
+        ConfigurationError: names every setting that is missing or invalid.
+        NotConfiguredYet: the stack is new, and nobody has filled in its secrets.
         TableUnavailable: the installation's name cannot be read right now.
     """
     try:
         texts = aws.setting_texts(log)
     except NotConfiguredYet as unfilled:
         if _is_in_use():
-            # A stack that has made orders was given a secret without a value: those orders are watched by nobody now.
+            # A stack that has created orders got a secret without a value, so nothing watches those orders now.
             raise ConfigurationError([str(unfilled)]) from unfilled
         raise
     settings = _settings(texts)
@@ -76,13 +76,13 @@ def dependencies(log: RequestLog) -> Dependencies:
 
 
 def _is_in_use() -> bool:
-    """Whether an order was ever made with this table; what cannot be told counts as yes."""
+    """Return whether an order was ever created with this table. Counts as yes if that cannot be determined."""
     name = aws.variable("PAYMENTS_TABLE")
     return not name or patient_table(name).installation() is not None
 
 
 def prime() -> None:
-    """Loads what the first run needs, and nothing secret; see `priming`."""
+    """Load what the first run needs, but nothing secret; see `priming`."""
     priming.prime(patient_table, aws.bus, also=[gateway.prime])
 
 

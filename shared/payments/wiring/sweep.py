@@ -1,4 +1,4 @@
-"""Reconcile's sweep: Razorpay's lists against the table, by several workers in one run."""
+"""Reconcile's sweep: compare Razorpay's lists with the table, with several workers per run."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -40,11 +40,11 @@ from payments.wiring.lanes import GatewayDown, GatewayFailures, chosen, fields_o
 from payments.wiring.reconcile import Connect
 from payments.wiring.watch import is_paused, pause
 
-# Enough for a page that hangs at Razorpay, and for an entry that hangs there or at the table, before Lambda ends the
-# run: a call takes 11 s at Razorpay and 7 s at the table, and a failed entry is set aside before the run is summed up.
+# Enough for a page that hangs at Razorpay, or an entry that hangs there or at the table, before Lambda ends the run: a
+# call takes 11 s at Razorpay and 7 s at the table, and a failed entry is set aside before the run reports.
 _TIME_FOR_A_PAGE_MS: Final = 30_000
 _TIME_FOR_AN_ENTRY_MS: Final = 25_000
-# A rebuild begins with slices of a day, and learns from the first page how long they should be.
+# A rebuild starts with slices of a day and learns from the first page how long they should be.
 _FIRST_SPAN_S: Final = 24 * 60 * 60
 _NOT_APPLIED: Final = "an entry of Razorpay's lists could not be applied; it is set aside"
 _ORDER_OF_REBUILD: Final[tuple[Listed, ...]] = ("orders", "payments", "refunds")
@@ -56,12 +56,12 @@ _APPLY: Final[Mapping[Listed, Callable[..., None]]] = {
 
 
 class _OutOfTime(PaymentServiceError):
-    """A page has more news than the run has time for: it is read again by the next one, which finds less news in it."""
+    """A page has more news than the run has time for. The next run reads it again and finds less news in it."""
 
 
 @dataclass(slots=True)
 class _Run:
-    """One run over lists, by several workers at once."""
+    """One run over lists, by several concurrent workers."""
 
     table: PaymentsTable
     log: RequestLog
@@ -76,16 +76,16 @@ class _Run:
     lock: Lock = field(default_factory=Lock)
 
     def is_over(self) -> bool:
-        """Whether no more pages are to be read."""
+        """Return whether to stop reading pages."""
         return self.throttled or self.down or self.remaining_ms() < _TIME_FOR_A_PAGE_MS
 
     def apply(self, razorpay_id: str, act: Callable[[], Outcome]) -> None:
-        """Does what an entry says; one that fails is set aside, and the others go on.
+        """Apply one entry. If it fails, set it aside and go on.
 
         Raises:
-            GatewayThrottled, GatewayDown: nobody needs to ask Razorpay anything now.
-            TableUnavailable: it is not even set aside; the page must be read again.
-            _OutOfTime: so must it.
+            GatewayThrottled, GatewayDown: stop calling Razorpay.
+            TableUnavailable: the entry could not even be set aside, so the page must be read again.
+            _OutOfTime: the page must be read again.
         """
         if self.remaining_ms() < _TIME_FOR_AN_ENTRY_MS:
             raise _OutOfTime("Lambda ends the run soon.")
@@ -110,16 +110,16 @@ class _Run:
         self.record_failure(razorpay_id, error)
 
     def record_failure(self, razorpay_id: str, error: Exception) -> None:
-        """Logs a failure, and counts those of Razorpay's that come in a row.
+        """Log a failure, and count Razorpay's consecutive ones.
 
         Raises:
-            GatewayDown: there were enough of them.
+            GatewayDown: too many failures in a row.
         """
         self.log_failure(razorpay_id, error)
         self.gateway_failures.failed(error)
 
     def log_failure(self, razorpay_id: str, error: Exception) -> None:
-        """Logs that an entry failed, by its id and the kind of error."""
+        """Log that an entry failed, with its id and the type of error."""
         with self.lock:
             self.failed += 1
             name = "refund_id" if razorpay_id.startswith("rfnd_") else "razorpay_payment_id"
@@ -127,7 +127,7 @@ class _Run:
             self.log.alert(_NOT_APPLIED, error=error, **about)
 
     def guarded(self, work: Callable[[], bool]) -> bool:
-        """Runs a pass; whether it came to its end. What stops one stops all."""
+        """Run a pass, and return whether it finished. What stops one pass stops all."""
         try:
             finished = work()
         except GatewayThrottled:
@@ -139,14 +139,14 @@ class _Run:
         except _OutOfTime:
             finished = False
         except PaymentServiceError as error:
-            # The table, or Razorpay's answer to a whole page: the watermark stays, and the next run tries again.
+            # The table failed, or Razorpay's answer for a whole page. The watermark stays, and the next run retries.
             self.log_failure("", error)
             finished = False
         self.left_over = self.left_over or not finished
         return finished
 
     def report(self) -> dict[str, Any]:
-        """What the run answers, and logs."""
+        """Log and return the run's report."""
         report = {
             "looked_at": self.applied,
             "failed": self.failed,
@@ -162,7 +162,7 @@ class _Run:
 def sweep(
     asked: Mapping[str, Any], connect: Connect, remaining_ms: Callable[[], int], log: RequestLog
 ) -> dict[str, Any]:
-    """Tries again what was set aside, then reads the lists on from where each pass was left."""
+    """Retry entries set aside, then continue each pass from its watermark."""
     passes = _passes(asked, log)
     service = connect()
     now = aws.now()
@@ -187,7 +187,7 @@ def _passes(asked: Mapping[str, Any], log: RequestLog) -> Sequence[Pass]:
 
 
 def _in_parallel(run: _Run, due: Sequence[Pass], reconcilers: Sequence[Reconciler], now: int) -> None:
-    """Shares the passes among the workers, each with a client of Razorpay's of its own."""
+    """Distribute the passes among the workers, each with a Razorpay client of its own."""
     left = list(due)
 
     def work(reconciler: Reconciler) -> None:
@@ -211,7 +211,7 @@ def _run_pass(run: _Run, one: Pass, reconciler: Reconciler, now: int) -> bool:
     return _sweep_list(run, one.listed, one.name, run.table, reconciler, end=now - one.age_s)
 
 
-def _sweep_list(  # noqa: PLR0913 - which list, from where to where, and what it is done with
+def _sweep_list(  # noqa: PLR0913 - the list, its watermark and end, and what reads and applies it
     run: _Run,
     listed: Listed,
     name: str,
@@ -257,12 +257,12 @@ def _retry(run: _Run, reconciler: Reconciler, razorpay_id: str, now: int) -> Non
 
 
 def _swept(run: _Run, table: PaymentsTable, now: int) -> dict[str, Any]:
-    # The metric's alarm is on while anything is set aside, due or not.
+    # The alarm on this metric stays on while anything is set aside, due or not.
     far = now + 2 * 24 * 60 * 60
     run.log.count("SetAside", sum(1 for _ in table.due(ASIDE_PARTITION, far)))
     run.log.count("SweepFailures", run.failed)
     marks = table.watermarks(one.name for one in PASSES)
-    # How long the pass that is furthest behind has been due: a daily one may lie a day behind without being late.
+    # How long the most delayed pass has been due. A daily pass may lag a day without being late.
     late = [now - one.age_s - one.every_s - marks[one.name].at for one in PASSES if one.name in marks]
     run.log.count("SweepLagSeconds", max([0, *late]))
     return run.report()
@@ -272,7 +272,7 @@ def _swept(run: _Run, table: PaymentsTable, now: int) -> dict[str, Any]:
 
 
 def rebuild(asked: object, connect: Connect, remaining_ms: Callable[[], int], log: RequestLog) -> dict[str, Any]:
-    """Goes over a period: orders first, so that each of ours has a record, then payments, then refunds."""
+    """Process a period: orders first, so that each of ours has a record, then payments, then refunds."""
     lists, mark, end = _period(asked, log)
     service = connect()
     begin = asked["from"] if isinstance(asked, Mapping) else 0
@@ -292,10 +292,10 @@ def rebuild(asked: object, connect: Connect, remaining_ms: Callable[[], int], lo
 
 
 def _period(asked: object, log: RequestLog) -> tuple[Sequence[Listed], Watermark, int]:
-    """Which lists, from where, and to when (epoch seconds; that second is left out).
+    """Return which lists to read, from where, and to when (epoch seconds, exclusive).
 
     Raises:
-        MeaninglessInput: it is not that; the log says what it should be.
+        MeaninglessInput: the input is not valid; the log says what would be.
     """
     fields = asked if isinstance(asked, Mapping) else {}
     begin, to, span, skip = (
@@ -314,7 +314,7 @@ def _period(asked: object, log: RequestLog) -> tuple[Sequence[Listed], Watermark
 
 
 def _whole(value: object) -> int:
-    """A whole number that is not negative; anything else is -1, which no field may be."""
+    """Return a non-negative integer; anything else becomes -1, which no field accepts."""
     return value if type(value) is int and value >= 0 else -1
 
 

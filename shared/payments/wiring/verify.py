@@ -1,4 +1,4 @@
-"""What verify works with. It has no bus: it records events and leaves publishing to the webhook."""
+"""The dependencies of verify. It has no bus: it records events and leaves publishing to the webhook."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from payments.wiring.callers import Callers
 
 @dataclass(frozen=True, slots=True)
 class Dependencies:
-    """Settings and adapters of one request; clients are shared by all requests of an instance."""
+    """The settings and adapters of one request. All requests of an instance share clients."""
 
     table: PaymentsTable
     callers: Callers
@@ -22,9 +22,9 @@ class Dependencies:
     renewed_key_secrets: Callable[[], tuple[str, ...]]
 
     def is_signed(self, *, order_id: str, payment_id: str, signature: str) -> bool:
-        """Whether Razorpay signed this payment for this order: under a key we know, or else one put in place just now.
+        """Return whether Razorpay signed this payment for this order, with a known key or one put in place just now.
 
-        The key before the last rotation counts as well: a checkout that was opened under it may end after it.
+        The key before the last rotation is accepted too: a checkout opened with it may end after the rotation.
         """
 
         def fits(key_secrets: Iterable[str]) -> bool:
@@ -39,10 +39,10 @@ class Dependencies:
 
 
 def dependencies(log: RequestLog) -> Dependencies:
-    """Reads the settings and puts everything together.
+    """Read the settings and connect everything.
 
     Raises:
-        ConfigurationError: names every setting that is missing or unusable.
+        ConfigurationError: names every setting that is missing or invalid.
     """
     settings = _settings(aws.setting_texts(log))
 
@@ -58,7 +58,7 @@ def dependencies(log: RequestLog) -> Dependencies:
 
 
 def prime() -> None:
-    """Loads what the first request needs, and nothing secret; see `priming`."""
+    """Load what the first request needs, but nothing secret; see `priming`."""
     priming.prime(_table, also=[callers.prime])
 
 

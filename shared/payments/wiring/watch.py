@@ -1,4 +1,4 @@
-"""Reconcile's watch lane: Razorpay is asked about one record at a time."""
+"""Reconcile's watch lane: ask Razorpay about one record at a time."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -17,11 +17,11 @@ from payments.wiring.reconcile import Connect, Dependencies
 # Enough for one more record whose calls to Razorpay hang (3 s to connect, 8 s to read, several times) before Lambda
 # ends the run.
 _TIME_FOR_ONE_MS = 30_000
-# The function may run for longer, for the sweep. The next run of this lane looks at the same records a minute later, so
-# this one takes up nothing new by then: what both look at, both ask Razorpay about.
+# The function's timeout is longer, for the sweep. The lane's next run starts a minute later and finds the same records,
+# so this run starts nothing new after that: both would ask Razorpay about the same records.
 _NEXT_RUN_MS = 55_000
-# What one run may ask of Razorpay about each kind, whose limits are the account's and shared with create-order. What is
-# over is left to the next minute; neither kind takes from the other's share.
+# How many records of each kind one run may ask Razorpay about. The limits are the account's and shared with
+# create-order. The rest waits for the next minute, and neither kind uses the other's share.
 _MOST_RECORDS = {Lane.UNKNOWN: 100, Lane.WATCH: 500}
 _NOT_WATCHED = "a record could not be reconciled; it stays due"
 
@@ -29,7 +29,7 @@ _NOT_WATCHED = "a record could not be reconciled; it stays due"
 def watch(
     asked: Mapping[str, Any], connect: Connect, remaining_ms: Callable[[], int], log: RequestLog
 ) -> dict[str, Any]:
-    """Looks at what is due, the unknown orders first: they are few, and nobody knows what they hold."""
+    """Process what is due, unknown orders first: they are few, and nobody knows what they hold."""
     shards = checked_shards(asked, log)
     service = connect()
     started, end_ms = aws.now(), max(remaining_ms() - _NEXT_RUN_MS, _TIME_FOR_ONE_MS)
@@ -55,7 +55,7 @@ def watch(
     return _report(run, log, unknown=unknown + run.outcomes[Outcome.UNKNOWN.value])
 
 
-def _watch_lane(  # noqa: PLR0913 - which, how many, and what it is done with
+def _watch_lane(  # noqa: PLR0913 - the lane, its limits, and what processes it
     lane: Lane,
     most: int,
     shards: list[int],
@@ -64,7 +64,7 @@ def _watch_lane(  # noqa: PLR0913 - which, how many, and what it is done with
     service: Dependencies,
     is_over: Callable[[], bool],
 ) -> tuple[int, int]:
-    """Looks at what is due in one lane.
+    """Process what is due in one lane.
 
     Returns:
         How long the oldest has been due, in seconds, and how many failed.
@@ -80,7 +80,7 @@ def _watch_lane(  # noqa: PLR0913 - which, how many, and what it is done with
 
 
 def _due(table: PaymentsTable, lane: Lane, shards: list[int], now: int) -> Iterator[Due]:
-    # Another one first each minute, so that a run without enough time does not always leave the same ones.
+    # Start with a different partition each minute, so that a run short of time does not always skip the same ones.
     first = now // 60 % SHARDS
     for number in sorted(shards, key=lambda shard: (shard - first) % SHARDS):
         yield from table.due(partition(lane, number), now)
@@ -94,7 +94,7 @@ def _report(run: LaneRun, log: RequestLog, *, unknown: int) -> dict[str, Any]:
 
 
 def is_paused(table: PaymentsTable, now: int, log: RequestLog) -> bool:
-    """Whether Razorpay asked us to slow down, a short while ago and whichever run it was."""
+    """Return whether Razorpay recently asked any run to slow down."""
     current = table.pause()
     paused = current is not None and current.until > now
     if paused:
@@ -103,7 +103,7 @@ def is_paused(table: PaymentsTable, now: int, log: RequestLog) -> bool:
 
 
 def pause(table: PaymentsTable, log: RequestLog) -> None:
-    """Leaves Razorpay alone for a while, for every lane and instance."""
+    """Stop calling Razorpay for a while, in every lane and instance."""
     now = aws.now()
     table.set_pause(Pause.after(table.pause(), now))
     log.count("GatewayPauses")

@@ -1,4 +1,4 @@
-"""What webhook works with: the table, the bus and the webhook secrets, and no API key."""
+"""The dependencies of webhook: the table, the bus and the webhook secrets. No API key."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from payments.wiring import aws, priming
 
 @dataclass(frozen=True, slots=True)
 class Dependencies:
-    """Settings and adapters of one request; clients are shared by all requests of an instance."""
+    """The settings and adapters of one request. All requests of an instance share clients."""
 
     table: PaymentsTable
     bus: Bus
@@ -24,17 +24,17 @@ class Dependencies:
     policy: Policy
 
     def is_signed(self, body: bytes, signature: str | None) -> bool:
-        """Whether Razorpay signed these bytes: with a secret we know, or else one that was put in place just now."""
+        """Return whether Razorpay signed these bytes, with a known secret or one put in place just now."""
         return webhook_signature_is_valid(body, signature, self.secrets) or webhook_signature_is_valid(
             body, signature, self.renewed_secrets()
         )
 
 
 def dependencies(log: RequestLog) -> Dependencies:
-    """Reads the settings and puts everything together.
+    """Read the settings and connect everything.
 
     Raises:
-        ConfigurationError: names every setting that is missing or unusable.
+        ConfigurationError: names every setting that is missing or invalid.
     """
     settings = _settings(aws.setting_texts(log))
 
@@ -51,12 +51,12 @@ def dependencies(log: RequestLog) -> Dependencies:
 
 
 def prime() -> None:
-    """Loads what the first request needs, and nothing secret; see `priming`."""
+    """Load what the first request needs, but nothing secret; see `priming`."""
     priming.prime(_table, aws.bus)
 
 
 def _table(name: str) -> PaymentsTable:
-    # One try a call: the core tries the whole step again, and Razorpay the whole delivery.
+    # One attempt per call: the core retries the whole step, and Razorpay the whole delivery.
     return aws.table(name, attempts=1)
 
 

@@ -1,0 +1,47 @@
+"""Writes the published contracts from the code, or with `--check` says which of them are stale."""
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from tools.contracts import events, openapi, settings
+
+_ROOT: Final = Path(__file__).parents[2]
+
+
+def contracts() -> dict[Path, str]:
+    """The text of every file that is generated, or of which a part is."""
+    return {
+        _ROOT / "docs/openapi.yaml": openapi.document(),
+        **{_ROOT / "docs/events" / name: text for name, text in events.documents().items()},
+        settings.PAGE: settings.page(),
+    }
+
+
+def stale(texts: Mapping[Path, str]) -> list[Path]:
+    """The files that are not, or not as they should be."""
+    return [path for path, text in texts.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Does what the command line says, or these arguments; 1 where `--check` finds something."""
+    parser = argparse.ArgumentParser(prog="python -m tools.contracts", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing, and fail where something is stale")
+    options = parser.parse_args(arguments)
+    texts = contracts()
+    found = stale(texts)
+    names = ", ".join(str(path.relative_to(_ROOT)) for path in found)
+    if options.check:
+        if found:
+            sys.stderr.write(f"Not as the code says: {names}. Run `make contracts` and commit what it writes.\n")
+        return 1 if found else 0
+    for path in found:
+        path.write_text(texts[path], encoding="utf-8")
+    sys.stdout.write(f"Written: {names}\n" if found else "Nothing has changed.\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
