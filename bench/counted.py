@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from tests.aws_limits import item_bytes
 from tests.faults.rig import World, installed
-from tests.table.dynamodb import _actions, _key, typed_write_units
+from tests.table.dynamodb import actions_of, key_of, typed_write_units
 from tests.template.metrics import Metric, sent
 
 _READ_UNIT_BYTES: Final = 4096
@@ -67,7 +67,7 @@ class Meter:
 
     def _counting(self, operation: str, request: Mapping[str, Any], *, partly: bool = False) -> dict[str, Any]:
         items = self.world.table.items
-        pks = [] if operation in _READS else [_key(action)["pk"]["S"] for action in _actions(dict(request))]
+        pks = [] if operation in _READS else [key_of(action)["pk"]["S"] for action in actions_of(dict(request))]
         before = [items.get(pk) for pk in pks]
         try:
             answer = self._answer(operation, request, partly=partly)

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Final
 
 from sandbox import development
+from sandbox.cloud.build import PROJECT
 from sandbox.cloud.cloud import ACCESS_KEY_ID, REGION, RUNTIME_PYTHON, SECRET_ACCESS_KEY
 from tests.signers import signer
 
-PROJECT: Final = Path(__file__).resolve().parents[1]
 PROGRAMS: Final = PROJECT / "bench/programs"
 RUNTIME: Final = RUNTIME_PYTHON
 

@@ -7,18 +7,16 @@ record that fails backs off exponentially, so it delays no other.
 To process only some partitions, invoke it by hand with `{"shards": ["0", "1"]}`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from payments.adapters.log import RequestLog
-from payments.adapters.table import Due
-from payments.core.attention import SHARDS, partition
 from payments.core.model import Lane
 from payments.core.reconciliation import empty_outbox
 from payments.wiring import aws
 from payments.wiring.boundary import scheduled_boundary
-from payments.wiring.lanes import LaneRun, checked_shards
-from payments.wiring.outbox import Dependencies, dependencies, prime
+from payments.wiring.lanes import LaneRun, checked_shards, due_in
+from payments.wiring.outbox import dependencies, prime
 
 # Enough for one more record whose calls hang, before Lambda ends the run. A hanging call to the table takes 7 s, and
 # a record needs three in a row: one to read it, one to postpone it and one to find what else is due.
@@ -32,7 +30,7 @@ def empty(event: object, remaining_ms: Callable[[], int], log: RequestLog) -> di
     service = dependencies(log)
     started = aws.now()
     run = LaneRun(service.table, log, _NOT_EMPTIED)
-    for due in _due(service, shards, started):
+    for due in due_in(service.table, Lane.OUTBOX, shards, started):
         run.oldest_due_s = max(run.oldest_due_s, started - due.at)
         if remaining_ms() < _TIME_FOR_ONE_MS:
             run.left_over = True
@@ -41,13 +39,6 @@ def empty(event: object, remaining_ms: Callable[[], int], log: RequestLog) -> di
     log.count("OutboxFailures", run.failed)
     log.count("OldestOutboxSeconds", run.oldest_due_s)
     return run.report()
-
-
-def _due(service: Dependencies, shards: list[int], now: int) -> Iterator[Due]:
-    # Start with a different partition each minute, so that a run short of time does not always skip the same ones.
-    first = now // 60 % SHARDS
-    for number in sorted(shards, key=lambda shard: (shard - first) % SHARDS):
-        yield from service.table.due(partition(Lane.OUTBOX, number), now)
 
 
 prime()

@@ -13,7 +13,6 @@ Capture = Literal["as_ordered", "now", "later"]
 Method = Literal["card", "upi", "netbanking"]
 UpiFlow = Literal["collect", "intent"]
 Platform = Literal["web", "android", "react-native"]
-FeeBearer = Literal["platform", "customer"]
 
 
 @dataclass(slots=True)

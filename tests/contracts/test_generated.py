@@ -37,7 +37,7 @@ def documents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[Path, str
     (tmp_path / "docs/settings.md").write_text("as it was\n", encoding="utf-8")
     (tmp_path / "docs/openapi.yaml").write_text("old\n", encoding="utf-8")
     monkeypatch.setattr(program, "contracts", lambda: texts)
-    monkeypatch.setattr(program, "_ROOT", tmp_path)
+    monkeypatch.setattr(program, "PROJECT", tmp_path)
     return texts
 
 

@@ -1,36 +1,22 @@
 """A running stand-in, as tests hold it: its URL, the real SDK and the control API."""
 
-import socket
-import threading
 from typing import Any, Self
 
 import razorpay
 import requests
-import uvicorn
 
 from sandbox.gateway.connections import DroppableProtocol
 from sandbox.gateway.server import Settings, application
-from tests.gateway.receiver import wait_until
+from tests.serving import Served
 
 
 class Gateway:
-    """The stand-in on a free port of 127.0.0.1, on a thread of its own."""
+    """The stand-in, served on a thread of its own."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        # Named TCP, so that asyncio turns Nagle's algorithm off: 40 ms an answer otherwise.
-        self._socket = socket.socket(proto=socket.IPPROTO_TCP)
-        self._socket.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(
-            application(settings),
-            http=DroppableProtocol,
-            log_config=None,
-            access_log=False,
-            timeout_graceful_shutdown=2,
-        )
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True)
-        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        self._served = Served(application(settings), shuts_down_within_s=2, http=DroppableProtocol)
+        self.url = self._served.url
         self.sdk = self.client(settings.key_id, settings.key_secret)
         self.http = requests.Session()
 
@@ -38,16 +24,13 @@ class Gateway:
         return razorpay.Client(auth=(key_id, key_secret), base_url=self.url)
 
     def __enter__(self) -> Self:
-        self._thread.start()
-        wait_until(lambda: self._server.started, 5, "the stand-in to start")
+        self._served.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.sdk.session.close()
         self.http.close()
-        self._server.should_exit = True
-        self._thread.join()
-        self._socket.close()
+        self._served.stop()
 
     def order(self, **fields: Any) -> Any:
         """A new order over 500.00, captured automatically unless told otherwise."""

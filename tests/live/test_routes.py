@@ -2,7 +2,6 @@
 
 import json
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -12,7 +11,6 @@ from typing import Any, Self
 
 import pytest
 import requests
-import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
@@ -22,6 +20,7 @@ from sandbox.live.observer import Observer
 from sandbox.live.player import Player
 from sandbox.live.routes import from_here, view
 from tests.gateway.receiver import wait_until
+from tests.serving import Served
 
 PROJECT = Path(__file__).parents[2]
 TIMEOUT_S = 10
@@ -49,26 +48,19 @@ class Server:
     def __init__(self, *, scenarios: bool = True) -> None:
         self.parts: dict[str, Any] = {"payments": []}
         self.go_on = threading.Event()
-        self._socket = socket.socket(proto=socket.IPPROTO_TCP)
-        self._socket.bind(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         board = Board()
         player = Player(board, lambda _stopped: Stage(self.go_on)) if scenarios else None
         app = Starlette(routes=[Mount("/live", routes=view(board, Observer(lambda: dict(self.parts), board), player))])
-        config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1)
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True)
+        self._served = Served(app, shuts_down_within_s=1)
+        self.url = self._served.url
 
     def __enter__(self) -> Self:
-        self._thread.start()
-        wait_until(lambda: self._server.started, 5, "the server to start")
+        self._served.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.go_on.set()
-        self._server.should_exit = True
-        self._thread.join()
-        self._socket.close()
+        self._served.stop()
 
     def get(self, path: str, **options: Any) -> requests.Response:
         return requests.get(f"{self.url}/live{path}", timeout=TIMEOUT_S, **options)

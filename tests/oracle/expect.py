@@ -6,7 +6,6 @@ that a status of one and an event of another do not pass together.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 from typing import Final, NamedTuple
 
 from tests.oracle import rules
@@ -656,10 +655,3 @@ def _is_alive(expected: Expected, outcome: Outcome) -> bool:
     """An authorised payment is alive on it, or the status says that money is on its way."""
     order = expected.order
     return outcome.view.status == "authorized" or any(rules.is_authorized(order, one) for one in order.payments)
-
-
-def successions(outside: Outside) -> Iterator[tuple[str, str]]:
-    """Which order took which one's place."""
-    for orders in purchases(outside).values():
-        for old, new in pairwise(orders):
-            yield old.order_id, new.order_id

@@ -63,7 +63,7 @@ class _Meter:
                 self.metered.calls.append(name)
                 if name in _READS:
                     return method(**arguments)
-                keys = [_key(action) for action in _actions(arguments)]
+                keys = [key_of(action) for action in actions_of(arguments)]
                 before = [self.metered.typed_item(key) for key in keys]
                 try:
                     return method(**arguments)
@@ -76,7 +76,7 @@ class _Meter:
         return call
 
 
-def _actions(arguments: dict[str, Any]) -> list[dict[str, Any]]:
+def actions_of(arguments: dict[str, Any]) -> list[dict[str, Any]]:
     """What a call writes, item by item."""
     transaction = arguments.get("TransactItems")
     if transaction is None:
@@ -84,7 +84,7 @@ def _actions(arguments: dict[str, Any]) -> list[dict[str, Any]]:
     return [action for entry in transaction for action in entry.values()]
 
 
-def _key(action: dict[str, Any]) -> Item:
+def key_of(action: dict[str, Any]) -> Item:
     key: Item = action.get("Key") or {"pk": action["Item"]["pk"]}
     return key
 

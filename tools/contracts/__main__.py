@@ -4,18 +4,16 @@ import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
 
+from sandbox.cloud.build import PROJECT
 from tools.contracts import events, openapi, settings
-
-_ROOT: Final = Path(__file__).parents[2]
 
 
 def contracts() -> dict[Path, str]:
     """The text of every file that is generated, or of which a part is."""
     return {
-        _ROOT / "docs/openapi.yaml": openapi.document(),
-        **{_ROOT / "docs/events" / name: text for name, text in events.documents().items()},
+        PROJECT / "docs/openapi.yaml": openapi.document(),
+        **{PROJECT / "docs/events" / name: text for name, text in events.documents().items()},
         settings.PAGE: settings.page(),
     }
 
@@ -32,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     texts = contracts()
     found = stale(texts)
-    names = ", ".join(str(path.relative_to(_ROOT)) for path in found)
+    names = ", ".join(str(path.relative_to(PROJECT)) for path in found)
     if options.check:
         if found:
             sys.stderr.write(f"Not as the code says: {names}. Run `make contracts` and commit what it writes.\n")

@@ -17,19 +17,11 @@ from payments.adapters.config import (
 )
 from payments.core.errors import ConfigurationError
 from payments.core.model import Model
+from sandbox.cloud.build import PROJECT
 
-PAGE: Final = Path(__file__).parents[2] / "docs/settings.md"
+PAGE: Final = PROJECT / "docs/settings.md"
 BEGIN, END = "<!-- settings: written by `make contracts` -->", "<!-- end of settings -->"
 WORDS: Final = Path(__file__).with_name("settings.yaml")
-_NEW_PAGE: Final = f"""\
-# Settings
-
-Every function reads its settings from environment variables and from the secrets named in `SECRET_IDS`; a value in a
-secret wins. In AWS you set [parameters of the template](deploying.md#parameters), not variables.
-
-{BEGIN}
-{END}
-"""
 
 type Reader = Callable[[Mapping[str, str]], Model]
 _READERS: Final[Mapping[str, Reader]] = {
@@ -64,7 +56,7 @@ def page() -> str:
     Raises:
         ValueError: settings.yaml and the code do not have the same settings, or the page has no marks.
     """
-    text = PAGE.read_text(encoding="utf-8") if PAGE.exists() else _NEW_PAGE
+    text = PAGE.read_text(encoding="utf-8")
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:

@@ -1,6 +1,7 @@
 """The payments table in DynamoDB: records, applications, refunds, the payment id counter and reconcile's progress.
 
-Every write is conditional (optimistic locking); for a record, on its `version`. The client's own retries can make our
+Every write of a record, an application or a watermark is conditional (optimistic locking); for a record, on its
+`version`. Refunds, entries set aside and the pause replace what is there. The client's own retries can make our
 first write look like someone else's, so after a failed condition always read again, and never take it as information
 about what is stored.
 

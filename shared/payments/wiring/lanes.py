@@ -1,14 +1,14 @@
 """What the scheduled lanes share: handling failures and reading input."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from threading import Lock
 from typing import Any
 
 from payments.adapters.log import RequestLog
-from payments.adapters.table import PaymentsTable
-from payments.core.attention import SHARDS
+from payments.adapters.table import Due, PaymentsTable
+from payments.core.attention import SHARDS, partition
 from payments.core.errors import (
     GatewayThrottled,
     GatewayUnavailable,
@@ -16,6 +16,7 @@ from payments.core.errors import (
     NotConfiguredYet,
     PaymentServiceError,
 )
+from payments.core.model import Lane
 from payments.core.reconciliation import Outcome, back_off
 from payments.wiring import aws
 
@@ -118,6 +119,25 @@ def chosen[T](named: object, known: Mapping[str, T], usage: str, log: RequestLog
     return [known[one] for one in dict.fromkeys(named)]
 
 
+def due_in(table: PaymentsTable, lane: Lane, shards: Iterable[int], now: int) -> Iterator[Due]:
+    """Return what is due in some partitions of a lane."""
+    # Start with a different partition each minute, so that a run short of time does not always skip the same ones.
+    first = now // 60 % SHARDS
+    for number in sorted(shards, key=lambda shard: (shard - first) % SHARDS):
+        yield from table.due(partition(lane, number), now)
+
+
+def reported(
+    log: RequestLog, outcomes: Counter[str], *, looked_at: int, failed: int, left_over: bool
+) -> dict[str, Any]:
+    """Log and return a run's report, and count its outcomes."""
+    report = {"looked_at": looked_at, "failed": failed, "left_over": left_over, "outcomes": dict(outcomes)}
+    log.note(**report)
+    for outcome, count in outcomes.items():
+        log.count("Reconciled", count, dimensions={"outcome": outcome})
+    return report
+
+
 def nothing_yet(unfilled: NotConfiguredYet, log: RequestLog) -> dict[str, Any]:
     """Return a lane's answer on a new stack: without orders nothing is late and nothing failed.
 
@@ -177,16 +197,10 @@ class LaneRun:
 
     def report(self) -> dict[str, Any]:
         """Log and return the run's report."""
-        report = {
-            "looked_at": self.looked_at,
-            "failed": self.failed,
-            "left_over": self.left_over,
-            "outcomes": dict(self.outcomes),
-        }
-        self._log.note(**report, oldest_due_s=self.oldest_due_s)
-        for outcome, count in self.outcomes.items():
-            self._log.count("Reconciled", count, dimensions={"outcome": outcome})
-        return report
+        self._log.note(oldest_due_s=self.oldest_due_s)
+        return reported(
+            self._log, self.outcomes, looked_at=self.looked_at, failed=self.failed, left_over=self.left_over
+        )
 
     def _fail(self, order_id: str, error: Exception) -> None:
         self._log_failure(order_id, error)

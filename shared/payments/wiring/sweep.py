@@ -36,7 +36,7 @@ from payments.core.sweeping import (
     sweep as sweep_list,
 )
 from payments.wiring import aws
-from payments.wiring.lanes import GatewayDown, GatewayFailures, chosen, fields_of, refuse
+from payments.wiring.lanes import GatewayDown, GatewayFailures, chosen, fields_of, refuse, reported
 from payments.wiring.reconcile import Connect
 from payments.wiring.watch import is_paused, pause
 
@@ -147,16 +147,7 @@ class _Run:
 
     def report(self) -> dict[str, Any]:
         """Log and return the run's report."""
-        report = {
-            "looked_at": self.applied,
-            "failed": self.failed,
-            "left_over": self.left_over,
-            "outcomes": dict(self.outcomes),
-        }
-        self.log.note(**report)
-        for outcome, count in self.outcomes.items():
-            self.log.count("Reconciled", count, dimensions={"outcome": outcome})
-        return report
+        return reported(self.log, self.outcomes, looked_at=self.applied, failed=self.failed, left_over=self.left_over)
 
 
 def sweep(

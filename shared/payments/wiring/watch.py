@@ -1,17 +1,16 @@
 """Reconcile's watch lane: ask Razorpay about one record at a time."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from payments.adapters.log import RequestLog
-from payments.adapters.table import Due, PaymentsTable
-from payments.core.attention import SHARDS, partition
+from payments.adapters.table import PaymentsTable
 from payments.core.errors import GatewayThrottled
 from payments.core.model import Lane
 from payments.core.reconciliation import Outcome
 from payments.core.sweeping import Pause
 from payments.wiring import aws
-from payments.wiring.lanes import GatewayDown, LaneRun, checked_shards
+from payments.wiring.lanes import GatewayDown, LaneRun, checked_shards, due_in
 from payments.wiring.reconcile import Connect, Dependencies
 
 # Enough for one more record whose calls to Razorpay hang (3 s to connect, 8 s to read, several times) before Lambda
@@ -70,20 +69,13 @@ def _watch_lane(  # noqa: PLR0913 - the lane, its limits, and what processes it
         How long the oldest has been due, in seconds, and how many failed.
     """
     oldest, before, looked_at, started = 0, run.failed, run.looked_at, aws.now()
-    for due in _due(service.table, lane, shards, started):
+    for due in due_in(service.table, lane, shards, started):
         oldest = max(oldest, started - due.at)
         if run.looked_at - looked_at >= most or is_over():
             run.left_over = True
             break
         run.attempt(due.key, lambda due=due: service.reconciler.watch(due.key, aws.now()))  # type: ignore[misc]  # bound per turn
     return oldest, run.failed - before
-
-
-def _due(table: PaymentsTable, lane: Lane, shards: list[int], now: int) -> Iterator[Due]:
-    # Start with a different partition each minute, so that a run short of time does not always skip the same ones.
-    first = now // 60 % SHARDS
-    for number in sorted(shards, key=lambda shard: (shard - first) % SHARDS):
-        yield from table.due(partition(lane, number), now)
 
 
 def _report(run: LaneRun, log: RequestLog, *, unknown: int) -> dict[str, Any]:

@@ -1,0 +1,43 @@
+"""An ASGI application on a free port of 127.0.0.1, on a thread of its own."""
+
+import socket
+import threading
+from typing import Any, Final
+
+import uvicorn
+
+from tests.gateway.receiver import wait_until
+
+_STARTS_WITHIN_S: Final = 5.0
+# More than twice what any of them has to shut down in.
+_STOPS_WITHIN_S: Final = 5.0
+
+
+class Served:
+    """Serves an application between `start` and `stop`."""
+
+    def __init__(self, application: Any, *, shuts_down_within_s: int, **config: Any) -> None:
+        # Named TCP, so that asyncio turns Nagle's algorithm off: 40 ms an answer otherwise.
+        self._socket = socket.socket(proto=socket.IPPROTO_TCP)
+        self._socket.bind(("127.0.0.1", 0))
+        self._server = uvicorn.Server(
+            uvicorn.Config(
+                application, log_config=None, access_log=False, timeout_graceful_shutdown=shuts_down_within_s, **config
+            )
+        )
+        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True)
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+
+    def start(self) -> None:
+        self._thread.start()
+        wait_until(lambda: self._server.started, _STARTS_WITHIN_S, "the server to start")
+
+    def stop(self) -> None:
+        self._server.should_exit = True
+        self._thread.join(_STOPS_WITHIN_S)
+        if self._thread.is_alive():
+            # Once, on a busy machine, one did not stop. The thread is a daemon, so it cannot outlive the tests. That
+            # the servers themselves stop is tested where they are processes.
+            self._server.force_exit = True
+            self._thread.join(_STOPS_WITHIN_S)
+        self._socket.close()
