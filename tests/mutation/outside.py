@@ -9,6 +9,7 @@ import gc
 import importlib
 import json
 import os
+import re
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +20,7 @@ from importlib.util import find_spec, module_from_spec
 from itertools import islice
 from math import ceil
 from pathlib import Path
-from typing import Final, cast
+from typing import Final, TextIO, cast
 
 import libcst as cst
 import pytest
@@ -32,8 +33,8 @@ from mutmut.stats import load_stats, status_by_exit_code
 from mutmut.utils.file_utils import setup_source_paths, walk_mutatable_files
 from mutmut.workers.isolation import ForkRunner, run_in_fork_with_result
 
-RESULTS: Final = Path("outside.json")
-"""A list of [module, what is changed, its source, its changed source, exit code]."""
+RESULTS: Final = Path("outside.jsonl")
+"""A line for each mutant: its name here, its exit code, and, unless it is one of mutmut's, what it changes."""
 
 # Without a mutant: each test by its name, as mutmut calls it (one that pytest does not find would look like a killed
 # mutant), and file by file.
@@ -59,6 +60,20 @@ class Change:
     @property
     def module(self) -> str:
         return _module(self.path)
+
+    @property
+    def words(self) -> str:
+        return words_changed(self.before, self.after)
+
+
+def words_changed(before: str, after: str) -> str:
+    """What differs between two sources, in whole words and operators, such as `AND -> and`."""
+    old, new = (re.findall(r"\w+|[-+*/<>=!]+|\s+|.", source) for source in (before, after))
+    while old and new and old[0] == new[0]:
+        del old[0], new[0]
+    while old and new and old[-1] == new[-1]:
+        del old[-1], new[-1]
+    return " -> ".join(" ".join("".join(part).split()) for part in (old, new)).strip()
 
 
 def _changes(path: Path) -> Iterator[Change]:
@@ -168,26 +183,28 @@ def _run_at_import() -> set[str]:
     return set(state()._stats)  # noqa: SLF001 - mutmut says it nowhere else
 
 
-def _imported_by_mutmut(
-    paths: Sequence[Path], functions: AbstractSet[str]
-) -> Iterator[tuple[str, SourceFileMutationData]]:
-    """The mutants of these functions, with mutmut's results of their module."""
+def _imported_by_mutmut(paths: Sequence[Path], functions: AbstractSet[str]) -> Iterator[str]:
+    """The mutants of these functions, as mutmut calls them."""
     for path in paths:
         data = SourceFileMutationData(path=path)
         data.load()
         for name, code in data.exit_code_by_key.items():
             if name.partition("__mutmut_")[0] in functions and status_by_exit_code[code] != "caught by type check":
-                yield name, data
+                yield name
 
 
 def main(jobs: int, modules: Sequence[str]) -> None:
-    """Writes `RESULTS`, and corrects what mutmut says of functions that run during the import."""
+    """Adds to `RESULTS` every mutant of these modules, or of all, that is not there yet."""
     setup_source_paths()
     early = run_in_fork_with_result(_run_at_import)
     load_stats()
     paths = [path for path in walk_mutatable_files() if not modules or path.stem in modules]
-    changes = {f"{c.module}.{number}": c for number, c in enumerate(c for path in paths for c in _changes(path))}
-    switched = dict(_imported_by_mutmut(paths, early))
+    changes = {f"{c.module}.{number}": c for path in paths for number, c in enumerate(_changes(path))}
+    results = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else ""
+    done = {json.loads(line)["mutant"] for line in results.splitlines()}
+    mutants = [name for name in (*changes, *_imported_by_mutmut(paths, early)) if name not in done]
+    if not mutants:
+        return
     for library in _LIBRARIES:
         importlib.import_module(library)
     durations = state().duration_by_test
@@ -201,28 +218,31 @@ def main(jobs: int, modules: Sequence[str]) -> None:
     gc.collect()
     processes.startup()
     limit_s = ceil((files.total() + config().timeout_constant) * config().timeout_multiplier)
-    codes: dict[str, int] = {}
+    todo = [*_CONTROLS, *mutants]
+    taken = 0
 
-    def take() -> None:
+    def take(output: TextIO) -> None:
+        nonlocal taken
         result = processes.wait_for_result()
-        codes[result.mutant_name] = runner.learn(result.mutant_name, result.exit_code)
-        if result.mutant_name in _CONTROLS and result.exit_code:
+        code = runner.learn(result.mutant_name, result.exit_code)
+        if result.mutant_name not in _CONTROLS:
+            changed = changes.get(result.mutant_name)
+            where = {"module": changed.module, "where": changed.where, "words": changed.words} if changed else {}
+            output.write(json.dumps({"mutant": result.mutant_name, "code": code, **where}) + "\n")
+            output.flush()
+        elif code:
             sys.exit("Without any mutant the tests fail, or one of them is not found by its name.")
-        print(f"\r{len(codes)} of {len(todo)} that take effect during the import", end="", flush=True)
+        taken += 1
+        print(f"\r{taken} of {len(todo)} that take effect during the import", end="", flush=True)
 
-    todo = [*_CONTROLS, *changes, *switched]
-    for name in todo:
-        while not processes.has_capacity():
-            take()
-        processes.submit(name, names, limit_s, files.total())
-    while processes.pending_count():
-        take()
+    with RESULTS.open("a", encoding="utf-8") as output:
+        for name in todo:
+            while not processes.has_capacity():
+                take(output)
+            processes.submit(name, names, limit_s, files.total())
+        while processes.pending_count():
+            take(output)
     print()
-    for name, data in switched.items():
-        data.exit_code_by_key[name] = codes[name]
-        data.save()
-    found = [(c.module, c.where, c.before, c.after, codes[name]) for name, c in changes.items()]
-    RESULTS.write_text(json.dumps(found), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -2,13 +2,13 @@
 
 mutmut's own runner mutates the functions (`[tool.mutmut]` in pyproject.toml), `tests.mutation.outside` what takes
 effect while a module is imported. This program runs both, holds the survivors against `survivors.toml` and writes
-docs/evidence/mutation.md.
+docs/evidence/mutation.md. A run that was interrupted goes on where it stopped, unless the code or a test has changed.
 """
 
 import argparse
+import hashlib
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -24,6 +24,8 @@ from mutmut.mutation.data import MutantLineSpans, SourceFileMutationData
 from mutmut.stats import status_by_exit_code
 from mutmut.utils.format_utils import mangled_name_from_mutant_name, orig_function_and_class_names_from_key
 
+from tests.mutation.outside import RESULTS, words_changed
+
 PROJECT: Final = Path(__file__).parents[2]
 WORKSPACE: Final = PROJECT / ".build" / "mutation"
 REASONS: Final = Path(__file__).with_name("survivors.toml")
@@ -33,6 +35,12 @@ THRESHOLD: Final = 0.95
 
 TYPES: Final = "caught by type check"
 NOTICED: Final = ("killed", "timeout")
+UNFINISHED: Final = ("not checked", "check was interrupted by user")
+SOURCES: Final = (
+    *("shared", "tests", "tools", "functions", "sandbox", "docs", "Makefile", ".env.example"),
+    *("template.yaml", "pyproject.toml", "uv.lock", ":!docs/evidence", ":!tests/mutation/survivors.toml"),
+)
+"""What mutmut's folder has of the project, but this program's page and its reasons."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,19 +62,19 @@ class Mutant:
 
 def main() -> int:
     """0: enough was noticed and every survivor has its reason; 1: not so, and the output says what."""
+    settings = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["mutmut"]
+    _link()
+    known = sorted(path.stem for pattern in settings["only_mutate"] for path in WORKSPACE.glob(pattern))
     parser = argparse.ArgumentParser(prog="make mutation", description=__doc__)
     parser.add_argument("modules", nargs="*", help="only these, such as money or transitions; writes no page")
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), help="so many mutants at once")
     options = parser.parse_args()
+    if unknown := sorted({*options.modules} - {*known}):
+        parser.error(f"{', '.join(unknown)}: no such module. There are {', '.join(known)}.")
     # An exception, so that `subprocess.run` ends what it has started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    _link()
-    bin_folder = Path(sys.executable).parent
-    patterns = [f"payments.*.{module}.*" for module in options.modules]
-    for command in (
-        [str(bin_folder / "mutmut"), "run", "--max-children", str(options.jobs), *patterns],
-        [sys.executable, "-m", "tests.mutation.outside", str(options.jobs), *options.modules],
-    ):
+    for program in ("functions", "outside"):
+        command = [sys.executable, "-m", f"tests.mutation.{program}", str(options.jobs), *options.modules]
         if subprocess.run(command, cwd=WORKSPACE, check=False).returncode:  # noqa: S603 - these two programs
             return 1
     os.chdir(WORKSPACE)
@@ -78,15 +86,36 @@ def main() -> int:
 
 def _link() -> None:
     """Makes the folder that mutmut runs in; there the package is below `src`, where mutmut looks for one."""
+    stamp, sources = WORKSPACE / "sources.sha256", _sources()
+    if stamp.exists() and stamp.read_text(encoding="utf-8") == sources:
+        print("Neither the code nor a test has changed since the last run: its results are kept.")
+        return
     shutil.rmtree(WORKSPACE, ignore_errors=True)
     WORKSPACE.mkdir(parents=True)
     (WORKSPACE / "src").symlink_to(PROJECT / "shared")
     for path in PROJECT.iterdir():
-        if not path.name.startswith("."):
+        if not path.name.startswith(".") or path.name == ".env.example":
             (WORKSPACE / path.name).symlink_to(path)
+    stamp.write_text(sources, encoding="utf-8")
+
+
+def _sources() -> str:
+    """A hash of all that a mutant's fate may depend on."""
+    digest = hashlib.sha256()
+    for name in sorted(_git("ls-files", "-z", "--cached", "--others", "--exclude-standard", *SOURCES).split("\0")):
+        if (PROJECT / name).is_file():
+            digest.update(f"{name}\0".encode() + (PROJECT / name).read_bytes())
+    return digest.hexdigest()
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", "-C", str(PROJECT), *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603 - our own words
 
 
 def _results() -> Iterator[Mutant]:
+    outside = [json.loads(line) for line in RESULTS.read_text(encoding="utf-8").splitlines()]
+    codes = {found["mutant"]: found["code"] for found in outside}
     for path in sorted(Path("src/payments").glob("*/*.py")):
         data = SourceFileMutationData(path=path)
         data.load()
@@ -97,23 +126,20 @@ def _results() -> Iterator[Mutant]:
             original = f"{mangled_name_from_mutant_name(name).rpartition('.')[2]}__mutmut_orig"
             copy = name.rpartition(".")[2]
             before, after = spans.read_function_sources([original, copy])
-            change = _change(before, after.replace(copy, original))
-            yield Mutant(module, f"{owner}.{function}" if owner else function, change, status_by_exit_code[code])
-    for module, where, before, after, code in json.loads(Path("outside.json").read_text(encoding="utf-8")):
-        yield Mutant(module.removeprefix("payments."), where, _change(before, after), status_by_exit_code[code])
-
-
-def _change(before: str, after: str) -> str:
-    """What differs, in whole words and operators."""
-    old, new = (re.findall(r"\w+|[-+*/<>=!]+|\s+|.", source) for source in (before, after))
-    while old and new and old[0] == new[0]:
-        del old[0], new[0]
-    while old and new and old[-1] == new[-1]:
-        del old[-1], new[-1]
-    return " -> ".join(" ".join("".join(words).split()) for words in (old, new)).strip()
+            words = words_changed(before, after.replace(copy, original))
+            status = status_by_exit_code[codes.get(name, code)]
+            yield Mutant(module, f"{owner}.{function}" if owner else function, words, status)
+    for found in outside:
+        if "words" in found:
+            module = found["module"].removeprefix("payments.")
+            yield Mutant(module, found["where"], found["words"], status_by_exit_code[found["code"]])
 
 
 def _conclude(mutants: Sequence[Mutant], *, complete: bool) -> int:
+    unfinished = sum(mutant.status in UNFINISHED for mutant in mutants)
+    if unfinished:
+        print(f"{unfinished} mutants are not tested yet. The same command goes on with them.", file=sys.stderr)
+        return 1
     reasons = tomllib.loads(REASONS.read_text(encoding="utf-8"))
     explained = Counter(name for names in reasons.values() for name in names)
     survivors = Counter(mutant.name for mutant in mutants if mutant.status not in {*NOTICED, TYPES})
