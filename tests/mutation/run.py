@@ -148,18 +148,26 @@ def _conclude(mutants: Sequence[Mutant], *, complete: bool) -> int:
     print(
         f"mypy notices {len(mutants) - len(tested)} of {len(mutants)} mutants, the tests {noticed:.1%} of the others."
     )
-    problems = [f"No reason is given for {name}" for name in (survivors - explained).elements()]
+    unexplained = sorted((survivors - explained).elements())
+    problems = [f"No reason is given for {name}" for name in unexplained]
     if complete:
         problems += [f"No survivor any more: {name}" for name in (explained - survivors).elements()]
         if noticed < THRESHOLD:
             problems.append(f"The tests notice less than {THRESHOLD:.0%}.")
-        PAGE.write_text("\n".join(_page(mutants, reasons)) + "\n", encoding="utf-8")
+        listed = reasons | {"No reason is given.": unexplained}
+        PAGE.write_text("\n".join(_page(mutants, listed, _revision())) + "\n", encoding="utf-8")
         print(f"Wrote {PAGE.relative_to(PROJECT)}.")
     for problem in problems:
         print(problem, file=sys.stderr)
     if problems:
         print(f"Kill each with a test, or give its reason in {REASONS.relative_to(PROJECT)}.", file=sys.stderr)
     return 1 if problems else 0
+
+
+def _revision() -> str:
+    """The commit that was tested, and whether it was changed."""
+    changed = _git("status", "--porcelain", "--", *SOURCES)
+    return f"`{_git('rev-parse', '--short', 'HEAD').strip()}`{' with uncommitted changes' if changed else ''}"
 
 
 _INTRODUCTION = f"""\
@@ -172,19 +180,23 @@ left out), and checks that something notices. It writes this page.
   [mutmut](https://mutmut.readthedocs.io). Its runner mutates functions; `tests/mutation/outside.py` does the same to
   constants, enums, models, decorated functions and what runs during the import.
 * Types: mypy reports the mutant, and the tests do not run on it (in functions only; elsewhere mypy is not asked).
-* Killed: one of `tests/core`, `tests/table` and `tests/adapters` fails. Timeout: they run many times as long as usual.
+* Killed: a test in `tests/core`, `tests/table`, `tests/adapters` or `tests/contracts/test_generated.py` fails. Timeout:
+  they run many times as long as usual.
 * Survived: nothing fails. `tests/mutation/survivors.toml` gives the reason for each. The run fails when one has none,
   when a reason has no survivor, or when the tests notice less than {THRESHOLD:.0%} of what mypy lets through.
 
-On two processors it takes about an hour. `.venvs/mutation/bin/python -m tests.mutation.run money wire` tests some
-modules only. Afterwards `mutmut show` and `mutmut run` take a mutant's name in `.build/mutation`.
+`make mutation MUTATION="money wire"` tests some modules only, and writes nothing. An interrupted run goes on where it
+stopped. Afterwards, in `.build/mutation`, `mutmut show` takes a mutant's name.
 
+Tested: commit """
+_COLUMNS = """
 | module | mutants | types | killed | timeout | survived | noticed by the tests |
 | --- | --: | --: | --: | --: | --: | --: |"""
 
 
-def _page(mutants: Sequence[Mutant], reasons: Mapping[str, Sequence[str]]) -> Iterator[str]:
-    yield _INTRODUCTION
+def _page(mutants: Sequence[Mutant], reasons: Mapping[str, Sequence[str]], revision: str) -> Iterator[str]:
+    yield f"{_INTRODUCTION}{revision}."
+    yield _COLUMNS
     modules = dict.fromkeys(mutant.module for mutant in mutants)
     for name in [*modules, "total"]:
         count = Counter(mutant.status for mutant in mutants if name in {mutant.module, "total"})
@@ -193,7 +205,7 @@ def _page(mutants: Sequence[Mutant], reasons: Mapping[str, Sequence[str]]) -> It
         cells = (name, count.total(), types, *noticed, tested - sum(noticed), f"{sum(noticed) / max(tested, 1):.1%}")
         yield f"| {' | '.join(map(str, cells))} |"
     yield "\n## Survivors, and why each is all right\n"
-    for why, names in reasons.items():
+    for why, names in filter(all, reasons.items()):
         places = dict.fromkeys(f"`{name.partition(': ')[0]}`" for name in names)
         yield f"* {why} ({len(names)}: {', '.join(places)})"
 
