@@ -203,8 +203,11 @@ def main(jobs: int, modules: Sequence[str]) -> None:
     results = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else ""
     done = {json.loads(line)["mutant"] for line in results.splitlines()}
     mutants = [name for name in (*changes, *_imported_by_mutmut(paths, early)) if name not in done]
-    if not mutants:
-        return
+    if mutants:
+        _test(mutants, changes, jobs)
+
+
+def _test(mutants: Sequence[str], changes: Mapping[str, Change], jobs: int) -> None:
     for library in _LIBRARIES:
         importlib.import_module(library)
     durations = state().duration_by_test
@@ -218,7 +221,6 @@ def main(jobs: int, modules: Sequence[str]) -> None:
     gc.collect()
     processes.startup()
     limit_s = ceil((files.total() + config().timeout_constant) * config().timeout_multiplier)
-    todo = [*_CONTROLS, *mutants]
     taken = 0
 
     def take(output: TextIO) -> None:
@@ -231,17 +233,21 @@ def main(jobs: int, modules: Sequence[str]) -> None:
             output.write(json.dumps({"mutant": result.mutant_name, "code": code, **where}) + "\n")
             output.flush()
         elif code:
-            sys.exit("Without any mutant the tests fail, or one of them is not found by its name.")
+            status = "failed" if code == 1 else status_by_exit_code[code]
+            sys.exit(
+                f"\nWithout any mutant ({result.mutant_name}): {status}. A busy machine is a reason for a timeout."
+            )
         taken += 1
-        print(f"\r{taken} of {len(todo)} that take effect during the import", end="", flush=True)
+        print(f"\r{taken} of {len(_CONTROLS) + len(mutants)} that take effect during the import", end="", flush=True)
 
     with RESULTS.open("a", encoding="utf-8") as output:
-        for name in todo:
-            while not processes.has_capacity():
+        for batch in (_CONTROLS, mutants):
+            for name in batch:
+                while not processes.has_capacity():
+                    take(output)
+                processes.submit(name, names, limit_s, files.total())
+            while processes.pending_count():
                 take(output)
-            processes.submit(name, names, limit_s, files.total())
-        while processes.pending_count():
-            take(output)
     print()
 
 
