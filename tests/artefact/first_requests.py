@@ -50,15 +50,15 @@ def open_sockets() -> int:
     return sum(isinstance(thing, socket.socket) and thing.fileno() >= 0 for thing in gc.get_objects())
 
 
-def unbuilt() -> list[str]:
-    """The models whose validators would be made by the first request that uses them."""
-    todo, found = BaseModel.__subclasses__(), []
+def built() -> set[str]:
+    """The models that have a validator."""
+    todo, found = BaseModel.__subclasses__(), set()
     while todo:
         model = todo.pop()
         todo += model.__subclasses__()
-        if not model.__pydantic_complete__:
-            found.append(f"{model.__module__}.{model.__qualname__}")
-    return sorted(found)
+        if model.__pydantic_complete__:
+            found.add(f"{model.__module__}.{model.__qualname__}")
+    return found
 
 
 class Context:
@@ -81,18 +81,19 @@ started = {
     "open": open_sockets(),
     "holders": holders(),
     "loaded": sorted(sys.modules),
-    "unbuilt": unbuilt(),
+    "built": sorted(built()),
 }
 clients = aws._client.cache_info().misses  # noqa: SLF001 - nothing else shows what an instance keeps
 if os.environ["AWS_LAMBDA_INITIALIZATION_TYPE"] == "snap-start":
     run_after_restore()
 answers: dict[str, Any] = {}
 for name, event in given["events"].items():
-    before = set(sys.modules)
+    before, built_before = set(sys.modules), built()
     answer = app.lambda_handler(event, Context())
     answers[name] = {
         "status": answer.get("statusCode", "failed" if answer.get("failed") else "ran"),
         "imported": sorted(set(sys.modules) - before),
+        "built": sorted(built() - built_before),
     }
 made = aws._client.cache_info().misses - clients  # noqa: SLF001 - as above
 sys.stderr.write(json.dumps({"started": started, "answers": answers, "clients": made, "holders": holders()}))

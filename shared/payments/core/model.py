@@ -34,10 +34,15 @@ PlatformId = Annotated[int, Field(ge=1, le=MAX_ID)]
 class Model(BaseModel):
     """What all our models are: frozen, and silent about the values that they refuse.
 
+    A validator is built on first use, or in Init where a function names the model (`priming`): most functions use half
+    of the models that they import.
+
     A field has an `alias` where its attribute in the table has another name; only the table's adapter uses those.
     """
 
-    model_config = ConfigDict(frozen=True, validate_by_name=True, validate_by_alias=False, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True, validate_by_name=True, validate_by_alias=False, hide_input_in_errors=True, defer_build=True
+    )
 
     def __replace__(self, **changes: Any) -> Self:  # noqa: ANN401 - a field's
         """The same with some fields changed (`copy.replace`). The values are ours, so they are not validated again.

@@ -12,8 +12,9 @@ from payments.adapters.config import CreateOrderSettings, create_order_settings
 from payments.adapters.log import RequestLog
 from payments.adapters.table import PaymentsTable
 from payments.core.listing import Look
-from payments.core.model import Order
+from payments.core.model import Application, Order
 from payments.core.ordering import OrderServices
+from payments.core.wire import CreateOrderBody
 from payments.wiring import aws, callers, priming
 from payments.wiring import gateway as razorpay
 from payments.wiring.callers import Callers
@@ -127,7 +128,11 @@ def dependencies(log: RequestLog) -> Dependencies:
 
 def prime() -> None:
     """Load what the first request needs, but nothing secret; see `priming`."""
-    priming.prime(_table, also=[callers.prime, razorpay.prime])
+    priming.prime(
+        _table,
+        models=(CreateOrderSettings, CreateOrderBody, Order, Application),
+        also=[callers.prime, razorpay.prime],
+    )
 
 
 def _table(name: str) -> PaymentsTable:
