@@ -1,7 +1,7 @@
-"""POST /api/payments/webhook/: what Razorpay reports is final. Our answer tells Razorpay what to do next.
+"""POST /api/payments/webhook/: what Razorpay reports is final. Our response tells Razorpay what to do next.
 
 2xx: never send this event again. Anything else: retry for 24 hours, after which Razorpay disables the webhook. So a
-forged message is refused (Razorpay never sees that answer). A genuine one that we can never use is acknowledged and
+forged message is refused (Razorpay never sees that response). A genuine one that we can never use is acknowledged and
 counted. Only a failure that a later delivery can cure gets a 5xx, and only while that leaves time to spare.
 """
 

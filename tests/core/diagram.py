@@ -137,7 +137,7 @@ def section() -> str:
     ]
     for (before, after), news in sorted(found.items(), key=lambda edge: [list(Status).index(end) for end in edge[0]]):
         lines += [f"    {before.value} --> {after.value}: {'<br>'.join(news)}"]
-    lines += ["    refunded --> [*]", "```", "", "The first rule that holds decides:", "", "| | when | status |"]
+    lines += ["    refunded --> [*]", "```", "", "The first rule that applies decides:", "", "| | when | status |"]
     lines += ["| --- | --- | --- |"]
     lines += [f"| {number} | {when} | {status} |" for number, (when, status) in enumerate(rules(), start=1)]
     return "\n".join([*lines, "", ""])

@@ -209,7 +209,7 @@ class PaymentsTable:
     # --- payment ids ---
 
     def take_payment_ids(self, count: int, new_installation: str) -> IdBlock:
-        """Take the next block of payment ids. They start at 1 and are never handed out twice; gaps are fine.
+        """Take the next block of payment ids. They start at 1 and are never assigned twice; gaps are fine.
 
         Args:
             count: how many.
@@ -228,7 +228,7 @@ class PaymentsTable:
         return None if item is None else item.get("installation")
 
     def raise_payment_ids(self, above: int) -> None:
-        """Make sure that no payment id up to and including this one is handed out (again)."""
+        """Make sure that no payment id up to and including this one is assigned (again)."""
         update = _Update()
         update.set(("last_taken",), above)
         last = update.path(("last_taken",))
@@ -452,7 +452,7 @@ def _changes(before: Record, after: Record) -> tuple[str, _Update, str]:
     """Return the key, update and condition that turn one version of a record into another."""
     changed = {name for name in _ATTRIBUTES if getattr(before, name) != getattr(after, name)}
     # A clear leaves the version alone and may have removed the due time since `before` was read. So saving a record
-    # that is due always writes the due time again: the same value costs nothing, and without it nobody would look.
+    # that is due always writes the due time again. The same value costs nothing; without one, no lane would find it.
     changed |= {name for name in ("lane", "attention_at") if getattr(after, name) is not None}
     item = _part(after, changed - {"pending"})
     update = _Update()

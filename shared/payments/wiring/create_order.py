@@ -29,7 +29,7 @@ _INSTALLATION_BYTES = 4
 
 
 class PaymentIds:
-    """Hands out payment ids in blocks from the counter: no hot key, and no call for most orders."""
+    """Takes payment ids from the counter in blocks: no hot key, and no call for most orders."""
 
     def __init__(self, table: PaymentsTable) -> None:
         self._table = table
@@ -69,7 +69,7 @@ class OrderMaker:
     stage: str
 
     def number(self, offer: Order) -> Order:
-        """Return the offer with a payment id and receipt of its own: `<stage>-<installation>-<payment id>`."""
+        """Return the offer with a new payment id and receipt: `<stage>-<installation>-<payment id>`."""
         payment_id = self.payment_ids.take()
         return offer.numbered(payment_id, receipt=f"{self.stage}-{self.payment_ids.installation}-{payment_id}")
 
