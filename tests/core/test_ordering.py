@@ -454,7 +454,7 @@ def test_a_consumed_order_is_not_superseded_by_a_hand_out(shop: Shop, facts: tup
 @pytest.mark.parametrize(
     ("facts", "why"),
     [
-        ((captured(A, PART),), "Money is held that a person must look at."),
+        ((captured(A, PART),), "A person must decide about a payment."),
         ((captured(A),), "This application has already been paid."),
     ],
 )

@@ -454,7 +454,7 @@ def _is_json_object(text: str) -> bool:
 
 
 def _is_safe_url(url: str) -> bool:
-    """Return whether nobody on the way can respond in place of this address: https, or this machine."""
+    """Return whether nobody on the network can impersonate this address: https, or this machine."""
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port  # both are parsed on access

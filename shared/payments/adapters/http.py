@@ -126,7 +126,7 @@ class Request:
         )
 
 
-# Catch-all routes. We have none: of an API with one, nobody would notice the requests that we answer with 404.
+# Catch-all routes. We have none: if another API had one, nobody would notice its requests, which would all get 404.
 _CATCH_ALL = ("{proxy+}", "$default")
 
 

@@ -2,8 +2,8 @@
 
 Every write of a record, an application or a watermark is conditional (optimistic locking); for a record, on its
 `version`. Refunds, entries set aside and the pause replace what is there. The client's own retries can make our
-first write look like someone else's, so after a failed condition always read again, and never take it as information
-about what is stored.
+first write look like someone else's, so after a failed condition always read again: the failure says nothing about what
+is stored.
 
 No request exceeds DynamoDB's limits ("Service quotas": 4 KB per expression, 100 keys per BatchGetItem, 100 items and
 4 MB per transaction): placeholders are short, keys are cleared in batches, and the core limits what one decision
