@@ -30,11 +30,11 @@ EXPRESSION_BYTES: Final = 4 * KB
 PLACEHOLDER_BYTES: Final = 255
 SUBSTITUTIONS_BYTES: Final = 2 * MB
 OPERATORS: Final = 300
-"""Documented for UpdateExpression; the service counts in the other expressions as well (scylladb#14473)."""
+"""Documented for UpdateExpression; DynamoDB also applies it to the other expressions (scylladb#14473)."""
 ITEM_BYTES: Final = 400 * KB
 NESTING: Final = 32
 PARTITION_KEY_BYTES: Final = 2048
-"""The keys of the tables here have no sort key, which may have 1,024."""
+"""For partition keys; the tables here have no sort key, whose limit is 1,024."""
 NUMBER_DIGITS: Final = 38
 BATCH_KEYS: Final = 100
 BATCH_BYTES: Final = 16 * MB

@@ -34,7 +34,7 @@ class Configuration:
 
     function: str
     tokens: str = "HS256"
-    """The algorithm; with ` published`, its key is fetched."""
+    """The algorithm; with ` published`, the key is fetched from a key set."""
     starts: str = "snap-start"
 
     def __str__(self) -> str:
@@ -65,20 +65,20 @@ class Report:
     """What a function did, and which servers it called."""
 
     sockets: set[str]
-    """What Init did with any."""
+    """Socket operations during Init."""
     open_sockets: int
-    """After Init."""
+    """Sockets open after Init."""
     loaded: set[str]
-    """Modules, after Init."""
+    """Modules loaded after Init."""
     unbuilt: list[str]
     """Models that had no validator yet after Init."""
     held: list[str]
-    """The types of what held a secret or a credential after Init."""
+    """The types of objects that contained a secret or credential after Init."""
     held_later: list[str]
     """The same after the requests."""
     answers: dict[str, dict[str, Any]]
     clients_made: int
-    """By the requests."""
+    """AWS clients created by the requests."""
     asked: list[str]
 
 

@@ -12,7 +12,7 @@ from sandbox.gateway import signatures
 type Event = dict[str, Any]
 
 OTHER_ORDER_ID: Final = "order_00000000000002"
-"""The client's second order, which the genuine requests beside the attacks are about."""
+"""The client's second order, used by the genuine requests sent with the attacks."""
 STRANGERS_ORDER_ID: Final = "order_00000000000003"
 """The order of another client."""
 OTHER_PAYMENT_ID: Final = "pay_DESlfW9H8K9uqN"

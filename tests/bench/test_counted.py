@@ -17,7 +17,7 @@ CALLS = {
     "webhook order.paid": 1,
     "webhook, a duplicate": 1,
 }
-"""Calls outside, as designed; every tenth order takes one more, for ids."""
+"""Outside calls, as designed; every tenth order makes one more, for ids."""
 GOOD_CASE = ("create-order", "verify", "webhook payment.authorized", "webhook payment.captured", "webhook order.paid")
 WRITE_UNITS = 8.2
 LOG_BYTES = 500

@@ -14,9 +14,9 @@ HOUR_S, DAY_S = 3_600, 86_400
 PER_SECOND = 100.0
 HOURS = 6
 CALLS_OF_AN_IDLE_DAY = 1_500
-"""The most that an account on which nothing happens may be asked."""
+"""The maximum number of calls for an idle account."""
 LATE_S = 2 * RUN_EVERY_S
-"""What a pass reads in one run may not be all that was due; then it waits its turn in the next ones."""
+"""A pass that cannot read everything due in one run continues in the next ones."""
 
 
 def run_s() -> float:

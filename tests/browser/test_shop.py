@@ -17,9 +17,9 @@ from sandbox.demo import Service
 
 PROJECT = Path(__file__).parents[2]
 _SHOPS_OWN = {"Access-Control-Allow-Origin": "*"}
-"""What a browser needs to hand an answer that a test makes up to a page of another origin."""
+"""The headers a browser needs to pass a test's fake response to a page of another origin."""
 SLOW_MS = 45_000
-"""What needs a webhook: the first start of a function on a busy machine, and Razorpay's second try after it."""
+"""How long a webhook may take: a cold start on a busy machine, then Razorpay's second attempt."""
 
 
 class Shop:
@@ -68,7 +68,7 @@ class Shop:
         expect(self.checkout.get_by_role("tab", name="UPI")).to_be_visible(timeout=SLOW_MS)
 
     def pay_by_upi(self, answer: str | None = "Approve") -> None:
-        """Scans the code and answers in the app."""
+        """Scans the code and responds in the app."""
         self.checkout.get_by_role("tab", name="UPI").click()
         self.checkout.get_by_role("button", name=re.compile("^Pay ")).click()
         if answer is not None:
@@ -111,7 +111,7 @@ def shop(page: Page, local_service: LocalService) -> Shop:
 
 @pytest.fixture
 def held(shop: Shop) -> Callable[[], None]:
-    """Razorpay holds its webhooks back until the test calls it."""
+    """Razorpay withholds its webhooks until the test calls this."""
     shop.control("PUT", "faults", {"webhooks": "hold"})
 
     def release() -> None:
@@ -278,7 +278,7 @@ def test_without_verify_the_webhook_alone_confirms_the_payment(shop: Shop) -> No
 
 
 def test_a_tab_closed_right_after_paying_costs_nothing(shop: Shop, context: BrowserContext) -> None:
-    shop.page.route("**/api/payments/verify/", lambda _route: None)  # never leaves
+    shop.page.route("**/api/payments/verify/", lambda _route: None)  # the request never leaves
     shop.open_checkout()
     shop.pay_by_upi()
     shop.expect_label("Checking")
@@ -358,7 +358,7 @@ def test_another_sum_than_agreed_is_being_checked_and_nobody_is_to_pay_again(sho
     shop.expect_status(f"Your payment is being checked; do not pay again. Order {order_id}.")
     expect(shop.pay_button).to_be_hidden()
 
-    # A browser that does not know the order gets the same answer from create-order.
+    # A browser that does not know the order gets the same response from create-order.
     shop.page.evaluate("localStorage.clear()")
     shop.page.reload()
     shop.pay_button.click()
@@ -482,7 +482,7 @@ def test_a_refund_is_shown_when_the_client_comes_back(shop: Shop) -> None:
 
 
 def _reload_until(shop: Shop, shown: Callable[[], None]) -> None:
-    # A page that shows a settled payment does not ask again; its client does, by coming back.
+    # A page that shows a settled payment does not poll again; reloading it does.
     for _ in range(20):
         shop.page.reload()
         try:

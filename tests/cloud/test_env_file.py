@@ -1,4 +1,4 @@
-"""What `.env` says: as dotenv reads it, and what of it cannot be meant."""
+"""`.env`: read as dotenv reads it, and refused where a value must be a mistake."""
 
 import random
 import string
@@ -16,7 +16,7 @@ def env_file(tmp_path: Path) -> Path:
     return tmp_path / ".env"
 
 
-# What python-dotenv documents of its file format: https://saurabh-kumar.com/python-dotenv/reference/
+# The file format as python-dotenv documents it: https://saurabh-kumar.com/python-dotenv/reference/
 @pytest.mark.parametrize(
     ("line", "value"),
     [
@@ -63,7 +63,7 @@ def test_what_is_no_text_or_no_file_is_refused_with_a_reason(env_file: Path) -> 
         read_env(env_file)
 
 
-# `make run` must not start with what the service then refuses at its first request.
+# `make run` must not start with a value that the service refuses at its first request.
 @pytest.mark.parametrize(
     "value",
     [

@@ -1,4 +1,4 @@
-"""Which Razorpay the local service talks to, and whether Razorpay knows the keys."""
+"""Which Razorpay the local service uses, and whether Razorpay accepts the keys."""
 
 from collections.abc import Iterator
 from dataclasses import replace

@@ -65,7 +65,7 @@ def test_what_a_process_started_ends_with_it(tmp_path: Path) -> None:
     while Path(f"/proc/{child}").exists() and "\nState:\tZ" not in Path(f"/proc/{child}/status").read_text():
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    process.stop()  # once more does no harm
+    process.stop()  # a second call does nothing
 
 
 @pytest.mark.parametrize("told", [True, False])
