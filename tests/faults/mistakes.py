@@ -1,9 +1,8 @@
 """The checkers are checked: mistakes seeded into the source, each of which must be found.
 
-Each mistake is one that somebody could make for a reason that sounds good. It is made in a copy of the tree, never in
-the tree itself, and the part of the suite that is to find it runs on the copy: a part of a campaign, or a test. On the
-copy as it was that part must be content, and with the mistake it must break an invariant or fail a test. A copy that
-does not even run, or runs for ever, counts as neither.
+Each mistake is a plausible one. It is made in a copy of the tree, and the check that should find it, a part of a
+campaign or a test, runs on the copy. That check must pass on the unchanged copy and, with the mistake, break an
+invariant or fail a test. A copy that does not run at all, or hangs, counts as neither.
 """
 
 import os
@@ -31,12 +30,12 @@ _COPIED: Final = (
     *("template.yaml", "monitoring.yaml", "web-acl.yaml"),
 )
 _SECONDS: Final = 600
-"""When a part has hung; the longest takes a few seconds on a machine that is not busy."""
+"""After this a check has hung; the longest takes a few seconds on an idle machine."""
 _FOUND: Final = 3
-"""The exit status of a campaign that found something; Python's own, when it cannot even begin, is 1."""
+"""The exit status of a campaign that found something; Python's own status for a failed start is 1."""
 _WORKERS: Final = 2
 
-# How much of the campaigns that draw at random. A sixth of it finds nearly every mistake that is left to them.
+# How much of the random campaigns to run. A sixth of this finds nearly every mistake assigned to them.
 _STORIES: Final = 60
 _REACHED: Final = 0.006
 _OUTAGES: Final = 0.1
@@ -48,7 +47,7 @@ class Mistake:
 
     name: str
     why: str
-    """Why somebody would, and what it breaks."""
+    """Why someone would make it, and what it breaks."""
     path: str
     was: str
     now: str
@@ -57,7 +56,7 @@ class Mistake:
 
 
 MISTAKES: Final = (
-    # --- telling others
+    # --- publishing
     Mistake(
         "publish only when the write won",
         "Who did not write has no news. But a writer whose answer was lost, or who died, wrote and never told.",
@@ -445,7 +444,7 @@ MISTAKES: Final = (
         "    if False:",
         "tests/judge/test_ten_classes.py::test_two_stacks_on_one_account_leave_each_others_orders_alone",
     ),
-    # --- who may
+    # --- permissions
     Mistake(
         "let anybody verify anybody's payment",
         "The signature proves it. But it tells a stranger that the order exists, and what becomes of it.",
@@ -530,14 +529,14 @@ MISTAKES: Final = (
 
 
 def run(budget: Budget, progress: Progress) -> Report:
-    """Makes every mistake, or a sample of them, each alone; the untouched copy is checked as well.
+    """Makes every mistake, or a sample of them, one at a time; also checks the unchanged copy.
 
     Raises:
-        AssertionError: a mistake was not found, or the untouched copy does not pass.
+        AssertionError: a mistake was not found, or the unchanged copy does not pass.
     """
     dice = random.Random(budget.seed)  # noqa: S311 - reproducible on purpose
     quick = [mistake for mistake in MISTAKES if not mistake.found_by.startswith("crashes: ")]
-    # A whole scenario takes minutes: a sample is of the others.
+    # A full scenario takes minutes, so samples use only the others.
     chosen = dice.sample(quick, max(round(len(MISTAKES) * budget.share), 1)) if budget.share < 1 else MISTAKES
     jobs: list[tuple[str, Mistake | None]] = [(one, None) for one in sorted({one.found_by for one in chosen})]
     jobs += [(mistake.found_by, mistake) for mistake in chosen]
@@ -568,7 +567,7 @@ def _judge(trees: SimpleQueue[Path], checker: str, mistake: Mistake | None, seed
     """Seeds a mistake into one of the copies, or none.
 
     Raises:
-        AssertionError: it was not found, or there was something to say of a copy without one.
+        AssertionError: it was not found, or the check failed on a copy without a mistake.
     """
     tree = trees.get()
     try:
@@ -591,7 +590,7 @@ def copy() -> Iterator[Path]:
         for name in _COPIED:
             source = PROJECT / name
             if source.is_dir():
-                # What is compiled too, which belongs to the copies of the sources as they have the same times.
+                # Bytecode too: it stays valid because the copied sources keep their times.
                 shutil.copytree(source, tree / name)
             else:
                 shutil.copy(source, tree / name)
@@ -600,7 +599,7 @@ def copy() -> Iterator[Path]:
 
 @contextmanager
 def made(tree: Path, mistake: Mistake) -> Iterator[None]:
-    """The mistake is in the copy, for as long as this lasts."""
+    """Puts the mistake into the copy inside the context."""
     path = tree / mistake.path
     source = path.read_text(encoding="utf-8")
     assert source.count(mistake.was) == 1, f"“{mistake.name}” does not fit {mistake.path} any more"
@@ -612,10 +611,10 @@ def made(tree: Path, mistake: Mistake) -> Iterator[None]:
 
 
 def check(tree: Path, checker: str, seed: int) -> str | None:
-    """Runs a checker on a copy; None when it is content, else what it said.
+    """Runs a checker on a copy; returns None if it passes, otherwise its message.
 
     Raises:
-        AssertionError: it did not come to a judgment.
+        AssertionError: it gave no result.
     """
     if checker.startswith("tests/"):
         command = ["-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--tb=line", checker]
@@ -623,7 +622,7 @@ def check(tree: Path, checker: str, seed: int) -> str | None:
         command = ["-m", "tests.faults.mistakes", checker, str(seed)]
     environment = {**os.environ, "PYTHONPATH": "shared:.", "PYTHONDONTWRITEBYTECODE": "1"}
     try:
-        # The same interpreter and fixed arguments, in a folder of our own.
+        # The same interpreter and fixed arguments, in our own folder.
         done = subprocess.run(  # noqa: S603 - as above
             [sys.executable, *command],
             cwd=tree,
@@ -646,12 +645,12 @@ def check(tree: Path, checker: str, seed: int) -> str | None:
 
 
 def find(checker: str, seed: int) -> None:
-    """Runs a part of a campaign on the tree that this process was started in.
+    """Runs a part of a campaign on the tree in which this process was started.
 
     Args:
         checker: `crashes: …`, every single fault and outage of that scenario; `interleavings: …`, every order of calls
-            of that meeting; or the name of a campaign that draws at random, of which a part is run.
-        seed: what it draws from.
+            of that meeting; or the name of a random campaign, of which a part is run.
+        seed: of its random choices.
 
     Raises:
         AssertionError: it found something.
@@ -674,7 +673,7 @@ def find(checker: str, seed: int) -> None:
 
 
 def _strike_each(scenario: str) -> None:
-    # Each process loads only what it runs: that is half of its time.
+    # Each process loads only what it runs, since loading is half of its time.
     from tests.faults.crashes import Case, outages, play, singles  # noqa: PLC0415 - as above
     from tests.faults.rig import installed  # noqa: PLC0415 - as above
 
@@ -695,7 +694,7 @@ def _play_each_order(meeting: str) -> None:
 
 
 def words_of(cause: AssertionError) -> str:
-    """What was found, in a line: the message of the check that failed, or the check itself if it has none."""
+    """The result in one line: the failed check's message, or its source if it has none."""
     message = next(iter(str(cause).splitlines()), "").strip()
     if message:
         return message
@@ -704,12 +703,12 @@ def words_of(cause: AssertionError) -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs one checker on the tree it is started in; what it found is the last line that it prints."""
+    """Runs one checker on the tree in which it is started; the last line printed is the result."""
     checker, seed = arguments
     try:
         find(checker, int(seed))
     except Exception as error:
-        # A check that failed, or something else that went wrong.
+        # A failed check, or another error.
         cause: BaseException = error
         while cause.__cause__ is not None:
             cause = cause.__cause__
