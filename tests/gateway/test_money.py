@@ -1,4 +1,4 @@
-"""Sums that are not the order's: fees that the customer bears, offers; and refunds that go another way."""
+"""Sums that differ from the order's (customer fees, offers), and refunds that take another course."""
 
 import json
 from typing import Any
@@ -10,7 +10,7 @@ from tests.gateway.gateway import Gateway
 from tests.gateway.receiver import Receiver
 
 FEE, TAX = 1180, 180
-"""Of 500.00: two percent, and 18 percent tax on that."""
+"""For 500.00: two percent, plus 18 percent tax on that."""
 
 
 def last_payment(gateway: Gateway, event: str) -> Any:
