@@ -109,6 +109,6 @@ def secrets(service: Service, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def start_afresh() -> None:
-    """Clears an instance's state; clients stay, because creating one reads botocore's models."""
+    """Clears an instance's state between requests; clients stay, because creating one is slow."""
     for kept in (aws._secrets, gateway, callers._key_set, create_order._payment_ids):  # noqa: SLF001 - there is no other way to end an instance
         kept.cache_clear()
