@@ -1,4 +1,4 @@
-"""What a developer's `.env` says, and whether its Razorpay settings can be meant."""
+"""Reads a developer's `.env`, and rejects Razorpay settings that must be a mistake."""
 
 import re
 from collections.abc import Mapping
@@ -8,10 +8,10 @@ from dotenv.parser import parse_stream
 
 from sandbox import development
 
-MIN_SECRET_CHARS = 12  # the service refuses shorter ones
+MIN_SECRET_CHARS = 12  # the service rejects shorter ones
 _TEST_KEY = re.compile(r"\Arzp_test_[A-Za-z0-9]+\Z")
-# The fillings of templates and tutorials, as the service knows them (payments.adapters.config; a test holds both
-# together). Compared without case, dots, dashes and underscores.
+# Placeholders of templates and tutorials, as in the service (payments.adapters.config; a test compares both). Case,
+# dots, dashes and underscores are ignored.
 _FILLINGS = (
     *("changeme", "changethis", "replaceme", "replacethis", "placeholder"),
     *("yoursecret", "yourwebhook", "yourkey", "yourrazorpay", "yourtest", "keyid", "keysecret", "webhooksecret"),
@@ -21,13 +21,13 @@ _MIN_DIFFERENT_CHARS = 4  # "xxxxxxxxxxxx" and the like
 
 
 class UnusableKeysError(ValueError):
-    """The keys in `.env` cannot be used; the message says what to do. It never holds a value."""
+    """The keys in `.env` cannot be used; the message says what to do, and never contains a value."""
 
 
 def read_env(env_file: Path) -> Mapping[str, str]:
     """The file's settings; none if there is no file.
 
-    As dotenv reads it, but for `${…}`, which stays as it is: a secret is what stands there.
+    As dotenv reads it, except that `${…}` is not expanded: a secret is taken literally.
 
     Raises:
         UnusableKeysError: the file or one of its lines cannot be read.
@@ -55,7 +55,7 @@ def read_env(env_file: Path) -> Mapping[str, str]:
 
 
 def key_id_problem(value: str) -> str | None:
-    """What is wrong with a key id, in words that follow its name; None: nothing that can be seen."""
+    """What is wrong with a key id, as words that follow its name; None if nothing is visibly wrong."""
     if not value.startswith("rzp_test_"):
         return "is a placeholder" if _is_filling(value) else "is no test key: those begin with rzp_test_"
     if value == development.RAZORPAY_KEY_ID:
@@ -66,7 +66,7 @@ def key_id_problem(value: str) -> str | None:
 
 
 def secret_problem(value: str) -> str | None:
-    """What is wrong with a secret, in words that follow its name; None: nothing that can be seen."""
+    """What is wrong with a secret, as words that follow its name; None if nothing is visibly wrong."""
     if value.startswith("local-development-"):
         return "is the stand-in's own, which Razorpay does not know"
     if _is_filling(value):

@@ -256,7 +256,7 @@ class Control:
         return JSONResponse(self._world.ledger(request.query_params.get("order_id")))
 
     async def _reset(self, _request: Request) -> Response:
-        """Forget everything but the webhook's URL and secret. Re-enable the webhook and turn every switch off."""
+        """Forget everything except the webhook's URL and secret. Re-enable the webhook and turn every switch off."""
         self._late.forget()
         await self._deliveries.forget()
         self._world.forget()

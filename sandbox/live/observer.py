@@ -33,7 +33,7 @@ class Cloud(Protocol):
         ...
 
     def notes(self) -> dict[str, list[dict[str, Any]]]:
-        """Return what each subscriber has noted."""
+        """Return what each subscriber has stored."""
         ...
 
 
@@ -50,9 +50,9 @@ class StandIn(Protocol):
 
 
 class Eyes:
-    """Takes one look at all sides and returns what there is to see. Blocking; one look at a time.
+    """Reads all sides once and returns what they show. Blocking; one read at a time.
 
-    If a side does not answer, it is reported as away and its last state stays visible.
+    If a side does not respond, it is reported as away and its last state stays visible.
 
     Args:
         cloud: the payments table and the inboxes.
@@ -89,7 +89,7 @@ class Eyes:
         }
 
     def _try(self, look: Callable[[], None]) -> str | None:
-        """Return why the look failed, or None if it did not."""
+        """Return why the last read failed, or None if it did not."""
         try:
             look()
         except OutOfReach as error:
@@ -123,7 +123,7 @@ class Eyes:
         self._events = {key: event for key, event in self._events.items() if event["order_id"] in shown}
 
     def _look_at_books(self, stand_in: StandIn) -> None:
-        """Nothing happens to an order at Razorpay without an event, so read its books only after new events."""
+        """Nothing happens to an order at Razorpay without an event, so read its data only after new events."""
         for record in self._records:
             order_id = str(record["order_id"])
             told = tuple(key for key, event in self._events.items() if event["order_id"] == order_id)
@@ -149,7 +149,7 @@ class Eyes:
 
 
 class Observer:
-    """Puts what there is to see on the board while anyone is watching. Used on one event loop.
+    """Updates the board while anyone is watching. Used on one event loop.
 
     Args:
         look: takes one look, in a thread of its own, and returns the parts it sees.

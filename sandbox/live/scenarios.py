@@ -158,7 +158,7 @@ def _history(what: str, *, count: int, of: str) -> Expectation:
 
 
 def _reviewed(reason: str, *, resolution: str | None = None) -> Expectation:
-    """Expect that a person is asked to look, and with a resolution that the review is closed again."""
+    """Expect that a review is opened and, with a resolution, that it is closed again."""
     words = f"{reason}, {resolution or 'open'}"
 
     def look(stage: Stage) -> tuple[bool, str]:

@@ -1,6 +1,6 @@
 """The sides that know something about a payment, as the observer reads them: the table, the inboxes, the stand-in.
 
-They only read. They block, and raise `OutOfReach` when their side does not answer.
+They only read. They block, and raise `OutOfReach` if their side does not respond.
 """
 
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ _BATCH: Final = 100
 
 
 class OutOfReach(Exception):
-    """The side does not answer; the message says which one, and why."""
+    """The side does not respond; the message says which one, and why."""
 
 
 class Cloud:

@@ -1,11 +1,11 @@
-"""AWS services that are away for a while: `PUT /_sandbox/outages {"events": true}` on the AWS port.
+"""AWS services that are down for a while: `PUT /_sandbox/outages {"events": true}` on the AWS port.
 
-While a service is away, its calls are answered as AWS answers them when it is unavailable: status 503, error code
-`ServiceUnavailable`, in the shape of that service's protocol ("Common errors" in each API reference). The value says
-which calls: `true` all, a text only those whose body holds it (an order id, say), `false` none. Services that are not
-named stay as they are; the answer, and that of `GET`, is how each stands. The front door never leads here.
+While a service is down, its calls get AWS's response for unavailability: status 503, error code `ServiceUnavailable`,
+in that service's protocol ("Common errors" in each API reference). The value selects the calls: `true` all, a text only
+those whose body contains it (such as an order id), `false` none. Services that are not named stay unchanged; PUT and
+`GET` return every service's state. The front door never leads here.
 
-What the emulator does inside itself, such as passing an event on to a queue, is no call and goes on.
+The emulator's internal work, such as passing an event to a queue, is not a call and continues.
 """
 
 import json
@@ -21,7 +21,7 @@ type Application = Callable[[dict[str, Any], Receive, Send], Awaitable[None]]
 
 PATH = "/_sandbox/outages"
 SERVICES = ("dynamodb", "events", "lambda", "secretsmanager", "sqs")
-"""What the service and its subscribers call, under the names that requests are signed for."""
+"""The services that this service and its subscribers call, by signing name."""
 
 _TARGETS = {
     "AWSEvents": "events",
@@ -35,7 +35,7 @@ _MESSAGE = "The request has failed due to a temporary failure of the server."
 
 
 class Outages:
-    """ASGI middleware around the emulator: answers for the services that are away, passes on everything else."""
+    """ASGI middleware around the emulator: responds for services that are down, and passes on everything else."""
 
     def __init__(self, application: Application) -> None:
         self.application = application
@@ -55,8 +55,8 @@ class Outages:
         if service is None or which is False:
             await self.application(scope, receive, send)
             return
-        # The body is read before anything is answered; a client that is still sending would take that for a broken
-        # connection, and try again for another reason than the one it was to see.
+        # The body is read before the response; a client that is still sending would see a broken connection instead,
+        # and retry for the wrong reason.
         body = await _read(receive)
         if which is True or str(which).encode() in body:
             await _answer(send, *unavailable(service, headers))
@@ -80,11 +80,11 @@ class Outages:
 
 
 class UnusableError(ValueError):
-    """No outages can be read from this; the message says what is possible."""
+    """The request is invalid; the message says what is possible."""
 
 
 def switched(body: bytes) -> dict[str, bool | str]:
-    """What a PUT asks for, by service.
+    """The outages that a PUT requests, by service.
 
     Raises:
         UnusableError: nothing may be changed.
