@@ -40,8 +40,8 @@ def read_env(env_file: Path) -> Mapping[str, str]:
                     statement = binding.original.string
                     line = binding.original.line + len(statement) - len(statement.lstrip("\n"))
                     raise UnusableKeysError(
-                        f"Line {line} of {env_file} is no NAME=value: quote a value that holds spaces or quotes,\n"
-                        "and begin a comment with #."
+                        f"Line {line} of {env_file} is not NAME=value: quote values that contain spaces or quotes,\n"
+                        "and start comments with #."
                     )
                 if binding.key is not None:
                     settings[binding.key] = binding.value or ""
@@ -50,14 +50,14 @@ def read_env(env_file: Path) -> Mapping[str, str]:
     except OSError as error:
         raise UnusableKeysError(f"{env_file} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
-        raise UnusableKeysError(f"{env_file} is no UTF-8 text: save it as plain text, and start again.") from error
+        raise UnusableKeysError(f"{env_file} is not UTF-8 text: save it as plain text and try again.") from error
     return settings
 
 
 def key_id_problem(value: str) -> str | None:
     """What is wrong with a key id, as words that follow its name; None if nothing is visibly wrong."""
     if not value.startswith("rzp_test_"):
-        return "is a placeholder" if _is_filling(value) else "is no test key: those begin with rzp_test_"
+        return "is a placeholder" if _is_filling(value) else "is not a test key: test keys start with rzp_test_"
     if value == development.RAZORPAY_KEY_ID:
         return "is the stand-in's own, which Razorpay does not know"
     if not _TEST_KEY.match(value) or _is_filling(value.removeprefix("rzp_test_")):
@@ -72,11 +72,11 @@ def secret_problem(value: str) -> str | None:
     if _is_filling(value):
         return "is a placeholder"
     if any(char.isspace() for char in value):
-        return "has white space in it"
+        return "contains white space"
     if not value.isascii():
-        return "has a character outside ASCII in it, which may have come from a word processor"
+        return "contains a non-ASCII character, perhaps from a word processor"
     if len(value) < MIN_SECRET_CHARS:
-        return f"is too short: the service wants at least {MIN_SECRET_CHARS} bytes"
+        return f"is too short: the service needs at least {MIN_SECRET_CHARS} bytes"
     return None
 
 

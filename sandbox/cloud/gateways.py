@@ -123,7 +123,7 @@ def check_keys(gateway: Gateway) -> str:
         )
     if answer.status_code == requests.codes.ok:
         if _is_a_list(answer):
-            return "Razorpay knows the API keys. The webhook's secret shows only when a webhook arrives."
+            return "Razorpay accepts the API keys. The webhook secret is only checked when a webhook arrives."
         return f"Not checked: what answers at {gateway.url} is not Razorpay (a proxy's or a network's own page?)."
     return f"Not checked: {gateway.url} answered {answer.status_code}. Until it recovers, no order can be created."
 

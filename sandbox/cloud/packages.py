@@ -114,7 +114,7 @@ def _in_a_text(name: str, passed: Mapping[str, Any]) -> str:
         case {"Fn::GetAtt": attribute}:
             return f"${{{'.'.join(attribute)}}}"
         case value:
-            raise ValueError(f"${{{name}}} stands for {value}, which is no reference")
+            raise ValueError(f"${{{name}}} stands for {value}, which is not a reference")
 
 
 def with_uploaded_artefacts(path: Path, upload: Callable[[bytes], str], url: Callable[[str], str]) -> dict[str, Any]:

@@ -84,7 +84,7 @@ class ServerProcess:
         while not is_ready():
             self.check()
             if time.monotonic() > deadline:
-                raise NotReadyError(f"{self.name} does not answer after {seconds:.0f} s.\n{self.last_lines()}")
+                raise NotReadyError(f"{self.name} did not respond within {seconds:.0f} s.\n{self.last_lines()}")
             time.sleep(POLL_SECONDS)
 
     def stop(self) -> None:

@@ -93,7 +93,7 @@ class Eyes:
         try:
             look()
         except OutOfReach as error:
-            return f"{error} Shown is what it said last."
+            return f"{error} Its last known state is shown."
         return None
 
     def _look_at_records(self) -> None:
@@ -181,7 +181,7 @@ class Observer:
                 parts = await asyncio.to_thread(self._look)
             except Exception:  # noqa: BLE001 - the one boundary: watchers are told, and the next look may succeed
                 _log.exception("the live view could not look")
-                self._board.put({"away": ["The live view itself failed; the log of the shop says why."]})
+                self._board.put({"away": ["The live view itself failed; see the shop's log."]})
             else:
                 self._board.put(parts)
                 self._board.forget([name for name in self._board.names() if "payment/" in name and name not in parts])

@@ -161,7 +161,7 @@ def test_a_payment_under_way_is_not_said_to_be_once_it_has_failed(page: Page) ->
     refused = {"code": "payment_in_progress", "order_id": "order_1"}
     shown = states(page, create=refused, looks=[UNPAID, FAILED])
 
-    assert "A payment is under way" in shown[-2]["status"]
+    assert "A payment is in progress" in shown[-2]["status"]
     assert shown[-1]["status"] == "The last attempt failed. You can try again, on the same order."
 
 

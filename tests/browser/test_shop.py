@@ -317,7 +317,7 @@ def test_a_service_that_cannot_be_reached_says_so_and_leaves_the_button(shop: Sh
     shop.page.route("**/api/payments/create-order/", lambda route: route.abort())
     shop.pay_button.click()
 
-    shop.expect_status("There was no answer. Check your connection; it is safe to try again.")
+    shop.expect_status("There was no response. Check your connection; it is safe to try again.")
     shop.page.unroute("**/api/payments/create-order/")
     shop.open_checkout()
 
@@ -371,7 +371,7 @@ def test_another_sum_than_agreed_is_being_checked_and_nobody_is_to_pay_again(sho
     ("code", "status", "can_pay"),
     [
         ("payment_failed", "This payment failed. You can try again.", True),
-        ("payment_returned", "Your bank gives the money back; you can pay again.", True),
+        ("payment_returned", "Your bank returns the money; you can pay again.", True),
         ("payment_refunded", "This payment was refunded in full.", False),
         ("payment_under_review", "Your payment is being checked; do not pay again.", False),
     ],
@@ -409,7 +409,7 @@ def test_a_payment_under_way_on_another_order_is_watched_until_it_has_settled(sh
     shop.page.reload()
     shop.page.route("**/create-order/", under_way)
     shop.pay_button.click()
-    shop.expect_status("A payment is under way for this proposal.")
+    shop.expect_status("A payment is in progress for this proposal.")
     assert shop.order_id() == order_id
 
     shop.control("POST", "pay", {"order_id": order_id})
@@ -476,7 +476,7 @@ def test_a_refund_is_shown_when_the_client_comes_back(shop: Shop) -> None:
     address = f"{shop.service.endpoints['razorpay']}/v1/payments/{payment_id}/refund"
 
     requests.post(address, json={"amount": 50_000}, auth=keys, timeout=10).raise_for_status()
-    _reload_until(shop, lambda: expect(shop.card.get_by_role("status")).to_contain_text("₹500.00 of it came back."))
+    _reload_until(shop, lambda: expect(shop.card.get_by_role("status")).to_contain_text("₹500.00 of it was refunded."))
     requests.post(address, json={}, auth=keys, timeout=10).raise_for_status()
     _reload_until(shop, lambda: expect(shop.card.locator("[data-part=label]")).to_have_text("Refunded"))
 
@@ -542,7 +542,7 @@ def test_the_page_is_accessible_before_and_after_a_payment(
     shop.open_checkout()
     shop.pay_by_upi()
     shop.expect_label("Paid")
-    shop.page.get_by_text("What this page has called").click()
+    shop.page.get_by_text("Requests of this page").click()
     axe(shop.page)
 
 

@@ -48,14 +48,14 @@ def test_no_file_says_nothing(env_file: Path) -> None:
 def test_a_line_that_is_no_setting_is_named_by_its_number_and_not_shown(env_file: Path, line: str) -> None:
     env_file.write_text(f"# first\nFIRST=1\n\n{line}\nLAST=1\n")
 
-    with pytest.raises(UnusableKeysError, match=r"Line 4 of .*\.env is no NAME=value") as refusal:
+    with pytest.raises(UnusableKeysError, match=r"Line 4 of .*\.env is not NAME=value") as refusal:
         read_env(env_file)
     assert line not in str(refusal.value)
 
 
 def test_what_is_no_text_or_no_file_is_refused_with_a_reason(env_file: Path) -> None:
     env_file.write_bytes("A=b".encode("utf-16"))
-    with pytest.raises(UnusableKeysError, match="is no UTF-8 text"):
+    with pytest.raises(UnusableKeysError, match="is not UTF-8 text"):
         read_env(env_file)
     env_file.unlink()
     env_file.mkdir()

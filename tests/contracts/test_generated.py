@@ -46,7 +46,7 @@ def test_a_stale_document_fails_the_check_which_names_it_and_the_command(
 ) -> None:
     assert program.main(["--check"]) == 1
     said = capsys.readouterr().err
-    assert said == "Not as the code says: docs/openapi.yaml. Run `make contracts` and commit what it writes.\n"
+    assert said == "Stale: docs/openapi.yaml. Run `make contracts` and commit the result.\n"
     assert [path.read_text(encoding="utf-8") for path in documents] == ["old\n", "as it was\n"]
 
 
@@ -317,5 +317,5 @@ def test_only_what_is_between_the_marks_is_written(tmp_path: Path, monkeypatch: 
     assert text.endswith(f"\n\n{settings.END}\nafter\n")
     assert "\nold\n" not in text
     page.write_text("nothing\n", encoding="utf-8")
-    with pytest.raises(ValueError, match=r"settings\.md has not both of the lines"):
+    with pytest.raises(ValueError, match=r"settings\.md lacks one of the lines"):
         settings.page()

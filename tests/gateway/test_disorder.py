@@ -157,7 +157,7 @@ def test_held_events_keep_the_secret_of_their_time(told: Gateway, receiver: Rece
     ("document", "complaint"),
     [
         ({"order": "random"}, "order can be: as_happened, reversed, shuffled"),
-        ({"order": "reversed", "event_ids": []}, "event_ids are an order by themselves"),
+        ({"order": "reversed", "event_ids": []}, "event_ids already give the order"),
         ({"seed": 1}, "seed is for order: shuffled"),
         ({"order": "shuffled", "seed": "x"}, "seed must be a whole number"),
         ({"event_ids": "all"}, "event_ids must be a list of event ids"),

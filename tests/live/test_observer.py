@@ -257,7 +257,7 @@ def test_a_look_that_fails_is_said_logged_and_made_again(caplog: pytest.LogCaptu
     async def watch() -> None:
         with observer.watched():
             await _until(lambda: bool(board.part("away")))
-            assert "the log of the shop says why" in board.part("away")[0]
+            assert "see the shop's log" in board.part("away")[0]
             await _until(lambda: board.part("away") == [])
 
     with caplog.at_level(logging.ERROR, logger="sandbox.live"):

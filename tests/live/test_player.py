@@ -130,7 +130,7 @@ def test_switches_that_cannot_be_put_back_are_said() -> None:
 
     show, _ = performed(scenario(), stage)
 
-    assert (show["state"], show["problem"]) == ("failed", "The switches could not be put back: refused")
+    assert (show["state"], show["problem"]) == ("failed", "The switches could not be reset: refused")
 
 
 async def _ended(board: Board) -> dict[str, Any]:
@@ -179,7 +179,7 @@ def test_a_mistake_of_the_scenario_itself_is_said_and_logged(caplog: pytest.LogC
 
     shown = asyncio.run(play())
 
-    assert shown["problem"] == "The live view itself failed; the log of the shop says why."
+    assert shown["problem"] == "The live view itself failed; see the shop's log."
     assert "KeyError" in caplog.text
 
 

@@ -169,7 +169,7 @@ def test_versions_are_counted_from_the_end_because_a_long_history_is_cut() -> No
         (attempt(5.2, None, "lost"), "payment.failed lost on the way", "bad", "30 ms · event evtpaymentfailed"),
         (
             attempt(5.2, 200, "ignored"),
-            "payment.failed accepted, but the answer was lost",
+            "payment.failed accepted, but the response was lost",
             "wait",
             "30 ms · event evtpaymentfailed",
         ),
@@ -361,7 +361,7 @@ def test_a_review_that_is_resolved_says_why_and_is_no_longer_to_be_looked_at() -
 
     assert [(entry["title"], entry["mood"]) for entry in reviews] == [
         ("A person should look", "plain"),
-        ("Nobody has to look any more", "good"),
+        ("The review is closed", "good"),
     ]
     assert reviews[1]["detail"] == f"The money was paid back. · duplicate capture · {SECOND}"
     assert (payment(Sources(record=twice))["reviews"], payment(sources)["reviews"]) == (["duplicate_capture"], [])

@@ -26,14 +26,14 @@ def stale(texts: Mapping[Path, str]) -> list[Path]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs with these arguments, by default the command line's; returns 1 if `--check` finds something."""
     parser = argparse.ArgumentParser(prog="python -m tools.contracts", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing, and fail where something is stale")
+    parser.add_argument("--check", action="store_true", help="write nothing, and fail if something is stale")
     options = parser.parse_args(arguments)
     texts = contracts()
     found = stale(texts)
     names = ", ".join(str(path.relative_to(PROJECT)) for path in found)
     if options.check:
         if found:
-            sys.stderr.write(f"Not as the code says: {names}. Run `make contracts` and commit what it writes.\n")
+            sys.stderr.write(f"Stale: {names}. Run `make contracts` and commit the result.\n")
         return 1 if found else 0
     for path in found:
         path.write_text(texts[path], encoding="utf-8")

@@ -118,7 +118,7 @@ def _operation(words: dict[str, Any], shared: Mapping[str, Any]) -> dict[str, An
         by_status.setdefault(_status(code), {})[code] = case
     unused = [*(before.keys() - by_status.keys()), *(words.get("cases", {}).keys() - problems.keys())]
     if unused:
-        raise ValueError(f"{words['operationId']} has words for {', '.join(unused)}, and no such answer")
+        raise ValueError(f"{words['operationId']} describes {', '.join(unused)}, but has no such response")
     refusals = {status: _response(cases, words, before.get(status)) for status, cases in by_status.items()}
     for name in words["shared"]:
         (status,) = {_status(code) for code in shared[name]}
@@ -260,7 +260,7 @@ def _schemas(words: Mapping[str, Any]) -> dict[str, Schema]:
     made = {**parts, **bodies, "ProblemOfAnOrder": of_an_order}
     unknown = words.keys() - made.keys()
     if unknown:
-        raise ValueError(f"{WORDS.name} has words for {', '.join(sorted(unknown))}, and there is no such schema")
+        raise ValueError(f"{WORDS.name} describes {', '.join(sorted(unknown))}, but there is no such schema")
     said = {name: with_words(schema, words.get(name, {})) for name, schema in made.items()}
     named = {f"{_SCHEMAS}/{name}": said[name] for name in parts}
     return {

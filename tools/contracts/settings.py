@@ -60,7 +60,7 @@ def page() -> str:
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise ValueError(f"{PAGE.name} has not both of the lines {BEGIN} and {END}")
+        raise ValueError(f"{PAGE.name} lacks one of the lines {BEGIN} and {END}")
     return f"{before}{BEGIN}\n\n{''.join(table())}\n{END}{after}"
 
 
@@ -75,7 +75,7 @@ def table() -> Iterator[str]:
     for name, its in words.items():
         functions = its.get("functions") or [function for function in _READERS if _counts(name, its, function)]
         if not functions:
-            raise ValueError(f"{name} counts for no function")
+            raise ValueError(f"{name} is read by no function")
         without = its.get("default") or DEFAULTS.get(name)
         default = f"`{without}`" if without else "required" if _is_required(name, its) else _NOTHING
         shown = "all" if list(functions) == list(_READERS) else ", ".join(functions)

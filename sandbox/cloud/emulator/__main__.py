@@ -17,11 +17,11 @@ def main() -> None:
     """Read the arguments, apply the patches, serve both ports."""
     parser = argparse.ArgumentParser(prog="sandbox.cloud.emulator", description=__doc__)
     parser.add_argument("--port", type=int, required=True, help="the AWS endpoint")
-    parser.add_argument("--front-door-port", type=int, required=True, help="the API as behind its own domain")
+    parser.add_argument("--front-door-port", type=int, required=True, help="the API behind its own domain")
     parser.add_argument("--domain-name", required=True, help="the custom domain name the front door serves")
     parser.add_argument("--runtime-python", type=Path, required=True, help="the interpreter the functions run on")
     parser.add_argument("--unpacked", type=Path, required=True, help="where functions and layers are unpacked")
-    parser.add_argument("--function-log", type=Path, required=True, help="what the functions print, in one file")
+    parser.add_argument("--function-log", type=Path, required=True, help="the file for the functions' output")
     parser.add_argument("--stock", action="store_true", help="apply no patch (for the tests of the patches)")
     arguments = parser.parse_args()
 

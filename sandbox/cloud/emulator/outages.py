@@ -97,7 +97,7 @@ def switched(body: bytes) -> dict[str, bool | str]:
         raise UnusableError(f"the body must be an object of services; there are: {', '.join(SERVICES)}")
     for service, which in document.items():
         if not isinstance(which, bool) and not (isinstance(which, str) and which):
-            raise UnusableError(f"{service} can be: true, false, or a text that the calls' bodies hold")
+            raise UnusableError(f"{service} can be: true, false, or a text that the calls' bodies contain")
     return document
 
 
