@@ -399,7 +399,7 @@ class FakeGateway:
             listed["status"] = {"captured": "paid", "refunded": "paid"}.get(status, "attempted")
 
     def give_back(self, payment: str, refund: str, amount_minor: int, status: str = "processed") -> None:
-        """Adds or replaces a refund of a payment; Razorpay's own sum counts refunds that did not fail."""
+        """Adds or replaces a refund of a payment; Razorpay's sum counts refunds that did not fail."""
         known = self.refunded.get(refund, {})
         self.refunded[refund] = (
             {"id": refund, "payment_id": payment, "amount": amount_minor, "created_at": self.now}

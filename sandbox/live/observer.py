@@ -152,7 +152,7 @@ class Observer:
     """Updates the board while anyone is watching. Used on one event loop.
 
     Args:
-        look: takes one look, in a thread of its own, and returns the parts it sees.
+        look: reads the sides once, in a separate thread, and returns the parts.
         board: where the parts go.
     """
 

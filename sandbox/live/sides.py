@@ -55,7 +55,7 @@ class Cloud:
     def newest(self, count: int) -> list[dict[str, Any]]:
         """Return the records of the newest orders, newest first: at most `count`, which is at most 100."""
         try:
-            # The table has no order, so read all keys. A developer's table has few, and little is read of each.
+            # The table has no order, so read all keys. A developer's table has few keys, and each read is small.
             keys = self._scan(
                 self._payments,
                 FilterExpression=Attr("pk").begins_with("order#"),

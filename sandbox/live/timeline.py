@@ -270,7 +270,7 @@ def _attempts(sources: Sources) -> list[_Entry]:
 
 
 def _as_payment(known: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the record knows of a payment, in the form of Razorpay's own books."""
+    """Return what the record knows about a payment, in the form of Razorpay's ledger."""
     status = next((state for state in ("captured", "failed", "authorized") if known.get(state)), "created")
     if status == "failed" and known.get("authorized"):
         status = "authorized"
@@ -360,7 +360,7 @@ def _deliveries(sources: Sources) -> list[_Entry]:
     return entries
 
 
-# --- what the service made of it ------------------------------------------------------------------------------------
+# --- what the service did with it -----------------------------------------------------------------------------------
 
 
 def _changes(sources: Sources, subjects: Sequence[_Entry], deliveries: Sequence[_Entry]) -> list[_Entry]:

@@ -4,7 +4,7 @@ Usage, by the runtime's interpreter:
 
     copies.py <folder of the function> <layer> <bench/programs> <canned answers> <event> <counter's file>
 
-The process starts create_order without a secret and then forks, which stands for resuming a snapshot. A fork reseeds
+The process starts create_order without a secret and then forks, which simulates resuming a snapshot. A fork reseeds
 Python's random generator and resuming does not, so its state is restored. Each copy runs Lambda's after-restore hooks,
 reads the secrets from standard input and serves a dozen requests. Both share one counter of payment ids.
 """

@@ -1,6 +1,6 @@
 """Genuine messages repeated, late, reordered, or under another message's event id: each counts once.
 
-`x-razorpay-event-id` is outside the signature, so whoever has seen one delivery can send it again under any id. It must
+`x-razorpay-event-id` is outside the signature, so anyone who has seen a delivery can resend it under any id. It must
 neither suppress another message nor make an old one count twice.
 """
 

@@ -80,7 +80,7 @@ def page_problems() -> Problems:
 
 @pytest.fixture
 def context(browser: Browser) -> Iterator[BrowserContext]:
-    """A browser profile of its own: an Indian customer's, at the size of a small laptop."""
+    """A new browser profile: an Indian customer's, at the size of a small laptop."""
     made = browser.new_context(locale="en-IN", timezone_id="Asia/Kolkata", viewport={"width": 1280, "height": 800})
     made.set_default_timeout(PATIENCE_MS)
     yield made
@@ -97,7 +97,7 @@ def page(context: BrowserContext, page_problems: Problems) -> Iterator[Page]:
 
 @pytest.fixture
 def axe() -> Callable[[Page | Frame], None]:
-    """Asserts that axe-core finds nothing serious on the page as it is now.
+    """Asserts that axe-core finds nothing serious on the page in its current state.
 
     axe-core cannot see into a frame of another origin; pass such a frame separately.
     """

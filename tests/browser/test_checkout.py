@@ -1048,7 +1048,7 @@ def hold(page: Page, urls: str) -> Callable[[], None]:
 
 
 def walk(shop: Shop, look: Callable[[str], None]) -> None:
-    """Look at every screen of the frame."""
+    """Check every screen of the frame."""
     let_go = hold(shop.page, "**/v1/checkout/orders/**")
     shop.open(modal={"confirm_close": True, "animation": False})
     expect(shop.title("Loading the order…")).to_be_visible()

@@ -836,7 +836,7 @@ def replay(install: Callable[[World], World], name: str, steps: Sequence[Step]) 
 
 
 def step(text: str) -> Step:
-    """A step as it is printed: `0` or `1 dies after`."""
+    """A step as printed: `0` or `1 dies after`."""
     who, _, fault = text.partition(" ")
     return Step(int(who), Kind(fault) if fault else None)
 

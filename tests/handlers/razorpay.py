@@ -130,7 +130,7 @@ class Razorpay:
             order["status"] = "paid" if status in {"captured", "refunded"} else "attempted"
 
     def give_back(self, payment_id: str, refund_id: str, amount: int, status: str = "processed", **more: Any) -> None:
-        """Adds or replaces a refund of a payment; Razorpay's own sum counts refunds that did not fail."""
+        """Adds or replaces a refund of a payment; Razorpay's sum counts refunds that did not fail."""
         self.refunds[refund_id] = (
             {"id": refund_id, "entity": "refund", "payment_id": payment_id, "created_at": ORDERED_AT + 90}
             | self.refunds.get(refund_id, {})

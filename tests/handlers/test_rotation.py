@@ -275,7 +275,7 @@ def test_while_it_is_away_it_is_asked_twice_a_minute_whatever_comes_in(service: 
         secret = OLD if number % 2 else "a-forgers-secret"
         assert deliver(service, captured(number % 20), secret) == (200 if number % 2 else 400)
         service.clock.now += 1
-    tries = 2  # of the client's own
+    tries = 2  # by the client itself
     assert service.cloud.requests.count(FETCH) <= tries * (300 // adapter.PAUSE_S + 1)
 
 

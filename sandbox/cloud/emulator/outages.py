@@ -102,7 +102,7 @@ def switched(body: bytes) -> dict[str, bool | str]:
 
 
 def service_of(headers: dict[str, str]) -> str | None:
-    """Which AWS service a request is for, as the emulator tells them apart: by what it was signed for, else by target.
+    """The AWS service of a request, found as in the emulator: by the signature's scope, otherwise by target.
 
     Args:
         headers: by lower-case name.
@@ -119,7 +119,7 @@ def unavailable(service: str, headers: dict[str, str]) -> tuple[int, dict[str, s
     headers_of_answer = {"x-amzn-requestid": request_id}
     target = "x-amz-target" in headers
     if target or service == "lambda":
-        # AWS JSON has the code in the body; REST JSON (Lambda) in a header, and its message begins with a capital.
+        # AWS JSON has the code in the body; REST JSON (Lambda) in a header, and its `Message` is capitalised.
         content_type = headers.get("content-type", "application/x-amz-json-1.1") if target else "application/json"
         headers_of_answer |= {"content-type": content_type, "x-amzn-errortype": "ServiceUnavailable"}
         document = {"__type": "ServiceUnavailable", "message": _MESSAGE} if target else {"Message": _MESSAGE}
@@ -145,7 +145,7 @@ async def _read(receive: Receive) -> bytes:
 
 
 def _again(body: bytes, receive: Receive) -> Receive:
-    """A `receive` that hands out a body which was read already, and then whatever else comes."""
+    """A `receive` that returns the body already read, and then whatever follows."""
     left: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def hand_out() -> Message:
