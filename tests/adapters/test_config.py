@@ -1,4 +1,4 @@
-"""Settings: everything that is wrong is named at once, and no value is shown."""
+"""Settings: one error names everything that is wrong, and shows no value."""
 
 import json
 import random
@@ -291,7 +291,7 @@ def test_the_secret_before_a_rotation_counts_as_well() -> None:
 
 @pytest.mark.parametrize("before", ["", "   ", "k3y", "changeme-changeme", "with white space", development.JWT_SECRET])
 def test_a_first_filling_never_verifies_anything(before: str) -> None:
-    # Against an empty secret anybody can sign.
+    # With an empty secret anybody can sign.
     values = PRODUCTION | {"RAZORPAY_KEY_ID": "rzp_live_Zq81Lm20Xc53Vb"}
     settings = webhook_settings(values, {"RAZORPAY_WEBHOOK_SECRET": before})
     assert settings.webhook_secrets == (PRODUCTION["RAZORPAY_WEBHOOK_SECRET"],)
@@ -318,7 +318,7 @@ URL = "https://id.example.com/.well-known/jwks.json"
 
 @pytest.fixture(scope="module")
 def pems() -> dict[str, str]:
-    """Public keys, and a private one, in PEM form."""
+    """Public keys and one private key, in PEM format."""
 
     def pem(key: Any) -> str:
         text: bytes = key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
@@ -428,7 +428,7 @@ def test_without_the_layer_the_other_algorithms_do_not_start(monkeypatch: pytest
 @pytest.mark.parametrize("form", ["PEM", "DER in base64", "JWK", "SSH"])
 @pytest.mark.parametrize("algorithm", ["RS256", "ES256"])
 def test_a_public_key_is_no_secret(form: str, algorithm: str, pems: dict[str, str]) -> None:
-    # Everybody knows it, so everybody could make tokens with it.
+    # It is public, so anybody could sign tokens with it.
     key: Any = serialization.load_pem_public_key(pems[algorithm].encode())
     texts = {
         "PEM": pems[algorithm],
