@@ -31,7 +31,7 @@ def create_order(request: Request, log: RequestLog) -> Response:
     request.require_json()
     offer = CreateOrderBody.read(raw).to_offer(service.currencies, service.max_amount)
     if offer.client_id != user_id:
-        raise Forbidden("the client of the order is somebody else")
+        raise Forbidden("the client of the order is another user")
 
     try:
         placed = place_order(service.ordering, offer, aws.now())

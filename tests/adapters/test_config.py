@@ -1,4 +1,4 @@
-"""Settings: everything that is wrong is named at once, and no value is shown."""
+"""Settings: one error names everything that is wrong, and shows no value."""
 
 import json
 import random
@@ -244,7 +244,7 @@ def test_a_secret_drawn_at_random_is_no_filling() -> None:
     "secret", [" hN3sLd6yRf1ZgJ5u", "hN3sLd6yRf1ZgJ5u\n", "hN3sLd6y Rf1ZgJ5u", "hN3sLd6y\u00a0Rf1ZgJ5"]
 )
 def test_a_secret_has_no_white_space(secret: str) -> None:
-    with pytest.raises(ConfigurationError, match="RAZORPAY_WEBHOOK_SECRET has white space"):
+    with pytest.raises(ConfigurationError, match="RAZORPAY_WEBHOOK_SECRET contains white space"):
         webhook_settings(GOOD | {"RAZORPAY_WEBHOOK_SECRET": secret})
     webhook_settings(GOOD | {"RAZORPAY_WEBHOOK_SECRET": "".join(secret.split())})
 
@@ -291,7 +291,7 @@ def test_the_secret_before_a_rotation_counts_as_well() -> None:
 
 @pytest.mark.parametrize("before", ["", "   ", "k3y", "changeme-changeme", "with white space", development.JWT_SECRET])
 def test_a_first_filling_never_verifies_anything(before: str) -> None:
-    # Against an empty secret anybody can sign.
+    # With an empty secret anybody can sign.
     values = PRODUCTION | {"RAZORPAY_KEY_ID": "rzp_live_Zq81Lm20Xc53Vb"}
     settings = webhook_settings(values, {"RAZORPAY_WEBHOOK_SECRET": before})
     assert settings.webhook_secrets == (PRODUCTION["RAZORPAY_WEBHOOK_SECRET"],)
@@ -318,7 +318,7 @@ URL = "https://id.example.com/.well-known/jwks.json"
 
 @pytest.fixture(scope="module")
 def pems() -> dict[str, str]:
-    """Public keys, and a private one, in PEM form."""
+    """Public keys and one private key, in PEM format."""
 
     def pem(key: Any) -> str:
         text: bytes = key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
@@ -359,7 +359,7 @@ def test_a_public_key_or_an_address_of_keys_is_what_the_other_algorithms_need(
         ("ES256", "RS256", "is not a key on the curve P-256"),
         ("ES256", "P-384", "is not a key on the curve P-256"),
         ("ES256", "Ed25519", "is not a key on the curve P-256"),
-        ("RS256", "private", "holds a private key"),
+        ("RS256", "private", "is a private key"),
     ],
 )
 def test_a_key_of_another_kind_is_named_and_not_shown(
@@ -412,7 +412,7 @@ def test_settings_that_contradict_each_other_start_nothing(changes: dict[str, st
 )
 def test_keys_come_over_https_or_from_this_machine(url: str) -> None:
     chosen = {**GOOD, "JWT_ALGORITHM": "RS256"}
-    with pytest.raises(ConfigurationError, match="JWT_JWKS_URL must begin with https://"):
+    with pytest.raises(ConfigurationError, match="JWT_JWKS_URL must start with https://"):
         verify_settings(chosen | {"JWT_JWKS_URL": url})
     for safe in (URL, "http://127.0.0.1:8000/jwks.json", "http://localhost/jwks.json", "http://[::1]:8000/jwks.json"):
         verify_settings(chosen | {"JWT_JWKS_URL": safe})
@@ -428,7 +428,7 @@ def test_without_the_layer_the_other_algorithms_do_not_start(monkeypatch: pytest
 @pytest.mark.parametrize("form", ["PEM", "DER in base64", "JWK", "SSH"])
 @pytest.mark.parametrize("algorithm", ["RS256", "ES256"])
 def test_a_public_key_is_no_secret(form: str, algorithm: str, pems: dict[str, str]) -> None:
-    # Everybody knows it, so everybody could make tokens with it.
+    # It is public, so anybody could sign tokens with it.
     key: Any = serialization.load_pem_public_key(pems[algorithm].encode())
     texts = {
         "PEM": pems[algorithm],
@@ -436,7 +436,7 @@ def test_a_public_key_is_no_secret(form: str, algorithm: str, pems: dict[str, st
         "JWK": jwt.algorithms.get_default_algorithms()[algorithm].to_jwk(key),
         "SSH": key.public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH).decode(),
     }
-    with pytest.raises(ConfigurationError, match="JWT_SECRET is a key of RS256 or ES256"):
+    with pytest.raises(ConfigurationError, match="JWT_SECRET is a key for RS256 or ES256"):
         verify_settings(GOOD | {"JWT_SECRET": texts[form]})
 
 

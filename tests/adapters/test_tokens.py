@@ -1,4 +1,4 @@
-"""Who is calling. The handlers' tests have the hostile tokens; here are the rules themselves."""
+"""Token checks: the rules themselves. Hostile tokens are in the handlers' tests."""
 
 import json
 import time
@@ -42,7 +42,7 @@ def test_the_sandboxs_tokens_are_valid() -> None:
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_somebody_elses_signature_is_told_apart_from_everything_else(algorithm: str) -> None:
-    # It may be that of a new key, so it is worth looking for one.
+    # It may belong to a new key, so the key set is worth fetching.
     with pytest.raises(UnknownSigner):
         caller(signer(algorithm, 2).token(claims()), rules(algorithm))
     with pytest.raises(Unauthenticated) as expired:
@@ -66,7 +66,7 @@ def test_the_algorithm_is_ours_to_choose(configured: str, used: str) -> None:
 @pytest.mark.parametrize("algorithm", ["RS256", "ES256"])
 @pytest.mark.parametrize("said", ["HS256", "the real one"])
 def test_a_public_key_is_nobodys_secret(algorithm: str, said: str) -> None:
-    # What everybody may read, used as the secret of HS256.
+    # The public key, used as the secret of HS256.
     class Forger(Signer):
         pem = signer(algorithm).pem
 
@@ -100,7 +100,7 @@ def test_every_single_bit_of_the_signature_counts(algorithm: str) -> None:
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
     last = alphabet.index(token[-1])
     for bit in range(6):
-        # The lowest bits of the last character belong to no byte: a lenient reader takes 4 or 16 spellings for one.
+        # The lowest bits of the last character are unused: a lenient decoder reads 4 or 16 spellings as the same bytes.
         refused(token[:-1] + alphabet[last ^ (1 << bit)], rules(algorithm))
     assert caller(token, rules(algorithm)) == 42
 
@@ -112,7 +112,7 @@ def test_nothing_outside_of_the_alphabet_is_skipped(part: int, junk: str) -> Non
     for place in (0, 3, len(parts[part])):
         changed = parts[part][:place] + junk + parts[part][place:]
         written = ".".join([*parts[:part], changed, *parts[part + 1 :]])
-        if written.strip(" ") != ".".join(parts):  # around the whole token a space is none of it
+        if written.strip(" ") != ".".join(parts):  # a space around the whole token is not part of it
             refused(written)
 
 
@@ -131,7 +131,7 @@ def test_a_token_of_eight_kibibytes_is_taken_and_one_more_byte_is_not() -> None:
             filling -= 1
         return token
 
-    # Base64 has no texts of 4n + 1 characters, so that not each length exists.
+    # Base64 texts never have 4n + 1 characters, so some lengths do not exist.
     longest = max((of(length) for length in range(8187, 8193)), key=len)
     shortest_too_long = next(t for n in range(8193, 8200) if len(t := of(n)) > 8192)
     assert 8187 <= len(longest) <= 8192 < len(shortest_too_long) < 8200
@@ -340,7 +340,7 @@ def test_keys_that_cannot_be_had_are_not_the_callers_fault() -> None:
         Tokens(rules("RS256", key=None), published).user_id(f"Bearer {signer('RS256').token(claims())}")
 
 
-# --- what is said about it ---
+# --- what is reported about it ---
 
 
 @pytest.mark.parametrize(

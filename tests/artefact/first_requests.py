@@ -1,10 +1,10 @@
-"""Starts a built function as Lambda does and lets it serve; says what Init did, and what each request loaded.
+"""Starts a built function as Lambda does and sends it requests; prints what Init did and what each request loaded.
 
 Usage, by the runtime's interpreter:
 
     first_requests.py <folder of the function> <layers, with colons between> <{"events": {...}, "secrets": [...]}
 
-`secrets` are written backwards, so that this program itself holds none of what it looks for.
+`secrets` are written backwards, so that this program itself does not contain the values it searches for.
 """
 
 import gc
@@ -15,7 +15,7 @@ import socket
 import sys
 from typing import Any
 
-# Of Lambda's own runtime, whose bootstrap has loaded it before any function.
+# Part of Lambda's runtime, whose bootstrap loads it before any function.
 from awslambdaric.lambda_runtime_hooks_runner import run_after_restore  # type: ignore[import-not-found]
 
 folder, layers = sys.argv[1:]
@@ -27,7 +27,7 @@ sys.addaudithook(lambda event, _: heard.append(event) if event.startswith("socke
 
 
 def holders() -> list[str]:
-    """The types of all objects that hold one of the secrets; the environment does as Lambda wants it."""
+    """The types of all objects that contain a secret, except the environment, where Lambda itself puts credentials."""
     seen = {id(os.environ._data), id(posix.environ)}  # type: ignore[attr-defined]  # noqa: SLF001 - there is no other way
     stack = [thing for thing in gc.get_objects() if id(thing) not in seen]
     secrets = [secret[::-1].encode() for secret in given["secrets"]]
@@ -46,28 +46,28 @@ def holders() -> list[str]:
 
 
 def open_sockets() -> int:
-    """Those that are not closed."""
+    """The sockets that are still open."""
     return sum(isinstance(thing, socket.socket) and thing.fileno() >= 0 for thing in gc.get_objects())
 
 
-def unbuilt() -> list[str]:
-    """The models whose validators would be made by the first request that uses them."""
-    todo, found = BaseModel.__subclasses__(), []
+def built() -> set[str]:
+    """The models that have a validator."""
+    todo, found = BaseModel.__subclasses__(), set()
     while todo:
         model = todo.pop()
         todo += model.__subclasses__()
-        if not model.__pydantic_complete__:
-            found.append(f"{model.__module__}.{model.__qualname__}")
-    return sorted(found)
+        if model.__pydantic_complete__:
+            found.add(f"{model.__module__}.{model.__qualname__}")
+    return found
 
 
 class Context:
-    """What Lambda tells of an invocation, as far as it is read."""
+    """Lambda's invocation context, as far as the functions read it."""
 
     aws_request_id = "c6af9ac6-7b61-11e6-9a41-93e8deadbeef"
 
     def get_remaining_time_in_millis(self) -> int:
-        """As in the first moment of a run of the sweep."""
+        """The remaining time at the start of a sweep run."""
         return 290_000
 
 
@@ -81,18 +81,19 @@ started = {
     "open": open_sockets(),
     "holders": holders(),
     "loaded": sorted(sys.modules),
-    "unbuilt": unbuilt(),
+    "built": sorted(built()),
 }
 clients = aws._client.cache_info().misses  # noqa: SLF001 - nothing else shows what an instance keeps
 if os.environ["AWS_LAMBDA_INITIALIZATION_TYPE"] == "snap-start":
     run_after_restore()
 answers: dict[str, Any] = {}
 for name, event in given["events"].items():
-    before = set(sys.modules)
+    before, built_before = set(sys.modules), built()
     answer = app.lambda_handler(event, Context())
     answers[name] = {
         "status": answer.get("statusCode", "failed" if answer.get("failed") else "ran"),
         "imported": sorted(set(sys.modules) - before),
+        "built": sorted(built() - built_before),
     }
 made = aws._client.cache_info().misses - clients  # noqa: SLF001 - as above
 sys.stderr.write(json.dumps({"started": started, "answers": answers, "clients": made, "holders": holders()}))

@@ -1,7 +1,7 @@
 """Each attack is refused and changes nothing; the genuine request beside it is accepted.
 
-An attack counts as accepted if a record changed, an event was recorded or sent, Razorpay was asked for anything, or the
-answer was not one of the refusals that its family names.
+An attack counts as accepted if a record changed, an event was recorded or sent, Razorpay was called, or the response
+was not one of its family's refusals.
 """
 
 from typing import Final
@@ -20,7 +20,7 @@ _FEWEST: Final = 1000
 
 
 def named(value: object) -> str:
-    """A family or a case, as pytest shows it: in ASCII, and not endless."""
+    """The name of a family or case that pytest shows: ASCII, and not too long."""
     text = value.name if isinstance(value, Family) else str(value)
     return text.encode("unicode_escape").decode()[:80]
 

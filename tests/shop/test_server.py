@@ -1,4 +1,4 @@
-"""The shop's own server: what it serves, to whom, and under which policy."""
+"""The shop's server: what it serves, to whom, and with which policy."""
 
 import json
 import os
@@ -35,7 +35,7 @@ ENDPOINTS = {
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The shop's process alone; what it points at is not there."""
+    """Only the shop's process; its backends do not exist."""
     folder = tmp_path_factory.mktemp("shop")
     (folder / "endpoints.json").write_text(json.dumps(ENDPOINTS))
     port = free_port()

@@ -1,4 +1,4 @@
-"""What a caller's token must be."""
+"""The rules for callers' access tokens."""
 
 from pydantic import Field
 
@@ -6,15 +6,15 @@ from payments.core.model import Model
 
 
 class TokenRules(Model):
-    """The configuration of the check. The algorithm is ours to choose, never the token's.
+    """The configuration of the check. We choose the algorithm, never the token.
 
     Attributes:
         algorithm: HS256, RS256 or ES256.
-        key: HS256: the secret. Else the public key in PEM form, or None where `key_set_url` has the keys.
-        key_set_url: where the identity service publishes its keys (a JWKS); the token's `kid` says which it is.
-        user_claim: the claim that holds the caller's user id.
-        issuer: what `iss` must be; None: not checked.
-        audience: what `aud` must be or contain; None: not checked.
+        key: the secret for HS256, otherwise the public key in PEM form; None if `key_set_url` is set.
+        key_set_url: the URL of the identity service's keys (a JWKS); the token's `kid` selects one.
+        user_claim: the claim that contains the caller's user id.
+        issuer: the required `iss`; None if it is not checked.
+        audience: the value that `aud` must be or contain; None if it is not checked.
     """
 
     algorithm: str

@@ -11,7 +11,7 @@ from payments.adapters.log import RequestLog
 from payments.adapters.tokens import Tokens
 from payments.core.errors import UnknownSigner
 from payments.core.identity import TokenRules
-from payments.wiring import aws
+from payments.wiring import aws, priming
 
 if TYPE_CHECKING:
     from payments.adapters.jwks import KeySet
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 def prime() -> None:
     """Load what checking a token needs for the configured algorithm, and create its key set without fetching a key."""
+    priming.build(TokenRules)
     algorithm, url = os.environ.get("JWT_ALGORITHM") or "HS256", os.environ.get("JWT_JWKS_URL", "").strip()
     # If its layer is missing, the first request reports which setting is wrong.
     if algorithm == "HS256" or find_spec("cryptography") is None:

@@ -12,8 +12,9 @@ from payments.adapters.config import CreateOrderSettings, create_order_settings
 from payments.adapters.log import RequestLog
 from payments.adapters.table import PaymentsTable
 from payments.core.listing import Look
-from payments.core.model import Order
+from payments.core.model import Application, Order
 from payments.core.ordering import OrderServices
+from payments.core.wire import CreateOrderBody
 from payments.wiring import aws, callers, priming
 from payments.wiring import gateway as razorpay
 from payments.wiring.callers import Callers
@@ -28,7 +29,7 @@ _INSTALLATION_BYTES = 4
 
 
 class PaymentIds:
-    """Hands out payment ids in blocks from the counter: no hot key, and no call for most orders."""
+    """Takes payment ids from the counter in blocks: no hot key, and no call for most orders."""
 
     def __init__(self, table: PaymentsTable) -> None:
         self._table = table
@@ -68,7 +69,7 @@ class OrderMaker:
     stage: str
 
     def number(self, offer: Order) -> Order:
-        """Return the offer with a payment id and receipt of its own: `<stage>-<installation>-<payment id>`."""
+        """Return the offer with a new payment id and receipt: `<stage>-<installation>-<payment id>`."""
         payment_id = self.payment_ids.take()
         return offer.numbered(payment_id, receipt=f"{self.stage}-{self.payment_ids.installation}-{payment_id}")
 
@@ -127,7 +128,11 @@ def dependencies(log: RequestLog) -> Dependencies:
 
 def prime() -> None:
     """Load what the first request needs, but nothing secret; see `priming`."""
-    priming.prime(_table, also=[callers.prime, razorpay.prime])
+    priming.prime(
+        _table,
+        models=(CreateOrderSettings, CreateOrderBody, Order, Application),
+        also=[callers.prime, razorpay.prime],
+    )
 
 
 def _table(name: str) -> PaymentsTable:

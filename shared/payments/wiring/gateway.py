@@ -6,17 +6,18 @@ from functools import cache
 from typing import Protocol
 
 from payments.adapters.gateway import RazorpayGateway, sdk_version
-from payments.core.entities import ListedOrder, ListedPayment, ListedRefund
+from payments.core.entities import ListedOrder, ListedPayment, ListedRefund, OrderNotes
 from payments.core.errors import KeysRefused
 from payments.core.listing import Look
 from payments.core.model import Order
 from payments.core.sweeping import Entry, Listed
-from payments.wiring import aws
+from payments.wiring import aws, priming
 
 
 def prime() -> None:
-    """Read what the SDK reads for its first call."""
+    """Read what the SDK reads for its first call, and build the models of what it returns."""
     sdk_version()
+    priming.build(OrderNotes, ListedOrder, ListedPayment, ListedRefund)
 
 
 class ApiKeys(Protocol):

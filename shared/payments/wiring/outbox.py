@@ -7,6 +7,7 @@ from payments.adapters.bus import Bus
 from payments.adapters.config import OutboxSettings, outbox_settings
 from payments.adapters.log import RequestLog
 from payments.adapters.table import PaymentsTable
+from payments.core.events import EventDetail, PaymentDetail
 from payments.wiring import aws, priming
 from payments.wiring.lanes import patient_table
 
@@ -34,7 +35,7 @@ def dependencies(log: RequestLog) -> Dependencies:
 
 def prime() -> None:
     """Load what the first run needs; see `priming`."""
-    priming.prime(patient_table, aws.bus)
+    priming.prime(patient_table, aws.bus, models=(OutboxSettings, EventDetail, PaymentDetail))
 
 
 @lru_cache(maxsize=1)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from importlib import import_module
 from typing import Final
 
+from payments.core.model import HistoryEntry, Model, Record
 from payments.wiring import aws
 
 _INITIALIZATION: Final = "AWS_LAMBDA_INITIALIZATION_TYPE"
@@ -22,25 +23,36 @@ _ON_FIRST_CONNECTION: Final = "encodings.idna"
 # The name of a table or bus: calls use it, but the cached client does not.
 _NO_NAME: Final = ""
 _SEED_BYTES: Final = 32
+_IN_EVERY_FUNCTION: Final = (Record, HistoryEntry)
 
 
-def prime(*clients: Callable[[str], object], also: Iterable[Callable[[], None]] = ()) -> None:
+def prime(
+    *clients: Callable[[str], object], models: Iterable[type[Model]], also: Iterable[Callable[[], None]] = ()
+) -> None:
     """Create and load what the first request would.
 
     Args:
         clients: create the function's table and bus, by name.
+        models: what the function validates or creates, beyond what every function does.
         also: load what only some functions need.
     """
     if _INITIALIZATION not in os.environ:
         return
     for make in clients:
         make(_NO_NAME)
+    build(*_IN_EVERY_FUNCTION, *models)
     for load in (aws.prime_secrets, *also):
         load()
     import_module(_ON_FIRST_CONNECTION)
     if os.environ[_INITIALIZATION] == _FROM_SNAPSHOT:
         # Part of Lambda's own runtime, which runs it in each copy before the first request.
         import_module("snapshot_restore_py").register_after_restore(_diverge)
+
+
+def build(*models: type[Model]) -> None:
+    """Build the validators and serializers of models, which their first use would build otherwise."""
+    for model in models:
+        model.model_rebuild()
 
 
 def _diverge() -> None:

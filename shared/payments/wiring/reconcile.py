@@ -3,13 +3,17 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Final
 
 from payments.adapters.config import ReconcileSettings, reconcile_settings
 from payments.adapters.log import RequestLog
 from payments.adapters.table import PaymentsTable
 from payments.core.errors import ConfigurationError, NotConfiguredYet
+from payments.core.events import EventDetail, PaymentDetail
 from payments.core.listing import Origin
+from payments.core.model import Attempt, PendingEvent, Refund
 from payments.core.reconciliation import Reconciler
+from payments.core.sweeping import Watermark
 from payments.wiring import aws, gateway, priming
 from payments.wiring.gateway import RotatingGateway
 from payments.wiring.lanes import patient_table
@@ -81,9 +85,13 @@ def _is_in_use() -> bool:
     return not name or patient_table(name).installation() is not None
 
 
+_MODELS: Final = (ReconcileSettings, Watermark, Attempt, Refund, PendingEvent, EventDetail, PaymentDetail)
+"""What most runs need. An entry set aside, a pause and a rebuild's order build theirs when they come."""
+
+
 def prime() -> None:
     """Load what the first run needs, but nothing secret; see `priming`."""
-    priming.prime(patient_table, aws.bus, also=[gateway.prime])
+    priming.prime(patient_table, aws.bus, models=_MODELS, also=[gateway.prime])
 
 
 @lru_cache(maxsize=1)

@@ -3,11 +3,15 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Final
 
 from payments.adapters.bus import Bus
 from payments.adapters.config import WebhookSettings, webhook_settings
 from payments.adapters.log import RequestLog
 from payments.adapters.table import PaymentsTable
+from payments.core.entities import PaymentPayload, RefundPayload
+from payments.core.events import EventDetail, PaymentDetail, RefundDetail
+from payments.core.model import Attempt, KnownRefund, PendingEvent, Refund
 from payments.core.position import Policy
 from payments.core.signature import webhook_signature_is_valid
 from payments.wiring import aws, priming
@@ -50,9 +54,16 @@ def dependencies(log: RequestLog) -> Dependencies:
     )
 
 
+_MODELS: Final = (
+    *(WebhookSettings, PaymentPayload, RefundPayload, Attempt, Refund, KnownRefund),
+    *(PendingEvent, EventDetail, PaymentDetail, RefundDetail),
+)
+"""What most deliveries need. A failure's and a review's details are built when the first of each comes."""
+
+
 def prime() -> None:
     """Load what the first request needs, but nothing secret; see `priming`."""
-    priming.prime(_table, aws.bus)
+    priming.prime(_table, aws.bus, models=_MODELS)
 
 
 def _table(name: str) -> PaymentsTable:
