@@ -62,6 +62,12 @@ def test_a_capture_matches_exactly_with_its_fee_or_within_an_offer(
     assert (record.status is Status.PAID) == (verdict is not None)
 
 
+def test_a_refund_that_is_known_is_no_news_under_a_new_setting_either() -> None:
+    story = tell([(captured(A, AMOUNT * 9 // 10),), (refunded(A, REFUND_1, 1),)])
+    story.policy = Policy(accept_offers_from_percent=90)
+    assert not story.deliver(refunded(A, REFUND_1, 1)).changed
+
+
 def test_a_fee_that_is_reported_later_cures_a_mismatch() -> None:
     story = tell([(captured(A, AMOUNT + 1180),)])
     assert story.reviews() == ["amount_mismatch"]

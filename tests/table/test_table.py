@@ -718,6 +718,12 @@ def test_a_refunded_order_of_version_0_1_stays_refunded_and_shows_how_much() -> 
     assert later.status is Status.REFUNDED
 
 
+def test_an_attribute_is_read_by_its_own_name_only() -> None:
+    # docs/data-model.md calls it `made`.
+    record = to_record(from_0_1(payments={A: {**EXACT, "created_at": OPENED}}))
+    assert record.attempts[A].created_at is None
+
+
 @pytest.mark.parametrize(
     "wrong", [{"amount": 49_999, "mismatch": "amount_mismatch"}, {"currency": "USD", "mismatch": "currency_mismatch"}]
 )
