@@ -8,13 +8,14 @@ a process of its own that imports the changed module. `tests.mutation.run` start
 import gc
 import importlib
 import json
+import linecache
 import os
 import re
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec, module_from_spec
 from itertools import islice
@@ -36,9 +37,9 @@ from mutmut.workers.isolation import ForkRunner, run_in_fork_with_result
 RESULTS: Final = Path("outside.jsonl")
 """A line for each mutant: its name here, its exit code, and, unless it is one of mutmut's, what it changes."""
 
-# Without a mutant: each test by its name, as mutmut calls it (one that pytest does not find would look like a killed
-# mutant), and file by file.
-_CONTROLS: Final = ("tests.by_name", "tests.by_file")
+# Without a mutant: each test by its name, as mutmut calls it. One that pytest does not find would look like a killed
+# mutant. A control for each module runs the tests file by file, with the module imported as a changed one is.
+_BY_NAME: Final = "tests.by_name"
 # What a process ends with that the first file of tests has killed. Python itself ends with 1 after an exception.
 _KILLED: Final = 100
 # Loaded once, before the processes part: what the tests spend most of their start on. Nothing of the service.
@@ -126,6 +127,9 @@ def _name(part: cst.CSTNode) -> str:
 
 def _import_changed(change: Change) -> None:
     spec = cast("ModuleSpec", find_spec(change.module))
+    # mutmut has its own text in that file; `make contracts` reads what is below a field there.
+    lines = change.after.splitlines(keepends=True)
+    linecache.cache[str(spec.origin)] = (len(change.after), None, lines, str(spec.origin))
     module = sys.modules[change.module] = module_from_spec(spec)
     exec(compile(change.after, str(spec.origin), "exec", dont_inherit=True), vars(module))  # noqa: S102 - the mutant
 
@@ -145,7 +149,7 @@ class _Runner:
             except Exception:  # noqa: BLE001 - whatever it is, every test that needs the module would fail
                 return _KILLED
         # File by file, since collecting all of them takes longer than most mutants live.
-        for part in [tests] if mutant_name == _CONTROLS[0] else [[file] for file in self._ordered(mutant_name)]:
+        for part in [tests] if mutant_name == _BY_NAME else [[file] for file in self._ordered(mutant_name)]:
             if self._fails(part):
                 return _KILLED + self._files.index(part[0].partition("::")[0])
         return 0
@@ -208,6 +212,9 @@ def main(jobs: int, modules: Sequence[str]) -> None:
 
 
 def _test(mutants: Sequence[str], changes: Mapping[str, Change], jobs: int) -> None:
+    modules = {changes[name].module: changes[name] for name in mutants if name in changes}
+    unchanged = {f"{module}.unchanged": replace(one, after=one.before) for module, one in modules.items()}
+    controls = [_BY_NAME, *unchanged]
     for library in _LIBRARIES:
         importlib.import_module(library)
     durations = state().duration_by_test
@@ -216,7 +223,7 @@ def _test(mutants: Sequence[str], changes: Mapping[str, Change], jobs: int) -> N
     files: Counter[str] = Counter()
     for name in names:
         files[name.partition("::")[0]] += durations[name]
-    runner = _Runner(changes, sorted(files, key=files.__getitem__))
+    runner = _Runner({**changes, **unchanged}, sorted(files, key=files.__getitem__))
     processes = ForkRunner(max_workers=jobs, test_runner=runner)
     gc.collect()
     processes.startup()
@@ -227,7 +234,7 @@ def _test(mutants: Sequence[str], changes: Mapping[str, Change], jobs: int) -> N
         nonlocal taken
         result = processes.wait_for_result()
         code = runner.learn(result.mutant_name, result.exit_code)
-        if result.mutant_name not in _CONTROLS:
+        if result.mutant_name not in controls:
             changed = changes.get(result.mutant_name)
             where = {"module": changed.module, "where": changed.where, "words": changed.words} if changed else {}
             output.write(json.dumps({"mutant": result.mutant_name, "code": code, **where}) + "\n")
@@ -238,10 +245,10 @@ def _test(mutants: Sequence[str], changes: Mapping[str, Change], jobs: int) -> N
                 f"\nWithout any mutant ({result.mutant_name}): {status}. A busy machine is a reason for a timeout."
             )
         taken += 1
-        print(f"\r{taken} of {len(_CONTROLS) + len(mutants)} that take effect during the import", end="", flush=True)
+        print(f"\r{taken} of {len(controls) + len(mutants)} that take effect during the import", end="", flush=True)
 
     with RESULTS.open("a", encoding="utf-8") as output:
-        for batch in (_CONTROLS, mutants):
+        for batch in (controls, mutants):
             for name in batch:
                 while not processes.has_capacity():
                     take(output)
