@@ -5,6 +5,7 @@ what it loaded and parsed. Nothing secret or unique may be part of a snapshot. S
 looks up credentials, reads a secret, opens a connection or draws an id. See docs/decisions/0018-primed.md.
 """
 
+import gc
 import os
 import random
 import ssl
@@ -47,6 +48,9 @@ def prime(
     if os.environ[_INITIALIZATION] == _FROM_SNAPSHOT:
         # Part of Lambda's own runtime, which runs it in each copy before the first request.
         import_module("snapshot_restore_py").register_after_restore(_diverge)
+    # Off since `payments` was imported. What exists now stays, so no later collection needs to look at it.
+    gc.freeze()
+    gc.enable()
 
 
 def build(*models: type[Model]) -> None:
