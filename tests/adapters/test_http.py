@@ -26,6 +26,7 @@ LIBRARY_WORDS = "-8<- words of a library -8<-"
 def instance(kind: type[PaymentServiceError]) -> PaymentServiceError:
     arguments: dict[type[PaymentServiceError], tuple[object, ...]] = {
         errors.InvalidRequest: ([FieldError("amount", "is required")],),
+        errors.QuoteRefused: ("has expired", LIBRARY_WORDS),
         errors.MethodNotAllowed: (["GET", "POST"],),
         errors.RequestTooLarge: (8192,),
         errors.GatewayRefused: (400, LIBRARY_WORDS),
@@ -49,7 +50,7 @@ def test_every_error_has_an_answer_in_our_own_words(kind: type[PaymentServiceErr
     assert response.headers["Content-Type"] == "application/problem+json"
     wanted = ["type", "title", "status", "detail", "code", "request_id"]
     assert list(response.body)[:6] == wanted
-    more = ["errors"] if kind is errors.InvalidRequest else []
+    more = ["errors"] if issubclass(kind, errors.InvalidRequest) else []
     # "Every 409 carries the `order_id` it is about."
     more = ["order_id"] if issubclass(kind, errors.ApplicationRefused) else more
     assert list(response.body)[6:] == more

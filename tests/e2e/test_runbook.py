@@ -50,6 +50,8 @@ ANSWERS = {
     "The API keys 1": KEY,
     "The key of the callers' tokens 1": development.JWT_SECRET + "\n",
     "The key of the callers' tokens 2": "@public.pem\n",
+    "The key of quotes 1": development.QUOTE_SECRET + "\n",
+    "The key of quotes 2": "@public.pem\n",
     "Secrets 1": KEY,
     "Secrets 2": development.RAZORPAY_WEBHOOK_SECRET + "\n",
     "Secrets 3": development.JWT_SECRET + "\n",

@@ -72,6 +72,7 @@ SECRET: Final = (
     development.RAZORPAY_WEBHOOK_SECRET,
     development.RAZORPAY_WEBHOOK_SECRET_PREVIOUS,
     development.JWT_SECRET,
+    development.QUOTE_SECRET,
     *events.PERSONAL,
     "Bearer ",
 )

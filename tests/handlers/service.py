@@ -27,6 +27,7 @@ SECRETS = (
     development.RAZORPAY_WEBHOOK_SECRET,
     development.RAZORPAY_WEBHOOK_SECRET_PREVIOUS,
     development.JWT_SECRET,
+    development.QUOTE_SECRET,
 )
 ENVIRONMENT = {
     "STAGE": development.STAGE,

@@ -42,12 +42,15 @@ WEBHOOK = secret("CreateWebhookSecret", "WebhookSecret", "WebhookSecretArn")
 JWT = secret("CreateJwtSecret", "JwtSecret", "JwtSecretArn")
 # With a published key set there is no secret to read.
 JWT_IF_USED = {"Fn::If": ["UsesJwtSecret", JWT, {"Ref": "AWS::NoValue"}]}
+# The stack creates none: its owner stores the key before quotes are turned on.
+QUOTE = {"Ref": "QuoteSecretArn"}
+QUOTE_IF_USED = {"Fn::If": ["TakesQuotes", QUOTE, {"Ref": "AWS::NoValue"}]}
 
 # Per function, the only allowed actions and resources.
 GRANTED: dict[str, list[tuple[set[str], list[Any]]]] = {
     "CreateOrderFunction": [
         ({"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"}, [TABLE]),
-        ({"secretsmanager:GetSecretValue"}, [API_KEYS, JWT_IF_USED]),
+        ({"secretsmanager:GetSecretValue"}, [API_KEYS, JWT_IF_USED, QUOTE_IF_USED]),
     ],
     "VerifyFunction": [
         ({"dynamodb:GetItem", "dynamodb:UpdateItem"}, [TABLE]),
@@ -362,7 +365,7 @@ KEY_ARN = "arn:aws:kms:ap-south-1:123456789012:key/1234abcd-12ab-34cd-56ef-12345
         ("payments/razorpay-AbCdEf", False),
     ],
 )
-@pytest.mark.parametrize("parameter", ["RazorpayApiSecretArn", "WebhookSecretArn", "JwtSecretArn"])
+@pytest.mark.parametrize("parameter", ["RazorpayApiSecretArn", "WebhookSecretArn", "JwtSecretArn", "QuoteSecretArn"])
 def test_the_arn_of_a_secret_is_whole_since_no_permission_fits_a_part_of_it(
     written: dict[str, Any], parameter: str, arn: str, *, allowed: bool
 ) -> None:
@@ -388,11 +391,16 @@ def test_only_events_of_the_payment_service_may_be_published(service: Any) -> No
 def test_a_function_is_told_of_the_secrets_it_may_read(service: Any, function: str) -> None:
     told = service.by_id[function]["Properties"]["Environment"]["Variables"]["SECRET_IDS"]
     (read,) = [s for s in statements(service, function) if s["Action"] == "secretsmanager:GetSecretValue"]
+    quotes = []
+    if told.get("Fn::If", [None])[0] == "TakesQuotes":
+        _, with_quotes, told = told["Fn::If"]
+        assert with_quotes == {"Fn::Join": [",", [told, QUOTE]]}
+        quotes = [QUOTE_IF_USED]
     if told.get("Fn::If", [None])[0] == "UsesJwtSecret":
         _, both, one = told["Fn::If"]
         assert both == {"Fn::Join": [",", [API_KEYS, JWT]]}
         assert one == API_KEYS
-        assert read["Resource"] == [API_KEYS, JWT_IF_USED]
+        assert read["Resource"] == [API_KEYS, JWT_IF_USED, *quotes]
     else:
         assert [told] == as_list(read["Resource"])
 
@@ -517,18 +525,27 @@ def test_a_function_runs_python_3_13_with_the_layer_on_the_chosen_processor(serv
     assert properties["Layers"][0] == {"Ref": layer_of(service, "SharedLayer")}
 
 
-def test_only_functions_that_take_tokens_bring_cryptography_and_only_where_it_is_used(
+def test_only_functions_that_take_tokens_or_quotes_bring_cryptography_and_only_where_it_is_used(
     written: dict[str, Any], service: Any
 ) -> None:
     layer = layer_of(service, "CryptographyLayer")
     assert service.by_id[layer]["Condition"] == "UsesCryptography"
-    assert written["Conditions"]["UsesCryptography"] == {
-        "Fn::Not": [{"Fn::Equals": [{"Ref": "JwtAlgorithm"}, "HS256"]}]
+    of_tokens = {"Fn::Not": [{"Fn::Equals": [{"Ref": "JwtAlgorithm"}, "HS256"]}]}
+    of_quotes = {
+        "Fn::And": [{"Condition": "TakesQuotes"}, {"Fn::Not": [{"Fn::Equals": [{"Ref": "QuoteAlgorithm"}, "HS256"]}]}]
     }
-    attached = {"Fn::If": ["UsesCryptography", {"Ref": layer}, {"Ref": "AWS::NoValue"}]}
+    assert written["Conditions"]["UsesCryptographyForTokens"] == of_tokens
+    assert written["Conditions"]["UsesCryptography"] == {
+        "Fn::Or": [{"Condition": "UsesCryptographyForTokens"}, of_quotes]
+    }
+    conditions = {"CreateOrderFunction": "UsesCryptography", "VerifyFunction": "UsesCryptographyForTokens"}
     for function in FUNCTIONS:
-        takes_tokens = function in {"CreateOrderFunction", "VerifyFunction"}
-        assert service.by_id[function]["Properties"]["Layers"][1:] == ([attached] if takes_tokens else [])
+        attached = (
+            [{"Fn::If": [conditions[function], {"Ref": layer}, {"Ref": "AWS::NoValue"}]}]
+            if function in conditions
+            else []
+        )
+        assert service.by_id[function]["Properties"]["Layers"][1:] == attached
 
 
 @pytest.mark.parametrize("layer", ["SharedLayer", "CryptographyLayer"])
@@ -607,6 +624,45 @@ def test_parameters_that_contradict_each_other_stop_the_deployment(
     assertions = written["Rules"]["TokenKeys"]["Assertions"]
     assert all(assertion["AssertDescription"] for assertion in assertions)
     assert all(holds(assertion["Assert"], parameters) for assertion in assertions) is allowed
+
+
+@pytest.mark.parametrize(
+    ("arn", "algorithm", "required", "allowed"),
+    [
+        ("", "HS256", "false", True),
+        ("arn", "HS256", "false", True),
+        ("arn", "ES256", "true", True),
+        ("", "HS256", "true", False),
+        # Nothing would use it, so that a change of it would make a version that differs in its description alone.
+        ("", "ES256", "false", False),
+    ],
+)
+def test_quotes_are_required_or_signed_another_way_only_where_there_is_a_key_for_them(
+    written: dict[str, Any], arn: str, algorithm: str, required: str, *, allowed: bool
+) -> None:
+    parameters = {"QuoteSecretArn": arn, "QuoteAlgorithm": algorithm, "QuoteRequired": required}
+    assertions = written["Rules"]["QuoteKeys"]["Assertions"]
+    assert all(assertion["AssertDescription"] for assertion in assertions)
+    assert all(holds(assertion["Assert"], parameters) for assertion in assertions) is allowed
+
+
+def test_no_quote_is_required_unless_a_stage_asks_for_it(written: dict[str, Any], service: Any) -> None:
+    parameters = written["Parameters"]
+    assert (parameters["QuoteSecretArn"]["Default"], parameters["QuoteRequired"]["Default"]) == ("", "false")
+    assert parameters["QuoteAlgorithm"]["AllowedValues"] == ["HS256", "RS256", "ES256"]
+    told = {
+        function: {
+            name: value
+            for name, value in service.by_id[function]["Properties"]["Environment"]["Variables"].items()
+            if name.startswith("QUOTE")
+        }
+        for function in FUNCTIONS
+    }
+    assert told.pop("CreateOrderFunction") == {
+        "QUOTE_ALGORITHM": {"Fn::If": ["TakesQuotes", {"Ref": "QuoteAlgorithm"}, ""]},
+        "QUOTE_REQUIRED": {"Ref": "QuoteRequired"},
+    }
+    assert not any(told.values())
 
 
 @pytest.mark.parametrize(
@@ -702,6 +758,7 @@ OF_COGNITO = {
     "AcceptOffers": "90",
     "SnapStart": "PublishedVersions",
     "RazorpayApiSecretArn": "arn:aws:secretsmanager:ap-southeast-1:123456789012:secret:payments/razorpay-AbCdEf",
+    "QuoteSecretArn": "arn:aws:secretsmanager:ap-southeast-1:123456789012:secret:payments/quotes-AbCdEf",
 }
 # One other valid value of each parameter.
 CHANGED = {
@@ -723,6 +780,9 @@ CHANGED = {
     "Currencies": "INR,USD",
     "MaxAmount": "400000",
     "AcceptOffers": "80",
+    "QuoteSecretArn": "arn:aws:secretsmanager:ap-southeast-1:123456789012:secret:payments/quotes-AbCdEg",
+    "QuoteAlgorithm": "RS256",
+    "QuoteRequired": "true",
 }
 
 
@@ -874,4 +934,5 @@ def test_no_secret_has_a_value_and_no_parameter_takes_one(written: dict[str, Any
         "RazorpayApiSecretArn",
         "WebhookSecretArn",
         "JwtSecretArn",
+        "QuoteSecretArn",
     }

@@ -275,6 +275,8 @@ def _create_order() -> Schema:
     The model accepts any amount and currency, so that errors about them have our own wording.
     """
     schema = schema_of(CreateOrderBody, mode="validation")
+    # An empty one stands for none in the model, and is refused in a request.
+    del schema["properties"]["quote"]["default"]
     schema["properties"]["currency"] |= schema_of(CurrencyCode)
     schema["properties"]["amount"] |= {
         "oneOf": [

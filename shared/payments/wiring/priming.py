@@ -11,6 +11,7 @@ import random
 import ssl
 from collections.abc import Callable, Iterable
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Final
 
 from payments.core.model import HistoryEntry, Model, Record
@@ -51,6 +52,16 @@ def prime(
     # Off since `payments` was imported. What exists now stays, so no later collection needs to look at it.
     gc.freeze()
     gc.enable()
+
+
+def load_public_keys(algorithm: str) -> bool:
+    """Load what checking a signature by public key needs; return whether this algorithm needs it and has its layer."""
+    # If its layer is missing, the first request reports which setting is wrong.
+    if algorithm == "HS256" or find_spec("cryptography") is None:
+        return False
+    # PyJWT has loaded the rest. `cryptography` itself loads this for its first elliptic-curve key.
+    import_module("cryptography.hazmat.backends.openssl.backend")
+    return True
 
 
 def build(*models: type[Model]) -> None:
