@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 PROJECT: Final = Path(__file__).parents[2]
 DESCRIPTION: Final = PROJECT / "docs/openapi.yaml"
-# For each of the four operations; what schemathesis writes down beforehand comes on top. `make fuzz` asks for more.
+# For each of the five operations; what schemathesis writes down beforehand comes on top. `make fuzz` asks for more.
 _FEW: Final = 16
 EXAMPLES: Final = 2 * int(os.environ.get("FUZZ_EXAMPLES") or _FEW // 2)
 # The API takes 100 a second and answers 429 beyond; half of that leaves room for whatever else the test run asks.
