@@ -71,7 +71,8 @@ def test_an_order_that_is_known_from_a_webhook_alone_is_nobodys(service: Service
 
 
 def pages(service: Service, role: str, user_id: int) -> list[list[str]]:
-    found, cursor = [], {}
+    found: list[list[str]] = []
+    cursor: dict[str, Any] = {}
     while True:
         answer = service.find(user_id=user_id, role=role, **cursor)
         found.append(payments(answer))
@@ -220,7 +221,7 @@ def test_two_clients_with_one_application_id_each_find_their_own(ordered: Servic
     ],
 )
 def test_a_query_that_is_not_as_described_is_refused_by_parameter_before_any_call(
-    ordered: Service, query: dict[str, str], fields: list[str]
+    ordered: Service, query: dict[str, Any], fields: list[str]
 ) -> None:
     assert wrong(ordered.find(**query)) == fields
     assert ordered.outside_calls() == []
@@ -314,7 +315,7 @@ def test_neither_the_token_nor_a_cursor_is_logged(many: Service) -> None:
     ],
 )
 def test_a_table_that_cannot_now_is_answered_503_with_retry_after(
-    ordered: Service, operation: str, query: dict[str, str], fault: Fault
+    ordered: Service, operation: str, query: dict[str, Any], fault: Fault
 ) -> None:
     ordered.cloud.fail_always(operation, fault)
     answer = ordered.find(**query)
