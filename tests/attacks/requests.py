@@ -668,7 +668,7 @@ _PATHS: Final = (
     "",
     "/api",
     "/api/payment",
-    "/api/payments//",
+    "/api/payments/list",
     "/api/payments/create-order/../verify",
     "/api/payments//verify",
     "//api/payments/verify",
