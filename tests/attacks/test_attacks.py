@@ -9,7 +9,7 @@ from typing import Final
 import pytest
 
 from sandbox import events
-from tests.attacks import forgery, public_keys, quotes, requests, tokens
+from tests.attacks import forgery, lists, public_keys, quotes, requests, tokens
 from tests.attacks.family import OTHER_ORDER_ID, STRANGERS_ORDER_ID, Family
 from tests.attacks.target import Target, accepted
 from tests.attacks.test_replays import REPLAYS
@@ -20,6 +20,7 @@ FAMILIES: Final = [
     *quotes.families(),
     *forgery.families(),
     *requests.families(),
+    *lists.families(),
 ]
 CASES: Final = [(family, name) for family in FAMILIES for name in family.attacks]
 _FEWEST: Final = 1000
