@@ -148,7 +148,7 @@ audit: .venv/.ready .venvs/audit/.ready github ## Check dependencies for advisor
 	@$(PY) -m sandbox.audit.advisories $(UV)
 	@.venvs/audit/bin/checkov --config-file .checkov.yaml
 
-# Both tools bring their rules and schemas along, so nothing is asked of GitHub. A test names a broken copy in GITHUB.
+# Both tools include their rules and schemas, so they do not call GitHub. A test sets GITHUB to a broken copy.
 GITHUB := .github
 FITS := .venvs/audit/bin/check-jsonschema --builtin-schema
 
@@ -235,14 +235,14 @@ test: ## Run everything CI runs: checks, templates, build, all tests
 faults: install build ## Run every fault injection campaign (about 90 minutes), into docs/evidence/faults.md
 	PYTHONPATH=shared $(PY) -m tests.faults $(CAMPAIGN)
 
-# `make fuzz EXAMPLES=200 FAULTS_SEED=7` makes up a tenth, and draws it from 7.
+# `make fuzz EXAMPLES=200 FAULTS_SEED=7` runs a tenth of it with the seed 7.
 .PHONY: fuzz
 fuzz: export FUZZ_EXAMPLES = $(or $(EXAMPLES),2000)
 fuzz: export FAULTS_SEED ?= $(BEGAN)
 fuzz: install ## Fuzz the functions and the running API with a new seed (20 minutes)
 	$(PY) -m pytest tests/fuzz/test_handlers.py tests/fuzz/test_api.py --timeout 0 -rP --hypothesis-seed $(FAULTS_SEED) --hypothesis-show-statistics
 
-# Not part of `test`, which checks no timings. `make bench BENCH="--only start"` renews part of it.
+# Not part of `test`, which checks no timings. `make bench BENCH="--only start"` updates part of it.
 .PHONY: bench
 bench: install ## Benchmark the build (15 minutes; needs valgrind), into docs/evidence/performance.md
 	@PYTHONPATH=shared $(PY) -m bench $(BENCH)

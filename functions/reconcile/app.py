@@ -2,22 +2,22 @@
 
 On a schedule, each lane separately, so that none can block another:
 
-* `{"lane": "watch"}`, every minute: asks Razorpay about each record that has something alive and unconfirmed, and finds
-  out whether an order known only from a webhook is ours or foreign.
+* `{"lane": "watch"}`, every minute: asks Razorpay about each record whose outcome only Razorpay knows, and finds out
+  whether an order known only from a webhook is ours or foreign.
 * `{"lane": "sweep"}`, every five minutes: compares Razorpay's lists of payments and refunds with the table, at several
   ages (`payments.core.sweeping`). `"passes": ["payments-900"]` selects some of them.
 
 By hand (see docs/runbook.md):
 
 * `{"rebuild": {"from": ..., "to": ...}}`, in epoch seconds, processes everything that Razorpay lists as created in that
-  period, for use after a table restore. Unless it is null, `next` in the answer is the input that continues the run.
+  period, for use after a table restore. Unless it is null, `next` in the response is the input that continues the run.
 * `{"look": {"order_id": ...}}` asks Razorpay about one order now.
 * `{"accept": {"order_id": ..., "razorpay_payment_id": ...}}` accepts a payment that does not match, or that came on a
   superseded order.
 * `{"release": {"order_id": ...}}` stops counting an order, or with `razorpay_payment_id` a payment's signature, after
   asking Razorpay about it.
 
-Any other input is refused. The answer reports counts of the work done.
+Any other input is refused. The response counts the work done.
 """
 
 from collections.abc import Callable, Mapping

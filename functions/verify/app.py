@@ -25,7 +25,7 @@ _MAX_BODY_BYTES = 8 * 1024
 
 
 def verify(request: Request, log: RequestLog) -> Response:
-    """Record that the customer came back from a successful checkout. Idempotent: every call gets the same answer."""
+    """Record that the customer came back from a successful checkout. Idempotent: every call gets the same response."""
     raw = request.read_body(_MAX_BODY_BYTES)
     service = dependencies(log)
     user_id = service.callers.user_id(request.header("authorization"))
@@ -36,7 +36,7 @@ def verify(request: Request, log: RequestLog) -> Response:
 
     def admit(record: Record) -> None:
         if record.order is None or record.order.client_id != user_id:
-            raise OrderNotFound("somebody else's")
+            raise OrderNotFound("another user's")
         if not service.is_signed(
             order_id=record.order_id, payment_id=body.razorpay_payment_id, signature=body.razorpay_signature
         ):
@@ -70,7 +70,7 @@ def show(request: Request, log: RequestLog) -> Response:
         raise OrderNotFound("no record")
     order = record.order
     if user_id not in {order.client_id, order.freelancer_id}:
-        raise OrderNotFound("somebody else's")
+        raise OrderNotFound("another user's")
     payment: PaymentAnswer = {
         "payment_id": order.payment_id,
         "order_id": record.order_id,

@@ -1,7 +1,7 @@
-"""POST /api/payments/webhook/: what Razorpay reports is final. Our answer tells Razorpay what to do next.
+"""POST /api/payments/webhook/: what Razorpay reports is final. Our response tells Razorpay what to do next.
 
 2xx: never send this event again. Anything else: retry for 24 hours, after which Razorpay disables the webhook. So a
-forged message is refused (Razorpay never sees that answer). A genuine one that we can never use is acknowledged and
+forged message is refused (Razorpay never sees that response). A genuine one that we can never use is acknowledged and
 counted. Only a failure that a later delivery can cure gets a 5xx, and only while that leaves time to spare.
 """
 
@@ -49,7 +49,7 @@ def receive(request: Request, log: RequestLog) -> Response:
     except UnusableEvent as unusable:
         log.note(why=unusable.why, **unusable.ids)
         log.count("UnusableEvents")
-        log.alert("a signed event that cannot be used was acknowledged: a person must look at this")
+        log.alert("a signed event that cannot be used was acknowledged: a person must check this")
         return acknowledged
     log.note(event=delivery.event, order_id=delivery.order_id, created_at=delivery.created_at)
     if delivery.order_id is None or not delivery.facts:

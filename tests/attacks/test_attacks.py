@@ -1,7 +1,7 @@
 """Each attack is refused and changes nothing; the genuine request beside it is accepted.
 
-An attack counts as accepted if a record changed, an event was recorded or sent, Razorpay was asked for anything, or the
-answer was not one of the refusals that its family names.
+An attack counts as accepted if a record changed, an event was recorded or sent, Razorpay was called, or the response
+was not one of its family's refusals.
 """
 
 from typing import Final
@@ -9,13 +9,19 @@ from typing import Final
 import pytest
 
 from sandbox import events
-from tests.attacks import forgery, public_keys, requests, tokens
+from tests.attacks import forgery, public_keys, quotes, requests, tokens
 from tests.attacks.family import OTHER_ORDER_ID, STRANGERS_ORDER_ID, Family
 from tests.attacks.target import Target, accepted
 from tests.attacks.test_replays import REPLAYS
 from tests.secrecy import watch
 
-FAMILIES: Final = [*tokens.families(), *public_keys.families(), *forgery.families(), *requests.families()]
+FAMILIES: Final = [
+    *tokens.families(),
+    *public_keys.families(),
+    *quotes.families(),
+    *forgery.families(),
+    *requests.families(),
+]
 _FEWEST: Final = 1000
 
 
@@ -23,7 +29,7 @@ _FEWEST: Final = 1000
 def test_each_attack_of_a_family_is_refused_and_the_genuine_request_beside_it_accepted(
     target: Target, family: Family
 ) -> None:
-    # One test for a family and not for an attack: pytest takes longer over a test than the service over an attack.
+    # One test per family, because pytest needs more time for a test than the service for an attack.
     achieved = {}
     for name, attack in family.attacks.items():
         seen = accepted(target, family, attack)

@@ -1,4 +1,4 @@
-"""The positive controls: what each family of attacks is a change of is accepted, and does what it says."""
+"""The positive controls: each family's genuine request is accepted and has its effect."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What a payment uses, as designed; the same figures that the pages are made of."""
+"""What a payment uses: the designed figures, and the same figures on the generated pages."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ CALLS = {
     "webhook order.paid": 1,
     "webhook, a duplicate": 1,
 }
-"""Calls outside, as designed; every tenth order takes one more, for ids."""
+"""Outside calls, as designed; every tenth order makes one more, for ids."""
 GOOD_CASE = ("create-order", "verify", "webhook payment.authorized", "webhook payment.captured", "webhook order.paid")
 WRITE_UNITS = 8.2
 LOG_BYTES = 500
@@ -95,7 +95,7 @@ def test_a_limit_that_is_not_in_the_table_is_an_error(counts: Counts) -> None:
 
 def test_a_millions_cost_is_the_sum_of_its_units(counts: Counts) -> None:
     cost = scaling.cost_of_a_million(counts)
-    # Seven requests of 3.50 a million; one event of 1.00 a million.
+    # Seven requests at 3.50 a million; one event at 1.00 a million.
     assert cost["API Gateway, REST"][0] == pytest.approx(24.5)
     assert cost["EventBridge"][0] == pytest.approx(1.0)
     assert cost["DynamoDB, writes"][0] == pytest.approx(0.625 * scaling.units(counts, "write_units"))
@@ -112,7 +112,7 @@ def test_a_month_without_payments_is_billed_by_the_things_in_the_template(counts
     assert cost["CloudWatch dashboard"][0] == pytest.approx(3.00)
     assert cost["Secrets Manager"][0] == pytest.approx(3 * 0.40)
     assert cost["KMS"][0] == pytest.approx(1.00)
-    # Two lanes every minute and one every five, each traced.
+    # Two lanes every minute and one every five minutes, all traced.
     assert cost["X-Ray"][0] == pytest.approx(30 * 24 * (60 + 60 + 12) * 5 / 1e6)
 
 
@@ -131,7 +131,7 @@ def test_the_lanes_run_as_often_as_their_schedules_say() -> None:
 
 
 def test_the_metrics_that_an_idle_stage_pays_for_are_those_that_its_alarms_wait_for() -> None:
-    # `treat missing data as breaching` needs a value each minute: what is overdue, and how far the sweep is.
+    # `treat missing data as breaching` needs a value each minute: overdue records and sweep lag.
     names = {metric.name for metric in counted.metrics(idle=True)}
     assert {"OldestOutboxSeconds", "OldestDueSeconds", "SweepLagSeconds"} <= names
     assert counted.metrics(idle=True) < counted.metrics(idle=False)
@@ -158,7 +158,7 @@ def test_the_page_on_deploying_has_the_sums(counts: Counts) -> None:
 
 
 def test_each_limit_is_met_where_it_is_used_up(counts: Counts) -> None:
-    # 600 PutEvents a second, and one for each payment; 100 requests, and four; 200 instances, and eleven seconds each.
+    # 600 PutEvents a second, one per payment; 100 requests, four per payment; 200 instances, eleven seconds each.
     limits = {name: at_most / used for name, (at_most, used) in scaling.limits(counts).items()}
     assert limits["EventBridge PutEvents, ap-south-1"] == 600
     assert limits["`ApiRateLimit`"] == 25

@@ -1,8 +1,8 @@
-"""Every block of shell in docs/runbook.md and docs/deploying.md, run on the local cloud as the runbook's rehearsal is.
+"""Every shell block in docs/runbook.md and docs/deploying.md, run on the local cloud like the runbook's rehearsal.
 
-A block that the local cloud cannot run is in one of the two tables below, with the reason. Those that ask AWS are taken
-by the AWS CLI, which checks service, operation and parameters against AWS's own models and sends nothing. Those that
-build and deploy get stand-ins for `make` and `sam`, which write down what they were asked.
+Blocks that the local cloud cannot run are in one of the two tables below, with the reason. Those that call AWS go to
+the AWS CLI, which checks service, operation and parameters against AWS's models but sends nothing. Those that build and
+deploy get stand-ins for `make` and `sam`, which record their arguments.
 """
 
 import os
@@ -31,20 +31,20 @@ BLOCKS = [
     for block in blocks(page)
     if block not in (HELPERS, VARIABLES, REHEARSE)
 ]
-# What the emulator lacks or does differently.
+# Blocks that need what the emulator lacks or does differently.
 ONLY_ON_AWS = {
     "reviews-waiting 2": "needs the receipt handle of a message that waits",
     "dead-letters 4": "the emulator has no StartMessageMoveTask",
     "Quotas 2": "nobody grants a quota here",
 }
-# What builds and deploys for real, and where it runs instead: in a repository of its own.
+# Blocks that build and deploy for real; here they run in a separate repository.
 WITH_STAND_INS = {
     "Roll back to the previous version 1": "needs a repository with tags, and a remote",
     "Roll back to the previous version 2": "builds and deploys another commit",
     "Deploy 1": "builds and deploys to an account",
     "Try it out 2": "the stack's ApiUrl is AWS's; tests/smoke runs the program itself",
 }
-# What a person answers to `fill`, or to the question for a token.
+# The answers to `fill` and to the prompt for a token.
 KEY = f"{development.RAZORPAY_KEY_ID}\n{development.RAZORPAY_KEY_SECRET}\n"
 ANSWERS = {
     "The webhook secret 2": development.RAZORPAY_WEBHOOK_SECRET + "\n",
@@ -52,18 +52,20 @@ ANSWERS = {
     "The API keys 1": KEY,
     "The key of the callers' tokens 1": development.JWT_SECRET + "\n",
     "The key of the callers' tokens 2": "@public.pem\n",
+    "The key of quotes 1": development.QUOTE_SECRET + "\n",
+    "The key of quotes 2": "@public.pem\n",
     "Secrets 1": KEY,
     "Secrets 2": development.RAZORPAY_WEBHOOK_SECRET + "\n",
     "Secrets 3": development.JWT_SECRET + "\n",
     "Try it out 1": development.token(301) + "\n",
 }
-# The order of the rehearsal is paid as agreed, so there is nothing to release.
+# The rehearsal's order is paid as agreed, so there is nothing to release.
 REFUSED = {"Reviews 2": "NotPossible", "Reviews 3": "NotPossible"}
-# As the function of this name in the rehearsal, for blocks that are each run in a shell of their own.
+# The rehearsal's function of this name, for blocks that each run in a new shell.
 LOCAL = """#!/bin/sh
 exec "$(dirname "$0")/../.venvs/aws/bin/aws" --endpoint-url "$AWS_ENDPOINT_URL" "$@"
 """
-# With this the CLI checks what it is given, and sends nothing.
+# With this the CLI checks its arguments and sends nothing.
 DRY = """#!/bin/sh
 case "$2" in wait) exit 0 ;; esac
 exec "$(dirname "$0")/../.venvs/aws/bin/aws" "$@" --generate-cli-skeleton output
@@ -75,7 +77,7 @@ echo "$(basename "$0") $*" >> "$CALLS"
 
 @dataclass(frozen=True)
 class Shell:
-    """A shell as the runbook wants it, at work on a local cloud."""
+    """A shell set up as the runbook says, on a local cloud."""
 
     folder: Path
     environment: dict[str, str]
@@ -92,7 +94,7 @@ class Shell:
             text=True,
             check=False,
             timeout=100,
-            start_new_session=True,  # without a terminal, python's getpass reads the answers
+            start_new_session=True,  # without a terminal, Python's getpass reads the answers
         )
 
     def programs(self, *names: str) -> str:
@@ -102,14 +104,14 @@ class Shell:
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalService]:
-    """A service of its own: the runbook stops functions, replaces secrets, and in the end tears everything down."""
+    """A separate service, because the runbook stops functions, replaces secrets and finally deletes everything."""
     with LocalService.start(tmp_path_factory.mktemp("runbook")) as service:
         yield service
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Where the shell is at home, with the AWS CLI running."""
+    """The home directory of the shell, with the AWS CLI already started."""
     folder = tmp_path_factory.mktemp("shell")
     cli = ServerProcess.start(
         "the AWS CLI",
@@ -127,7 +129,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def shell(service: LocalService, folder: Path) -> Shell:
-    """After "Rehearse on your machine" and "Before you begin", with an order that is paid."""
+    """The state after "Rehearse on your machine" and "Before you begin", with a paid order."""
     platform = Platform(service)
     order_id = platform.create_order().json()["order_id"]
     payment = platform.pay(order_id).json()["razorpay_payment_id"]
@@ -144,13 +146,13 @@ def shell(service: LocalService, folder: Path) -> Shell:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(script)
         file.chmod(0o755)
-    # What a checkout has, as far as it is read.
+    # The files of a checkout that the blocks read.
     (folder / ".run").symlink_to(service.endpoints["run_dir"])
     (folder / "docs").symlink_to(PROJECT / "docs")
     (folder / "public.pem").write_text("-----BEGIN PUBLIC KEY-----\nMFkw\n-----END PUBLIC KEY-----\n")
     bare = {"PATH": os.defpath, "HOME": str(folder), "TMPDIR": str(folder), "LANG": "C.UTF-8", "AWS_MAX_ATTEMPTS": "1"}
     begun = f"{REHEARSE.script}\n{HELPERS.script}\n{VARIABLES.script}\nenv -0"
-    # Somebody's own settings must not lead anywhere else.
+    # The user's own settings must not redirect it.
     done = Shell(folder, bare).run(begun, AWS_PROFILE="production", AWS_REGION="us-east-1", AWS_SESSION_TOKEN="x")
     assert done.returncode == 0, done.stderr
     assert "Stage local in account 000000000000, region ap-south-1." in done.stdout
@@ -217,7 +219,7 @@ def named(name: str) -> str:
 
 @pytest.fixture
 def checkout(shell: Shell, tmp_path: Path) -> tuple[Path, dict[str, str]]:
-    """A repository with two deployed commits and a remote, and what the programs in it need."""
+    """A repository with two deployed commits and a remote, and the environment its programs need."""
     git = shutil.which("git")
     assert git is not None
     (tmp_path / "bin").mkdir()
@@ -308,7 +310,7 @@ def test_trying_out_hands_the_token_over_in_a_file(shell: Shell, tmp_path: Path)
     assert call.startswith("make smoke API=https://")
 
 
-# --- everything else, in the order of the pages: the last of it is the teardown ---------------------------------------
+# --- everything else, in the order of the pages: the teardown is last -------------------------------------------------
 
 
 RUN = [block for _, block in BLOCKS if block.name not in WITH_STAND_INS]
@@ -326,7 +328,7 @@ def test_a_block_runs(shell: Shell, block: Block) -> None:
     assert "Traceback" not in done.stderr
     for answer in ANSWERS.get(block.name, "").splitlines():
         assert answer not in done.stdout + done.stderr
-    # Nothing is left lying about but the file with the token, which is private.
+    # The only file left over is the one with the token, which is private.
     left = {file.name for file in shell.folder.iterdir()} - before
     assert left == ({".smoke-token"} if block.name == "Try it out 1" else set())
     if left:

@@ -1,8 +1,8 @@
-"""The AWS CLI without its start: one process that has imported it, and is forked for every call.
+"""Run the AWS CLI without its start-up time: one process imports it and forks for every call.
 
-A call of the CLI computes for most of a second before it does anything, and the runbook has over a hundred.
-`python warm_aws.py <folder>`, in the CLI's environment, serves the program that `client` makes for that folder, until
-its standard input ends. Arguments, environment, working directory and the three streams are the caller's.
+Starting the CLI takes over half a second of CPU, and the runbook calls it more than a hundred times.
+`python warm_aws.py <folder>`, in the CLI's environment, serves the program from `client(folder)` until its standard
+input ends. Every call has the caller's arguments, environment, working directory and standard streams.
 """
 
 import json
@@ -19,11 +19,11 @@ _PIECE = 1 << 16
 
 
 def client(folder: Path) -> str:
-    """A program that is called as `aws` is. It needs a Python, and none of its packages."""
+    """The text of a program to use in place of `aws`. It imports only the standard library, so it starts quickly."""
     return f"""#!{sys.executable} -IS
 import json, os, socket, sys
 call = json.dumps([os.getcwd(), sys.argv[1:], dict(os.environ)]).encode()
-# From inside the folder: an address has 100 characters at most, a path may have more.
+# Relative to the folder, because the address of a socket is limited to about 100 characters.
 os.chdir({str(folder)!r})
 with socket.socket(socket.AF_UNIX) as server:
     server.connect({SOCKET!r})
@@ -36,7 +36,7 @@ sys.exit(status[0] if status else "the AWS CLI died")
 
 
 def _answer(connection: socket.socket) -> None:
-    """One call, in a process of its own."""
+    """Answer one call. Runs in a forked process."""
     call, files, *_ = socket.recv_fds(connection, 1, 3)
     while piece := connection.recv(_PIECE):
         call += piece
@@ -45,7 +45,7 @@ def _answer(connection: socket.socket) -> None:
         os.close(file)
     folder, sys.argv[1:], environment = json.loads(call)
     os.chdir(folder)
-    # The CLI notes there, once it is imported, where its own descriptions are.
+    # The CLI sets this variable on import, to find its own data.
     environment["AWS_DATA_PATH"] = os.environ["AWS_DATA_PATH"]
     os.environ.clear()
     os.environ.update(environment)
@@ -56,7 +56,7 @@ def _answer(connection: socket.socket) -> None:
 
 
 def _aws() -> int:
-    from awscli import clidriver  # noqa: PLC0415 - only the environment of the server has it
+    from awscli import clidriver  # noqa: PLC0415 - only the server's environment has it
 
     try:
         return int(clidriver.main())
@@ -67,7 +67,7 @@ def _aws() -> int:
 def _serve(folder: Path) -> None:
     from awscli import clidriver  # noqa: PLC0415 - as above
 
-    # Everything else is imported by the first one that is made.
+    # Creating a driver imports the rest of the CLI.
     clidriver.create_clidriver()
     os.chdir(folder)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
@@ -81,7 +81,7 @@ def _serve(folder: Path) -> None:
                     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                     try:
                         _answer(connection)
-                    except BaseException:  # noqa: BLE001 - this process ends here, with whatever it is
+                    except BaseException:  # noqa: BLE001 - the forked process ends here in any case
                         traceback.print_exc()
                     os._exit(0)
 

@@ -1,4 +1,4 @@
-"""The files in `events/` and the example settings: what they are, and what each event does."""
+"""The files in `events/` and the example settings: their form, and each event's effect."""
 
 import base64
 import json
@@ -13,7 +13,7 @@ from sandbox import development, events
 from sandbox.cloud.gateways import STAND_IN, gateway_of
 from tests.handlers.service import EVENTS, ROOT, Service, committed
 
-# Told in this order, with what each is answered and the status it leaves behind.
+# Sent in this order; each with its response and the resulting status.
 STORY = [
     ("create-order-no-token", 401, None),
     ("create-order-another-client", 403, None),
@@ -134,7 +134,7 @@ def test_the_example_of_settings_names_everything_that_the_code_reads() -> None:
     documented = set(re.findall(r"^#?([A-Z][A-Z0-9_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
     sources = [*(ROOT / "shared/payments/adapters").glob("*.py"), *(ROOT / "shared/payments/wiring").glob("*.py")]
     code = "\n".join(source.read_text() for source in sources)
-    # Lambda's own variables are not set by anybody.
+    # Nobody sets Lambda's own variables.
     asked = r'(?:required|secret|get|given)\(\s*"(?!AWS_LAMBDA_)([A-Z][A-Z0-9_]+)"'
     assert set(re.findall(asked, code)) == documented
 

@@ -1,4 +1,4 @@
-"""What every endpoint does before its own work: routes, sizes, tokens, JSON; and the shape of every refusal."""
+"""What every endpoint checks first: routes, sizes, tokens, JSON; and the form of every refusal."""
 
 import base64
 import json
@@ -18,7 +18,7 @@ KIB = 1024
 
 
 def problem(answer: Answer, status: int, code: str) -> Mapping[str, Any]:
-    """The body, after a look at everything that all problems share."""
+    """The body, after checking what all problems share."""
     assert (answer.status, answer.code) == (status, code)
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert answer.headers["Cache-Control"] == "no-store"
@@ -63,7 +63,7 @@ def test_both_forms_of_a_path_are_served(ordered: Service, slash: str) -> None:
         committed("webhook-payment-captured"),
     ):
         path = event["path"].rstrip("/") + slash
-        # A local API may show the called path as the resource.
+        # A local API may report the called path as the resource.
         for resource in {event["resource"], event["resource"] + slash}:
             assert ordered.invoke({**event, "path": path, "resource": resource}, _function(event)).status == 200
 

@@ -1,4 +1,4 @@
-"""What watches the handler tests notices each way out: output, answers, the table, the bus."""
+"""The watch on the handler tests sees every output: printed text, responses, the table, the bus."""
 
 import logging
 import sys
@@ -72,7 +72,7 @@ def test_what_is_stored_or_published_is_noticed(monkeypatch: pytest.MonkeyPatch)
         entry = {"Source": "x", "DetailType": "x", "Detail": f'{{"email":"{LEAK}"}}', "EventBusName": "payments-test"}
         bus.put_events(Entries=[entry])
         assert watch.leaks() != []
-        # Reading names a key, and says nothing.
+        # A read only names a key and discloses nothing.
         table.get_item(TableName="payments-test", Key={"pk": {"S": LEAK}})
         assert watch.leaks() == []
         assert cloud.requests == ["PutItem", "UpdateItem", "PutEvents", "GetItem"]

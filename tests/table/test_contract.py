@@ -1,4 +1,4 @@
-"""What the table promises to the core: the same for the real adapter and for its fake."""
+"""The table's contract with the core, for the real adapter and its fake."""
 
 from copy import replace
 
@@ -113,7 +113,7 @@ def test_clearing_the_last_event_of_a_settled_payment_leaves_nothing_due(table: 
 
 
 def test_clearing_the_last_event_of_an_unsettled_payment_leaves_its_due_time(table: PaymentsTable) -> None:
-    # The failure is told, and another payment of the order is signed: only Razorpay knows how that ends.
+    # The failure is published, and another payment of the order is signed: only Razorpay knows its outcome.
     record = stored(table, Signed(payment=B, at=OPENED), captured(A), refunded(A, REFUND_1, PART, RefundState.CREATED))
     assert record.pending
     table.clear(record, record.pending)
@@ -155,7 +155,7 @@ def test_clearing_after_the_record_moved_on_without_an_event_keeps_it_due(table:
 
 
 def test_an_event_that_is_still_pending_keeps_the_record_due(table: PaymentsTable) -> None:
-    # Read before somebody else's save: of the two events on it now one is not ours to speak of.
+    # Read before another writer's save: of the two events on it now, one is not ours to clear.
     record = stored(table, captured(A), refunded(A, REFUND_1, PART))
     first, second = sorted(record.pending)
     table.clear(replace(record, pending={first: record.pending[first]}), [first])
@@ -164,7 +164,7 @@ def test_an_event_that_is_still_pending_keeps_the_record_due(table: PaymentsTabl
 
 
 def busy(events: int) -> Record:
-    """A record with so many events to send."""
+    """A record with this many pending events."""
     record = decide(opened(), [captured(A, 10**6)], OPENED + 1).record
     for first in range(0, events, 40):
         facts = [refunded(A, f"rfnd_{number:014d}", 1) for number in range(first, min(first + 40, events))]
@@ -204,7 +204,7 @@ def test_saving_does_not_bring_back_what_was_cleared_meanwhile(table: PaymentsTa
 
 
 def test_who_saves_a_due_record_makes_it_due_again_whatever_was_cleared_meanwhile(table: PaymentsTable) -> None:
-    # A clear leaves the version alone, so the save cannot tell: one look too many, and never one too few.
+    # A clear does not change the version, so the save cannot detect it: one check too many, never one too few.
     record = stored(table, captured(A))
     table.clear(record, record.pending)
     assert latest(table).attention_at is None
@@ -255,7 +255,7 @@ def test_records_are_read_together_and_those_that_are_not_there_are_left_out(tab
     table.insert(other)
     wanted = [ORDER_ID, "order_00000000000000", OTHER_ORDER_ID]
     assert dict(table.read_many(wanted)) == {ORDER_ID: record, OTHER_ORDER_ID: other}
-    # As they were a moment ago: perhaps not there yet.
+    # As they were a moment ago: possibly missing.
     assert dict(table.read_many(wanted, consistent=False)).items() <= {ORDER_ID: record, OTHER_ORDER_ID: other}.items()
     assert table.read_many([]) == {}
 
@@ -300,7 +300,7 @@ def test_an_application_is_that_of_one_client(table: PaymentsTable) -> None:
     table.open_application(CLIENT, APPLICATION, ORDER_ID)
     assert table.application(CLIENT + 1, APPLICATION) is None
     assert table.application(CLIENT, APPLICATION + 1) is None
-    # The digits run together, the ids do not.
+    # Joined, the digits are the same; the ids are not.
     table.open_application(3, 3202, OTHER_ORDER_ID)
     assert table.application(33, 202) is None
 
@@ -325,7 +325,7 @@ def test_an_application_that_has_grown_since_it_was_read_is_not_written_over(tab
 
 
 def replacing(table: PaymentsTable) -> tuple[Application, Record, tuple[Record, Record]]:
-    """An application with an open order, and what takes that order's place."""
+    """An application with an open order, and its replacement."""
     table.insert(opened())
     table.open_application(CLIENT, APPLICATION, ORDER_ID)
     fresh = open_record(OTHER_ORDER_ID, replace(ORDER, payment_id=18, receipt="dev-18"), OPENED + 60)
@@ -390,7 +390,7 @@ def test_no_payment_id_up_to_one_that_was_found_is_handed_out(table: PaymentsTab
 
 
 def due(table: PaymentsTable, now: int = OPENED + 10**7) -> list[str]:
-    """Every order that is due, in whichever partition."""
+    """Every order that is due, in any partition."""
     names = [partition(lane, number) for lane in Lane for number in range(SHARDS)]
     return [key for name in names for key, _ in table.due(name, now)]
 
@@ -442,7 +442,7 @@ def refund(identity: str = REFUND_1, order_id: str | None = ORDER_ID, state: str
 
 
 def keep(table: PaymentsTable, *refunds: KnownRefund) -> None:
-    """Keeps refunds, and once more: a read of them may be one change behind."""
+    """Stores refunds twice, because a read of them may be one change behind."""
     for _ in range(2):
         table.keep_refunds(refunds)
 

@@ -1,4 +1,4 @@
-"""What a payment costs in the good case: calls, write units and the size of its record."""
+"""What a successful payment costs: calls, write units and the size of its record."""
 
 from copy import replace
 
@@ -15,7 +15,7 @@ from tests.table.dynamodb import WRITE_UNIT_BYTES, Metered, item_bytes, write_un
 
 
 class Numbers:
-    """The ids that the order has already."""
+    """Ids that are already assigned to the order."""
 
     def __init__(self, order: Order) -> None:
         self._order = order
@@ -29,7 +29,7 @@ class Numbers:
 
 
 class Service:
-    """What the functions do, on a table whose calls are counted."""
+    """What the functions do, on a table that counts calls."""
 
     def __init__(self, metered: Metered) -> None:
         self.metered = metered
@@ -72,7 +72,7 @@ def service(metered: Metered) -> Service:
 CHECKOUT_S = 90
 """From the order to the signature."""
 BLOCK = 10
-"""Payment ids that one write of the counter takes; the tenth part of it is an order's."""
+"""Payment ids that one write of the counter reserves; a tenth of its cost is one order's."""
 
 
 def test_the_good_case_makes_these_calls_and_at_most_8_2_write_units(service: Service) -> None:
@@ -184,7 +184,7 @@ def test_a_settled_payment_leaves_the_index(service: Service) -> None:
     assert found["Items"] == []
 
 
-# --- the rules by which it is counted -------------------------------------------------------------------------------
+# --- the counting rules ---------------------------------------------------------------------------------------------
 
 
 def test_an_items_size_is_that_of_its_names_and_values() -> None:

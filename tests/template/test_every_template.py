@@ -70,7 +70,7 @@ def test_every_queue_rules_write_to_lets_these_rules_and_no_others_in(resources:
     writers: dict[str, set[str]] = {}
     for rule_id, rule in resources.of_type("AWS::Events::Rule").items():
         for target in rule["Targets"]:
-            # A function, named by its alias, lets the rule in by a permission of its own: see below.
+            # A function, named by its alias, allows the rule by a separate permission: see below.
             for arn in [arn for arn in (target["Arn"], target["DeadLetterConfig"]["Arn"]) if "Ref" not in arn]:
                 queue_id, attribute = arn["Fn::GetAtt"]
                 assert attribute == "Arn"

@@ -58,8 +58,9 @@ export class Payments {
   /**
    * Create an order to pay in Checkout, or get the open one for the same purchase.
    *
-   * @param {{job_id: number, application_id: number, client_id: number, freelancer_id: number, amount: string}} offer
-   *   `amount` in major units (rupees), as a decimal string: a float would lose paise.
+   * @param {{job_id: number, application_id: number, client_id: number, freelancer_id: number, amount: string,
+   *   quote?: string}} offer `amount` in major units (rupees), as a decimal string: a float would lose paise. `quote` is
+   *   the platform's signed price for exactly this order.
    * @returns {Promise<{order_id: string, amount: number, currency: string, status: string, payment_id: number,
    *   key_id: string}>} `amount` in minor units (paise).
    */

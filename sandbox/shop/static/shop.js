@@ -4,7 +4,7 @@ import { loadCheckout, openCheckout, optionsFor } from "./checkout.js";
 import { inWords } from "./money.js";
 import { Payments } from "./payments.js";
 import { Purchase } from "./purchase.js";
-import { session, token } from "./session.js";
+import { quote, session, token } from "./session.js";
 import { describe } from "./words.js";
 
 const list = document.querySelector("#proposals");
@@ -57,6 +57,7 @@ function cardOf(proposal, client, config, payments) {
       freelancer_id: proposal.freelancer_id,
       amount: proposal.amount,
     },
+    quote: () => quote(proposal.application_id),
     payments,
     checkout: async (order, onFailure) => {
       await loadCheckout(config.checkout_script);

@@ -45,10 +45,10 @@ export function describe({ stage, payment, orderId, failure, message, slow, paid
       failure && (stage === "open" || stage === "checkout") ? `The last attempt failed: ${failure.description}` : "",
       stage === "open" && !message ? openText(payment, failure) : "",
       stage === "confirmed" && payment.amount_refunded > 0
-        ? `${inWords(payment.amount_refunded, payment.currency)} of it came back.`
+        ? `${inWords(payment.amount_refunded, payment.currency)} of it was refunded.`
         : "",
       payment?.under_review && stage !== "review" ? "A further payment is being checked; do not pay again." : "",
-      slow && stage === "waiting" ? "This takes longer than usual. We go on without you: reload to see the state." : "",
+      slow && stage === "waiting" ? "This takes longer than usual. You can leave, and reload later to see the state." : "",
       message?.reference ? `Reference for support: ${message.reference}` : "",
     ]
       .filter(Boolean)
@@ -71,7 +71,7 @@ function openText(payment, failure) {
   }
   return failure
     ? "You can try again."
-    : "No payment has arrived yet. If you approved one in your UPI or bank app, wait for it here; else go on where you were.";
+    : "No payment has arrived yet. If you approved one in your UPI or bank app, wait for it here; otherwise continue where you were.";
 }
 
 function buttonText(stage, next, paid, price) {

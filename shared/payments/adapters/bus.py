@@ -31,12 +31,12 @@ class Bus:
         """Send the messages, keyed by event id.
 
         Returns:
-            The ids that EventBridge accepted. PutEvents answers 200 even when it refuses entries, so every entry of the
-            answer is checked.
+            The ids that EventBridge accepted. PutEvents returns 200 even when it refuses entries, so every entry of the
+            response is checked.
 
         Raises:
-            BusUnavailable: it did not answer in time, or is temporarily unable to. Some messages may be on the bus
-                all the same.
+            BusUnavailable: it did not respond in time, or is temporarily unable to. Some messages may be on the bus
+                anyway.
         """
         accepted: set[str] = set()
         for batch in _batches(messages):

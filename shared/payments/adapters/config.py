@@ -1,7 +1,7 @@
-"""Settings: what a function needs, checked before it does anything. A message names settings and shows no value.
+"""The settings of each function, checked before it does anything. Messages name settings and show no values.
 
-Values come from the environment and, over it, from Secrets Manager: each secret named in `SECRET_IDS` is a JSON object
-whose keys are setting names. The plain variables are for `sam local`, `.env` and tests.
+Values come from environment variables and from Secrets Manager, which overrides them: each secret named in `SECRET_IDS`
+is a JSON object whose keys are setting names. Plain variables are for `sam local`, `.env` and tests.
 """
 
 import json
@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from pydantic import Field
 
 from payments.core.errors import ConfigurationError
-from payments.core.identity import TokenRules
+from payments.core.identity import QuoteRules, TokenRules
 from payments.core.model import Model
 from payments.core.money import EXPONENT_BY_CURRENCY
 from payments.core.position import Policy
@@ -28,8 +28,10 @@ DEFAULTS: Mapping[str, str] = {
     "CURRENCIES": "INR",
     "JWT_ALGORITHM": "HS256",
     "JWT_USER_CLAIM": "user_id",
+    "QUOTE_ALGORITHM": "HS256",
+    "QUOTE_REQUIRED": "false",
 }
-"""What counts where a setting is absent or empty. One that is not here is required, or means nothing then."""
+"""The values of settings that are absent or empty. Any other setting is required, or has no effect if it is absent."""
 
 # RFC 7518, section 3.2: a key of at least the hash's size.
 _MIN_HS256_KEY_BYTES = 32
@@ -39,8 +41,8 @@ _MAX_STAGE_CHARS = 16
 _PRODUCTION = "production"
 _LOCAL = "local"
 
-# What secrets have in common that nobody drew at random: the fillings of templates and tutorials. Long enough that a
-# random secret of any length has none of them by chance. Compared without case, spaces, dashes and underscores.
+# Parts of secrets that are not random: placeholders in templates and tutorials. Long enough that no random secret
+# contains one by chance. Compared without case, dashes, dots and underscores.
 _PLACEHOLDERS = (
     "changeme",
     "changethis",
@@ -52,7 +54,7 @@ _PLACEHOLDERS = (
     "yourkey",
     "yourrazorpay",
     "yourjwt",
-    "djangoinsecure",  # how the SECRET_KEY begins that startproject puts into settings.py
+    "djangoinsecure",  # the start of the SECRET_KEY that startproject puts into settings.py
     "examplesecret",
     "testsecret",
     "notasecret",
@@ -62,7 +64,7 @@ _PLACEHOLDERS = (
 )
 # "xxxxxxxxxxxx" and the like. Twelve random hexadecimal digits have fewer than four different ones once in ten million.
 _MIN_DIFFERENT_CHARS = 4
-# The secrets of sandbox/development.py are in a public repository: whoever can read knows them.
+# The secrets of sandbox/development.py are in a public repository, so everyone knows them.
 _DEVELOPMENT_SECRET = "local-development-"  # noqa: S105 - how all of them begin
 _DEVELOPMENT_KEY_ID = "rzp_test_LocalSandbox"
 
@@ -72,13 +74,13 @@ _LIVE_KEY = "rzp_live_"
 _ALGORITHMS = ("HS256", "RS256", "ES256")
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 _MIN_RSA_BITS, _MAX_RSA_BITS = 2048, 8192
-# A public key is known to everybody, so a token that is "signed" with it by HS256 could be made by anybody: the oldest
-# of the confusions of algorithms. PEM, SSH, and DER in base64 (a sequence that begins with an algorithm).
+# Everyone knows a public key, so anyone could sign an HS256 token with it: the oldest algorithm confusion attack. The
+# formats are PEM, SSH, and DER in base64 (a sequence that starts with an algorithm).
 _KEY_TEXT = re.compile(r"-----? ?BEGIN |\A(ssh-|ecdsa-)|\A(MII|MFkw|MHYw|MIGb)[A-Za-z0-9+/=\s]{90,}\Z")
 
 
 class CreateOrderSettings(Model):
-    """What create_order needs."""
+    """The settings of create_order."""
 
     table: str
     stage: str
@@ -87,13 +89,14 @@ class CreateOrderSettings(Model):
     api_url: str
     currencies: frozenset[str]
     max_amount: Decimal | None
-    """The most that an order may be, in major units of its currency; None: whatever Razorpay takes."""
+    """The largest amount of an order, in major units of its currency; None for Razorpay's own limit."""
     policy: Policy
     token_rules: TokenRules
+    quote_rules: QuoteRules
 
 
 class VerifySettings(Model):
-    """What verify needs."""
+    """The settings of verify."""
 
     table: str
     key_secrets: tuple[str, ...] = Field(repr=False)
@@ -102,24 +105,24 @@ class VerifySettings(Model):
 
 
 class WebhookSettings(Model):
-    """What webhook needs."""
+    """The settings of webhook."""
 
     table: str
     event_bus: str
     webhook_secrets: tuple[str, ...] = Field(repr=False)
-    """The current one and, while rotating, the previous ones."""
+    """The current one and, during a rotation, the previous ones."""
     policy: Policy
 
 
 class OutboxSettings(Model):
-    """What outbox needs: no key of Razorpay's."""
+    """The settings of outbox, which needs no Razorpay key."""
 
     table: str
     event_bus: str
 
 
 class ReconcileSettings(Model):
-    """What reconcile needs."""
+    """The settings of reconcile."""
 
     table: str
     event_bus: str
@@ -134,14 +137,14 @@ _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 def read_values(environment: Mapping[str, str], read_secret: Callable[[str], str]) -> dict[str, str]:
-    """Every setting by name, secrets over plain variables.
+    """Return every setting by name. Secrets override environment variables.
 
     Args:
         environment: the function's environment variables.
-        read_secret: gives the text of a secret by its id or ARN.
+        read_secret: returns the text of a secret by its id or ARN.
 
     Raises:
-        ConfigurationError: a secret is not a JSON object of texts.
+        ConfigurationError: a secret is not a JSON object of strings.
     """
     values = dict(environment)
     for secret_id in secret_ids(environment):
@@ -151,19 +154,19 @@ def read_values(environment: Mapping[str, str], read_secret: Callable[[str], str
             content = None
         if not isinstance(content, dict) or not all(isinstance(value, str) for value in content.values()):
             raise ConfigurationError(
-                [f"the secret {_short(secret_id)} must be a JSON object of setting names and texts"]
+                [f"the secret {_short(secret_id)} must be a JSON object of setting names and strings"]
             )
         values |= content
     return values
 
 
 def secret_ids(environment: Mapping[str, str]) -> list[str]:
-    """The ids or ARNs of the secrets that hold settings."""
+    """Return the ids or ARNs of the secrets that contain settings."""
     return [part.strip() for part in environment.get("SECRET_IDS", "").split(",") if part.strip()]
 
 
 def read_previous(texts: Iterable[str]) -> dict[str, str]:
-    """Settings by name from secrets as they were before their rotation. What is no such text says nothing any more."""
+    """Return settings by name from the secrets' texts before their rotation. Texts that cannot be read are ignored."""
     values: dict[str, str] = {}
     for text in texts:
         try:
@@ -176,7 +179,7 @@ def read_previous(texts: Iterable[str]) -> dict[str, str]:
 
 
 def create_order_settings(values: Mapping[str, str]) -> CreateOrderSettings:
-    """The settings of create_order; ConfigurationError names everything that is wrong with them."""
+    """Return the settings of create_order; ConfigurationError names everything that is wrong with them."""
     reader = _Reader(values)
     settings = CreateOrderSettings(
         table=reader.required("PAYMENTS_TABLE"),
@@ -188,17 +191,18 @@ def create_order_settings(values: Mapping[str, str]) -> CreateOrderSettings:
         max_amount=reader.max_amount(),
         policy=reader.policy(),
         token_rules=reader.token_rules(),
+        quote_rules=reader.quote_rules(),
     )
     reader.finish()
     return settings
 
 
 def verify_settings(values: Mapping[str, str], previous: Mapping[str, str] = _NOTHING) -> VerifySettings:
-    """The settings of verify; ConfigurationError names everything that is wrong with them.
+    """Return the settings of verify; ConfigurationError names everything that is wrong with them.
 
     Args:
         values: settings by name.
-        previous: what of them was in secrets before the last rotation.
+        previous: settings in the secrets before their last rotation, by name.
     """
     reader = _Reader(values)
     settings = VerifySettings(
@@ -214,11 +218,11 @@ def verify_settings(values: Mapping[str, str], previous: Mapping[str, str] = _NO
 
 
 def webhook_settings(values: Mapping[str, str], previous: Mapping[str, str] = _NOTHING) -> WebhookSettings:
-    """The settings of webhook; ConfigurationError names everything that is wrong with them.
+    """Return the settings of webhook; ConfigurationError names everything that is wrong with them.
 
     Args:
         values: settings by name.
-        previous: what of them was in the secret before the last rotation.
+        previous: settings in the secret before its last rotation, by name.
     """
     reader = _Reader(values)
     secrets = [reader.secret("RAZORPAY_WEBHOOK_SECRET")]
@@ -236,7 +240,7 @@ def webhook_settings(values: Mapping[str, str], previous: Mapping[str, str] = _N
 
 
 def reconcile_settings(values: Mapping[str, str]) -> ReconcileSettings:
-    """The settings of reconcile; ConfigurationError names everything that is wrong with them."""
+    """Return the settings of reconcile; ConfigurationError names everything that is wrong with them."""
     reader = _Reader(values)
     settings = ReconcileSettings(
         table=reader.required("PAYMENTS_TABLE"),
@@ -252,7 +256,7 @@ def reconcile_settings(values: Mapping[str, str]) -> ReconcileSettings:
 
 
 def outbox_settings(values: Mapping[str, str]) -> OutboxSettings:
-    """The settings of outbox; ConfigurationError names everything that is wrong with them."""
+    """Return the settings of outbox; ConfigurationError names everything that is wrong with them."""
     reader = _Reader(values)
     settings = OutboxSettings(table=reader.required("PAYMENTS_TABLE"), event_bus=reader.required("EVENT_BUS"))
     reader.finish()
@@ -266,7 +270,7 @@ class _Reader:
         self._values = values
         self._problems: list[str] = []
         self.stage = self._read_stage()
-        # Real money hangs on the key, whatever the stage is called.
+        # The key decides whether money is real, whatever the stage is called.
         self.is_live = self.stage == _PRODUCTION or values.get("RAZORPAY_KEY_ID", "").strip().startswith(_LIVE_KEY)
         self._check_that_secrets_differ()
 
@@ -290,7 +294,7 @@ class _Reader:
         return value
 
     def secrets_before(self, name: str, previous: Mapping[str, str]) -> list[str]:
-        """What a secret was before its rotation, where that is fit to be one: a first filling often is not."""
+        """Return the secret's value before its rotation, if that is valid: a first value often is a placeholder."""
         value = previous.get(name, "")
         documented = self.stage == _LOCAL and not self.is_live
         is_fit = value.strip() and _secret_problem(value, _MIN_SECRET_CHARS, documented=documented) is None
@@ -299,24 +303,24 @@ class _Reader:
     def _read_stage(self) -> str:
         stage = self.required("STAGE")
         if len(stage) > _MAX_STAGE_CHARS:
-            # The receipt is made of stage and payment id, and Razorpay takes 40 characters.
+            # The receipt contains the stage and the payment id, and Razorpay accepts 40 characters.
             self._problems.append(f"STAGE is too long (at most {_MAX_STAGE_CHARS} characters)")
         return stage
 
     def key_id(self) -> str:
         key_id = self.required("RAZORPAY_KEY_ID")
         if key_id and not key_id.startswith(("rzp_test_", "rzp_live_")):
-            self._problems.append("RAZORPAY_KEY_ID is not a key id of Razorpay (rzp_test_… or rzp_live_…)")
+            self._problems.append("RAZORPAY_KEY_ID is not a Razorpay key id (rzp_test_… or rzp_live_…)")
         elif key_id.startswith("rzp_test_") and self.stage == _PRODUCTION:
             self._problems.append("RAZORPAY_KEY_ID is a test key, and this is production")
         elif key_id.startswith(_DEVELOPMENT_KEY_ID) and self.stage != _LOCAL:
-            self._problems.append("RAZORPAY_KEY_ID is the documented one of the sandbox")
+            self._problems.append("RAZORPAY_KEY_ID is the sandbox's documented one")
         return key_id
 
     def api_url(self) -> str:
         url = self._given("RAZORPAY_API_URL")
         if url != RAZORPAY_API_URL and self.is_live:
-            # It is sent the keys.
+            # The keys are sent there.
             self._problems.append("RAZORPAY_API_URL is not Razorpay's, and the key is a live one")
         return url
 
@@ -324,7 +328,7 @@ class _Reader:
         listed = [code.strip() for code in self._given("CURRENCIES").split(",")]
         unknown = [code for code in listed if code not in EXPONENT_BY_CURRENCY]
         if unknown:
-            self._problems.append("CURRENCIES has something that is not a currency Razorpay supports")
+            self._problems.append("CURRENCIES contains something that is not a currency supported by Razorpay")
         return frozenset(listed)
 
     def max_amount(self) -> Decimal | None:
@@ -341,7 +345,7 @@ class _Reader:
         if not text:
             return Policy()
         if not _PERCENT.match(text):
-            self._problems.append("ACCEPT_OFFERS must be a whole number of per cent from 1 to 99")
+            self._problems.append("ACCEPT_OFFERS must be a whole percentage from 1 to 99")
             return Policy()
         return Policy(accept_offers_from_percent=int(text))
 
@@ -349,7 +353,9 @@ class _Reader:
         algorithm = self._given("JWT_ALGORITHM")
         key, key_set_url = None, None
         if algorithm == "HS256":
-            key = self._shared_token_key()
+            if self._values.get("JWT_JWKS_URL"):
+                self._problems.append("JWT_JWKS_URL is for RS256 and ES256, and JWT_ALGORITHM is HS256")
+            key = self._shared_key("JWT_SECRET", "JWT_ALGORITHM")
         elif algorithm in _ALGORITHMS:
             key, key_set_url = self._public_token_key(algorithm)
         else:
@@ -363,34 +369,61 @@ class _Reader:
             audience=self._values.get("JWT_AUDIENCE") or None,
         )
 
-    def _shared_token_key(self) -> str:
-        if self._values.get("JWT_JWKS_URL"):
-            self._problems.append("JWT_JWKS_URL is for RS256 and ES256, and JWT_ALGORITHM is HS256")
-        key = self._values.get("JWT_SECRET", "")
+    def quote_rules(self) -> QuoteRules:
+        """Return the rules for quotes. Without a key, an algorithm or the wish to require them, there are none."""
+        algorithm = self._given("QUOTE_ALGORITHM")
+        required = self._given("QUOTE_REQUIRED")
+        if required not in {"true", "false"}:
+            self._problems.append("QUOTE_REQUIRED must be true or false")
+        names = ("QUOTE_SECRET", "QUOTE_PUBLIC_KEY", "QUOTE_ALGORITHM")
+        # A quote that should have been checked and is not would let the browser's price through.
+        if required == "false" and not any(self._values.get(name, "").strip() for name in names):
+            return QuoteRules(algorithm=algorithm)
+        key = None
+        if algorithm == "HS256":
+            key = self._shared_key("QUOTE_SECRET", "QUOTE_ALGORITHM")
+        elif algorithm in _ALGORITHMS:
+            key = self._pem("QUOTE_PUBLIC_KEY")
+            if not key:
+                self._problems.append(f"QUOTE_PUBLIC_KEY is not set, and QUOTE_ALGORITHM is {algorithm}")
+            self._check_public_key("QUOTE_PUBLIC_KEY", key, "QUOTE_ALGORITHM", algorithm)
+        else:
+            self._problems.append(f"QUOTE_ALGORITHM must be one of {', '.join(_ALGORITHMS)}")
+        return QuoteRules(algorithm=algorithm, key=key, required=required == "true")
+
+    def _shared_key(self, name: str, setting: str) -> str:
+        """Return the key of HS256. `setting` is the one that has the algorithm."""
+        key = self._values.get(name, "")
         if _KEY_TEXT.search(key) or _is_json_object(key):
-            self._problems.append("JWT_SECRET is a key of RS256 or ES256, which is no secret to HS256")
+            self._problems.append(f"{name} is a key for RS256 or ES256, and {setting} is HS256")
             return key
-        return self.secret("JWT_SECRET", min_chars=_MIN_HS256_KEY_BYTES)
+        return self.secret(name, min_chars=_MIN_HS256_KEY_BYTES)
+
+    def _pem(self, name: str) -> str:
+        # A .env file has no line breaks within a value.
+        return self._values.get(name, "").replace("\\n", "\n").strip()
+
+    def _check_public_key(self, name: str, pem: str, setting: str, algorithm: str) -> None:
+        if find_spec("cryptography") is None:
+            self._problems.append(f"{setting} {algorithm} needs the layer with cryptography")
+        elif pem and (problem := _public_key_problem(algorithm, pem, setting)) is not None:
+            self._problems.append(f"{name} {problem}")
 
     def _public_token_key(self, algorithm: str) -> tuple[str | None, str | None]:
-        # A .env file has no line breaks within a value.
-        pem = self._values.get("JWT_PUBLIC_KEY", "").replace("\\n", "\n").strip()
+        pem = self._pem("JWT_PUBLIC_KEY")
         url = self._values.get("JWT_JWKS_URL", "").strip()
         if pem and url:
-            self._problems.append("JWT_PUBLIC_KEY and JWT_JWKS_URL are both set, and only one can count")
+            self._problems.append("JWT_PUBLIC_KEY and JWT_JWKS_URL are both set; set only one")
         elif not pem and not url:
             self._problems.append(f"JWT_PUBLIC_KEY or JWT_JWKS_URL is not set, and {algorithm} needs one of them")
-        if find_spec("cryptography") is None:
-            self._problems.append(f"JWT_ALGORITHM {algorithm} needs the layer with cryptography")
-        elif pem and (problem := _public_key_problem(algorithm, pem)) is not None:
-            self._problems.append(f"JWT_PUBLIC_KEY {problem}")
+        self._check_public_key("JWT_PUBLIC_KEY", pem, "JWT_ALGORITHM", algorithm)
         if url and not _is_safe_url(url):
-            self._problems.append("JWT_JWKS_URL must begin with https:// (http:// only on this machine itself)")
+            self._problems.append("JWT_JWKS_URL must start with https:// (http:// only for localhost)")
         return pem or None, url or None
 
     def _check_that_secrets_differ(self) -> None:
-        """Each has one use: whoever learns one, from whatever holds it, must not have the other as well."""
-        names = ("RAZORPAY_KEY_SECRET", "RAZORPAY_WEBHOOK_SECRET", "JWT_SECRET")
+        """Refuse a secret that has two uses: whoever learns one must not have the other as well."""
+        names = ("RAZORPAY_KEY_SECRET", "RAZORPAY_WEBHOOK_SECRET", "JWT_SECRET", "QUOTE_SECRET")
         given = [(name, self._values.get(name, "").strip()) for name in names]
         for (name, value), (other, its) in combinations([pair for pair in given if pair[1]], 2):
             if value == its:
@@ -402,47 +435,53 @@ class _Reader:
 
 
 def _secret_problem(value: str, min_chars: int, *, documented: bool) -> str | None:
-    """What is wrong with a secret, in words that follow its name; None: nothing that can be seen.
+    """Return what is wrong with a secret, in words that follow its name, or None.
 
     Args:
         value: the secret.
-        min_chars: the least length, in bytes.
-        documented: whether the sandbox's own secrets will do.
+        min_chars: the minimum length, in bytes.
+        documented: whether the sandbox's own secrets are accepted.
     """
     if any(char.isspace() for char in value):
-        # It would be part of the key, and whoever copied it into the other end's form has lost it there.
-        return "has white space in it"
+        # It would be part of the key here, but is lost when the secret is copied into the other side's form.
+        return "contains white space"
     if len(value.encode()) < min_chars:
         return f"is too short (at least {min_chars} bytes)"
     if value.startswith(_DEVELOPMENT_SECRET):
-        return None if documented else "is the documented one of the sandbox"
+        return None if documented else "is the sandbox's documented one"
     plain = re.sub(r"[-_.]", "", value.lower())
     if value[0] in "<{$" or len(set(value)) < _MIN_DIFFERENT_CHARS or any(word in plain for word in _PLACEHOLDERS):
         return "is a placeholder"
     return None
 
 
-# Reading PEM takes as long as checking a signature.
-@lru_cache(maxsize=2)
-def _public_key_problem(algorithm: str, pem: str) -> str | None:
-    """What is wrong with a public key for this algorithm, in words that follow its name."""
-    # Of a package that HS256 does without.
+# Parsing PEM takes as long as checking a signature. Two keys, of tokens and of quotes, before and after a rotation.
+@lru_cache(maxsize=4)
+def _public_key_problem(algorithm: str, pem: str, setting: str) -> str | None:
+    """Return what is wrong with a public key, in words that follow its name, or None.
+
+    Args:
+        algorithm: what it is to verify.
+        pem: the key.
+        setting: the setting that has the algorithm.
+    """
+    # From a package that HS256 does not need.
     from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415
     from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey  # noqa: PLC0415
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey  # noqa: PLC0415
     from cryptography.hazmat.primitives.serialization import load_pem_public_key  # noqa: PLC0415
 
     if "PRIVATE KEY" in pem:
-        return "holds a private key, which belongs to the identity service alone"
+        return "is a private key, which only the signer may have"
     try:
         key = load_pem_public_key(pem.encode())
     except (ValueError, UnsupportedAlgorithm):
         return "is not a public key in PEM form (BEGIN PUBLIC KEY)"
     if algorithm == "RS256":
         if not isinstance(key, RSAPublicKey) or not _MIN_RSA_BITS <= key.key_size <= _MAX_RSA_BITS:
-            return f"is not an RSA key of {_MIN_RSA_BITS} to {_MAX_RSA_BITS} bits, and JWT_ALGORITHM is RS256"
+            return f"is not an RSA key of {_MIN_RSA_BITS} to {_MAX_RSA_BITS} bits, and {setting} is RS256"
     elif not isinstance(key, EllipticCurvePublicKey) or not isinstance(key.curve, SECP256R1):
-        return "is not a key on the curve P-256, and JWT_ALGORITHM is ES256"
+        return f"is not a key on the curve P-256, and {setting} is ES256"
     return None
 
 
@@ -454,7 +493,7 @@ def _is_json_object(text: str) -> bool:
 
 
 def _is_safe_url(url: str) -> bool:
-    """An address nobody on the way can answer for: https, or this machine."""
+    """Return whether nobody on the network can impersonate this address: https, or this machine."""
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port  # both are parsed on access
@@ -466,5 +505,5 @@ def _is_safe_url(url: str) -> bool:
 
 
 def _short(secret_id: str) -> str:
-    """A secret's name without the account and region of its ARN."""
+    """Return a secret's name without the account and region of its ARN."""
     return secret_id.rpartition(":")[2]

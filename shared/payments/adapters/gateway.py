@@ -2,7 +2,7 @@
 
 As of razorpay 2.0.1, the SDK:
 
-* has no timeout of its own, so every call gets one;
+* sets no timeout, so every call gets one;
 * retries would repeat a POST after a read timeout, so they stay off;
 * pins a CA bundle from 2015, so certifi's replaces it;
 * follows redirects and turns a POST into a GET, so redirects are refused;
@@ -43,7 +43,7 @@ from payments.core.sweeping import PAGE, Entry, Listed
 # below the 20 seconds that create-order may take.
 CONNECT_TIMEOUT_S = 3.0
 READ_TIMEOUT_S = 8.0
-# The share of the remaining time that connecting may take. Waiting for the answer gets the rest.
+# The share of the remaining time that connecting may take. Waiting for the response gets the rest.
 _CONNECTING_SHARE = 1 / 3
 
 _OK = 200
@@ -54,7 +54,7 @@ _THROTTLED = 429
 _SERVER_ERROR = 500
 # Razorpay's second form of throttling: a 400 with code BAD_REQUEST_ERROR, recognizable only by its text.
 _THROTTLED_TEXT = "please try after sometime"
-# Texts that tell one 400 from another, because the API has no code for them ("Errors").
+# Texts that distinguish one 400 from another, because the API has no code for them ("Errors").
 _NOT_THERE_TEXT = "does not exist"
 _TOO_OLD_TEXT = "older than 180 days"
 _RECEIPT_TEXT = "receipt should be unique"
@@ -213,7 +213,7 @@ class RazorpayGateway:
         return answer
 
     def _timeouts(self) -> tuple[float, float]:
-        """Return how long connecting and waiting for the answer may take, in seconds."""
+        """Return how long connecting and waiting for the response may take, in seconds."""
         if self._deadline is None:
             return CONNECT_TIMEOUT_S, READ_TIMEOUT_S
         left = self._deadline - self._clock()
@@ -246,7 +246,7 @@ def sdk_version() -> str:
 
 
 def _refuse_errors(response: requests.Response, *_: object, **__: object) -> None:
-    """Convert every answer but a 2xx into our own error before the SDK sees it, while status and code are available."""
+    """Convert every response but a 2xx into our own error, before the SDK sees it and drops status and code."""
     if _OK <= response.status_code < _REDIRECT:
         try:
             response.json()

@@ -1,6 +1,6 @@
-"""API Gateway's side: a REST API event (payload format 1.0) in, a response out, and the table from error to answer.
+"""API Gateway's side: a REST API event (payload format 1.0) in, a response out, and the table from error to response.
 
-Errors are RFC 9457 problem documents in our own words: no stack, no ARN, no table, no library's message.
+Errors are RFC 9457 problem documents in our own words: no stack trace, ARN, table name or message of a library.
 """
 
 import base64
@@ -22,23 +22,23 @@ _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What goes back to API Gateway."""
+    """A response to API Gateway."""
 
     status: int
     body: Mapping[str, Any]
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def to_gateway(self, cors_origin: str | None = None) -> dict[str, Any]:
-        """The response as a REST API's proxy integration wants it.
+        """Return the response in the format of a REST API's proxy integration.
 
         Args:
-            cors_origin: the frontend's origin, if this endpoint is one that browsers call.
+            cors_origin: the frontend's origin, if browsers call this endpoint.
         """
         headers = {"Content-Type": "application/json", "Cache-Control": "no-store", **self.headers}
         if cors_origin is not None:
             headers |= {
                 "Access-Control-Allow-Origin": cors_origin,
-                # No script of another origin may read it otherwise.
+                # Otherwise scripts of that origin cannot read it.
                 "Access-Control-Expose-Headers": "Retry-After",
                 "Vary": "Origin",
             }
@@ -52,7 +52,7 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request, of which nothing is trusted yet."""
+    """One request. Nothing in it is trusted yet."""
 
     method: str
     resource: str
@@ -64,17 +64,17 @@ class Request:
     _is_base64: bool = False
 
     def header(self, name: str) -> str | None:
-        """A header's value, its name compared without case: REST APIs keep whatever case the client sent."""
+        """Return a header's value. The case of its name does not matter: REST APIs keep the client's."""
         return self._headers.get(name.lower())
 
     def read_body(self, limit_bytes: int) -> bytes:
-        """The body's raw bytes, as the client sent them.
+        """Return the body's raw bytes, as the client sent them.
 
         Raises:
-            RequestTooLarge: over the limit; noticed before anything is decoded.
-            MalformedRequest: announced as base64 and not decodable.
+            RequestTooLarge: it exceeds the limit, which is checked before anything is decoded.
+            MalformedRequest: it is marked as base64 but cannot be decoded.
         """
-        # Base64 makes four characters of three bytes.
+        # Base64 encodes three bytes in four characters.
         if len(self._body) > (limit_bytes * 4 // 3 + 4 if self._is_base64 else limit_bytes):
             raise errors.RequestTooLarge(limit_bytes)
         if self._is_base64:
@@ -83,35 +83,35 @@ class Request:
             except ValueError as error:
                 raise errors.MalformedRequest("The body is not valid base64.") from error
         else:
-            # A lone surrogate has no bytes in UTF-8; it is kept as it is, so that the reader refuses it, not this line.
+            # UTF-8 cannot encode a lone surrogate. It is passed on, so that the JSON parser refuses it, not this line.
             raw = self._body.encode("utf-8", "surrogatepass")
         if len(raw) > limit_bytes:
             raise errors.RequestTooLarge(limit_bytes)
         return raw
 
     def require_json(self) -> None:
-        """Refuses a body that is announced as something else.
+        """Refuse a body with another `Content-Type`.
 
         Raises:
-            UnsupportedMediaType: the type is given and is not JSON, or JSON in another encoding than UTF-8.
+            UnsupportedMediaType: the type is set and is not JSON, or names an encoding other than UTF-8.
         """
         media_type, _, parameters = (self.header("content-type") or "application/json").lower().partition(";")
         charset = _CHARSET.search(parameters)
-        # JSON has one encoding (RFC 8259, section 8.1): whoever announces another one reads other words than we do.
+        # JSON is always UTF-8 (RFC 8259, section 8.1). A client that names another encoding would mean other text.
         if media_type.strip() != "application/json" or (charset is not None and charset[1] not in _UTF_8):
             raise errors.UnsupportedMediaType("The body must be application/json.")
 
     @classmethod
     def from_event(cls, event: object) -> "Request":
-        """The request in an event; its body is not decoded yet. What has not the expected type is taken as absent.
+        """Parse the request in an event, without decoding its body. Values of an unexpected type count as absent.
 
         Raises:
-            ConfigurationError: it is no event of a REST API: something else invokes the function, and what it sends
-                must not be lost in an answer that nobody reads.
+            ConfigurationError: it is not an event of a REST API. Something else invoked the function, and what it sent
+                must not be lost in a response that nobody reads.
         """
         if not _is_from_rest_api(event):
             raise errors.ConfigurationError(
-                ["the function was invoked by something else than a REST API with our routes (payload format 1.0)"]
+                ["the function was invoked by something other than a REST API with our routes (payload format 1.0)"]
             )
         event = _mapping(event)
         path = _text(event.get("resource")) or _text(event.get("path"))
@@ -126,15 +126,15 @@ class Request:
         )
 
 
-# The routes of a proxy that takes everything: none of ours, so nobody would notice what it sends elsewhere.
+# Catch-all routes. We have none: if another API had one, nobody would notice its requests, which would all get 404.
 _CATCH_ALL = ("{proxy+}", "$default")
 
 
 def _is_from_rest_api(event: object) -> bool:
-    """Whether API Gateway's REST API (or a load balancer, in its form) sent it for one route.
+    """Return whether API Gateway's REST API (or a load balancer, in the same format) sent it for one route.
 
-    "Lambda proxy integrations": the events of an HTTP API and a function URL have the version 2.0 and no `httpMethod`,
-    nor has what a queue, a bus or a schedule sends.
+    "Lambda proxy integrations": events of HTTP APIs and function URLs have the version 2.0 and no `httpMethod`. Events
+    of queues, buses and schedules have no `httpMethod` either.
     """
     if not isinstance(event, Mapping) or not isinstance(event.get("httpMethod"), str):
         return False
@@ -143,7 +143,7 @@ def _is_from_rest_api(event: object) -> bool:
 
 _UTF_8 = frozenset({"utf-8", "utf8"})
 _CHARSET = re.compile(r"""\bcharset\s*=\s*["']?([^"'\s;]*)""")
-# API Gateway's own, of hexadecimal digits and hyphens; it goes into logs and answers.
+# API Gateway's own: hexadecimal digits and hyphens. It goes into logs and responses.
 _REQUEST_ID = re.compile(r"\A[A-Za-z0-9_-]{1,64}\Z")
 
 
@@ -161,7 +161,7 @@ def _request_id(context: object) -> str:
 
 
 def _headers(given: object) -> dict[str, str]:
-    """Headers by their names in lower case. One that came twice, in two spellings, has no value that all would read."""
+    """Return headers by lower-case name. One that has two values, in two spellings, is dropped as ambiguous."""
     headers: dict[str, str] = {}
     disputed = set()
     for name, value in _mapping(given).items():
@@ -171,12 +171,12 @@ def _headers(given: object) -> dict[str, str]:
     return {name: value for name, value in headers.items() if name not in disputed}
 
 
-# --- errors to answers ----------------------------------------------------------------------------------------------
+# --- errors to responses --------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One row of the table: what every error of a kind is answered with."""
+    """One row of the table: the response to every error of a kind."""
 
     status: HTTPStatus
     code: str
@@ -250,12 +250,12 @@ PROBLEMS: Mapping[type[errors.PaymentServiceError], Problem] = {
 
 
 def problem_for(error: errors.PaymentServiceError) -> Problem:
-    """The row for an error: its own, else that of the nearest class above it."""
+    """Return the row of the error's class, or of its nearest base class."""
     return next(PROBLEMS[kind] for kind in type(error).__mro__ if kind in PROBLEMS)
 
 
 def problem_response(error: errors.PaymentServiceError, request_id: str) -> Response:
-    """The answer to an error as `application/problem+json` (RFC 9457)."""
+    """Return the response to an error, as `application/problem+json` (RFC 9457)."""
     problem = problem_for(error)
     headers = {"Content-Type": "application/problem+json", **problem.headers}
     body: ProblemAnswer = {

@@ -1,7 +1,7 @@
 """The identity service's published keys: its JSON Web Key Set, fetched and cached within limits.
 
 PyJWT parses the keys. Its client is not used: after a failure it retries at once and waits 30 s each time, it drops
-keys that were good a moment ago, and it checks neither the size of the answer nor what a key is for.
+keys that were good a moment ago, and it checks neither the size of the response nor what a key is for.
 """
 
 import re
@@ -30,7 +30,7 @@ MAX_KEYS = 100
 FRESH_S = 600
 # A forged `kid` triggers a refresh, but no more often than this. A new key used before it was published waits as long.
 ASK_EVERY_S = 30
-# Without any key every caller is refused, so refresh as often as callers are told to retry.
+# Without any key every caller is refused, so refresh as often as callers are asked to retry.
 ASK_WITHOUT_KEYS_EVERY_S = 5
 # Known keys stay valid this long while the identity service is down: longer than most access tokens live, and too short
 # for an attacker with a revoked key to gain much by keeping the service down.
@@ -184,7 +184,7 @@ def fetch_key_set(url: str) -> bytes:
     botocore has loaded urllib3 already. Its timeouts apply to each wait; the deadline applies to the whole body.
 
     Raises:
-        KeysUnavailable: it is unreachable, slow or too large, or answers with anything but 200.
+        KeysUnavailable: it is unreachable, slow or too large, or returns anything but 200.
     """
     deadline = time.monotonic() + CONNECT_TIMEOUT_S + READ_TIMEOUT_S
     timeout = urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=READ_TIMEOUT_S)

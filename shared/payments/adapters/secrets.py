@@ -5,7 +5,7 @@ Powertools caches a secret for a minute. On top of that:
 * when no known secret fits, `renew` reads all of them again, at most once a minute, so that forgeries cannot make us
   call Secrets Manager more often than that;
 * the version before the last rotation is available, for messages signed with it that are still on their way;
-* while Secrets Manager does not answer, the last value read stays valid for an hour.
+* while Secrets Manager does not respond, the last value read stays valid for an hour.
 """
 
 from collections.abc import Callable
@@ -35,7 +35,7 @@ PAUSE_S = 30
 
 _SERVER_ERROR = 500
 _NOT_FOUND = "ResourceNotFoundException"
-# The code is the same for a secret that does not exist. Only the message tells the two apart: "Secrets Manager can't
+# The code is the same for a secret that does not exist. Only the message distinguishes them: "Secrets Manager can't
 # find the specified secret value for staging label: AWSCURRENT", against "... can't find the specified secret". If AWS
 # ever changes the wording, a secret without a value counts as a missing one: louder, not quieter.
 _NO_VALUE = "secret value"

@@ -2,8 +2,8 @@
 
 Every write of a record, an application or a watermark is conditional (optimistic locking); for a record, on its
 `version`. Refunds, entries set aside and the pause replace what is there. The client's own retries can make our
-first write look like someone else's, so after a failed condition always read again, and never take it as information
-about what is stored.
+first write look like someone else's, so after a failed condition always read again: the failure says nothing about what
+is stored.
 
 No request exceeds DynamoDB's limits ("Service quotas": 4 KB per expression, 100 keys per BatchGetItem, 100 items and
 4 MB per transaction): placeholders are short, keys are cleared in batches, and the core limits what one decision
@@ -209,7 +209,7 @@ class PaymentsTable:
     # --- payment ids ---
 
     def take_payment_ids(self, count: int, new_installation: str) -> IdBlock:
-        """Take the next block of payment ids. They start at 1 and are never handed out twice; gaps are fine.
+        """Take the next block of payment ids. They start at 1 and are never assigned twice; gaps are fine.
 
         Args:
             count: how many.
@@ -228,7 +228,7 @@ class PaymentsTable:
         return None if item is None else item.get("installation")
 
     def raise_payment_ids(self, above: int) -> None:
-        """Make sure that no payment id up to and including this one is handed out (again)."""
+        """Make sure that no payment id up to and including this one is assigned (again)."""
         update = _Update()
         update.set(("last_taken",), above)
         last = update.path(("last_taken",))
@@ -452,7 +452,7 @@ def _changes(before: Record, after: Record) -> tuple[str, _Update, str]:
     """Return the key, update and condition that turn one version of a record into another."""
     changed = {name for name in _ATTRIBUTES if getattr(before, name) != getattr(after, name)}
     # A clear leaves the version alone and may have removed the due time since `before` was read. So saving a record
-    # that is due always writes the due time again: the same value costs nothing, and without it nobody would look.
+    # that is due always writes the due time again. The same value costs nothing; without one, no lane would find it.
     changed |= {name for name in ("lane", "attention_at") if getattr(after, name) is not None}
     item = _part(after, changed - {"pending"})
     update = _Update()

@@ -142,7 +142,7 @@ def _record_refunds(recorder: Recorder, record: Record, before: Position, after:
         for refund in of_standing:
             recorder.record("payment.partially_refunded", after.refunds[refund].payment_id, refund=refund)
     elif record.status is not Status.REFUNDED and after.stood is not None:
-        # The refund may be old news: a fee reported later can show that its payment had matched all along.
+        # The refund may be known already: a fee reported later can show that its payment had matched all along.
         for last in (of_standing or sorted(_processed_refunds(after, after.stood)))[-1:]:
             recorder.record("payment.refunded", after.stood, refund=last)
 
@@ -206,7 +206,7 @@ def _close_reviews(recorder: Recorder, after: Position, merge: Merge) -> None:
 
 
 def _resolution(review: Review, after: Position, merge: Merge) -> Resolution | None:
-    """Return the resolution that closes a review automatically, or None while a person should still look."""
+    """Return the resolution that closes a review automatically, or None while a person must still decide."""
     match review.reason:
         case "duplicate_capture":
             return None if any(map(after.matches, after.surplus)) else "returned"

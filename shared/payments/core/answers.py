@@ -1,7 +1,7 @@
-"""The bodies that clients get back.
+"""Response bodies.
 
-Types for the type checker, and for `make contracts`, which writes the schemas of the answers in docs/openapi.yaml from
-them. No function imports this module when it runs: answers are ours, so they are described and not validated.
+Types for the type checker and for `make contracts`, which generates the response schemas in docs/openapi.yaml from
+them. No function imports this module at run time: responses are our own, so they are not validated.
 """
 
 from typing import Annotated, Literal, NotRequired, TypedDict
@@ -11,7 +11,7 @@ from pydantic import Field, WithJsonSchema
 from payments.core.model import OrderId, PaymentId, PlatformId, Status
 
 ShownStatus = Annotated[Status, WithJsonSchema({"enum": [word.value for word in Status if word is not Status.UNKNOWN]})]
-"""A status in answers and events: a record of status `unknown` is never shown, and has no events."""
+"""A status in responses and events. A record of status `unknown` is never shown and has no events."""
 CurrencyCode = Annotated[str, Field(pattern="^[A-Z]{3}$")]
 """ISO 4217 code."""
 MinorUnits = Annotated[int, Field(ge=0)]
@@ -21,7 +21,7 @@ Instant = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"
 
 
 class OrderAnswer(TypedDict):
-    """The order that Checkout is opened with."""
+    """The order to open Checkout with."""
 
     order_id: OrderId
     amount: MinorUnits
@@ -41,7 +41,7 @@ class VerifiedAnswer(TypedDict):
 
 
 class PaymentAnswer(TypedDict):
-    """The payment as it stands. The answer has the fields of its `Purchase` beside these."""
+    """The payment's current state. The response also has the fields of its `Purchase`."""
 
     payment_id: PlatformId
     order_id: OrderId
@@ -49,28 +49,28 @@ class PaymentAnswer(TypedDict):
     currency: CurrencyCode
     status: ShownStatus
     confirmed: bool
-    """Razorpay itself has reported the capture. Ship on this, not on `paid` alone."""
+    """Razorpay itself has reported the capture. Act on this, not on `paid` alone."""
     amount_refunded: MinorUnits
-    """How much was paid back of the payment that the order rests on, or rested on last."""
+    """The refunded amount of the payment that makes the order paid, or last did."""
     under_review: bool
     razorpay_payment_id: PaymentId | None
-    """The Razorpay payment that the status rests on; null while there is none."""
+    """The Razorpay payment that determines the status; null while there is none."""
     created_at: Instant
     updated_at: Instant
 
 
 class ReceivedAnswer(TypedDict):
-    """The delivery need not be repeated."""
+    """Razorpay need not send this event again."""
 
     status: Literal["ok"]
 
 
 class FieldProblem(TypedDict):
-    """One thing wrong with one field."""
+    """One error in one field."""
 
     field: str
     message: str
-    """For a person; it may change. Says what is expected and what came."""
+    """For people; it may change. Says what was expected and what was sent."""
 
 
 class ProblemAnswer(TypedDict):
@@ -80,7 +80,7 @@ class ProblemAnswer(TypedDict):
     title: str
     status: int
     detail: str
-    """For a person; it may change."""
+    """For people; it may change."""
     code: str
     request_id: str
     order_id: NotRequired[OrderId]

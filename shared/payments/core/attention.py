@@ -1,7 +1,7 @@
 """Decide when a record needs attention, and from which lane. The sparse index holds only records that have a due time.
 
-Three lanes have partitions of their own, so that a backlog in one delays no other: `outbox` publishes and needs
-nothing from Razorpay, `watch` asks Razorpay about one order, `unknown` asks whose an order is.
+Each of the three lanes has separate partitions, so that a backlog in one delays no other: `outbox` publishes events
+without calling Razorpay, `watch` asks Razorpay about one order, `unknown` asks whose order it is.
 """
 
 from copy import replace
@@ -28,11 +28,11 @@ WATCH_AGES_S = (
     6 * _HOUR_S,
     *(day * _DAY_S for day in range(1, 9)),
 )
-"""Ages of a record, since its latest activity, at which to look at it. A live payment is confirmed within minutes,
+"""Ages of a record, since its latest activity, at which to check it. A live payment is confirmed within minutes,
 or returned by Razorpay after three to five days ("Capture settings", "Late authorisation"). The eighth day is past
 both."""
 WEEK_S = 7 * _DAY_S
-"""How often to ask about a refund that is still pending after that; no limit is documented for its way to the bank."""
+"""How often to ask about a refund that is still pending after that; no time limit for it is documented."""
 LAST_WATCH_S = WATCH_AGES_S[-1]
 _UNKNOWN_AGES_S = (UNKNOWN_DELAY_S, 10 * _MINUTE_S, _HOUR_S, 6 * _HOUR_S)
 
@@ -60,7 +60,7 @@ def lane_of(partition_name: str) -> Lane:
 
 
 def next_watch(record: Record, now: int) -> int | None:
-    """Return when to look at an unresolved record next, in epoch seconds, or None if nothing needs it."""
+    """Return when to check an unresolved record next, in epoch seconds, or None if nothing needs it."""
     if not Position.of(record).unresolved:
         return None
     newest = epoch(record.updated_at)
@@ -68,7 +68,7 @@ def next_watch(record: Record, now: int) -> int | None:
 
 
 def next_unknown(record: Record, now: int) -> int:
-    """Return when to ask next whose an unknown order is, in epoch seconds."""
+    """Return when to ask Razorpay next about an unknown order, in epoch seconds."""
     born = epoch(record.created_at)
     return next((born + age for age in _UNKNOWN_AGES_S if born + age > now), now + _DAY_S)
 
@@ -77,7 +77,7 @@ def after_change(record: Record, now: int) -> Record:
     """Return the record with its due time, ready to be stored after a change.
 
     A due time that is set stays until a lane has processed the record, because moving it costs two write units. It
-    only moves earlier: to the outbox when there is something to publish, or to a look that new activity makes due
+    only moves earlier: to the outbox when there is something to publish, or to a check that new activity makes due
     sooner.
     """
     if record.foreign:
@@ -92,9 +92,9 @@ def after_change(record: Record, now: int) -> Record:
 
 
 def _with_watch(record: Record, now: int) -> Record:
-    """Return an unresolved record with the due time of its next look."""
+    """Return an unresolved record with the due time of its next check."""
     if record.lane is None:
-        # The capture is usually seconds away. The outbox lane moves on what is still unresolved by then.
+        # The capture is usually seconds away. Outbox moves it to the watch lane if it is still unresolved then.
         return _due(record, Lane.OUTBOX, now + OUTBOX_DELAY_S)
     watch = next_watch(record, now)
     if record.attention_at is not None and watch is not None and watch < record.attention_at - _HOUR_S:
@@ -117,7 +117,7 @@ def after_look(record: Record, now: int) -> Record:
 
 
 def after_failure(record: Record, now: int) -> Record:
-    """Return the record with its due time postponed after a failed look, so that it delays no other."""
+    """Return the record with its due time postponed after a failure, so that it delays no other."""
     lane = record.lane or Lane.OUTBOX
     failures = record.failures + 1
     wait = min(_MINUTE_S * 2 ** min(failures - 1, 20), _LONGEST_BACKOFF_S[lane])

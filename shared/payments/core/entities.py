@@ -1,7 +1,7 @@
-"""Razorpay's entities, as its webhooks and its API have them: what we read of each; everything else is left alone.
+"""Razorpay's entities in webhooks and API responses, with the fields that we read. All others are ignored.
 
-A field has the name and the form that Razorpay documents ("Payment entity", "Refund entity", "Order entity"). What is
-kept of them becomes facts here, and whose an order is, its notes say.
+Fields have the names and types that Razorpay documents ("Payment entity", "Refund entity", "Order entity"). They are
+converted to facts here. An order's notes say whose it is.
 """
 
 import re
@@ -28,10 +28,10 @@ from payments.core.model import (
 )
 
 MARKER = "payment-service"
-"""In the notes of every order we make, so that it can be told from a foreign one on a shared Razorpay account."""
+"""In the notes of every order we create, to distinguish it from foreign orders on a shared Razorpay account."""
 
-# Kept in records and events, so only what cannot carry personal data: Razorpay's own identifiers. None of those has
-# five digits in a row; every phone number, card and account has.
+# Stored in records and events, so it must not contain personal data: Razorpay's own identifiers only. None of those has
+# five digits in a row; every phone, card and account number has.
 _WORD = re.compile(r"\A(?!\w*[0-9]{5})[A-Za-z0-9_]{1,64}\Z")
 
 
@@ -45,12 +45,12 @@ def _lenient(value: object) -> int | None:
 
 Text = Annotated[str, Strict()]
 MinorUnits = Annotated[int, Field(strict=True, ge=0, le=MAX_ID)]
-"""No larger than what consumers can read, and what the table can hold (38 digits)."""
+"""No larger than consumers can read and the table can store (38 digits)."""
 SomeMinorUnits = Annotated[int, Field(strict=True, ge=1, le=MAX_ID)]
 Word = Annotated[str | None, BeforeValidator(_word)]
-"""One of Razorpay's own identifiers; anything else is not kept."""
+"""One of Razorpay's own identifiers; anything else is dropped."""
 Number = Annotated[int | None, BeforeValidator(_lenient)]
-"""A number that is worth having where it is one; an entity that lacks it is as good."""
+"""An optional number; anything else is dropped."""
 
 _REFUND_STATES = {
     "pending": RefundState.CREATED,
@@ -60,7 +60,7 @@ _REFUND_STATES = {
 
 
 class PaymentEntity(Model):
-    """A payment, in a webhook or in an answer of the API."""
+    """A payment in a webhook or an API response."""
 
     id: PaymentId
     order_id: OrderId | None = None
@@ -68,7 +68,7 @@ class PaymentEntity(Model):
     currency: Annotated[str, Field(strict=True, pattern=r"^[A-Z]{3}$")]
     status: Text | None = None
     captured: bool | None = None
-    """True or false, or what stands for it elsewhere: 1, "true", "yes" and their opposites."""
+    """Also accepts 1, "true", "yes" and their opposites."""
     method: Word = None
     fee: Number = None
     amount_refunded: Number = None
@@ -78,7 +78,7 @@ class PaymentEntity(Model):
 
     @property
     def says_captured(self) -> bool:
-        """Both fields agree that it was captured; what came after does not undo that."""
+        """Whether both fields agree that it was captured. A later refund does not undo that."""
         return self.captured is True and self.status in {"captured", "refunded"}
 
     def as_captured(self) -> Captured:
@@ -93,7 +93,7 @@ class PaymentEntity(Model):
         )
 
     def as_authorized(self) -> Authorized:
-        """The fact that it was authorised."""
+        """The fact that it was authorized."""
         return Authorized(payment=self.id, method=self.method, created_at=self.created_at)
 
     def as_failed(self, *, at: int | None = None, listed_at: int | None = None) -> Failed:
@@ -109,12 +109,12 @@ class PaymentEntity(Model):
         )
 
     def totals(self) -> tuple[RefundTotal, ...]:
-        """Razorpay's sum of its refunds, where there is one."""
+        """Razorpay's total of its refunds, if there are any."""
         return (RefundTotal(payment=self.id, amount_minor=self.amount_refunded),) if self.amount_refunded else ()
 
 
 class RefundEntity(Model):
-    """A refund, in a webhook or in an answer of the API."""
+    """A refund in a webhook or an API response."""
 
     id: RefundId
     payment_id: PaymentId
@@ -132,17 +132,17 @@ class RefundEntity(Model):
         )
 
 
-# --- as a webhook has them ("Payment webhooks", "Refund webhooks", "Order webhooks") ----------------------------------
+# --- in webhooks ("Payment webhooks", "Refund webhooks", "Order webhooks") --------------------------------------------
 
 
 class Enclosed[Entity: Model](Model):
-    """What every entity in a webhook's payload is wrapped in."""
+    """The wrapper of every entity in a webhook's payload."""
 
     entity: Entity
 
 
 class OrderReference(Model):
-    """An order, in a webhook."""
+    """An order in a webhook."""
 
     id: OrderId
 
@@ -167,30 +167,30 @@ class RefundPayload(Model):
 class ListedPayment(PaymentEntity):
     """A payment as the API lists it.
 
-    It has no event name, so its `status` decides, and where `captured` contradicts it the payment is left alone: a
-    webhook, or the next look, will say it in other words ("Fetch payments for an order").
+    It has no event name, so its `status` decides. If `captured` contradicts that, the payment is ignored: a webhook or
+    the next query will clear it up ("Fetch payments for an order").
     """
 
     @property
     def has_refunds(self) -> bool:
-        """Whether its refunds must be listed too: the payment alone does not say which they are."""
+        """Whether its refunds must be listed too, because the payment does not name them."""
         return bool(self.amount_refunded) or self.status == "refunded"
 
     @property
     def in_flight(self) -> bool:
-        """Whether the customer is still at the bank: no answer has come yet."""
+        """Whether the customer is still at the bank, which has not responded yet."""
         return self.status == "created"
 
     def facts(
         self, refunds: "Sequence[ListedRefund] | None" = None, *, looked_at: int | None = None, totals: bool = True
     ) -> tuple[Fact, ...]:
-        """What it says, and what its refunds say.
+        """Return the facts about the payment and its refunds.
 
         Args:
-            refunds: every refund that is listed for it; None where they were not asked for.
-            looked_at: when the look began that asked for this order, epoch seconds; None for an account's list, which
-                may be minutes behind and so ends no signature's claim.
-            totals: whether Razorpay's sum of its refunds belongs to it.
+            refunds: every refund that is listed for it; None if they were not queried.
+            looked_at: when the query for this order started, epoch seconds; None for an account's list, which may lag
+                by minutes and so ends no signature's claim.
+            totals: whether to include Razorpay's total of its refunds.
         """
         facts: list[Fact] = []
         if self.says_captured:
@@ -213,11 +213,11 @@ class ListedRefund(RefundEntity):
 
     @property
     def state(self) -> RefundState | None:
-        """How far it got; None for a word that Razorpay does not document."""
+        """Its state; None for a status that Razorpay does not document."""
         return _REFUND_STATES.get(self.status)
 
     def facts(self) -> tuple[Fact, ...]:
-        """What it says."""
+        """Return the fact that it reached its state."""
         return () if self.state is None else (self.as_refunded(self.state),)
 
 
@@ -230,22 +230,22 @@ class ListedOrder(Model):
     status: Text | None = None
     receipt: Text | None = None
     notes: Any = None
-    """Whatever the order's maker noted. Empty notes are a list there, not an object."""
+    """Set by whoever created the order. Razorpay returns empty notes as a list, not as an object."""
     created_at: MinorUnits
 
 
-# --- what we note on an order ---------------------------------------------------------------------------------------
+# --- our notes on an order ------------------------------------------------------------------------------------------
 
 
 def _decimal(value: object) -> object:
-    """Notes are texts: `"42"` is the id 42."""
+    """Return the number in a note: Razorpay stores the id 42 as `"42"`."""
     return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
 
 
 class OrderNotes(Purchase):
-    """The notes of an order of ours: all that is needed to rebuild its record from Razorpay, should it ever be missing.
+    """The notes of our orders: everything needed to rebuild a missing record from Razorpay.
 
-    Razorpay keeps notes as texts. An order without an installation was made by version 0.1, which did not note it.
+    Razorpay stores notes as strings. Orders without an installation are version 0.1's, which did not note it.
     """
 
     model_config = ConfigDict(strict=True)
@@ -263,7 +263,7 @@ class OrderNotes(Purchase):
         return {name: _decimal(value) if name in _NOTED_NUMBERS else value for name, value in notes.items()}
 
     def texts(self) -> dict[str, str]:
-        """The notes as Razorpay takes them."""
+        """Return the notes in Razorpay's format."""
         return {name: str(value) for name, value in self.model_dump(exclude_none=True).items()}
 
 

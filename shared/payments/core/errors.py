@@ -1,43 +1,44 @@
-"""What can go wrong, by name. Nothing here knows HTTP: one table in `adapters.http` turns each into its answer.
+"""The service's errors. None of them knows HTTP: one table in `adapters.http` maps each to a response.
 
 PaymentServiceError
 ├── RequestError                the caller must act
-│   ├── MalformedRequest            not JSON, or JSON that readers disagree about
+│   ├── MalformedRequest            not JSON, or JSON that parsers could read differently
 │   ├── InvalidRequest              JSON of the wrong shape; carries the fields
+│   │   └── QuoteRefused                the platform's quote is invalid, has expired or is for another order
 │   ├── UnsupportedMediaType
 │   ├── RequestTooLarge
 │   ├── RouteNotFound
 │   ├── MethodNotAllowed            carries the allowed methods
 │   ├── Unauthenticated             no valid token
-│   │   └── UnknownSigner               well formed, and signed by nobody whose key we have
-│   ├── Forbidden                   somebody else's payment to start
+│   │   └── UnknownSigner               well formed, but signed with a key that we do not have
+│   ├── Forbidden                   the caller is not the client who pays
 │   ├── InvalidSignature            checkout or webhook signature missing, malformed or wrong
-│   ├── OrderNotFound               unknown, or somebody else's: never told apart
-│   ├── ApplicationRefused          no new order for this application; carries the order that it is about
+│   ├── OrderNotFound               unknown, or another user's; callers cannot tell which
+│   ├── ApplicationRefused          no order for this application; carries the id of the order concerned
 │   │   ├── AlreadyPaid
-│   │   ├── PaymentInProgress           a payment is alive on another order, or under way at the bank
-│   │   └── PaymentUnderReview          money is held that a person must look at
+│   │   ├── PaymentInProgress           a payment is alive on another order, or the bank is processing one
+│   │   └── PaymentUnderReview          a person must decide about a payment that is not as agreed
 │   ├── PaymentRefunded
-│   ├── PaymentReturned             Razorpay gave the payment back uncaptured
-│   └── PaymentFailed               the payment is known to be dead
-├── TemporaryError              time must pass; the same request may succeed later
+│   ├── PaymentReturned             Razorpay returned the payment without capturing it
+│   └── PaymentFailed               the payment is dead (see `position`) or was released
+├── TemporaryError              the same request may succeed later
 │   ├── TableUnavailable
 │   ├── BusUnavailable
 │   ├── SecretsUnavailable          the settings cannot be read right now
-│   ├── NotConfiguredYet            the stack is new, and nobody has filled its secrets
+│   ├── NotConfiguredYet            a new stack, whose secrets have no value yet
 │   ├── KeysUnavailable             the identity service's keys cannot be read right now
 │   ├── EventsUnpublished           some events are stored but not yet on the bus
-│   ├── ContentionError             the record kept changing under us
-│   └── GatewayUnavailable          unreachable, failing, or an answer we cannot use
+│   ├── ContentionError             other writers kept changing the record
+│   └── GatewayUnavailable          unreachable or failing, or its response is unusable
 │       └── GatewayThrottled            it asks us to slow down
-├── GatewayRefused              a person must act: Razorpay answered that our request is wrong
-│   ├── KeysRefused                 it does not know our API keys: says nothing of what was asked
-│   ├── NotAtGateway                in so many words: there is no such order, payment or refund
+├── GatewayRefused              a person must act: Razorpay rejected our request
+│   ├── KeysRefused                 it does not accept our API keys; says nothing about the order asked for
+│   ├── NotAtGateway                it says explicitly that there is no such order, payment or refund
 │   ├── TooOldForGateway            older than 180 days: its API no longer shows it
 │   ├── ReceiptReused               the receipt of a new order was used before
-│   └── AmountRefused               the amount of a new order is not one that it takes
+│   └── AmountRefused               it does not accept the amount of a new order
 ├── ConfigurationError          a person must act: settings missing or unusable
-└── StorageConflict             never leaves the service: the condition of a write did not hold
+└── StorageConflict             never leaves the service: the condition of a write failed
 """
 
 from collections.abc import Mapping, Sequence
@@ -47,7 +48,7 @@ from types import NoneType
 
 
 class PaymentServiceError(Exception):
-    """The one root to catch."""
+    """The base class of all errors of this service."""
 
 
 class RequestError(PaymentServiceError):
@@ -55,14 +56,14 @@ class RequestError(PaymentServiceError):
 
 
 class MalformedRequest(RequestError):
-    """The body is not JSON, or is JSON that two readers could understand differently."""
+    """The body is not JSON, or is JSON that two parsers could read differently."""
 
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """One thing wrong with one field, in our words: `field` is a path such as `amount`.
+    """One error in one field, in our own words. `field` is a path such as `amount`.
 
-    `ours` is false for a field that we do not have: its name is the caller's own and may be shown to nobody else.
+    `ours` is false for a field that we do not define: the caller chose its name, so only the caller may see it.
     """
 
     field: str
@@ -82,27 +83,38 @@ _KINDS: Mapping[type, str] = {
 
 
 def kind_of(value: object) -> str:
-    """What JSON calls a value, for a message about a field; never the value itself.
+    """Return the JSON type of a value for an error message, never the value itself.
 
-    A number that is written with a point or an exponent is `a decimal number`, whatever its value.
+    A number written with a point or an exponent is `a decimal number`, whatever its value.
     """
     return _KINDS.get(type(value), "something else")
 
 
 class InvalidRequest(RequestError):
-    """The body is JSON but does not fit the contract; `errors` says where and why."""
+    """The body is JSON but violates the contract; `errors` says where and why."""
 
     def __init__(self, errors: Sequence[FieldError]) -> None:
         super().__init__("; ".join(f"{error.field if error.ours else '(another)'} {error.message}" for error in errors))
         self.errors = tuple(errors)
 
 
+class QuoteRefused(InvalidRequest):
+    """The order's quote is missing, invalid, expired or for another order. `why` goes to the log, not to the caller."""
+
+    def __init__(self, message: str, why: str) -> None:
+        super().__init__([FieldError("quote", message)])
+        self.why = why
+
+    def __str__(self) -> str:
+        return f"{super().__str__()} ({self.why})"
+
+
 class UnsupportedMediaType(RequestError):
-    """The body is announced as something other than JSON."""
+    """The `Content-Type` is not JSON."""
 
 
 class RequestTooLarge(RequestError):
-    """The body is over the limit of this endpoint."""
+    """The body exceeds this endpoint's limit."""
 
     def __init__(self, limit_bytes: int) -> None:
         super().__init__(f"The body is larger than {limit_bytes} bytes.")
@@ -114,7 +126,7 @@ class RouteNotFound(RequestError):
 
 
 class MethodNotAllowed(RequestError):
-    """The route exists, the method does not."""
+    """The route exists but does not support the method."""
 
     def __init__(self, allowed: Sequence[str]) -> None:
         super().__init__(f"Allowed here: {', '.join(allowed)}.")
@@ -122,11 +134,11 @@ class MethodNotAllowed(RequestError):
 
 
 class Unauthenticated(RequestError):
-    """There is no token, or none that we can accept. Why is for the log, never for the caller."""
+    """The token is missing or invalid. The reason goes to the log, never to the caller."""
 
 
 class UnknownSigner(Unauthenticated):
-    """The token is well formed, and no key of ours fits its signature: forged, or a key was changed."""
+    """The token is well formed, but none of our keys verifies it: it is forged, or a key was rotated."""
 
 
 class Forbidden(RequestError):
@@ -134,15 +146,15 @@ class Forbidden(RequestError):
 
 
 class InvalidSignature(RequestError):
-    """The signature is missing, malformed or wrong; the three are never told apart."""
+    """The signature is missing, malformed or wrong. The response does not say which."""
 
 
 class OrderNotFound(RequestError):
-    """The order is unknown, or not the caller's; the two are never told apart."""
+    """The order is unknown or another user's. The response does not say which."""
 
 
 class ApplicationRefused(RequestError):
-    """No order is handed out for this application; `order_id` is the order that it is about."""
+    """create-order returns no order for this application; `order_id` is the order concerned."""
 
     def __init__(self, why: str, order_id: str) -> None:
         super().__init__(why)
@@ -154,11 +166,11 @@ class AlreadyPaid(ApplicationRefused):
 
 
 class PaymentInProgress(ApplicationRefused):
-    """A payment is alive on another order of this application, or under way at the bank."""
+    """A payment is alive on another order of this application, or the bank is processing one."""
 
 
 class PaymentUnderReview(ApplicationRefused):
-    """Money is held for this application that is not as agreed: a person must look, and nobody must pay again."""
+    """A payment for this application is not as agreed: a person must decide, and the client must not pay again."""
 
 
 class PaymentRefunded(RequestError):
@@ -166,11 +178,11 @@ class PaymentRefunded(RequestError):
 
 
 class PaymentReturned(RequestError):
-    """Razorpay gave the payment back without capturing it."""
+    """Razorpay returned the payment without capturing it."""
 
 
 class PaymentFailed(RequestError):
-    """The payment failed, and Razorpay has confirmed that since it was signed."""
+    """Razorpay listed the payment as failed after it was signed, or an operator released it."""
 
 
 class TemporaryError(PaymentServiceError):
@@ -178,15 +190,15 @@ class TemporaryError(PaymentServiceError):
 
 
 class TableUnavailable(TemporaryError):
-    """DynamoDB did not answer in time, or answered that it cannot now."""
+    """DynamoDB did not respond in time, or is temporarily unable to."""
 
 
 class BusUnavailable(TemporaryError):
-    """EventBridge did not answer in time, or answered that it cannot now."""
+    """EventBridge did not respond in time, or is temporarily unable to."""
 
 
 class SecretsUnavailable(TemporaryError):
-    """Secrets Manager did not answer in time, or answered that it cannot now."""
+    """Secrets Manager did not respond in time, or is temporarily unable to."""
 
 
 class NotConfiguredYet(TemporaryError):
@@ -194,7 +206,7 @@ class NotConfiguredYet(TemporaryError):
 
 
 class KeysUnavailable(TemporaryError):
-    """The identity service did not say in time which keys it signs with, or what it said cannot be used."""
+    """The identity service did not return its keys in time, or returned something unusable."""
 
 
 class EventsUnpublished(TemporaryError):
@@ -202,11 +214,11 @@ class EventsUnpublished(TemporaryError):
 
 
 class ContentionError(TemporaryError):
-    """The record changed under us as often as we were willing to try."""
+    """Another writer changed the record during each of our attempts."""
 
 
 class GatewayUnavailable(TemporaryError):
-    """Razorpay is unreachable, throttles us, fails, or answers something we cannot use."""
+    """Razorpay is unreachable, throttles us, fails, or returns something unusable."""
 
 
 class GatewayThrottled(GatewayUnavailable):
@@ -214,13 +226,13 @@ class GatewayThrottled(GatewayUnavailable):
 
 
 class GatewayRefused(PaymentServiceError):
-    """Razorpay answered that our request is wrong.
+    """Razorpay rejected our request.
 
     Attributes:
-        status: the HTTP status it answered with.
-        code: its error code, such as `BAD_REQUEST_ERROR`; its description is dropped, it may quote the request.
+        status: the HTTP status of the response.
+        code: its error code, such as `BAD_REQUEST_ERROR`. The description is dropped: it may quote the request.
         reason: its reason, such as `input_validation_failed`.
-        field: the field it complains about, if it names one.
+        field: the field that the error is about, if it names one.
     """
 
     def __init__(self, status: int, code: str | None, reason: str | None = None, field: str | None = None) -> None:
@@ -232,27 +244,27 @@ class GatewayRefused(PaymentServiceError):
 
 
 class KeysRefused(GatewayRefused):
-    """Razorpay does not know our API keys. "Cannot tell", never "no"."""
+    """Razorpay does not accept our API keys, which says nothing about what we asked for."""
 
 
 class NotAtGateway(GatewayRefused):
-    """Razorpay says, in so many words, that what was asked for does not exist."""
+    """Razorpay says explicitly that what we asked for does not exist."""
 
 
 class TooOldForGateway(GatewayRefused):
-    """Razorpay's API no longer shows what was asked for: it is older than 180 days."""
+    """Razorpay's API no longer returns what we asked for: it is older than 180 days."""
 
 
 class ReceiptReused(GatewayRefused):
-    """The receipt was used before: our counter of payment ids has gone back."""
+    """The receipt was used before: our counter of payment ids went back."""
 
 
 class AmountRefused(GatewayRefused):
-    """Razorpay does not take an order of this amount."""
+    """Razorpay does not accept an order of this amount."""
 
 
 class ConfigurationError(PaymentServiceError):
-    """Settings are missing or unusable. The message names every one of them and shows no value."""
+    """Settings are missing or unusable. The message names all of them and shows no values."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("The function cannot start: " + "; ".join(problems) + ".")
@@ -260,4 +272,4 @@ class ConfigurationError(PaymentServiceError):
 
 
 class StorageConflict(PaymentServiceError):
-    """The condition of a write did not hold: somebody else was first, or we were and did not hear of it."""
+    """The condition of a write failed: another writer was faster, or we wrote it and lost the response."""

@@ -1,6 +1,6 @@
 """The events that other services subscribe to. `make contracts` writes their JSON Schemas (`docs/events/`) from here.
 
-Every publish of one event carries the same bytes: its id is made of what it is about, its content of what was stored.
+Every publish of an event carries the same bytes: its id is derived from its subject, its content from what was stored.
 """
 
 from typing import Annotated, Any, Final, Literal, get_args
@@ -12,32 +12,32 @@ from payments.core.model import EventType, Later, Model, PendingEvent, Reason, R
 
 SOURCE = "payment-service"
 
-# Any fixed UUID serves; changing it would give every event a second identity.
+# Any fixed UUID works; changing it would give every event a second identity.
 _NAMESPACE = UUID("6f3c1c52-6a53-5d0e-9c43-2f1f0c6b7f11")
 
 
 SCHEMA_VERSION: Final = "1.0"
-"""Of the `detail`: the first number grows with a change that a consumer must know of, the second with an addition."""
+"""Version of the `detail`. The first number grows if consumers must adapt, the second if something is added."""
 
 
 def event_id(
     order_id: str, event_type: EventType, subject: str, reason: Reason | Later | None = None, state: str | None = None
 ) -> str:
-    """The stable id of an event: the same whenever and however often it is recorded.
+    """Return the stable id of an event: the same however often it is recorded.
 
     Args:
         order_id: the Razorpay order.
         event_type: the detail type.
-        subject: what it is about: the Razorpay payment or refund id, or of `payment.paid` the order id, so that an
-            order can have one alone.
-        reason: of a review, since one payment can need looking at for more than one.
-        state: of a review: that it is open and that it is resolved are two events.
+        subject: what it is about: the Razorpay payment or refund id, or for `payment.paid` the order id, so that an
+            order has only one.
+        reason: of a review, because a payment can have several reviews.
+        state: of a review, because opening and resolving it are two events.
     """
     parts = (order_id, event_type, subject, reason, state)
     return str(uuid5(_NAMESPACE, "|".join(part for part in parts if part is not None)))
 
 
-# Described by docs/events, and not checked here: no event that is stored may fail to be published.
+# The schemas in docs/events are not checked here: a stored event must never fail to be published.
 
 
 class PaymentDetail(Model):
@@ -48,7 +48,7 @@ class PaymentDetail(Model):
     order_id: str
     """Razorpay's id of the order."""
     razorpay_payment_id: str | None
-    """Razorpay's id of the payment that the event is about; null when it is about the order as a whole, or about a
+    """Razorpay's id of the payment that the event is about; null if it is about the order as a whole, or about a
     payment that is no longer kept."""
     job_id: int
     """The job that is paid for."""
@@ -59,16 +59,16 @@ class PaymentDetail(Model):
     freelancer_id: int
     """The user who is to be paid."""
     amount: int
-    """What was agreed, in integer minor units. The client named it: compare it with your own price before you act."""
+    """The agreed amount, in integer minor units. The client named it: compare it with your own price before you act."""
     currency: str
     """ISO 4217 code."""
     status: Status
     """The status after the change."""
     amount_refunded: int
-    """How much of the payment that stands, or stood last, has been paid back, in integer minor units. Surplus payments
-    do not count."""
+    """The refunded amount of the payment that makes the order paid, or last did, in integer minor units. Surplus
+    payments do not count."""
     method: str | None
-    """Razorpay's word for the means of payment, such as upi, card or netbanking; null when it is not known."""
+    """Razorpay's name for the payment method, such as upi, card or netbanking; null if it is not known."""
 
 
 class RefundDetail(Model):
@@ -77,38 +77,38 @@ class RefundDetail(Model):
     id: str
     """Razorpay's id of the refund."""
     amount: int | None
-    """What this refund paid back, in integer minor units."""
+    """The amount of this refund, in integer minor units."""
 
 
 class FailureDetail(Model):
-    """Why, in Razorpay's words."""
+    """Why the payment failed, in Razorpay's words."""
 
     code: str | None
-    """Razorpay's error code, such as BAD_REQUEST_ERROR; null when it gave none."""
+    """Razorpay's error code, such as BAD_REQUEST_ERROR; null if it gave none."""
     reason: str | None
-    """Razorpay's reason, such as payment_cancelled; null when it gave none."""
+    """Razorpay's reason, such as payment_cancelled; null if it gave none."""
 
 
 class ReviewDetail(Model):
-    """What to look at, and whether that is still needed."""
+    """What to review, and whether that is still needed."""
 
-    # Plain text for a validator: after a rollback, an event that a later version recorded is published all the same.
+    # A plain string to a validator: after a rollback, events that a later version recorded are still published.
     reason: Annotated[str, Field(json_schema_extra={"enum": list(get_args(Reason))})]
     state: Annotated[str, Field(json_schema_extra={"enum": ["open", "resolved"]})] | None
-    """open: a person should look. resolved: nobody has to any more. Each is an event of its own."""
+    """open: a person must decide. resolved: no decision is needed any more. Each is a separate event."""
 
 
 class EventDetail(Model):
-    """The `detail` of an event as consumers receive it. What it is not about is absent."""
+    """The `detail` of an event as consumers receive it. Parts that do not apply are absent."""
 
     schema_version: Literal["1.0"]
-    """Version of this contract. The first number grows when the meaning or a field changes so that a consumer must
-    follow, the second when something is added."""
+    """Version of this contract. The first number grows when consumers must adapt to a change, the second when something
+    is added."""
     event_id: str
     """Stable identity of the event, a UUID. The same event may arrive more than once: deduplicate on this."""
     version: int
-    """Grows with every change of the payment. Drop an event whose version is below one already seen for the same
-    order_id. Several events of one change share a version."""
+    """Grows with every change of the payment. Ignore an event with a lower version than one already seen for the same
+    order_id. Events of the same change share a version."""
     occurred_at: str
     """When the change was recorded: ISO 8601, UTC, to the second."""
     payment: PaymentDetail
@@ -118,10 +118,10 @@ class EventDetail(Model):
 
 
 def detail(record: Record, identity: str, event: PendingEvent) -> EventDetail:
-    """The `detail` of an event as consumers receive it; amounts in minor units.
+    """Return the `detail` of an event as consumers receive it; amounts in minor units.
 
     Raises:
-        ValueError: for a record of status `unknown`, which has no order to speak of and never records an event.
+        ValueError: the record's status is `unknown`; it has no order and never records an event.
     """
     order = record.agreed()
     about: dict[str, Any] = {}
@@ -153,5 +153,5 @@ def detail(record: Record, identity: str, event: PendingEvent) -> EventDetail:
 
 
 def encode(record: Record, identity: str, event: PendingEvent) -> str:
-    """The `detail` as the JSON text that goes on the bus: compact, keys in a fixed order."""
+    """Return the `detail` as JSON for the bus: compact, keys in a fixed order."""
     return detail(record, identity, event).model_dump_json(exclude_unset=True, ensure_ascii=True)

@@ -1,4 +1,4 @@
-"""Merge new facts into a record: what adds to it, what is old news and what contradicts it.
+"""Merge new facts into a record, and find those that are new, known already or contradictory.
 
 Facts arrive in any order and more than once ("Best practices": at least once, unordered). So merging is idempotent
 and does not depend on the order of arrival.
@@ -31,7 +31,7 @@ from payments.core.position import Policy, Position
 MAX_ATTEMPTS = 100
 """How many payment attempts a record keeps. Beyond that only failures are dropped, never money or a valid signature."""
 MAX_REFUNDS = 500
-"""How many refunds a record keeps. Beyond that Razorpay's total differs for good, and a person is asked to look."""
+"""How many refunds a record keeps. Beyond that, Razorpay's total differs permanently and a review is opened."""
 MAX_FACTS = 50
 """How many facts one decision takes, so that no write exceeds DynamoDB's limits ("Expression string length": 4 KB)."""
 
@@ -69,7 +69,7 @@ type _Key = Callable[[Fact], tuple[int, int, int]]
 
 
 class Merge:
-    """All facts of a record with the new ones merged in, and which of them are news."""
+    """All facts of a record with those that arrived merged in, and which of them are new."""
 
     def __init__(self, record: Record, now: int, policy: Policy) -> None:
         self._record = record
@@ -184,7 +184,7 @@ class Merge:
         return replace(attempt, verdict=verdict, matched_in=matched_in)
 
     def _grow_refund(self, fact: Refunded) -> bool:
-        """Merge the fact into the refunds. Return False if it is old news."""
+        """Merge the fact into the refunds. Return False if it is known already."""
         known = self.refunds.get(fact.refund)
         if known is None:
             if len(self.refunds) >= MAX_REFUNDS:
@@ -204,7 +204,7 @@ class Merge:
         return False
 
     def _drop_refund(self, fact: Refunded) -> bool:
-        """Drop a refund over the limit. Return whether a person has not been told yet."""
+        """Drop a refund over the limit. Return whether no review has reported that yet."""
         self.disputed.add(fact.payment)
         about = ("refund_total_differs", fact.payment)
         return all((review.reason, review.subject) != about for review in self._record.reviews)
@@ -222,7 +222,7 @@ class Merge:
             unread = not agrees
             (self.agreed if agrees else self.disputed).add(total.payment)
         elif total.amount_minor > known.total_minor and not agrees:
-            # A total seen before is old news, and so is a smaller one: bodies arrive late and more than once.
+            # A total seen before is not new, nor is a smaller one: webhooks arrive late and more than once.
             unread = True
         highest = max(known.total_minor, total.amount_minor)
         grown = replace(known, refunds_unread=unread, total_minor=highest)
@@ -246,14 +246,14 @@ class Merge:
 
 
 def _without_details(attempt: Attempt) -> Attempt:
-    """Return the attempt without details that are kept but are not news: how and when the payment was made."""
+    """Return the attempt without details that are no change by themselves: how and when the payment was made."""
     return replace(attempt, method=None, created_at=None)
 
 
 def _failed(attempt: Attempt, fact: Failed) -> Attempt:
     listed_at = attempt.listed_failed_at
     if fact.listed_at is not None and attempt.signed_at is not None and (listed_at or 0) <= attempt.signed_at:
-        # Keep only what may end a signature's claim, and only once it has.
+        # Keep the latest, until one ends the signature's claim.
         listed_at = max(listed_at or 0, fact.listed_at)
     if attempt.failed:
         return replace(attempt, listed_failed_at=listed_at)

@@ -1,6 +1,6 @@
-"""Read facts from what Razorpay's API says of orders, payments and refunds. Covers what no webhook reported.
+"""Read facts about orders, payments and refunds from Razorpay's API. Covers what no webhook reported.
 
-Anything that differs from Razorpay's documentation ("Fetch payments for an order", "Fetch a refund") is not an answer.
+A response that differs from Razorpay's documentation ("Fetch payments for an order", "Fetch a refund") is an error.
 """
 
 from collections.abc import Mapping, Sequence
@@ -65,12 +65,12 @@ def read_refunds(items: Sequence[Mapping[str, Any]], payment: str) -> list[Liste
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """What Razorpay says of one order at one moment: the order, all its payments and their refunds."""
+    """What Razorpay reports about one order at one moment: the order, all its payments and their refunds."""
 
     order: ListedOrder
     facts: tuple[Fact, ...]
     in_flight: tuple[int, ...]
-    """The creation times, in epoch seconds, of payments that the bank has not answered yet."""
+    """The creation times, in epoch seconds, of payments for which the bank has not responded yet."""
     payments: int
     """How many payments are listed."""
 
@@ -85,7 +85,7 @@ class Origin:
 
     stage: str
     installation: str | None
-    """The installation of this table, which names itself; None before the first order."""
+    """The name of this table's installation; None before the first order."""
 
 
 def read_order(item: Mapping[str, Any], order_id: str | None = None) -> ListedOrder:
@@ -131,7 +131,7 @@ def ownership(listed: ListedOrder, origin: Origin) -> Ownership:
     try:
         notes = OrderNotes.model_validate(noted)
     except ValidationError:
-        # Marked as ours, and somebody spoiled the ids: a person must look, and it must not expire.
+        # Marked as ours, but with invalid ids: a person must check it, and it must not expire.
         return Ownership(None, foreign=False)
     order = Order(
         **notes.purchase_fields(),

@@ -1,7 +1,7 @@
-"""The payment record and the facts it is made of.
+"""The payment record and the facts it consists of.
 
-Facts only grow; the status is their projection (see `transitions`). All amounts are integer minor units (paise).
-Two vocabularies are kept apart: `Status` is ours, the gateway's event names live in `webhooks`.
+Facts are only ever added; the status is derived from them (see `transitions`). All amounts are integer minor units
+(paise). `Status` has our own words; Razorpay's event names are in `webhooks`.
 """
 
 import re
@@ -13,22 +13,22 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-# Razorpay's ids: prefix, underscore, 14 case-sensitive alphanumerics ("API basics"). In the models' patterns `$` is the
-# very end of the text; in Python's it would let a line break pass.
+# Razorpay's ids: prefix, underscore, 14 case-sensitive alphanumerics ("API basics"). In the models' patterns `$`
+# matches only the end of the text; in Python's it would accept a trailing line break.
 _ORDER_ID, _PAYMENT_ID, _REFUND_ID = (rf"{kind}_[A-Za-z0-9]{{14}}" for kind in ("order", "pay", "rfnd"))
 ORDER_ID = re.compile(rf"\A{_ORDER_ID}\Z")
 PAYMENT_ID = re.compile(rf"\A{_PAYMENT_ID}\Z")
 REFUND_ID = re.compile(rf"\A{_REFUND_ID}\Z")
 ORDER_ID_PATTERN, PAYMENT_ID_PATTERN, REFUND_ID_PATTERN = (f"^{form}$" for form in (_ORDER_ID, _PAYMENT_ID, _REFUND_ID))
 
-# Clients keep our ids in JSON numbers; this is the last integer that a double holds exactly.
+# Clients read our ids as JSON numbers: a double represents every integer up to this one exactly.
 MAX_ID = 2**53 - 1
 
 OrderId = Annotated[str, Field(pattern=ORDER_ID_PATTERN)]
 PaymentId = Annotated[str, Field(pattern=PAYMENT_ID_PATTERN)]
 RefundId = Annotated[str, Field(pattern=REFUND_ID_PATTERN)]
 PlatformId = Annotated[int, Field(ge=1, le=MAX_ID)]
-"""An id that the platform, or we, gave to something."""
+"""An id that the platform or this service assigned."""
 
 
 class Model(BaseModel):
@@ -57,21 +57,21 @@ class Model(BaseModel):
 
 
 class Status(StrEnum):
-    """What has become of an order, in our words."""
+    """An order's status, in our own words."""
 
     UNKNOWN = "unknown"
-    """Known only from a signed webhook: there are facts, but no order of ours to judge them by."""
+    """Known only from a webhook or a list of Razorpay's: there are facts, but no agreed order to compare them with."""
     CREATED = "created"
     AUTHORIZED = "authorized"
     PAID = "paid"
     FAILED = "failed"
-    """No attempt is alive. Not final: a failed payment can still be authorised and captured days later."""
+    """No attempt is alive. Not final: a failed payment can still be authorized and captured days later."""
     REFUNDED = "refunded"
-    """Every capture was paid back in full. Final."""
+    """Every payment that matches the order is returned (see `position`). Final."""
 
 
 class RefundState(StrEnum):
-    """How far a refund got, in rising order: only `PROCESSED` moved money, and nothing comes after it."""
+    """A refund's state, in ascending order. Only `PROCESSED` moved money, and it is the last."""
 
     CREATED = "created"
     FAILED = "failed"
@@ -79,14 +79,14 @@ class RefundState(StrEnum):
 
     @property
     def rank(self) -> int:
-        """Its place in the order above; of two reports the higher one is kept."""
+        """Its position in the order above. Of two reports, the higher one is kept."""
         return _REFUND_RANK[self]
 
 
 _REFUND_RANK = {state: rank for rank, state in enumerate(RefundState)}
 
 Later = str
-"""A word of a later version, read after a rollback: kept and published as it is, no reason to refuse the record."""
+"""A value from a later version, read after a rollback. It is kept and published unchanged, never refused."""
 
 Reason = Literal[
     "duplicate_capture",
@@ -100,21 +100,21 @@ Reason = Literal[
     "too_many_orders",
     "never_captured",
 ]
-"""Why a person should look at an order."""
+"""Why a person must review an order."""
 
 Verdict = Literal["exact", "fee", "offer"]
-"""How a captured payment matches its order: the agreed sum, the sum plus the fee that the customer bears, or the sum
-less an offer that the setting `ACCEPT_OFFERS` admits."""
+"""How a captured payment matches its order: the agreed amount, that amount plus the fee that the customer bears, or
+less within what the setting `ACCEPT_OFFERS` allows."""
 
 Resolution = Literal["returned", "accepted", "captured", "agreed", "matched", "released"]
 """What closed a review."""
 
 
 class Lane(StrEnum):
-    """Who looks at a record when its due time comes. The sparse index has partitions of its own for each."""
+    """What processes a record when it is due. Each lane has separate partitions in the sparse index."""
 
     OUTBOX = "outbox"
-    """Publishes what is pending; needs nothing of Razorpay."""
+    """Publishes pending events, without calling Razorpay."""
     WATCH = "watch"
     """Asks Razorpay about one order of ours."""
     UNKNOWN = "unknown"
@@ -122,9 +122,9 @@ class Lane(StrEnum):
 
 
 class Purchase(Model):
-    """Who pays whom for what, by the platform's own ids: what a client asks for, and all that the platform is told.
+    """Who pays whom for what, by the platform's ids.
 
-    The request body, the record, the notes at Razorpay and the answer to a read all take these fields from here.
+    The request body, the record, the notes at Razorpay and the response to a read all take these fields from here.
     """
 
     job_id: PlatformId
@@ -137,13 +137,13 @@ class Purchase(Model):
     """The user who is to be paid."""
 
     def purchase_fields(self) -> dict[str, Any]:
-        """The purchase by field, for another model of it or an answer about it. What has no value is absent."""
+        """Return the purchase's fields, for another model or a response. Fields without a value are left out."""
         values = ((name, getattr(self, name)) for name in Purchase.model_fields)
         return {name: value for name, value in values if value is not None}
 
 
 class Order(Purchase):
-    """What was agreed when the order was made. Nothing in it ever changes."""
+    """What was agreed when the order was created. It never changes."""
 
     payment_id: int
     """Our own id of the payment: a small unique integer."""
@@ -153,16 +153,16 @@ class Order(Purchase):
     """At most 40 characters, never used twice."""
 
     def same_fields(self, other: "Order") -> bool:
-        """Whether both stand for the same purchase: what the client agreed to, not the ids we gave it."""
+        """Return whether both are the same purchase, apart from the payment id and receipt that we assigned."""
         return other.numbered(self.payment_id, receipt=self.receipt) == self
 
     def numbered(self, payment_id: int, *, receipt: str) -> "Order":
-        """The same purchase under these ids of ours."""
+        """Return the same purchase with this payment id and receipt."""
         return replace(self, payment_id=payment_id, receipt=receipt)
 
 
 class Attempt(Model):
-    """The facts about one Razorpay payment id. None is taken back once it is known."""
+    """The facts about one Razorpay payment. They are never removed."""
 
     signed_at: Annotated[int | None, Field(alias="signed")] = None
     """When its checkout signature was verified (epoch seconds): the customer came back from a successful checkout."""
@@ -176,25 +176,25 @@ class Attempt(Model):
     fee_minor: Annotated[int | None, Field(alias="fee")] = None
     """Razorpay's fee for it, tax included; None until Razorpay has reported it."""
     verdict: Verdict | Later | None = None
-    """How the capture matches the order; None where it does not, or before a capture."""
+    """How the capture matches the order; None if it does not, or before a capture."""
     matched_in: Annotated[int | None, Field(alias="matched")] = None
-    """The version of the record that first knew it as a match: the first recorded match stands."""
+    """The record's version in which it first matched: the first recorded match stands."""
     created_at: Annotated[int | None, Field(alias="made")] = None
-    """When Razorpay made the payment (epoch seconds): decides between matches that one version recorded together."""
+    """When Razorpay created the payment (epoch seconds): orders matches that were recorded in the same version."""
     failed_at: int | None = None
-    """When it failed, epoch seconds, as far as Razorpay said."""
+    """When it failed, epoch seconds, if Razorpay said so."""
     listed_failed_at: Annotated[int | None, Field(alias="listed_failed")] = None
-    """When a look at Razorpay began that listed it as failed: only that ends the claim of an earlier signature."""
+    """When the query started that listed it as failed: only that ends the claim of an earlier signature."""
     lapsed: bool = False
-    """Never captured, for as long as Razorpay was asked: its signature no longer makes the order paid."""
+    """Not captured when Razorpay was asked for the last time: its signature no longer makes the order paid."""
     released: bool = False
-    """An operator looked and released it: neither its signature nor its authorisation counts any more."""
+    """An operator released it: neither its signature nor its authorization counts any more."""
     accepted: bool = False
     """An operator accepted it although it does not match, or its order was superseded."""
     total_minor: Annotated[int, Field(alias="total")] = 0
-    """The highest sum of its refunds that Razorpay has reported (`amount_refunded`)."""
+    """The highest total of its refunds that Razorpay has reported (`amount_refunded`)."""
     refunds_unread: Annotated[bool, Field(alias="unread")] = False
-    """That sum disagrees with the refunds we know: Razorpay's list of refunds must be read."""
+    """That total disagrees with the refunds we know: Razorpay's list of refunds must be read."""
     method: str | None = None
     code: str | None = None
     """Razorpay's error code of the failure, such as `BAD_REQUEST_ERROR`."""
@@ -211,13 +211,13 @@ class Refund(Model):
     """The Razorpay payment it pays back."""
     amount_minor: Annotated[int, Field(alias="amount")]
     state: RefundState
-    """The furthest that was reported."""
+    """The highest that was reported."""
     failed: bool = False
     """It was reported as failed as well as processed."""
 
 
 class Review(Model):
-    """A reason for a person to look at the order, and the payment, refund or order id it is about."""
+    """A reason for a person to review the order, and the payment, refund or order id it is about."""
 
     reason: Reason | Later
     subject: str
@@ -228,12 +228,12 @@ class Review(Model):
 
     @property
     def is_open(self) -> bool:
-        """Whether a person should still look."""
+        """Return whether a person must still decide."""
         return self.resolved_at is None
 
 
 class HistoryEntry(Model):
-    """One stored change: what came in, and the status it led to."""
+    """One stored change: what was reported, and the resulting status."""
 
     at: str
     what: str
@@ -252,10 +252,10 @@ EventType = Literal[
 
 
 class PendingEvent(Model):
-    """An event that is stored and not yet known to be on the bus.
+    """An event that is stored but not yet known to be on the bus.
 
-    It keeps what can change after it was recorded; everything else comes from the order, which never does. So every
-    publish of it carries the same bytes.
+    It keeps values that can change later; everything else comes from the order, which never changes. So every publish
+    carries the same bytes.
     """
 
     type: EventType | Later
@@ -285,9 +285,9 @@ class Record(Model):
     """None while the status is `unknown`."""
     status: Status
     confirmed: bool
-    """A capture of the right sum is known from Razorpay itself: the final truth."""
+    """Razorpay itself reported a capture that stood. Never reset."""
     version: int
-    """Grows by one with every stored change, so that consumers can drop what is older."""
+    """Grows by one with every change that adds information, so that consumers can ignore older events."""
     created_at: str
     updated_at: str
     attempts: Mapping[str, Attempt] = Field(default_factory=dict, alias="payments")
@@ -297,31 +297,31 @@ class Record(Model):
     reviews: Annotated[tuple[Review, ...], Field(alias="review")] = ()
     history: tuple[HistoryEntry, ...] = ()
     pending: Mapping[str, PendingEvent] = Field(default_factory=dict)
-    """By event id: recorded, and not yet known to be on the bus."""
+    """By event id: recorded but not yet known to be on the bus."""
     superseded_by: str | None = None
-    """The order id that took this one's place; nothing that is captured on it from then on stands by itself."""
+    """The order that replaced this one. What is captured here afterwards does not stand by itself."""
     stood: str | None = None
     """The payment that stands, or the last one that stood; None while none ever did."""
     released: bool = False
-    """An operator found it unpaid at Razorpay: it no longer counts towards its application's most orders."""
+    """An operator released it as unpaid: it no longer counts towards its application's limit."""
     looked_at: int | None = None
     """When Razorpay was last asked about it; None before the first time."""
     lane: Lane | None = None
-    """Who must look at the record next; None when nothing is due."""
+    """The lane that processes the record next; None if nothing is due."""
     attention_at: int | None = None
-    """When they must; None when nothing is due."""
+    """When that is due; None if nothing is."""
     failures: int = 0
-    """How many looks in a row failed: each waits longer than the one before."""
+    """How often in a row processing it failed. Each failure lengthens the next wait."""
     foreign: bool = False
-    """Razorpay's own notes say that the order is not ours. Only such a record expires."""
+    """The order's notes at Razorpay say that it is not ours. Only such a record expires."""
     expires_at: int | None = None
-    """When DynamoDB may delete it; only of a foreign order."""
+    """When DynamoDB may delete it; only for a foreign order."""
 
     def agreed(self) -> Order:
-        """What was agreed.
+        """Return what was agreed.
 
         Raises:
-            ValueError: the status is `unknown`; such a record is never handed out and has no events.
+            ValueError: the status is `unknown`; such a record is never shown and has no events.
         """
         if self.order is None:
             raise ValueError("An unknown record has no order.")
@@ -329,18 +329,18 @@ class Record(Model):
 
 
 class Application(Model):
-    """The orders of one client's application. It is the authority on which of them is handed out."""
+    """The orders of one client's application. It decides which of them create-order returns."""
 
     client_id: int
     application_id: int
     current: str
-    """The order id that is handed out."""
+    """The order id that create-order returns."""
     orders: tuple[str, ...]
-    """Every order id that it ever had, the current one included. It only grows."""
+    """Every order id it ever had, including the current one. None is ever removed."""
 
 
 class KnownRefund(Model):
-    """What is known of a refund under its own id: a refund names its payment, but not its order."""
+    """What is known of a refund, stored under its own id: Razorpay's refund names its payment but not its order."""
 
     refund_id: str
     payment_id: Annotated[str, Field(alias="payment")]
@@ -373,7 +373,7 @@ class Authorized:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Captured:
-    """The money is ours: the amount and the currency that were really captured."""
+    """The payment was captured, with this amount and currency."""
 
     payment: str
     amount_minor: int
@@ -393,9 +393,9 @@ class Failed:
     method: str | None = None
     created_at: int | None = None
     at: int | None = None
-    """When, epoch seconds, as far as that is known."""
+    """When, epoch seconds, if known."""
     listed_at: int | None = None
-    """When the look at Razorpay began that listed it; None for a webhook, which never ends a signature's claim."""
+    """When the query that listed it started; None for a webhook, which never ends a signature's claim."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -411,31 +411,31 @@ class Refunded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefundTotal:
-    """Razorpay's own sum of a payment's refunds, created ones included: evidence, not a fact."""
+    """Razorpay's own total of a payment's refunds, including created ones: evidence, not a fact."""
 
     payment: str
     amount_minor: int
     complete: bool = False
-    """Whether the facts beside it hold every refund that Razorpay lists for the payment."""
+    """Whether every refund that Razorpay lists for the payment arrived with it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NeverCaptured:
-    """Razorpay was asked for the last time, and the payment is neither captured nor given back."""
+    """Razorpay was asked for the last time, and the payment was neither captured nor returned."""
 
     payment: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
-    """An operator lets the payment stand although it does not match, or its order was superseded."""
+    """An operator accepted the payment although it does not match, or its order was superseded."""
 
     payment: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Released:
-    """An operator, after a look at Razorpay, found that the payment's signature or authorisation leads to nothing."""
+    """An operator released the payment: neither its signature nor its authorization counts any more."""
 
     payment: str
 

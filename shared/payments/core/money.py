@@ -1,4 +1,4 @@
-"""Amounts: from the major units that people write (rupees) to the integer minor units of everything else (paise)."""
+"""Convert amounts from the major units that people write (rupees) to integer minor units (paise)."""
 
 import re
 from decimal import Decimal
@@ -20,20 +20,20 @@ EXPONENT_BY_CURRENCY: dict[str, int] = {
     code: exponent for exponent, codes in _EXPONENTS.items() for code in codes.split()
 }
 
-# One rupee is Razorpay's minimum for an order. The maximum of an order is not documented and depends on the account;
-# this one only keeps a slip of the finger, and integers beyond what consumers expect, out of the service.
+# One rupee is Razorpay's minimum for an order. Its maximum is not documented and depends on the account; ours only
+# keeps out typing errors, and integers larger than consumers expect.
 MIN_MAJOR = Decimal(1)
 MAX_MAJOR = Decimal("99999999.99")
 
 _DECIMAL_FORM = r"[0-9]{1,16}(\.[0-9]{1,4})?"
 _DECIMAL = re.compile(rf"\A{_DECIMAL_FORM}\Z")
 DECIMAL_PATTERN = f"^{_DECIMAL_FORM}$"
-"""Of an amount that is sent as a text, for JSON Schema."""
+"""The JSON Schema pattern of an amount that is sent as a string."""
 _NO_DECIMAL_STRING = "must be a decimal string such as 499.50, with at most 16 digits before the point and 4 after it"
 
 
 def to_minor_units(amount: object, currency: str, *, most: Decimal = MAX_MAJOR) -> int:
-    """An amount in major units, as a client sent it, in integer minor units: `499.5` INR is 49950.
+    """Convert an amount in major units, as a client sent it, to integer minor units: `499.5` INR is 49950.
 
     Args:
         amount: an int, a Decimal (a JSON number is parsed into one, never into a float) or a decimal string.
@@ -41,7 +41,7 @@ def to_minor_units(amount: object, currency: str, *, most: Decimal = MAX_MAJOR) 
         most: the largest amount, in major units.
 
     Raises:
-        ValueError: in our own words, fit for the caller.
+        ValueError: the amount is not valid; the message may be shown to the caller.
     """
     exponent = EXPONENT_BY_CURRENCY[currency]
     value = _parse(amount)

@@ -14,7 +14,7 @@ from payments.core.transitions import close_review, with_entry
 
 
 class NotPossible(PaymentServiceError):
-    """The request would break a promise to the client; the message says which."""
+    """The command would break a promise to the client; the message says which."""
 
 
 def accept_payment(reconciler: Reconciler, order_id: str, payment: str, now: int) -> Record:

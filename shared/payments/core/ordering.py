@@ -2,8 +2,8 @@
 
 The application's item is the authority. It holds the current order and every earlier one, and each decision
 considers all of them. The current order never moves back to an earlier one, and a crash after any step is safe: an
-order at Razorpay whose id nobody received cannot be paid, and a record that no application names was never handed
-out.
+order at Razorpay whose id nobody received cannot be paid, and a record that no application names was never
+returned to a client.
 """
 
 from collections.abc import Iterable, Mapping
@@ -38,13 +38,13 @@ MAX_ORDERS = 100
 _DAY_S = 24 * 60 * 60
 # Razorpay's orders never expire, but a client who agreed to the terms a month ago must agree again.
 _LONGEST_OPEN_S = 30 * _DAY_S
-# How long Razorpay's last answer about an order is good for. After that, ask before handing the order out again.
+# How long Razorpay's last response about an order is used. After that, ask again before returning the order.
 _LOOK_AGAIN_S = 15 * 60
 # A payment fails if the bank does not answer within 10 minutes ("Payment states"): after 15 it has.
 _IN_FLIGHT_S = 15 * 60
-# Ask about orders younger than this before making another one. Webhooks and reconcile have reported on older ones.
+# Ask about orders younger than this before creating another one. Webhooks and reconcile have reported on older ones.
 _ASK_ABOUT_S = _DAY_S
-# Timeout for the look before an open order is handed out again: a customer is waiting, and Razorpay itself refuses a
+# Timeout for the query before an open order is returned again: a customer is waiting, and Razorpay itself refuses a
 # second payment.
 _HAND_OUT_LOOK_S = 3.0
 # Limit for all calls to Razorpay in one request: create-order answers within 20 s, calls to the table included.
@@ -77,7 +77,7 @@ class OrderStore(RecordStore, Protocol):
         ...
 
     def raise_payment_ids(self, above: int) -> None:
-        """Make sure that no payment id up to and including this one is handed out (again)."""
+        """Make sure that no payment id up to and including this one is assigned (again)."""
         ...
 
 
@@ -106,7 +106,7 @@ class PaymentIds(Protocol):
     """The source of payment ids and receipts."""
 
     def number(self, offer: Order) -> Order:
-        """Return the offer with a payment id and receipt of its own."""
+        """Return the offer with a new payment id and receipt."""
         ...
 
     def skip(self, count: int) -> None:
@@ -120,7 +120,7 @@ class Placed:
 
     record: Record
     created: bool
-    """False when an open order was handed out again."""
+    """False if an open order was returned again."""
     key_id: str
     """The key id that Checkout must use: that of the last call to Razorpay, because keys may have been rotated."""
 
@@ -144,15 +144,15 @@ def place_order(services: OrderServices, offer: Order, now: int) -> Placed:
         now: epoch seconds.
 
     Raises:
-        PaymentUnderReview: the application holds money that a person must look at.
+        PaymentUnderReview: a person must decide about a payment of the application.
         AlreadyPaid: the application has been paid.
         PaymentInProgress: a payment is alive on another of its orders, or the bank is processing one.
-        GatewayRefused, GatewayUnavailable, TableUnavailable, ContentionError: no order was handed out.
+        GatewayRefused, GatewayUnavailable, TableUnavailable, ContentionError: no order is returned.
     """
     with services.gateway.within(BUDGET_S):
         placing = _Placing(services, offer, now)
         for _ in range(MAX_ROUNDS):
-            # Another request may be faster, or our write may succeed and its answer be lost. The stored state decides.
+            # Another request may be faster, or the response to our write may be lost. The stored state decides.
             with suppress(StorageConflict):
                 placed = placing.attempt()
                 if placed is not None:
@@ -168,9 +168,9 @@ class _Placing:
         self._offer = offer
         self._now = now
         self._fresh: Record | None = None
-        """The order made at Razorpay for this request that has no record yet."""
+        """The order created at Razorpay for this request that has no record yet."""
         self._made: set[str] = set()
-        """Every order made at Razorpay for this request."""
+        """Every order created at Razorpay for this request."""
         self._asked: set[str] = set()
         """Orders that Razorpay was asked about for this request."""
         self._gone: set[str] = set()
@@ -196,7 +196,7 @@ class _Placing:
             return None
         return self._replace(application, records, current)
 
-    # --- handing the open order out again ---
+    # --- returning the open order again ---
 
     def _may_be_handed_out(self, current: Record) -> bool:
         """Return whether it is open, for the same purchase, not consumed, not too old and known to Razorpay."""
@@ -215,7 +215,7 @@ class _Placing:
         return current.order_id not in self._asked and self._now - looked_at > _LOOK_AGAIN_S
 
     def _look_before_hand_out(self, current: Record) -> bool:
-        """Return whether anything was learned. If Razorpay does not answer, it will itself refuse a second payment."""
+        """Return whether anything was learned. If Razorpay does not respond, it will itself refuse a second payment."""
         self._asked.add(current.order_id)
         try:
             with self._services.gateway.within(_HAND_OUT_LOOK_S):
@@ -235,14 +235,14 @@ class _Placing:
             self._services.table.save(record, supersede(record, handed_out, self._now))
         return bool(others)
 
-    # --- before another order is made ---
+    # --- before another order is created ---
 
     def _look_before_replacing(self, application: Application, records: Mapping[str, Record]) -> bool:
         """Ask Razorpay about every order on which a payment could be in progress. Return whether anything was learned.
 
         Raises:
             PaymentInProgress: a payment is in progress.
-            GatewayUnavailable: no answer, and without one no other order may be made.
+            GatewayUnavailable: no response, without which no other order may be created.
         """
         learned = False
         for order_id in application.orders:
@@ -277,7 +277,7 @@ class _Placing:
             raise PaymentInProgress("Razorpay says that a payment is under way.", order_id)
 
     def _record(self, record: Record, look: Look) -> bool:
-        """Record what Razorpay reports and when. Return whether it was news. Events wait for the outbox."""
+        """Record what Razorpay reports and when. Return whether it was new. The outbox publishes its events."""
         latest = record
         for batch in batches(look.facts):
             decision = record_facts(
@@ -297,7 +297,7 @@ class _Placing:
         try:
             self._services.table.insert(fresh)
         except StorageConflict:
-            # Our own write looks just like someone else's if its answer was lost and it was then repeated.
+            # If the response to our own write was lost and the client retried it, it looks just like someone else's.
             stored = self._services.table.read(fresh.order_id)
             if stored is None or stored.order != fresh.order:
                 raise ContentionError("Another record holds the id of this new order.") from None
@@ -314,7 +314,7 @@ class _Placing:
         old = None if current is None else (current, supersede(current, fresh.order_id, self._now))
         self._services.table.replace_order(application, fresh, old)
         others = {key: record for key, record in records.items() if key != application.current}
-        # If another order could still be paid, decide everything again before handing out the new one.
+        # If another order could still be paid, decide everything again before returning the new one.
         return None if self._supersede_others(others, fresh.order_id) else self._placed(fresh, created=True)
 
     def _placed(self, record: Record, *, created: bool) -> Placed:
@@ -353,12 +353,12 @@ def _refuse_if_sold(records: Iterable[Record], candidate: Record | None) -> None
         PaymentUnderReview: it holds money that is not as agreed, or on a superseded order. Checked first, because the
             client must not pay again.
         AlreadyPaid: an order is paid.
-        PaymentInProgress: an authorized payment is alive on an order other than the one to hand out.
+        PaymentInProgress: an authorized payment is alive on an order other than the one to return.
     """
     all_of_them = list(records)
     for record in all_of_them:
         if under_review(record):
-            raise PaymentUnderReview("Money is held that a person must look at.", record.order_id)
+            raise PaymentUnderReview("A person must decide about a payment.", record.order_id)
     for record in all_of_them:
         if record.status is Status.PAID:
             raise AlreadyPaid("This application has already been paid.", record.order_id)

@@ -17,8 +17,8 @@ from payments.core.model import EventType, Fact, KnownRefund, Later, Record
 from payments.core.position import NO_OFFERS, Policy
 from payments.core.transitions import Decision, decide, unknown_record
 
-# Two deliveries and a browser may change one record at the same time. Five rounds let each of them through and to
-# spare.
+# Two deliveries and a browser may change one record at the same time. Five rounds are more than
+# enough for each of them to succeed.
 MAX_ROUNDS = 5
 # A call that hangs costs its whole timeout, and a webhook must answer within five seconds. So we retry once and then
 # leave the retry to Razorpay.
@@ -113,7 +113,7 @@ def record_facts(  # noqa: PLR0913 - three arguments name the change, the rest s
         except StorageConflict:
             continue
         except TableUnavailable:
-            # The write may have succeeded all the same. Only another read can tell.
+            # The write may have succeeded anyway. Only another read can show that.
             unavailable += 1
             if unavailable == MAX_UNAVAILABLE:
                 raise

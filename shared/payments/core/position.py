@@ -9,9 +9,10 @@
 * The **standing** payment is the first recorded match that is not returned. On a superseded order no payment stands
   unless an operator accepted it, and once the order is refunded none stands again.
 * Every other payment that holds money is **surplus**.
-* A signed payment is **dead** once a look at Razorpay that started after it was signed listed it as failed. Webhooks
-  alone never kill a signature: `failed` followed by `authorized` for one payment is normal ("Late authorisation").
-* An order on which anything was ever captured is **consumed**: Razorpay accepts no other payment on it.
+* A signed payment is **dead** once a query to Razorpay that started after it was signed listed it as failed.
+  Webhooks alone never end a signature: `failed` followed by `authorized` for one payment is normal ("Late
+  authorisation").
+* An order on which any payment was ever captured is **consumed**: Razorpay accepts no other payment on it.
 """
 
 from collections.abc import Mapping
@@ -27,7 +28,7 @@ class Policy:
     """Settings that decide what counts as the agreed amount."""
 
     accept_offers_from_percent: int | None = None
-    """The smallest share of the order's amount that a payment with an offer may capture; None accepts no offers."""
+    """The smallest percentage of the order's amount that a payment with an offer may have; None accepts no offers."""
 
     def verdict(self, order: Order, attempt: Attempt) -> Verdict | None:
         """Return how a captured payment matches its order, or None if it does not."""
@@ -40,7 +41,7 @@ class Policy:
             return "fee"
         floor = self.accept_offers_from_percent
         if floor is not None and attempt.amount_minor < order.amount_minor:
-            # Compare with the smallest accepted share without dividing: money is never rounded.
+            # Compare without dividing: money is never rounded.
             return "offer" if attempt.amount_minor * _PER_CENT >= order.amount_minor * floor else None
         return None
 
@@ -109,14 +110,14 @@ class Position:
 
     @property
     def standing(self) -> str | None:
-        """Return the payment that the order rests on now, or None."""
+        """Return the payment that stands now, or None."""
         if self.refunded:
             return None
         return next((payment for payment in self.all_matches() if self._can_stand(payment)), None)
 
     @property
     def surplus(self) -> set[str]:
-        """Return the payments that hold money that is not as agreed."""
+        """Return the payments that hold money but do not stand."""
         standing = self.standing
         return {payment for payment in self.attempts if payment != standing and self.holds_money(payment)}
 
@@ -222,9 +223,9 @@ class Position:
 
 
 def under_review(record: Record) -> bool:
-    """Return whether money is held that is not as agreed: a person must look, and the client must not pay again.
+    """Return whether a payment is not as agreed: a person must decide, and the client must not pay again.
 
-    A second capture of the agreed amount has a review of its own; the purchase itself is as agreed.
+    A second capture of the agreed amount does not count: it has a separate review, and the purchase is as agreed.
     """
     position = Position.of(record)
     is_paid = position.standing is not None

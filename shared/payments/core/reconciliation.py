@@ -1,7 +1,7 @@
 """Reconciliation: find and record everything that no webhook reported, or that a crashed function left undone.
 
 There are three lanes. **Outbox** publishes pending events and needs nothing from Razorpay. **Watch** asks Razorpay
-about one record at a time, while something on it is alive and unconfirmed. **Sweep** compares Razorpay's lists with
+about one record at a time, while only Razorpay knows its outcome. **Sweep** compares Razorpay's lists with
 the table, however old an order is. All of them make the same decisions as a webhook, so a record that a webhook is
 changing at the same moment ends up the same.
 """
@@ -35,7 +35,7 @@ from payments.core.position import Policy, Position
 from payments.core.sweeping import Entry, Listed
 from payments.core.transitions import adopt, decide, foreign, unknown_record
 
-# A refund of a foreign payment is remembered for longer than any pass over the refunds looks back.
+# A refund of a foreign payment is remembered for longer than any pass over the refunds reads back.
 _FOREIGN_REFUND_S = 60 * 24 * 60 * 60
 
 
@@ -83,7 +83,7 @@ class Outcome(StrEnum):
     """The result of processing a record or a list entry."""
 
     NOTHING_DUE = "nothing_due"
-    """Someone else has processed it since; the index catches up a moment later."""
+    """Another run has processed it since; the index lags by a moment."""
     PUBLISHED = "published"
     RECONCILED = "settled"
     """Razorpay reported something new, which is now recorded and published. The value is the metric's original name
@@ -93,7 +93,7 @@ class Outcome(StrEnum):
     """An order of ours had no record and now has one."""
     FOREIGN = "foreign"
     UNKNOWN = "unknown"
-    """Nobody can tell whose order it is."""
+    """It is not clear whose order it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,6 +247,12 @@ class Reconciler:
         found = Outcome.UNCHANGED
         if record is None or record.order is None:
             record, found = self._adopt(record, listed, owner.order, now), Outcome.REBUILT
+        else:
+            # A record is written a moment before the application that names it, so a restore can cut between the two.
+            # create-order would not see the order, and what is paid on it.
+            application = self.table.application(owner.order.client_id, owner.order.application_id)
+            if application is None or listed.id not in application.orders:
+                self._join_application(owner.order, listed.id)
         if listed.status == "created":
             # Nobody has tried to pay it, so there is nothing to ask.
             return found
@@ -341,7 +347,7 @@ def back_off(table: OrderStore, order_id: str, now: int) -> None:
     """Postpone a record that failed, for longer each time, so that it delays no other."""
     record = table.read(order_id)
     if record is not None and record.attention_at is not None and record.attention_at <= now:
-        # If the record changed, it did not only fail: the next run looks again.
+        # If the record changed meanwhile, it did not only fail: the next run processes it again.
         with suppress(StorageConflict):
             table.save(record, attention.after_failure(record, now))
 
@@ -376,7 +382,7 @@ def _refunds_to_read(record: Record) -> set[str]:
 
 
 def _never_captured(record: Record, facts: Sequence[Fact], now: int, policy: Policy) -> tuple[Fact, ...]:
-    """Return what the last look says of payments still alive: Razorpay would have captured or returned them by now."""
+    """Return what the last query says of payments still alive: Razorpay would have captured or returned them by now."""
     if now - epoch(record.updated_at) < attention.LAST_WATCH_S or decide(record, facts, now, policy).changed:
         return ()
     position = Position.of(record)
@@ -408,7 +414,7 @@ type Applied = Callable[[str, Callable[[], Outcome]], None]
 
 
 def apply_payments(reconciler: Reconciler, page: Sequence[Entry], applied: Applied, now: int) -> None:
-    """Compare a page of payments with the table in one batch read. Only news costs more calls."""
+    """Compare a page of payments with the table in one batch read. Only what is new costs more calls."""
     orders = set()
     for entry in page:
         with suppress(GatewayUnavailable):
@@ -424,7 +430,7 @@ def apply_payments(reconciler: Reconciler, page: Sequence[Entry], applied: Appli
 
 
 def apply_refunds(reconciler: Reconciler, page: Sequence[Entry], applied: Applied, now: int) -> None:
-    """Compare a page of refunds with the table in one batch read. A new refund costs a look at its payment."""
+    """Compare a page of refunds with the table in one batch read. A new refund costs a query for its payment."""
     known = reconciler.table.refunds([identity for entry in page if (identity := entry_id(entry)) is not None])
     for entry in page:
 

@@ -30,7 +30,7 @@ _DEEPEST = 5
 _EASY = 2
 """A slice of at most this many pages could have been twice as long."""
 _FIRST_BACK_S = 8 * _DAY_S
-"""Where a pass starts that has never run: as far back as the oldest pass over payments looks."""
+"""Where a pass starts that has never run: as far back as the oldest pass over payments reads."""
 _FIRST_SPAN_S = 5 * _MINUTE_S
 EARLIEST, LATEST = 946_684_800, 4_765_046_400
 """The first and last second that Razorpay's lists accept, in 2000 and 2120 ("Fetch all payments": from, to)."""
@@ -56,7 +56,7 @@ class Pass:
 
 
 # A payment is captured within minutes or returned after three to five days. A refund reaches the bank within a week or
-# two ("Late authorisation", "Refunds"). So each is seen once that has happened, and several times before.
+# two ("Late authorisation", "Refunds"). So each is read after that has happened, and several times before.
 _AGES: tuple[tuple[int, int], ...] = (
     (15 * _MINUTE_S, 5 * _MINUTE_S),
     (_HOUR_S, 15 * _MINUTE_S),
@@ -226,7 +226,7 @@ def _shorter_span(page: Sequence[Entry], until: int, span: int) -> int | None:
 
 
 class OneRun:
-    """The watermark of a single run by hand. Its progress is returned in the answer and not stored."""
+    """The watermark of a single run by hand. Its progress is returned in the response and not stored."""
 
     def __init__(self, mark: Watermark) -> None:
         self.mark = mark

@@ -1,6 +1,6 @@
-"""Decide what new facts make of a record: the new record and its new events.
+"""Decide what a record becomes when new facts arrive: the new record and its new events.
 
-Facts only accumulate, and the status is derived from them. The first rule that holds decides:
+Facts only accumulate, and the status is derived from them. The first rule that applies decides:
 
 1. every payment that matches the order is returned: `refunded`, which is final;
 2. a payment stands: `paid`, confirmed;
@@ -67,7 +67,7 @@ class Decision:
 
     record: Record
     changed: bool
-    """False if all facts were old news; then there is nothing to store."""
+    """False if all facts were known already; then there is nothing to store."""
     recorded: tuple[str, ...] = ()
     """The ids of the events recorded with this change."""
     new_refunds: tuple[str, ...] = ()
@@ -92,7 +92,7 @@ def open_record(order_id: str, order: Order, now: int) -> Record:
 
 
 def unknown_record(order_id: str, now: int) -> Record:
-    """Return an unsaved record for an order known only from a signed webhook, to hold its facts."""
+    """Return an unsaved record for the facts of an order known only from a webhook or a list."""
     return Record(
         order_id=order_id,
         order=None,
@@ -164,7 +164,7 @@ def decide(record: Record, facts: Sequence[Fact], now: int, policy: Policy = NO_
 
     Args:
         record: as stored.
-        facts: from one delivery or one look. A refund of a payment not known to be captured brings two.
+        facts: from one delivery or one query. A refund of a payment not known to be captured brings two.
         now: epoch seconds.
         policy: what counts as the agreed amount.
     """

@@ -1,4 +1,4 @@
-"""What verify answers once a checkout signature is recorded."""
+"""Decide verify's response, once a checkout signature is recorded."""
 
 from payments.core.errors import PaymentFailed, PaymentRefunded, PaymentReturned, PaymentUnderReview
 from payments.core.model import Record, Status
@@ -6,17 +6,17 @@ from payments.core.position import Position, under_review
 
 
 def require_paid(record: Record, payment: str) -> None:
-    """Passes only a record that is `paid` now, whichever payment that rests on.
+    """Raise an error unless the record is `paid`, no matter by which of its payments.
 
     Args:
         record: with the signature recorded.
         payment: the Razorpay payment id that was signed.
 
     Raises:
-        PaymentRefunded: all of it was paid back.
-        PaymentReturned: Razorpay gave the payment back uncaptured.
-        PaymentFailed: the payment is dead.
-        PaymentUnderReview: the money is not as agreed, or goes to an order that was superseded.
+        PaymentRefunded: it was refunded in full.
+        PaymentReturned: Razorpay returned the payment uncaptured.
+        PaymentFailed: the payment is dead or was released.
+        PaymentUnderReview: the payment is not as agreed, or its order was superseded.
     """
     if record.status is Status.PAID:
         return
@@ -29,6 +29,6 @@ def require_paid(record: Record, payment: str) -> None:
         if position.dead(payment) or record.attempts[payment].released:
             raise PaymentFailed("listed as failed after it was signed")
         if record.attempts[payment].captured:
-            # A sum that was not as agreed, and all of it paid back.
+            # The amount was not as agreed and was refunded in full.
             raise PaymentRefunded("refunded in full")
     raise PaymentUnderReview("the money is not as agreed", record.order_id)

@@ -1,8 +1,8 @@
-"""What Razorpay's webhooks say, as facts. The event's name decides; the payload alone is never believed.
+"""Read facts from Razorpay's webhooks. The event's name decides; the payload alone is never trusted.
 
 Razorpay's own samples contradict themselves (a `payment.failed` with `captured: true`), so `captured` and `status`
-count only where they agree, and only to tell a refund of a captured payment from an automatic one ("Payment webhooks",
-"Refund webhooks", "Order webhooks" in Razorpay's documentation).
+count only if they agree, and only to distinguish the refund of a captured payment from an automatic one ("Payment
+webhooks", "Refund webhooks", "Order webhooks" in Razorpay's documentation).
 """
 
 import re
@@ -18,9 +18,9 @@ from payments.core.wire import read_json
 
 
 class UnusableEvent(Exception):
-    """A signed body that we cannot use. `ids` holds what can be said of it: event name and Razorpay ids.
+    """A signed body that we cannot use. `ids` identifies it: the event's name and Razorpay's ids.
 
-    Not a `PaymentServiceError`: refusing it would only bring it back, so nothing must turn it into a refusal.
+    Not a `PaymentServiceError`, which would become an error response and make Razorpay send it again.
     """
 
     def __init__(self, why: str, ids: dict[str, str]) -> None:
@@ -31,13 +31,13 @@ class UnusableEvent(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """What one webhook comes to."""
+    """The content of one webhook."""
 
     event: str
     created_at: int | None
-    """When Razorpay made the event, epoch seconds; signed, so it can be trusted."""
+    """When Razorpay created the event, epoch seconds; signed, so it can be trusted."""
     order_id: str | None
-    """None for an event that is not about an order: there is nothing to do then."""
+    """None for an event that is not about an order, which needs no processing."""
     facts: tuple[Fact, ...]
 
 
@@ -48,7 +48,7 @@ _REFUND_STATES = {
     "refund.processed": RefundState.PROCESSED,
 }
 
-# Where ids are found: entity, field, and its name in a log, where `payment_id` is our own number.
+# Where ids are: entity, field, the id's name in our logs (where `payment_id` is our own number), form.
 _IDS = (
     ("payment", "id", "razorpay_payment_id", PAYMENT_ID),
     ("payment", "order_id", "order_id", ORDER_ID),
@@ -59,14 +59,14 @@ _IDS = (
 
 
 def read_delivery(body: bytes) -> Delivery:
-    """The facts in a webhook's body, whose signature has been verified.
+    """Return the facts in the body of a webhook whose signature has been verified.
 
     Args:
-        body: the raw bytes. A key that occurs twice is forgiven, since the sender is proven: one of Razorpay's own
+        body: the raw bytes. Duplicate keys are allowed, because the sender is authenticated: one of Razorpay's own
             refund samples has one.
 
     Raises:
-        UnusableEvent: authentic, but not something we can read.
+        UnusableEvent: the body is authentic, but we cannot read it.
     """
     try:
         envelope = read_json(body, unique_keys=False)
@@ -81,7 +81,7 @@ def read_delivery(body: bytes) -> Delivery:
     try:
         order_id, facts = _facts(name, envelope.get("payload"), created_at)
     except ValidationError as error:
-        # Where and what kind, never the values: they hold the customer's data.
+        # The place and type of each error, never the values: they contain the customer's data.
         where = "; ".join(f"{'.'.join(map(str, item['loc']))} {item['type']}" for item in error.errors())
         raise UnusableEvent(f"unexpected shape: {where}", _ids(name, envelope)) from None
     except ValueError as error:
@@ -112,12 +112,12 @@ def _payment_fact(name: str, payment: PaymentEntity, created_at: int | None) -> 
             return payment.as_authorized()
         case "payment.failed":
             return payment.as_failed(at=created_at)
-        case _:  # payment.captured and order.paid: one fact under two event ids
+        case _:  # payment.captured and order.paid report the same fact
             return payment.as_captured()
 
 
 def _ids(name: str, envelope: dict[str, Any]) -> dict[str, str]:
-    """Razorpay's own ids in a body of unexpected shape, by what a log calls them, so that a person can look it up."""
+    """Return Razorpay's ids in a body of unexpected shape, by their names in our logs, so that a person can find it."""
     found = {"event": name}
     payload = envelope.get("payload")
     for kind, field, called, form in _IDS:

@@ -1,16 +1,16 @@
-"""The bodies that clients send us: strict JSON in, validated values out. What they get back is in `answers`.
+"""Request bodies: strict JSON in, validated values out. Response bodies are in `answers`.
 
-The reader refuses what two JSON readers could understand differently; the models refuse every unknown field.
-`make contracts` writes their schemas in docs/openapi.yaml.
+JSON that two parsers could read differently is rejected. `make contracts` generates the schemas in docs/openapi.yaml
+from these models.
 """
 
 import json
 import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
-from typing import Any, NoReturn, Self
+from typing import Annotated, Any, NoReturn, Self
 
-from pydantic import ConfigDict, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
 from payments.core.errors import FieldError, InvalidRequest, MalformedRequest, kind_of
 from payments.core.model import (
@@ -26,31 +26,35 @@ from payments.core.model import (
 from payments.core.money import EXPONENT_BY_CURRENCY, MAX_MAJOR, to_minor_units
 
 MAX_DEPTH = 64
-# The longest number that means anything here is 2^53-1 or an amount; Python's own limit of 4,300 digits protects the
-# interpreter, this one keeps nonsense out of messages and logs.
+# Signed with the longest allowed RSA key, a quote has about 2,000 characters.
+MAX_QUOTE_CHARS = 4096
+# An unsigned token has an empty third part.
+QUOTE_PATTERN = r"^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$"
+# Every meaningful number is an amount or at most 2^53-1. Python's own limit of 4,300 digits protects the interpreter;
+# this one keeps nonsense out of messages and logs.
 _MAX_NUMBER_CHARS = 64
 
-# Possessive, and content with a string that never ends: backtracking over one made of escaped quotes costs its length
-# squared, which is half a minute for a body of 64 KiB.
+# Possessive, and accepts an unterminated string: backtracking over escaped quotes takes quadratic time, half a minute
+# for a body of 64 KiB.
 _STRINGS_AND_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
 
 
 def read_json(body: bytes, *, unique_keys: bool = True) -> Any:  # noqa: ANN401 - any JSON value
-    """Parses a JSON text; numbers with a point become Decimal, never float.
+    """Parse a JSON text. Numbers with a point become Decimal, never float.
 
     Args:
         body: UTF-8.
-        unique_keys: refuse an object that has a key twice. Only a body whose sender is proven may have it otherwise.
+        unique_keys: reject duplicate keys. Only a body whose sender is authenticated may have them.
 
     Raises:
-        MalformedRequest: for anything that is not plain JSON: duplicate keys, NaN and Infinity, more than 64 levels,
-            lone surrogates and endless numbers included.
+        MalformedRequest: it is not plain JSON: it has NaN or Infinity, more than 64 levels, lone surrogates or numbers
+            that are too long, for example.
     """
     try:
         text = body.decode("utf-8")
         _check_depth(text)
         value = (_UNIQUE_KEYS if unique_keys else _ANY_KEYS).decode(text)
-        # UTF-8 has no lone surrogates: one can only have come by its number.
+        # UTF-8 has no lone surrogates, so only an escape sequence can produce one.
         if "\\u" in text:
             _check_surrogates(value)
     except (ValueError, RecursionError) as error:
@@ -59,7 +63,7 @@ def read_json(body: bytes, *, unique_keys: bool = True) -> Any:  # noqa: ANN401 
 
 
 def _check_depth(text: str) -> None:
-    # Nearly every text has too few brackets to be nested too deeply, wherever they stand.
+    # Nearly every text has too few brackets to be nested too deeply, wherever they are.
     if text.count("[") + text.count("{") <= MAX_DEPTH:
         return
     depth = 0
@@ -79,7 +83,7 @@ def _number[N](kind: type[N]) -> Any:  # noqa: ANN401 - json's hook type
             raise ValueError("a number of too many digits")
         try:
             return kind(digits)  # type: ignore[call-arg]  # int and Decimal both take a string
-        except InvalidOperation as error:  # an exponent beyond what Decimal holds; an ArithmeticError, not a ValueError
+        except InvalidOperation as error:  # an exponent out of Decimal's range; an ArithmeticError, not a ValueError
             raise ValueError("a number beyond all bounds") from error
 
     return parse
@@ -110,7 +114,7 @@ _ANY_KEYS = _decoder(None)
 
 
 def _check_surrogates(value: object) -> None:
-    """A lone surrogate cannot be encoded again: storing or logging it would fail later."""
+    """Refuse a lone surrogate, which cannot be encoded: storing or logging it would fail later."""
     todo = [value]
     while todo:
         match todo.pop():
@@ -124,17 +128,17 @@ def _check_surrogates(value: object) -> None:
 
 
 class Body(Model):
-    """A request body, strict by type."""
+    """A request body with strict types."""
 
     model_config = ConfigDict(strict=True)
 
     @classmethod
     def read(cls, body: bytes) -> Self:
-        """Reads and validates a request body.
+        """Parse and validate a request body.
 
         Raises:
             MalformedRequest: it is not JSON.
-            InvalidRequest: it does not fit; every wrong field is named.
+            InvalidRequest: it violates the contract; every wrong field is named.
         """
         value = read_json(body)
         if not isinstance(value, dict):
@@ -152,20 +156,23 @@ class CreateOrderBody(Body, Purchase):
 
     amount: Any
     currency: str = "INR"
+    # Empty if the request has none: one that is sent is never empty.
+    quote: Annotated[str, Field(pattern=QUOTE_PATTERN, max_length=MAX_QUOTE_CHARS, repr=False)] = ""
+    """The platform's signed price for this order, a JWT."""
 
     def to_offer(self, currencies: frozenset[str], max_amount: Decimal | None = None) -> Order:
-        """What the client agrees to, the amount in integer minor units; not numbered yet.
+        """Return what the client agrees to, with the amount in integer minor units and no payment id yet.
 
         Args:
-            currencies: those that may be paid in.
-            max_amount: the most that an order may be, in major units; None: no bound of ours.
+            currencies: the allowed ones.
+            max_amount: the largest amount of an order, in major units; None for no limit of ours.
 
         Raises:
-            InvalidRequest: the currency is not one of them, the amount does not suit it, or the client is the
+            InvalidRequest: the currency is not allowed, the amount is not valid in it, or the client is the
                 freelancer; every wrong field is named.
         """
         wrong = []
-        # Asked of new orders only: one that was made before this rule is read, paid and rebuilt as any other.
+        # Checked for new orders only: orders from before this rule are read, paid and rebuilt like any other.
         if self.freelancer_id == self.client_id:
             wrong.append(FieldError("freelancer_id", "must not equal client_id: nobody can pay themselves"))
         amount_minor = 0
@@ -189,18 +196,18 @@ class CreateOrderBody(Body, Purchase):
 
 
 class VerifyBody(Body):
-    """`POST /api/payments/verify/`: the three fields that Checkout hands to the browser.
+    """`POST /api/payments/verify/`: the three fields that Checkout passes to the browser.
 
-    Checkout's object is Razorpay's to extend (mobile SDKs add a logo, a status code and more), so it may have others.
+    Other fields are ignored: Razorpay may extend Checkout's object (mobile SDKs add a logo, a status code and more).
     """
 
     razorpay_order_id: OrderId
     razorpay_payment_id: PaymentId
     razorpay_signature: str
-    """Any text is taken: a signature that is malformed in whatever way has the one outcome of a wrong one."""
+    """Any string is accepted: a malformed signature has the same outcome as a wrong one."""
 
 
-# Our own words: a library's messages change with its version, and some of them quote the input.
+# Our own messages: a library's change with its version, and some of them quote the input.
 _MESSAGES: Mapping[str, str] = {
     "missing": "is required",
     "extra_forbidden": "is not a known field",
@@ -210,10 +217,11 @@ _MESSAGES: Mapping[str, str] = {
     "string_type": "must be a string, not {kind}",
     "string_too_long": "must have at most {max_length} characters",
 }
-# A text of the wrong form, by the form.
+# The message for a string that does not match a pattern.
 _FORMS: Mapping[str, str] = {
     ORDER_ID_PATTERN: "must be a Razorpay order id: order_ and 14 letters or digits",
     PAYMENT_ID_PATTERN: "must be a Razorpay payment id: pay_ and 14 letters or digits",
+    QUOTE_PATTERN: "must be a signed JWT: three parts in base64url, separated by dots",
 }
 _PLAIN_NAME = re.compile(r"\A[A-Za-z0-9_.-]{1,64}\Z")
 
@@ -221,7 +229,7 @@ _PLAIN_NAME = re.compile(r"\A[A-Za-z0-9_.-]{1,64}\Z")
 def _field_error(item: Mapping[str, Any]) -> FieldError:
     name = ".".join(str(part) for part in item["loc"])
     message = _MESSAGES.get(item["type"]) or _FORMS.get(item.get("ctx", {}).get("pattern", "")) or "is not valid"
-    # A field's name may be the caller's own: it is shown only where it cannot carry anything else.
+    # The caller may have chosen the field's name: show it only if it cannot contain anything else.
     return FieldError(
         name if _PLAIN_NAME.match(name) else "(unprintable)",
         message.format_map({"kind": kind_of(item["input"]), **item.get("ctx", {})}),

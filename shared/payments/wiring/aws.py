@@ -24,7 +24,7 @@ from payments.adapters.table import PaymentsTable
 if TYPE_CHECKING:
     from payments.adapters.secrets import Secrets
 
-# All three services answer within tens of milliseconds, but botocore's defaults are a minute each. With these timeouts,
+# All three services respond within tens of milliseconds, but botocore's defaults are a minute. With these timeouts,
 # one retry and up to a second of backoff (longest in the botocore of Lambda's own runtime), a webhook is answered
 # within its function's four seconds, whatever hangs.
 _TABLE_TIMEOUTS = {"connect_timeout": 0.5, "read_timeout": 1.0}
@@ -131,7 +131,7 @@ def _secret_ids(environment: frozenset[tuple[str, str]]) -> tuple[str, ...]:
 
 
 def _notice(log: RequestLog) -> Callable[[str], None]:
-    """Return a callback for when Secrets Manager does not answer and the cached value is used, for up to an hour."""
+    """Return a callback for when Secrets Manager does not respond and the cached value is used, for up to an hour."""
 
     def notice(why: str) -> None:
         log.note(stale=f"secrets: {why}")
@@ -203,7 +203,7 @@ def _client(service: Any, *, attempts: int, connect_timeout: float, read_timeout
             # Types check the parameters, and tests compare them with the real shapes. Skipping this saves another
             # tenth.
             parameter_validation=False,
-            # The kernel detects a connection on which nobody answers, so that no request has to.
+            # The kernel detects dead connections, so that no request has to.
             tcp_keepalive=True,
         ),
     )

@@ -1,6 +1,6 @@
-"""Turn Lambda events into requests, and every outcome into an answer.
+"""Turn Lambda events into requests, and every outcome into a response.
 
-This is the only place that may catch everything. Any input gets a documented answer, and unexpected errors are
+This is the only place that may catch everything. Any input gets a documented response, and unexpected errors are
 logged by type and place, never by message.
 """
 
@@ -72,7 +72,7 @@ def _request(event: object, log: RequestLog) -> Request:
     """Parse the request in an event.
 
     Raises:
-        RunFailed: there is none. The invoker must notice: a queue keeps its message, a gateway answers 5xx.
+        RunFailed: there is none. The invoker must notice: a queue keeps its message, a gateway returns 5xx.
     """
     try:
         return Request.from_event(event)
@@ -131,14 +131,14 @@ def _answer(request: Request, log: RequestLog, routes: Mapping[tuple[str, str], 
     except GivenUp as given_up:
         _note_failure(given_up.__cause__ or given_up, log)
         log.count("GivenUp")
-        log.alert("given up: a person must look at this")
+        log.alert("given up: a person must check this")
         return given_up.answer
-    except Exception as error:  # noqa: BLE001 - the outermost boundary: every request gets an answer
+    except Exception as error:  # noqa: BLE001 - the outermost boundary: every request gets a response
         return problem_response(_note_failure(error, log), request.request_id)
 
 
 def _note_failure(error: BaseException, log: RequestLog) -> PaymentServiceError:
-    """Note a failure that the caller did not cause, and return the error to answer with."""
+    """Note a failure that the caller did not cause, and return the error to respond with."""
     known = error if isinstance(error, PaymentServiceError) else PaymentServiceError()
     log.note(code=problem_for(known).code)
     log.crash(error)

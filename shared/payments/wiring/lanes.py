@@ -22,7 +22,7 @@ from payments.wiring import aws
 
 # No caller waits for a scheduled lane, and a failed query ends the run, so its timeouts are longer.
 TABLE_READ_TIMEOUT_S = 3.0
-# One order that Razorpay cannot answer for must not block the others. Several failures in a row mean Razorpay is down.
+# One order for which Razorpay fails must not block the others. Several failures in a row mean Razorpay is down.
 GATEWAY_FAILURES = 3
 
 
@@ -73,7 +73,7 @@ class GatewayFailures:
             raise GatewayDown(f"{GATEWAY_FAILURES} calls to Razorpay failed in a row.") from error
 
     def answered(self) -> None:
-        """Note that Razorpay has answered, which resets the count."""
+        """Note that Razorpay has responded, which resets the count."""
         with self._lock:
             self._in_a_row = 0
 
@@ -139,7 +139,7 @@ def reported(
 
 
 def nothing_yet(unfilled: NotConfiguredYet, log: RequestLog) -> dict[str, Any]:
-    """Return a lane's answer on a new stack: without orders nothing is late and nothing failed.
+    """Return a lane's report on a new stack: without orders nothing is late and nothing failed.
 
     Reports the metrics whose absence means that a lane is not running, so that no alarm goes off before anyone has
     had time to fill in the secrets.

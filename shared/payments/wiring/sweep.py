@@ -56,7 +56,7 @@ _APPLY: Final[Mapping[Listed, Callable[..., None]]] = {
 
 
 class _OutOfTime(PaymentServiceError):
-    """A page has more news than the run has time for. The next run reads it again and finds less news in it."""
+    """A page has more changes than the run has time for. The next run reads it again and finds fewer of them new."""
 
 
 @dataclass(slots=True)
@@ -139,7 +139,7 @@ class _Run:
         except _OutOfTime:
             finished = False
         except PaymentServiceError as error:
-            # The table failed, or Razorpay's answer for a whole page. The watermark stays, and the next run retries.
+            # The table failed, or Razorpay's response for a whole page. The watermark stays, and the next run retries.
             self.log_failure("", error)
             finished = False
         self.left_over = self.left_over or not finished
@@ -178,7 +178,7 @@ def _passes(asked: Mapping[str, Any], log: RequestLog) -> Sequence[Pass]:
 
 
 def _in_parallel(run: _Run, due: Sequence[Pass], reconcilers: Sequence[Reconciler], now: int) -> None:
-    """Distribute the passes among the workers, each with a Razorpay client of its own."""
+    """Distribute the passes among the workers, each with a separate Razorpay client."""
     left = list(due)
 
     def work(reconciler: Reconciler) -> None:
