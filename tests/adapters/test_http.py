@@ -162,6 +162,16 @@ def test_a_rest_api_sends_null_for_what_there_is_none_of() -> None:
     assert found.request_id == "c6af9ac6-7b61"
 
 
+def test_every_value_of_a_query_parameter_is_kept_and_none_disappears() -> None:
+    found = request(
+        queryStringParameters={"a": "2", "b": "3", "c": "4", "d": 5},
+        multiValueQueryStringParameters={"a": ["1", "2"], "b": ["3", {"x": 1}], "c": "not a list", "e": []},
+    )
+    assert found.query == {"a": ("1", "2"), "b": ("3", ""), "c": ("4",), "d": ("",)}
+    assert request(**NULLS).query == {}
+    assert request(queryStringParameters="x", multiValueQueryStringParameters=["y"]).query == {}
+
+
 # As AWS documents each of them ("Using AWS Lambda with …").
 OTHER_EVENTS: dict[str, Any] = {
     "HTTP API, payload 2.0": {

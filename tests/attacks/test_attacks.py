@@ -9,7 +9,7 @@ from typing import Final
 import pytest
 
 from sandbox import events
-from tests.attacks import forgery, public_keys, quotes, requests, tokens
+from tests.attacks import forgery, lists, public_keys, quotes, requests, tokens
 from tests.attacks.family import OTHER_ORDER_ID, STRANGERS_ORDER_ID, Family
 from tests.attacks.target import Target, accepted
 from tests.attacks.test_replays import REPLAYS
@@ -21,6 +21,7 @@ FAMILIES: Final = [
     *quotes.families(),
     *forgery.families(),
     *requests.families(),
+    *lists.families(),
 ]
 _FEWEST: Final = 1000
 

@@ -834,10 +834,12 @@ class Counted(FakeTable):
         super().__init__()
         self.batches: list[tuple[list[str], bool]] = []
 
-    def read_many(self, order_ids: Iterable[str], *, consistent: bool = True) -> dict[str, Record]:
+    def read_many(
+        self, order_ids: Iterable[str], *, consistent: bool = True, only_readable: bool | None = None
+    ) -> dict[str, Record]:
         keys = sorted(order_ids)
         self.batches.append((keys, consistent))
-        return super().read_many(keys)
+        return super().read_many(keys, only_readable=only_readable)
 
     def refunds(self, refund_ids: Iterable[str]) -> dict[str, KnownRefund]:
         keys = sorted(refund_ids)

@@ -313,6 +313,10 @@ class World:
         """The frontend asks for the payment's status."""
         return self.request("verify", events.reading(order_id, user_id=client), what="GET")
 
+    def find(self, *, user_id: int = CLIENT, **query: str) -> Answer:
+        """The frontend asks for a user's payments."""
+        return self.request("verify", events.listing(user_id=user_id, **query), what="GET")
+
     def deliver(self, webhook: Webhook, *, instance: Instance | None = None) -> Answer:
         """Razorpay delivers a webhook, for the first time or again."""
         event = {**_delivery(), "body": webhook.body.decode()}

@@ -37,6 +37,11 @@ STORY = [
     ("webhook-unusable", 200, "refunded"),
     ("get", 200, "refunded"),
     ("get-trailing-slash", 200, "refunded"),
+    ("list", 200, "refunded"),
+    ("list-as-freelancer", 200, "refunded"),
+    ("list-of-application", 200, "refunded"),
+    ("list-of-another-clients-application", 404, "refunded"),
+    ("list-without-parameters", 400, "refunded"),
 ]
 
 
@@ -74,7 +79,7 @@ def test_the_events_tell_one_story(service: Service) -> None:
 @pytest.mark.parametrize("name", EVENTS)
 def test_an_event_is_answered_even_where_there_is_no_record(service: Service, name: str) -> None:
     expected = {told: status for told, status, _ in STORY} | {"create-order-string-amount": 201}
-    expected |= {told: 404 for told in expected if told.startswith(("get", "verify"))}
+    expected |= {told: 404 for told in expected if told.startswith(("get", "verify", "list-of"))}
     assert service.replay(name).status == expected[name]
 
 

@@ -24,6 +24,13 @@ INDEX = {
         {"Fn::Sub": "${PaymentsTable.Arn}/index/attention"},
     ]
 }
+PARTY_INDEXES = {
+    "Fn::If": [
+        "UsesRestoredTable",
+        [{"Fn::Sub": f"{RESTORED_TABLE}/index/{name}"} for name in ("client-index", "freelancer-index")],
+        [{"Fn::Sub": f"${{PaymentsTable.Arn}}/index/{name}"} for name in ("client-index", "freelancer-index")],
+    ]
+}
 BUS = {"Fn::GetAtt": ["PaymentsBus", "Arn"]}
 BUILT_FOR_THE_PROCESSOR = {
     "BuildMethod": "makefile",
@@ -53,7 +60,8 @@ GRANTED: dict[str, list[tuple[set[str], list[Any]]]] = {
         ({"secretsmanager:GetSecretValue"}, [API_KEYS, JWT_IF_USED, QUOTE_IF_USED]),
     ],
     "VerifyFunction": [
-        ({"dynamodb:GetItem", "dynamodb:UpdateItem"}, [TABLE]),
+        ({"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:UpdateItem"}, [TABLE]),
+        ({"dynamodb:Query"}, [PARTY_INDEXES]),
         ({"secretsmanager:GetSecretValue"}, [API_KEYS, JWT_IF_USED]),
     ],
     "WebhookFunction": [
@@ -96,6 +104,7 @@ ROUTES = {
     ("post", "/api/payments/create-order"): "CreateOrderFunction",
     ("post", "/api/payments/verify"): "VerifyFunction",
     ("get", "/api/payments/{order_id}"): "VerifyFunction",
+    ("get", "/api/payments"): "VerifyFunction",
     ("post", "/api/payments/webhook"): "WebhookFunction",
 }
 FUNCTIONS = sorted(GRANTED)
@@ -161,6 +170,7 @@ def test_there_is_one_stage_and_every_method_is_throttled_the_webhook_apart(serv
         ("/~1api~1payments~1create-order", "POST"): {"Ref": "ApiRateLimit"},
         ("/~1api~1payments~1verify", "POST"): {"Ref": "ApiRateLimit"},
         ("/~1api~1payments~1{order_id}", "GET"): {"Ref": "ApiRateLimit"},
+        ("/~1api~1payments", "GET"): {"Ref": "ApiRateLimit"},
         ("/~1api~1payments~1webhook", "POST"): {"Ref": "WebhookRateLimit"},
     }
 
@@ -878,18 +888,29 @@ def test_a_new_origin_reaches_the_preflight_and_the_gateway_responses(written: d
 # --- Table, bus, secrets ----------------------------------------------------------------------------------------------
 
 
-def test_the_table_has_one_key_and_a_sparse_index_of_what_needs_attention(service: Any) -> None:
+def test_the_table_has_one_key_a_sparse_index_of_what_needs_attention_and_one_for_each_party(service: Any) -> None:
     table = service.the("AWS::DynamoDB::Table")
     assert table["KeySchema"] == [{"AttributeName": "pk", "KeyType": "HASH"}]
-    (index,) = table["GlobalSecondaryIndexes"]
-    assert index["IndexName"] == "attention"
-    assert index["Projection"] == {"ProjectionType": "KEYS_ONLY"}
-    assert index["KeySchema"] == [
-        {"AttributeName": "attention_shard", "KeyType": "HASH"},
-        {"AttributeName": "attention_at", "KeyType": "RANGE"},
-    ]
+    keys = {
+        index["IndexName"]: [(key["AttributeName"], key["KeyType"]) for key in index["KeySchema"]]
+        for index in table["GlobalSecondaryIndexes"]
+    }
+    assert keys == {
+        "attention": [("attention_shard", "HASH"), ("attention_at", "RANGE")],
+        "client-index": [("client_id", "HASH"), ("created_at", "RANGE")],
+        "freelancer-index": [("freelancer_id", "HASH"), ("created_at", "RANGE")],
+    }
+    assert all(index["Projection"] == {"ProjectionType": "KEYS_ONLY"} for index in table["GlobalSecondaryIndexes"])
     types = {item["AttributeName"]: item["AttributeType"] for item in table["AttributeDefinitions"]}
-    assert types == {"pk": "S", "attention_shard": "S", "attention_at": "N"}
+    # DynamoDB refuses a definition that no key uses.
+    assert types == {
+        "pk": "S",
+        "attention_shard": "S",
+        "attention_at": "N",
+        "created_at": "S",
+        "client_id": "N",
+        "freelancer_id": "N",
+    }
 
 
 def test_the_table_is_on_demand_encrypted_recoverable_and_forgets_what_expires(service: Any) -> None:

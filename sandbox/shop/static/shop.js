@@ -1,6 +1,7 @@
 /** The page: draws proposals and the state of each. purchase.js handles payments, words.js has the texts. */
 
 import { loadCheckout, openCheckout, optionsFor } from "./checkout.js";
+import { showMine } from "./mine.js";
 import { inWords } from "./money.js";
 import { Payments } from "./payments.js";
 import { Purchase } from "./purchase.js";
@@ -20,6 +21,7 @@ async function main() {
     location.reload();
   });
   draw(client, config, payments);
+  showMine({ payments, live: config.live });
 }
 
 function draw(client, config, payments) {
