@@ -180,7 +180,7 @@ def test_before_anything_else_every_variable_gets_a_value(shell: Shell) -> None:
     assigned = [
         line.split("=")[0].removeprefix("export ") for line in VARIABLES.script.splitlines() if "$(output" in line
     ]
-    assert len(assigned) == 12
+    assert len(assigned) == 13
     assert all(shell.environment[name] not in {"", "None"} for name in assigned)
     assert "AWS_PROFILE" not in shell.environment
 
