@@ -16,11 +16,13 @@ from pathlib import Path
 import pytest
 
 from sandbox import development
+from sandbox.cloud.processes import ServerProcess
 from sandbox.cloud.service import LocalService
+from tests.e2e import warm_aws
 from tests.e2e.platform_client import Platform
 from tests.runbook.book import DEPLOYING, PROJECT, RUNBOOK, Block, blocks
 
-AWS = PROJECT / ".venvs/aws/bin/aws"
+AWS = PROJECT / ".venvs/aws/bin"
 HELPERS, VARIABLES = (block for block in blocks(RUNBOOK) if block.section == "Before you begin")
 (REHEARSE,) = (block for block in blocks(RUNBOOK) if block.section == "Rehearse on your machine")
 BLOCKS = [
@@ -60,13 +62,13 @@ ANSWERS = {
 # The rehearsal's order is paid as agreed, so there is nothing to release.
 REFUSED = {"Reviews 2": "NotPossible", "Reviews 3": "NotPossible"}
 # The rehearsal's function of this name, for blocks that each run in a new shell.
-LOCAL = f"""#!/bin/sh
-exec {AWS} --endpoint-url "$AWS_ENDPOINT_URL" "$@"
+LOCAL = """#!/bin/sh
+exec "$(dirname "$0")/../.venvs/aws/bin/aws" --endpoint-url "$AWS_ENDPOINT_URL" "$@"
 """
 # With this the CLI checks its arguments and sends nothing.
-DRY = f"""#!/bin/sh
+DRY = """#!/bin/sh
 case "$2" in wait) exit 0 ;; esac
-exec {AWS} "$@" --generate-cli-skeleton output
+exec "$(dirname "$0")/../.venvs/aws/bin/aws" "$@" --generate-cli-skeleton output
 """
 STAND_IN = """#!/bin/sh
 echo "$(basename "$0") $*" >> "$CALLS"
@@ -108,27 +110,44 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalService]:
 
 
 @pytest.fixture(scope="module")
-def shell(service: LocalService, tmp_path_factory: pytest.TempPathFactory) -> Shell:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The home directory of the shell, with the AWS CLI already started."""
+    folder = tmp_path_factory.mktemp("shell")
+    cli = ServerProcess.start(
+        "the AWS CLI",
+        [str(AWS / "python"), str(Path(warm_aws.__file__)), str(folder)],
+        env={"HOME": str(folder), "LANG": "C.UTF-8"},
+        cwd=folder,
+        log=folder / "aws.log",
+    )
+    try:
+        cli.wait_until((folder / warm_aws.SOCKET).exists, seconds=30)
+        yield folder
+    finally:
+        cli.stop()
+
+
+@pytest.fixture(scope="module")
+def shell(service: LocalService, folder: Path) -> Shell:
     """The state after "Rehearse on your machine" and "Before you begin", with a paid order."""
     platform = Platform(service)
     order_id = platform.create_order().json()["order_id"]
     payment = platform.pay(order_id).json()["razorpay_payment_id"]
     platform.wait_for_payment(order_id, status="paid", confirmed=True)
 
-    folder = tmp_path_factory.mktemp("shell")
     for name, program, script in (
+        (".venvs/aws/bin", "aws", warm_aws.client(folder)),
         ("local", "aws", LOCAL),
         ("dry", "aws", DRY),
         ("stand-ins", "make", STAND_IN),
         ("stand-ins", "sam", STAND_IN),
     ):
         file = folder / name / program
-        file.parent.mkdir(exist_ok=True)
+        file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(script)
         file.chmod(0o755)
     # The files of a checkout that the blocks read.
     (folder / ".run").symlink_to(service.endpoints["run_dir"])
-    (folder / ".venvs").symlink_to(PROJECT / ".venvs")
     (folder / "docs").symlink_to(PROJECT / "docs")
     (folder / "public.pem").write_text("-----BEGIN PUBLIC KEY-----\nMFkw\n-----END PUBLIC KEY-----\n")
     bare = {"PATH": os.defpath, "HOME": str(folder), "TMPDIR": str(folder), "LANG": "C.UTF-8", "AWS_MAX_ATTEMPTS": "1"}
@@ -161,7 +180,7 @@ def test_before_anything_else_every_variable_gets_a_value(shell: Shell) -> None:
     assigned = [
         line.split("=")[0].removeprefix("export ") for line in VARIABLES.script.splitlines() if "$(output" in line
     ]
-    assert len(assigned) == 12
+    assert len(assigned) == 13
     assert all(shell.environment[name] not in {"", "None"} for name in assigned)
     assert "AWS_PROFILE" not in shell.environment
 
@@ -321,6 +340,13 @@ def test_every_block_of_the_tables_exists() -> None:
     assert len(names) == len(BLOCKS), "two blocks have one name, and the tables cannot tell them apart"
     for table in (ONLY_ON_AWS, WITH_STAND_INS, ANSWERS, REFUSED):
         assert set(table) <= names
+
+
+def test_the_cli_that_is_forked_is_the_one_that_is_installed(shell: Shell) -> None:
+    forked = shell.run("aws --version", PATH=shell.programs("local"))
+    installed = shell.run(f"{AWS / 'aws'} --version")
+    assert forked.returncode == installed.returncode == 0
+    assert forked.stdout == installed.stdout != ""
 
 
 @pytest.mark.parametrize("program", ["local", "dry"])
