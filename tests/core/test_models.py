@@ -317,6 +317,14 @@ def test_what_was_agreed_has_attributes_of_its_own_beside_the_rest_of_a_record()
     assert attributes[0] & attributes[1] == set()
 
 
+def test_only_the_table_reads_a_field_by_the_name_of_its_attribute() -> None:
+    # docs/data-model.md has `payment` and `amount`.
+    stored = {"payment": PAYMENT_ID, "amount": 1, "state": "created"}
+    with pytest.raises(ValidationError, match=r"(?s)payment_id.*amount_minor"):
+        Refund.model_validate(stored)
+    assert Refund.model_validate(stored, by_alias=True).payment_id == PAYMENT_ID
+
+
 def test_a_replaced_field_leaves_the_original_as_it_was() -> None:
     dearer = replace(ORDER, amount_minor=1)
     assert (ORDER.amount_minor, dearer.amount_minor) == (49_950, 1)

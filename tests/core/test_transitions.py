@@ -228,7 +228,7 @@ def cells() -> list[Cell]:
     return [Cell(row[1], row[2], row[3], tuple(filter(None, (row[4] or "").split(", ")))) for row in rows if row]
 
 
-@pytest.mark.parametrize("cell", cells(), ids=lambda cell: f"{cell.status}: {cell.fact}")
+@pytest.mark.parametrize("cell", cells(), ids=lambda cell: f"{cell.status}: {cell.fact}".replace("°", " unconfirmed"))
 def test_each_cell_of_the_state_table_does_what_it_says(cell: Cell) -> None:
     story = tell(STATUSES[cell.status], superseded() if cell.status == "replaced" else opened())
     before = story.record
