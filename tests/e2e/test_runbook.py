@@ -37,11 +37,14 @@ ONLY_ON_AWS = {
     "dead-letters 4": "the emulator has no StartMessageMoveTask",
     "Quotas 2": "nobody grants a quota here",
 }
-# Blocks that build and deploy for real; here they run in a separate repository.
+# Blocks that build, deploy or change an older stage; tests with stand-ins run them, most in a separate repository.
 WITH_STAND_INS = {
     "Roll back to the previous version 1": "needs a repository with tags, and a remote",
     "Roll back to the previous version 2": "builds and deploys another commit",
     "Deploy 1": "builds and deploys to an account",
+    "Update a stage of 1.0.0 1": "changes the template and deploys it; tests/runbook/test_new_indexes.py runs it",
+    "Update a stage of 1.0.0 3": "the stage has this index already; tests/runbook/test_new_indexes.py runs it",
+    "Update a stage of 1.0.0 4": "needs the block before it; tests/runbook/test_new_indexes.py runs both",
     "Try it out 2": "the stack's ApiUrl is AWS's; tests/smoke runs the program itself",
 }
 # The answers to `fill` and to the prompt for a token.
