@@ -149,6 +149,10 @@ def _flows(meter: Meter) -> dict[str, Used]:
         note(f"verify{again}")
     world.read(order_id)
     note("read")
+    world.find(application_id="2")
+    note("list of an application")
+    world.find(role="client")
+    note("list of a client's payments")
     told = world.waiting
     for webhook in told:
         world.deliver(webhook)

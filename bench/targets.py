@@ -10,8 +10,8 @@ READY: Final[Mapping[str, float]] = {
     "create_order": 1.55,
     "reconcile": 1.55,
     # The first measurement with models, plus 3 %.
-    "verify (RS256)": 1.618,
-    "outbox": 1.446,
+    "verify (RS256)": 1.459,
+    "outbox": 1.289,
 }
 """Instructions of Init, relative to F."""
 FIRST_ANSWER: Final = 0.20

@@ -12,6 +12,7 @@ from payments.core.attention import shard
 from payments.core.entities import MARKER, ListedOrder, ListedPayment, ListedRefund
 from payments.core.errors import NotAtGateway, StorageConflict
 from payments.core.listing import Look, read_order, read_payment, read_refund
+from payments.core.lookup import Place, Role
 from payments.core.model import Application, KnownRefund, Order, Record
 from payments.core.outbox import Message
 from payments.core.position import Position
@@ -46,7 +47,13 @@ class FakeTable:
         with self._lock:
             return self.records.get(order_id)
 
-    def read_many(self, order_ids: Iterable[str], *, consistent: bool = True) -> dict[str, Record]:  # noqa: ARG002 - never behind
+    def read_many(
+        self,
+        order_ids: Iterable[str],
+        *,
+        consistent: bool = True,  # noqa: ARG002 - never behind
+        only_readable: bool | None = None,  # noqa: ARG002 - all of them are
+    ) -> dict[str, Record]:
         with self._lock:
             return {order_id: self.records[order_id] for order_id in order_ids if order_id in self.records}
 
@@ -135,6 +142,19 @@ class FakeTable:
         for at, key in sorted(found):
             if at <= now:
                 yield key, at
+
+    # --- who pays whom ---
+
+    def payments_of(self, role: Role, user_id: int, after: Place | None, count: int) -> tuple[list[Place], bool]:
+        with self._lock:
+            places = [
+                Place(record.created_at, key)
+                for key, record in self.records.items()
+                if record.order is not None and getattr(record.order, f"{role}_id") == user_id
+            ]
+        newest_first = sorted(places, key=_in_list, reverse=True)
+        rest = [place for place in newest_first if after is None or _in_list(place) < _in_list(after)]
+        return rest[:count], len(rest) > count
 
     # --- refunds by their own ids ---
 
@@ -226,6 +246,10 @@ class FakeTable:
         self.applications[application.client_id, application.application_id] = replace(
             application, current=current, orders=(*application.orders, order_id)
         )
+
+
+def _in_list(place: Place) -> tuple[str, str]:
+    return place.created_at, place.order_id
 
 
 def _changed(stored: Record, before: Record, after: Record) -> Record:

@@ -269,6 +269,11 @@ class Cloud:
         )
         apigateway.create_base_path_mapping(domainName=DOMAIN_NAME, restApiId=rest_api, stage=stage)
 
+    def create_secret(self, name: str, settings: Mapping[str, str]) -> str:
+        """Create a secret beside the stacks, with settings as its value; return its ARN."""
+        made = self.client("secretsmanager").create_secret(Name=name, SecretString=json.dumps(dict(settings)))
+        return str(made["ARN"])
+
     def put_secret(self, arn: str, settings: Mapping[str, str]) -> None:
         """Store settings as a secret's value: one JSON object."""
         self.client("secretsmanager").put_secret_value(SecretId=arn, SecretString=json.dumps(dict(settings)))

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 STACK = "payments-local"
+QUOTES = "payments/quotes-local"
+"""The secret of quotes, which a stack is given and does not create."""
 SUBSCRIBERS_STACK = "subscribers-local"
 SUBSCRIBERS_TEMPLATE = PROJECT / "sandbox/subscribers.yaml"
 WEBHOOK_PATH = "/api/payments/webhook/"
@@ -136,6 +138,7 @@ class LocalService:
                     "Architecture": architecture(),
                     "DeletionProtection": "false",
                     "GradualDeployment": "false",
+                    "QuoteSecretArn": cloud.create_secret(QUOTES, {"QUOTE_SECRET": development.QUOTE_SECRET}),
                     **(parameters or {}),
                 }
                 outputs = cloud.deploy(template, STACK, values)

@@ -26,6 +26,7 @@ LIBRARY_WORDS = "-8<- words of a library -8<-"
 def instance(kind: type[PaymentServiceError]) -> PaymentServiceError:
     arguments: dict[type[PaymentServiceError], tuple[object, ...]] = {
         errors.InvalidRequest: ([FieldError("amount", "is required")],),
+        errors.QuoteRefused: ("has expired", LIBRARY_WORDS),
         errors.MethodNotAllowed: (["GET", "POST"],),
         errors.RequestTooLarge: (8192,),
         errors.GatewayRefused: (400, LIBRARY_WORDS),
@@ -49,7 +50,7 @@ def test_every_error_has_an_answer_in_our_own_words(kind: type[PaymentServiceErr
     assert response.headers["Content-Type"] == "application/problem+json"
     wanted = ["type", "title", "status", "detail", "code", "request_id"]
     assert list(response.body)[:6] == wanted
-    more = ["errors"] if kind is errors.InvalidRequest else []
+    more = ["errors"] if issubclass(kind, errors.InvalidRequest) else []
     # "Every 409 carries the `order_id` it is about."
     more = ["order_id"] if issubclass(kind, errors.ApplicationRefused) else more
     assert list(response.body)[6:] == more
@@ -159,6 +160,16 @@ def test_a_rest_api_sends_null_for_what_there_is_none_of() -> None:
     found = request(**NULLS, requestContext={"requestId": "c6af9ac6-7b61"}, isBase64Encoded=False)
     assert (found.header("authorization"), found.read_body(10), found.path_parameters) == (None, b"", {})
     assert found.request_id == "c6af9ac6-7b61"
+
+
+def test_every_value_of_a_query_parameter_is_kept_and_none_disappears() -> None:
+    found = request(
+        queryStringParameters={"a": "2", "b": "3", "c": "4", "d": 5},
+        multiValueQueryStringParameters={"a": ["1", "2"], "b": ["3", {"x": 1}], "c": "not a list", "e": []},
+    )
+    assert found.query == {"a": ("1", "2"), "b": ("3", ""), "c": ("4",), "d": ("",)}
+    assert request(**NULLS).query == {}
+    assert request(queryStringParameters="x", multiValueQueryStringParameters=["y"]).query == {}
 
 
 # As AWS documents each of them ("Using AWS Lambda with …").

@@ -7,9 +7,9 @@ from typing import Any
 import jwt
 import pytest
 
-from payments.adapters.tokens import Tokens
+from payments.adapters.tokens import Quotes, Tokens
 from payments.core.errors import KeysUnavailable, Unauthenticated, UnknownSigner
-from payments.core.identity import TokenRules
+from payments.core.identity import QuoteRules, TokenRules
 from sandbox import development
 from tests.signers import ALGORITHMS, KID, Signer, claims, segment, signer
 
@@ -370,3 +370,50 @@ def test_a_refusal_never_quotes_the_token(hostile: str | None) -> None:
 
 def test_the_rules_do_not_show_their_key() -> None:
     assert development.JWT_SECRET not in repr(RULES)
+
+
+# --- quotes ---
+
+
+def quote_rules(algorithm: str) -> QuoteRules:
+    known = signer(algorithm)
+    return QuoteRules(algorithm=algorithm, key=known.key if algorithm == "HS256" else known.pem)
+
+
+@pytest.mark.parametrize("configured", ALGORITHMS)
+@pytest.mark.parametrize("used", ALGORITHMS)
+def test_the_algorithm_of_a_quote_is_ours_to_choose(configured: str, used: str) -> None:
+    quote = signer(used).token({"aud": "payment-quote", "exp": 1})
+    if used == configured:
+        # The times are `core.quotes`'s to check.
+        assert Quotes(quote_rules(configured)).claims(quote) == {"aud": "payment-quote", "exp": 1}
+    else:
+        with pytest.raises(Unauthenticated, match="not the algorithm that is configured"):
+            Quotes(quote_rules(configured)).claims(quote)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_a_quote_of_another_key_is_worth_looking_for_a_new_one(algorithm: str) -> None:
+    with pytest.raises(UnknownSigner):
+        Quotes(quote_rules(algorithm)).claims(signer(algorithm, 2).token({"aud": "payment-quote"}))
+
+
+@pytest.mark.parametrize("kind", ["at+jwt", "application/at+jwt", "logout+jwt", "", None, 1])
+def test_another_kind_of_token_is_no_quote(kind: Any) -> None:
+    quote = signer("HS256").token({"aud": "payment-quote"}, {"typ": kind})
+    with pytest.raises(Unauthenticated, match="another kind of token"):
+        Quotes(quote_rules("HS256")).claims(quote)
+
+
+@pytest.mark.parametrize("claims_text", [b'{"aud":"a","aud":"payment-quote"}', b"[]", b'"x"', b'{"a":NaN}'])
+def test_a_quote_is_one_strict_json_object(claims_text: bytes) -> None:
+    with pytest.raises(Unauthenticated):
+        Quotes(quote_rules("HS256")).claims(signer("HS256").token(claims_text))
+
+
+@pytest.mark.parametrize("audience", [None, "payments", "payment-quote"])
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_a_quote_is_no_access_token_even_if_one_key_signs_both(algorithm: str, audience: str | None) -> None:
+    under = rules(algorithm, user_claim="sub", audience=audience)
+    for aud in ("payment-quote", ["payments", "payment-quote"]):
+        refused(signer(algorithm).token(claims(sub="42", aud=aud)), under, "a quote")

@@ -76,7 +76,11 @@ from pydantic import BaseModel  # noqa: E402 - as above
 
 from payments.wiring import aws  # noqa: E402 - as above
 
+collects = gc.isenabled() and gc.get_freeze_count() > 0
+# `gc.get_objects` leaves out what is frozen.
+gc.unfreeze()
 started = {
+    "collects": collects,
     "sockets": [*heard],
     "open": open_sockets(),
     "holders": holders(),

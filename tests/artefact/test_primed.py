@@ -72,6 +72,8 @@ class Report:
     """Modules loaded after Init."""
     built: set[str]
     """Models that had a validator after Init."""
+    collects: bool
+    """Garbage collection is on after Init, and skips what Init created."""
     held: list[str]
     """The types of objects that contained a secret or credential after Init."""
     held_later: list[str]
@@ -166,6 +168,7 @@ def started(subject: Subject, configuration: Configuration, record: str, folder:
         open_sockets=told["started"]["open"],
         loaded=set(told["started"]["loaded"]),
         built=set(told["started"]["built"]),
+        collects=told["started"]["collects"],
         held=told["started"]["holders"],
         held_later=told["holders"],
         answers=told["answers"],
@@ -245,6 +248,13 @@ def test_the_first_answer_of_every_route_builds_no_model(
     assert {name: answer["built"] for name, answer in found.answers.items() if answer["built"]} == {}
     # Else the line above would say nothing: the record is read by every function.
     assert "payments.core.model.Record" in found.built
+
+
+@pytest.mark.parametrize("configuration", CONFIGURATIONS, ids=str)
+def test_garbage_is_collected_from_the_first_request_on(
+    report: Callable[[Configuration], Report], configuration: Configuration
+) -> None:
+    assert report(configuration).collects
 
 
 @pytest.mark.parametrize("configuration", CONFIGURATIONS, ids=str)

@@ -16,10 +16,16 @@ from tests.attacks.public_keys import KEY_SET_URL, key_set
 from tests.faults.dynamodb import plain
 from tests.faults.rig import JWT, World, installed
 from tests.faults.rig import WEBHOOK as WEBHOOK_SECRETS
-from tests.handlers.service import CREATE_ORDER, GET, VERIFY, WEBHOOK, Answer, forget_loggers
+from tests.handlers.service import CREATE_ORDER, GET, LIST, VERIFY, WEBHOOK, Answer, forget_loggers
 from tests.secrecy import watch
 
-_FUNCTIONS: Final = {CREATE_ORDER: "create_order", VERIFY: "verify", GET: "verify", WEBHOOK: "webhook"}
+_FUNCTIONS: Final = {
+    CREATE_ORDER: "create_order",
+    VERIFY: "verify",
+    GET: "verify",
+    LIST: "verify",
+    WEBHOOK: "webhook",
+}
 _READS: Final = frozenset({"dynamodb GetItem", "dynamodb BatchGetItem", "dynamodb Query"})
 
 

@@ -555,6 +555,7 @@ _POST_VERIFY: Final = events.from_frontend(VERIFY, checkout(events.ORDER_ID, eve
 _POST_OTHER: Final = with_json(_POST_VERIFY, checkout("order_00000000000002", "pay_DESlfW9H8K9uqN"))
 _ENDPOINTS: Final = {
     "get": (_GET, _GET),
+    "list": (events.listing(role="client"), events.listing(role="client")),
     "create-order": (_POST_ORDER, _POST_ORDER),
     "verify": (_POST_VERIFY, _POST_OTHER),
 }

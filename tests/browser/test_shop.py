@@ -493,6 +493,35 @@ def _reload_until(shop: Shop, shown: Callable[[], None]) -> None:
     shown()
 
 
+def test_a_client_finds_their_payments_again_newest_first_and_older_ones_on_request(shop: Shop) -> None:
+    text = shop.page.locator("#client").text_content() or ""
+    client = int(text.rpartition(" ")[2])
+    # Closed, it asks for nothing.
+    assert shop.calls("role=client") == []
+    shop.page.get_by_text("Your payments").click()
+    expect(shop.page.locator("#payments-status")).to_have_text("You have no payments yet.", timeout=SLOW_MS)
+    api = shop.service.endpoints["api"]
+    headers = {"Authorization": f"Bearer {development.token(client)}"}
+    made = []
+    for number in range(1, 28):
+        offer = {"job_id": 1, "application_id": number, "client_id": client, "freelancer_id": 7, "amount": number}
+        answer = requests.post(f"{api}/api/payments/create-order/", json=offer, headers=headers, timeout=30)
+        assert answer.status_code == 201, answer.text
+        made.append(answer.json()["order_id"])
+    for _ in range(2):
+        shop.page.get_by_text("Your payments").click()
+    entries = shop.page.locator("#payments li")
+    expect(entries).to_have_count(25, timeout=SLOW_MS)
+    expect(entries.first).to_contain_text("Not paid yet")
+    shop.page.get_by_role("button", name="Show older payments").click()
+    expect(entries).to_have_count(27, timeout=SLOW_MS)
+    expect(shop.page.get_by_role("button", name="Show older payments")).to_be_hidden()
+    shown = [(link.get_attribute("href") or "").partition("#")[2] for link in entries.get_by_role("link").all()]
+    assert sorted(shown) == sorted(made)
+    # The first and the last are seconds apart; within one second there is no order.
+    assert made.index(shown[0]) > made.index(shown[-1])
+
+
 def test_another_client_gets_proposals_of_their_own(shop: Shop) -> None:
     before = shop.page.locator("#client").text_content()
     shop.page.get_by_role("button", name="Start over as another client").click()

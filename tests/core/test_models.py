@@ -67,7 +67,23 @@ FITTING: dict[type[Model], dict[str, Any]] = {
 MODELS = sorted(FITTING, key=lambda model: model.__name__)
 
 INTEGERS: tuple[object, ...] = (0, -1, 1, 7, LAST_ID, LAST_ID + 1, 10**30)
-TEXTS = ("", "7", "007", "\u0667", "INR", "inr", "INR\n", "captured", "payment_cancelled", "a word", "true", "no")
+TEXTS = (
+    "",
+    "a.b.c",
+    "a.b.",
+    "a.b.c\n",
+    "7",
+    "007",
+    "\u0667",
+    "INR",
+    "inr",
+    "INR\n",
+    "captured",
+    "payment_cancelled",
+    "a word",
+    "true",
+    "no",
+)
 IDS = (
     ORDER_ID,
     PAYMENT_ID,
@@ -137,7 +153,13 @@ OPTIONAL: dict[str, Any] = {}
 
 # Every field that is read, and what it accepts.
 RULES: dict[type[Model], dict[str, Any]] = {
-    CreateOrderBody: {**dict.fromkeys(PARTIES, integer(1)), **OPTIONAL, "amount": anything, "currency": text},
+    CreateOrderBody: {
+        **dict.fromkeys(PARTIES, integer(1)),
+        **OPTIONAL,
+        "amount": anything,
+        "currency": text,
+        "quote": form(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+"),
+    },
     VerifyBody: {"razorpay_order_id": order_id, "razorpay_payment_id": payment_id, "razorpay_signature": text},
     PaymentEntity: _PAYMENT,
     ListedPayment: _PAYMENT,

@@ -688,6 +688,23 @@ def test_a_listed_order_that_nobody_has_tried_to_pay_needs_no_call() -> None:
     assert not case.gateway.calls
 
 
+def test_a_restored_record_whose_application_was_not_restored_is_put_into_it_again() -> None:
+    case = Case(captured(A))
+    assert case.table.application(ORDER.client_id, ORDER.application_id) is None
+    case.apply_order()
+    application = case.table.application(ORDER.client_id, ORDER.application_id)
+    assert application is not None
+    assert (application.current, application.orders) == (ORDER_ID, (ORDER_ID,))
+
+    other = Case(captured(A))
+    other.table.open_application(ORDER.client_id, ORDER.application_id, "order_SomebodyElse1")
+    other.apply_order()
+    other.apply_order()
+    application = other.table.application(ORDER.client_id, ORDER.application_id)
+    assert application is not None
+    assert (application.current, application.orders) == ("order_SomebodyElse1", ("order_SomebodyElse1", ORDER_ID))
+
+
 def test_a_listed_order_that_was_tried_is_asked_about() -> None:
     case = Case()
     case.gateway.pay(ORDER_ID, A)
@@ -708,10 +725,11 @@ def test_a_listed_order_known_only_from_webhooks_becomes_ours() -> None:
 
 def test_a_listed_order_whose_record_was_read_with_its_page_is_not_read_again() -> None:
     case = Case()
+    case.table.open_application(ORDER.client_id, ORDER.application_id, ORDER_ID)
     fate = Fate()
     reconciler = replace(case.reconciler, table=fate.wrap(case.table))
     assert reconciler.apply_order(read_order(case.gateway.listed[ORDER_ID]), case.record, LATER) is Outcome.UNCHANGED
-    assert not fate.calls
+    assert fate.calls == ["application"]
 
 
 def test_the_events_of_a_rebuilt_order_are_published_once() -> None:
@@ -816,10 +834,12 @@ class Counted(FakeTable):
         super().__init__()
         self.batches: list[tuple[list[str], bool]] = []
 
-    def read_many(self, order_ids: Iterable[str], *, consistent: bool = True) -> dict[str, Record]:
+    def read_many(
+        self, order_ids: Iterable[str], *, consistent: bool = True, only_readable: bool | None = None
+    ) -> dict[str, Record]:
         keys = sorted(order_ids)
         self.batches.append((keys, consistent))
-        return super().read_many(keys)
+        return super().read_many(keys, only_readable=only_readable)
 
     def refunds(self, refund_ids: Iterable[str]) -> dict[str, KnownRefund]:
         keys = sorted(refund_ids)
@@ -892,14 +912,15 @@ def test_what_is_known_of_a_page_is_not_read_again() -> None:
     case = Case(captured(A))
     case.gateway.pay(ORDER_ID, A)
     case.gateway.pay(None, B)
+    case.table.open_application(ORDER.client_id, ORDER.application_id, ORDER_ID)
     fate = Fate()
     reconciler = replace(case.reconciler, table=fate.wrap(case.table))
     apply_payments(reconciler, list(case.gateway.payments.values()), Applications(), LATER)
     case.gateway.listed[ORDER_ID]["status"] = "created"
     apply_orders(reconciler, list(case.gateway.listed.values()), Applications(), LATER)
-    assert fate.calls == ["read_many", "read_many"]
+    assert fate.calls == ["read_many", "read_many", "application"]
     assert apply_by_id(reconciler, ORDER_ID, LATER) is Outcome.UNCHANGED
-    assert fate.calls[2:] == ["read"]
+    assert fate.calls[3:] == ["read", "application"]
 
 
 def test_what_was_set_aside_is_asked_for_by_itself_whichever_it_is() -> None:

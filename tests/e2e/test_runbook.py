@@ -16,11 +16,13 @@ from pathlib import Path
 import pytest
 
 from sandbox import development
+from sandbox.cloud.processes import ServerProcess
 from sandbox.cloud.service import LocalService
+from tests.e2e import warm_aws
 from tests.e2e.platform_client import Platform
 from tests.runbook.book import DEPLOYING, PROJECT, RUNBOOK, Block, blocks
 
-AWS = PROJECT / ".venvs/aws/bin/aws"
+AWS = PROJECT / ".venvs/aws/bin"
 HELPERS, VARIABLES = (block for block in blocks(RUNBOOK) if block.section == "Before you begin")
 (REHEARSE,) = (block for block in blocks(RUNBOOK) if block.section == "Rehearse on your machine")
 BLOCKS = [
@@ -35,11 +37,14 @@ ONLY_ON_AWS = {
     "dead-letters 4": "the emulator has no StartMessageMoveTask",
     "Quotas 2": "nobody grants a quota here",
 }
-# Blocks that build and deploy for real; here they run in a separate repository.
+# Blocks that build, deploy or change an older stage; tests with stand-ins run them, most in a separate repository.
 WITH_STAND_INS = {
     "Roll back to the previous version 1": "needs a repository with tags, and a remote",
     "Roll back to the previous version 2": "builds and deploys another commit",
     "Deploy 1": "builds and deploys to an account",
+    "Update a stage of 1.0.0 1": "changes the template and deploys it; tests/runbook/test_new_indexes.py runs it",
+    "Update a stage of 1.0.0 3": "the stage has this index already; tests/runbook/test_new_indexes.py runs it",
+    "Update a stage of 1.0.0 4": "needs the block before it; tests/runbook/test_new_indexes.py runs both",
     "Try it out 2": "the stack's ApiUrl is AWS's; tests/smoke runs the program itself",
 }
 # The answers to `fill` and to the prompt for a token.
@@ -50,6 +55,8 @@ ANSWERS = {
     "The API keys 1": KEY,
     "The key of the callers' tokens 1": development.JWT_SECRET + "\n",
     "The key of the callers' tokens 2": "@public.pem\n",
+    "The key of quotes 1": development.QUOTE_SECRET + "\n",
+    "The key of quotes 2": "@public.pem\n",
     "Secrets 1": KEY,
     "Secrets 2": development.RAZORPAY_WEBHOOK_SECRET + "\n",
     "Secrets 3": development.JWT_SECRET + "\n",
@@ -58,13 +65,13 @@ ANSWERS = {
 # The rehearsal's order is paid as agreed, so there is nothing to release.
 REFUSED = {"Reviews 2": "NotPossible", "Reviews 3": "NotPossible"}
 # The rehearsal's function of this name, for blocks that each run in a new shell.
-LOCAL = f"""#!/bin/sh
-exec {AWS} --endpoint-url "$AWS_ENDPOINT_URL" "$@"
+LOCAL = """#!/bin/sh
+exec "$(dirname "$0")/../.venvs/aws/bin/aws" --endpoint-url "$AWS_ENDPOINT_URL" "$@"
 """
 # With this the CLI checks its arguments and sends nothing.
-DRY = f"""#!/bin/sh
+DRY = """#!/bin/sh
 case "$2" in wait) exit 0 ;; esac
-exec {AWS} "$@" --generate-cli-skeleton output
+exec "$(dirname "$0")/../.venvs/aws/bin/aws" "$@" --generate-cli-skeleton output
 """
 STAND_IN = """#!/bin/sh
 echo "$(basename "$0") $*" >> "$CALLS"
@@ -106,27 +113,44 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalService]:
 
 
 @pytest.fixture(scope="module")
-def shell(service: LocalService, tmp_path_factory: pytest.TempPathFactory) -> Shell:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The home directory of the shell, with the AWS CLI already started."""
+    folder = tmp_path_factory.mktemp("shell")
+    cli = ServerProcess.start(
+        "the AWS CLI",
+        [str(AWS / "python"), str(Path(warm_aws.__file__)), str(folder)],
+        env={"HOME": str(folder), "LANG": "C.UTF-8"},
+        cwd=folder,
+        log=folder / "aws.log",
+    )
+    try:
+        cli.wait_until((folder / warm_aws.SOCKET).exists, seconds=30)
+        yield folder
+    finally:
+        cli.stop()
+
+
+@pytest.fixture(scope="module")
+def shell(service: LocalService, folder: Path) -> Shell:
     """The state after "Rehearse on your machine" and "Before you begin", with a paid order."""
     platform = Platform(service)
     order_id = platform.create_order().json()["order_id"]
     payment = platform.pay(order_id).json()["razorpay_payment_id"]
     platform.wait_for_payment(order_id, status="paid", confirmed=True)
 
-    folder = tmp_path_factory.mktemp("shell")
     for name, program, script in (
+        (".venvs/aws/bin", "aws", warm_aws.client(folder)),
         ("local", "aws", LOCAL),
         ("dry", "aws", DRY),
         ("stand-ins", "make", STAND_IN),
         ("stand-ins", "sam", STAND_IN),
     ):
         file = folder / name / program
-        file.parent.mkdir(exist_ok=True)
+        file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(script)
         file.chmod(0o755)
     # The files of a checkout that the blocks read.
     (folder / ".run").symlink_to(service.endpoints["run_dir"])
-    (folder / ".venvs").symlink_to(PROJECT / ".venvs")
     (folder / "docs").symlink_to(PROJECT / "docs")
     (folder / "public.pem").write_text("-----BEGIN PUBLIC KEY-----\nMFkw\n-----END PUBLIC KEY-----\n")
     bare = {"PATH": os.defpath, "HOME": str(folder), "TMPDIR": str(folder), "LANG": "C.UTF-8", "AWS_MAX_ATTEMPTS": "1"}
@@ -159,7 +183,7 @@ def test_before_anything_else_every_variable_gets_a_value(shell: Shell) -> None:
     assigned = [
         line.split("=")[0].removeprefix("export ") for line in VARIABLES.script.splitlines() if "$(output" in line
     ]
-    assert len(assigned) == 12
+    assert len(assigned) == 13
     assert all(shell.environment[name] not in {"", "None"} for name in assigned)
     assert "AWS_PROFILE" not in shell.environment
 
@@ -319,6 +343,13 @@ def test_every_block_of_the_tables_exists() -> None:
     assert len(names) == len(BLOCKS), "two blocks have one name, and the tables cannot tell them apart"
     for table in (ONLY_ON_AWS, WITH_STAND_INS, ANSWERS, REFUSED):
         assert set(table) <= names
+
+
+def test_the_cli_that_is_forked_is_the_one_that_is_installed(shell: Shell) -> None:
+    forked = shell.run("aws --version", PATH=shell.programs("local"))
+    installed = shell.run(f"{AWS / 'aws'} --version")
+    assert forked.returncode == installed.returncode == 0
+    assert forked.stdout == installed.stdout != ""
 
 
 @pytest.mark.parametrize("program", ["local", "dry"])

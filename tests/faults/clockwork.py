@@ -69,9 +69,11 @@ def schedules() -> tuple[Schedule, ...]:
 
 @cache
 def due_attributes() -> tuple[str, ...]:
-    """The sort keys of the table's indexes, which say when an item is due."""
-    indexes = resources()["PaymentsTable"]["Properties"]["GlobalSecondaryIndexes"]
-    return tuple(key["AttributeName"] for index in indexes for key in index["KeySchema"] if key["KeyType"] == "RANGE")
+    """What says when an item is due: the sort keys of indexes that are times. In the others, texts are sorted."""
+    table = resources()["PaymentsTable"]["Properties"]
+    times = {one["AttributeName"] for one in table["AttributeDefinitions"] if one["AttributeType"] == "N"}
+    keys = [key for index in table["GlobalSecondaryIndexes"] for key in index["KeySchema"] if key["KeyType"] == "RANGE"]
+    return tuple(key["AttributeName"] for key in keys if key["AttributeName"] in times)
 
 
 def _seconds(rate: str) -> int:

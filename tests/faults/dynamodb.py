@@ -41,7 +41,7 @@ _PARAMETERS: Final[Mapping[str, frozenset[str]]] = {
     "DeleteItem": _WRITTEN | {"Key"},
     "Query": frozenset(
         {"TableName", "IndexName", "KeyConditionExpression", "ExpressionAttributeNames", "ExpressionAttributeValues"}
-        | {"Limit", "ExclusiveStartKey", "ConsistentRead"}
+        | {"Limit", "ExclusiveStartKey", "ConsistentRead", "ScanIndexForward"}
     ),
     "BatchGetItem": frozenset({"RequestItems"}),
     "TransactWriteItems": frozenset({"TransactItems", "ClientRequestToken"}),
@@ -147,12 +147,14 @@ class MemoryDynamo:
         schema = _index(request.get("IndexName"))
         if schema.name and request.get("ConsistentRead"):
             raise Refused("Consistent reads are not supported on global secondary indexes")
-        found = sorted(_selected(self.items.values(), schema, request), key=schema.place)
+        forward = request.get("ScanIndexForward", True)
+        found = sorted(_selected(self.items.values(), schema, request), key=schema.place, reverse=not forward)
         start = request.get("ExclusiveStartKey")
         if start is not None:
             if start.keys() != set(schema.keys):
                 raise Refused("The provided starting key is invalid")
-            found = [item for item in found if schema.place(item) > schema.place(start)]
+            begin = schema.place(start)
+            found = [item for item in found if (schema.place(item) > begin if forward else schema.place(item) < begin)]
         page: list[Item] = []
         size, limit = 0, request.get("Limit")
         for item in found:

@@ -72,6 +72,7 @@ SECRET: Final = (
     development.RAZORPAY_WEBHOOK_SECRET,
     development.RAZORPAY_WEBHOOK_SECRET_PREVIOUS,
     development.JWT_SECRET,
+    development.QUOTE_SECRET,
     *events.PERSONAL,
     "Bearer ",
 )
@@ -311,6 +312,10 @@ class World:
     def read(self, order_id: str, *, client: int = CLIENT) -> Answer:
         """The frontend asks for the payment's status."""
         return self.request("verify", events.reading(order_id, user_id=client), what="GET")
+
+    def find(self, *, user_id: int = CLIENT, **query: str) -> Answer:
+        """The frontend asks for a user's payments."""
+        return self.request("verify", events.listing(user_id=user_id, **query), what="GET")
 
     def deliver(self, webhook: Webhook, *, instance: Instance | None = None) -> Answer:
         """Razorpay delivers a webhook, for the first time or again."""

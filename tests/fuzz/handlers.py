@@ -17,6 +17,7 @@ from typing import Any, Final
 import jwt
 from hypothesis import strategies as st
 
+from payments.core.lookup import Place, Role, cursor_after
 from payments.wiring.boundary import RunFailed
 from sandbox import development, events
 from sandbox.gateway import signatures
@@ -25,7 +26,7 @@ from tests.attacks.target import Target
 from tests.attacks.tokens import b64
 from tests.faults.elsewhere import _response
 from tests.fuzz.contract import undocumented
-from tests.handlers.service import CREATE_ORDER, EVENTS, GET, VERIFY, WEBHOOK, committed
+from tests.handlers.service import CREATE_ORDER, EVENTS, GET, LIST, VERIFY, WEBHOOK, committed
 from tests.secrecy import watch
 
 type Draw = st.DataObject
@@ -37,7 +38,13 @@ _OF_THE_RECORD: Final = frozenset(
 # Refusals after the signature was recorded, which is a fact whatever the payment's outcome.
 _AFTER_RECORDING: Final = frozenset({"payment_refunded", "payment_returned", "payment_failed"})
 _FUNCTIONS: Final = ("create_order", "verify", "webhook")
-_FUNCTION_BY_ROUTE: Final = {CREATE_ORDER: "create_order", VERIFY: "verify", GET: "verify", WEBHOOK: "webhook"}
+_FUNCTION_BY_ROUTE: Final = {
+    CREATE_ORDER: "create_order",
+    VERIFY: "verify",
+    GET: "verify",
+    LIST: "verify",
+    WEBHOOK: "webhook",
+}
 _AGREED: Final = (
     "payment_id",
     "order_id",
@@ -174,11 +181,17 @@ def _any_body(draw: Draw, target: Target) -> str:
 
 def _any_document(draw: Draw, target: Target) -> str:
     """A client's document with changed values; the token is valid, so that the document is read."""
-    kind = draw.draw(st.sampled_from(["order", "order", "verify", "read"]))
+    kind = draw.draw(st.sampled_from(["order", "order", "verify", "read", "list"]))
     if kind == "read":
         order_id = draw.draw(_TEXT | _HOSTILE | st.just(events.ORDER_ID))
         event = {**events.reading(events.ORDER_ID), "pathParameters": {"order_id": order_id}}
         return _judge(target, "verify", event)
+    if kind == "list":
+        names = st.sampled_from(["role", "application_id", "cursor"]) | _TEXT
+        cursor = cursor_after(Place("2026-03-01T09:32:00Z", events.ORDER_ID), Role.CLIENT, events.CLIENT)
+        values = _TEXT | _HOSTILE | st.sampled_from(["client", "freelancer", "12", "99", cursor, cursor[:-2]]) | _LEAF
+        query = draw.draw(st.dictionaries(names, st.lists(values, min_size=1, max_size=2), max_size=3))
+        return _judge(target, "verify", {**events.listing(), "multiValueQueryStringParameters": query})
     document: Any = dict(events.OFFER) if kind == "order" else events.checkout()
     for _ in range(draw.draw(st.integers(1, 3))):
         name = draw.draw(st.sampled_from(sorted(document)))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 PROJECT: Final = Path(__file__).parents[2]
 DESCRIPTION: Final = PROJECT / "docs/openapi.yaml"
-# For each of the four operations, besides schemathesis' fixed cases. `make fuzz` uses more.
+# For each of the five operations, besides schemathesis' fixed cases. `make fuzz` uses more.
 _FEW: Final = 16
 EXAMPLES: Final = 2 * int(os.environ.get("FUZZ_EXAMPLES") or _FEW // 2)
 # The API allows 100 a second and returns 429 above; half of that leaves room for other tests.

@@ -88,6 +88,18 @@ def refuses_entries(*indexes: int) -> Fault:
     return fault
 
 
+def leaves_keys_over(request: AWSPreparedRequest, send: Send) -> AWSResponse | None:
+    """BatchGetItem answers 200 without the last item, and names its key as unprocessed."""
+    response = send()
+    assert response is not None
+    answer = json.loads(response.content)
+    ((table, items),) = answer["Responses"].items()
+    left = items.pop()
+    answer["UnprocessedKeys"] = {table: {"Keys": [{"pk": left["pk"]}], "ConsistentRead": True}}
+    body = MockRawResponse(json.dumps(answer))
+    return AWSResponse(request.url, 200, HTTPHeaders(), body)
+
+
 def _entries(request: AWSPreparedRequest) -> list[dict[str, Any]]:
     """The entries of a PutEvents request."""
     entries: list[dict[str, Any]] = json.loads(_sent(request))["Entries"]

@@ -27,6 +27,7 @@ SECRETS = (
     development.RAZORPAY_WEBHOOK_SECRET,
     development.RAZORPAY_WEBHOOK_SECRET_PREVIOUS,
     development.JWT_SECRET,
+    development.QUOTE_SECRET,
 )
 ENVIRONMENT = {
     "STAGE": development.STAGE,
@@ -44,6 +45,7 @@ CREATE_ORDER = "/api/payments/create-order"
 VERIFY = "/api/payments/verify"
 WEBHOOK = "/api/payments/webhook"
 GET = "/api/payments/{order_id}"
+LIST = "/api/payments"
 LANES: list[tuple[str, dict[str, Any]]] = [
     ("outbox", {}),
     ("reconcile", {"lane": "watch"}),
@@ -55,7 +57,13 @@ RUN_S = {
     for function in ("outbox", "reconcile")
 }
 """Their Lambda timeouts, in seconds."""
-_FUNCTION_BY_ROUTE = {CREATE_ORDER: "create_order", VERIFY: "verify", GET: "verify", WEBHOOK: "webhook"}
+_FUNCTION_BY_ROUTE = {
+    CREATE_ORDER: "create_order",
+    VERIFY: "verify",
+    GET: "verify",
+    LIST: "verify",
+    WEBHOOK: "webhook",
+}
 
 
 def committed(name: str) -> dict[str, Any]:
@@ -143,6 +151,10 @@ class Service:
 
     def read(self, order_id: str = events.ORDER_ID, *, user_id: int = events.CLIENT) -> Answer:
         return self.invoke(events.reading(order_id, user_id=user_id))
+
+    def find(self, *, user_id: int = events.CLIENT, **query: str) -> Answer:
+        """The user's payments, by these query parameters."""
+        return self.invoke(events.listing(user_id=user_id, **query))
 
     def deliver(self, body: bytes) -> Answer:
         """A signed webhook."""

@@ -10,7 +10,7 @@ import pytest
 
 from sandbox import development, events
 from tests.adapters.test_http import LOAD_BALANCER, OTHER_EVENTS
-from tests.handlers.service import CREATE_ORDER, GET, VERIFY, WEBHOOK, Answer, Service, committed
+from tests.handlers.service import CREATE_ORDER, GET, LIST, VERIFY, WEBHOOK, Answer, Service, committed
 
 NOW = events.ORDERED_AT
 FAR = 4_102_444_800
@@ -60,6 +60,7 @@ def test_both_forms_of_a_path_are_served(ordered: Service, slash: str) -> None:
         events.from_frontend(CREATE_ORDER, events.OFFER),
         events.from_frontend(VERIFY, events.checkout()),
         events.reading(events.ORDER_ID),
+        events.listing(role="client"),
         committed("webhook-payment-captured"),
     ):
         path = event["path"].rstrip("/") + slash
@@ -85,6 +86,7 @@ def test_header_names_are_compared_without_case(ordered: Service, case: Any) -> 
         ("create_order", "GET", CREATE_ORDER, "POST"),
         ("verify", "PUT", VERIFY, "POST"),
         ("verify", "POST", GET, "GET"),
+        ("verify", "POST", LIST, "GET"),
         ("webhook", "DELETE", WEBHOOK, "POST"),
     ],
 )
@@ -126,7 +128,7 @@ def test_whatever_the_event_the_answer_is_a_documented_one(
     assert answer.code in {"not_found", "unauthenticated", "invalid_signature"}
 
 
-@pytest.mark.parametrize("name", ["create-order", "create-order-no-token", "verify", "get"])
+@pytest.mark.parametrize("name", ["create-order", "create-order-no-token", "verify", "get", "list"])
 def test_answers_to_pages_are_for_the_one_origin_and_never_stored(ordered: Service, name: str) -> None:
     answer = ordered.replay(name)
     assert answer.headers["Access-Control-Allow-Origin"] == "https://app.example.com"

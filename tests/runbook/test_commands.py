@@ -205,9 +205,10 @@ def test_fill_puts_in_what_it_was_told_and_shows_and_leaves_none_of_it(fill: Fil
 def test_fill_reads_a_public_key_from_its_file(fill: Fill) -> None:
     key = "-----BEGIN PUBLIC KEY-----\nMFkw\n-----END PUBLIC KEY-----"
     (fill.home / "public.pem").write_text(key + "\n")
-    done = fill("JWT_PUBLIC_KEY", answers=["@public.pem"])
-    assert done.returncode == 0, done.stderr
-    assert fill.put == {"JWT_PUBLIC_KEY": key}
+    for name in ("JWT_PUBLIC_KEY", "QUOTE_PUBLIC_KEY"):
+        done = fill(name, answers=["@public.pem"])
+        assert done.returncode == 0, done.stderr
+        assert fill.put == {name: key}
 
 
 @pytest.mark.parametrize(
@@ -224,6 +225,8 @@ def test_fill_reads_a_public_key_from_its_file(fill: Fill) -> None:
         ("RAZORPAY_KEY_ID", "a-key-id-of-somebody-else", "staging"),
         ("RAZORPAY_KEY_SECRET", "${KEY_SECRET}"[:11], "staging"),
         ("JWT_SECRET", "thirty-one-bytes-are-too-few-01", "staging"),
+        ("QUOTE_SECRET", "thirty-one-bytes-are-too-few-01", "staging"),
+        ("QUOTE_PUBLIC_KEY", "-----BEGIN PRIVATE KEY-----", "staging"),
         ("JWT_PUBLIC_KEY", "-----BEGIN PRIVATE KEY-----", "staging"),
         ("JWT_PUBLIC_KEY", "@none.pem", "staging"),
     ],

@@ -34,6 +34,7 @@ _SECRETS: Final = (
     development.RAZORPAY_KEY_SECRET,
     development.RAZORPAY_WEBHOOK_SECRET,
     development.JWT_SECRET,
+    development.QUOTE_SECRET,
     *events.PERSONAL,
 )
 

@@ -203,6 +203,7 @@ def test_no_secret_is_printed(beside_local_cloud: Any) -> None:
         development.RAZORPAY_KEY_SECRET,
         development.RAZORPAY_WEBHOOK_SECRET,
         development.JWT_SECRET,
+        development.QUOTE_SECRET,
     ):
         assert secret not in said + errors
 

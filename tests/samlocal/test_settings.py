@@ -44,6 +44,7 @@ SECRETS = {
     development.RAZORPAY_WEBHOOK_SECRET,
     development.RAZORPAY_WEBHOOK_SECRET_PREVIOUS,
     development.JWT_SECRET,
+    development.QUOTE_SECRET,
 }
 
 
@@ -113,7 +114,11 @@ def test_no_function_gets_a_developers_own_credentials_or_region(containers: dic
 def test_no_function_gets_a_secret_that_it_does_not_need(containers: dict[str, Any]) -> None:
     held = {function: SECRETS & set(container["variables"].values()) for function, container in containers.items()}
     assert held == {
-        "CreateOrderFunction": {development.RAZORPAY_KEY_SECRET, development.JWT_SECRET},
+        "CreateOrderFunction": {
+            development.RAZORPAY_KEY_SECRET,
+            development.JWT_SECRET,
+            development.QUOTE_SECRET,
+        },
         "VerifyFunction": {development.RAZORPAY_KEY_SECRET, development.JWT_SECRET},
         "WebhookFunction": {development.RAZORPAY_WEBHOOK_SECRET, development.RAZORPAY_WEBHOOK_SECRET_PREVIOUS},
         "OutboxFunction": set(),

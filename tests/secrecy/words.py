@@ -12,6 +12,7 @@ SECRETS: Final = (
     development.RAZORPAY_WEBHOOK_SECRET,
     development.RAZORPAY_WEBHOOK_SECRET_PREVIOUS,
     development.JWT_SECRET,
+    development.QUOTE_SECRET,
 )
 MARK: Final = "cnry"
 """Part of every canary, and of nothing else."""

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 NAME: Final = "payments"
 WRITE_UNIT_BYTES: Final = 1024
 _READS: Final = frozenset({"get_item", "batch_get_item", "query", "scan"})
-INDEXED: Final = ("attention_shard", "attention_at")
+INDEXED: Final = tuple(
+    tuple(key["AttributeName"] for key in index["KeySchema"]) for index in table_schema()["GlobalSecondaryIndexes"]
+)
+"""The keys of each index."""
 
 type Item = dict[str, Any]
 
@@ -114,7 +117,7 @@ def write_units(before: Item | None, after: Item | None) -> int:
 
 
 def typed_write_units(before: Item | None, after: Item | None, *, off_by: float = 0.0) -> int:
-    """Write units of one write: the larger of the two sizes in KiB, plus the index's.
+    """Write units of one write: the larger of the two sizes in KiB, plus each index's.
 
     `off_by` is the assumed relative error of the item's size.
 
@@ -122,21 +125,23 @@ def typed_write_units(before: Item | None, after: Item | None, *, off_by: float 
     or deleted costs its size in KiB, a changed key costs both.
     """
     size = max(aws_limits.item_bytes(item) if item is not None else 1 for item in (before, after))
-    return _units(round(size * (1 + off_by))) + _index_units(_entry(before), _entry(after))
+    of_indexes = sum(_index_units(_entry(before, keys), _entry(after, keys), keys) for keys in INDEXED)
+    return _units(round(size * (1 + off_by))) + of_indexes
 
 
 def _units(size: int) -> int:
     return -(-size // WRITE_UNIT_BYTES)
 
 
-def _entry(item: Item | None) -> Item | None:
-    if item is None or not all(name in item for name in INDEXED):
+def _entry(item: Item | None, keys: tuple[str, ...]) -> Item | None:
+    """What an index with these keys has of an item."""
+    if item is None or not all(name in item for name in keys):
         return None
-    return {name: item[name] for name in ("pk", *INDEXED)}
+    return {name: item[name] for name in ("pk", *keys)}
 
 
-def _index_units(before: Item | None, after: Item | None) -> int:
-    if before is not None and after is not None and all(before[name] == after[name] for name in INDEXED):
+def _index_units(before: Item | None, after: Item | None, keys: tuple[str, ...]) -> int:
+    if before is not None and after is not None and all(before[name] == after[name] for name in keys):
         return 0
     return sum(_units(aws_limits.item_bytes(entry)) for entry in (before, after) if entry is not None)
 

@@ -8,6 +8,7 @@ from payments.adapters.table import PaymentsTable
 from payments.core import attention
 from payments.core.attention import SHARDS, partition, shard
 from payments.core.errors import StorageConflict
+from payments.core.lookup import Place, Role
 from payments.core.model import (
     Application,
     Authorized,
@@ -432,6 +433,90 @@ def test_the_longest_overdue_comes_first(table: PaymentsTable) -> None:
         times = [at for _, at in table.due(partition(Lane.WATCH, number), OPENED + 500)]
         assert times == sorted(times)
     assert len(due(table)) == 60
+
+
+# --- who pays whom ---
+
+
+def pages(table: PaymentsTable, role: Role, user_id: int, count: int) -> list[list[str]]:
+    """Every page of a user's payments, each begun after the last payment of the one before."""
+    found: list[list[str]] = []
+    after: Place | None = None
+    more = True
+    while more:
+        places, more = table.payments_of(role, user_id, after, count)
+        found.append([place.order_id for place in places])
+        after = places[-1] if places else None
+    return found
+
+
+def add(table: PaymentsTable, number: int, at: int, **fields: int) -> str:
+    key = f"order_{number:014d}"
+    table.insert(open_record(key, replace(ORDER, payment_id=number, **fields), at))
+    return key
+
+
+@pytest.mark.parametrize(("role", "field"), [(Role.CLIENT, "client_id"), (Role.FREELANCER, "freelancer_id")])
+def test_a_users_payments_are_listed_newest_first_and_nobody_elses(
+    table: PaymentsTable, role: Role, field: str
+) -> None:
+    mine = [add(table, number, OPENED + number, **{field: 9001}) for number in range(1, 4)]
+    add(table, 7, OPENED + 7, **{field: 900})
+    table.insert(unknown_record("order_00000000000008", OPENED + 8))
+    table.open_application(9001, APPLICATION, mine[0])
+    assert pages(table, role, 9001, 25) == [mine[::-1]]
+    assert pages(table, role, 9002, 25) == [[]]
+
+
+def test_a_place_says_when_the_payment_was_created_and_which_it_is(table: PaymentsTable) -> None:
+    table.insert(opened())
+    record = latest(table)
+    assert table.payments_of(Role.CLIENT, CLIENT, None, 25) == ([Place(record.created_at, ORDER_ID)], False)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 6, 7])
+def test_pages_neither_repeat_nor_skip_payments_of_the_same_second(table: PaymentsTable, count: int) -> None:
+    # Six payments in three seconds: a page may end between two of one second.
+    keys = {add(table, number, OPENED + number // 2) for number in range(6)}
+    found = pages(table, Role.CLIENT, CLIENT, count)
+    listed = [key for page in found for key in page]
+    assert (len(listed), set(listed)) == (6, keys)
+    assert all(len(page) == count for page in found[:-1])
+    times = [int(key[6:]) // 2 for key in listed]
+    assert times == sorted(times, reverse=True)
+
+
+def test_a_page_that_is_exactly_full_is_known_to_be_the_last(table: PaymentsTable) -> None:
+    for number in range(3):
+        add(table, number, OPENED + number)
+    _, more = table.payments_of(Role.CLIENT, CLIENT, None, 3)
+    assert more is False
+
+
+def test_a_payment_that_was_created_between_two_pages_is_not_on_the_second(table: PaymentsTable) -> None:
+    first = [add(table, number, OPENED + number) for number in range(4)]
+    places, more = table.payments_of(Role.CLIENT, CLIENT, None, 2)
+    add(table, 9, OPENED + 9)
+    rest, _ = table.payments_of(Role.CLIENT, CLIENT, places[-1], 2)
+    assert more
+    assert [place.order_id for place in (*places, *rest)] == first[::-1]
+
+
+def test_a_place_where_no_payment_is_begins_a_page_all_the_same(table: PaymentsTable) -> None:
+    keys = [add(table, number, OPENED + number) for number in (1, 3)]
+    between = Place(open_record("order_x", ORDER, OPENED + 2).created_at, "order_zzzzzzzzzzzzzz")
+    places, _ = table.payments_of(Role.CLIENT, CLIENT, between, 25)
+    assert [place.order_id for place in places] == keys[:1]
+
+
+def test_what_happens_to_a_payment_does_not_move_it(table: PaymentsTable) -> None:
+    record = stored(table)
+    add(table, 5, OPENED + 5)
+    before = pages(table, Role.CLIENT, CLIENT, 25)
+    after = decide(record, [captured(A)], OPENED + 100).record
+    table.save(record, after)
+    table.clear(after, after.pending)
+    assert pages(table, Role.CLIENT, CLIENT, 25) == before
 
 
 # --- refunds by their own ids ---

@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 from boto3.dynamodb.types import TypeSerializer
 
-from payments.adapters.table import PaymentsTable, to_item, to_record
+from payments.adapters.table import PARTY_INDEXES, PaymentsTable, to_item, to_record
 from payments.core.announcements import MAX_REVIEWS
 from payments.core.attention import SHARDS, partition
 from payments.core.facts import MAX_ATTEMPTS, MAX_FACTS, MAX_REFUNDS
@@ -290,13 +290,28 @@ def test_no_example_has_anything_secret_or_personal_in_it() -> None:
 
 def test_the_table_is_the_templates() -> None:
     schema = table_schema()
-    (index,) = schema["GlobalSecondaryIndexes"]
     assert [(key["AttributeName"], key["KeyType"]) for key in schema["KeySchema"]] == [("pk", "HASH")]
-    assert [key["AttributeName"] for key in index["KeySchema"]] == list(DUE)
-    assert (index["IndexName"], index["Projection"]) == ("attention", {"ProjectionType": "KEYS_ONLY"})
+    keys = {
+        index["IndexName"]: [key["AttributeName"] for key in index["KeySchema"]]
+        for index in schema["GlobalSecondaryIndexes"]
+    }
+    assert keys == {"attention": list(DUE)} | {name: [party, "created_at"] for name, party in PARTY_INDEXES.values()}
+    assert all(index["Projection"] == {"ProjectionType": "KEYS_ONLY"} for index in schema["GlobalSecondaryIndexes"])
+    said = " ".join(section("The indexes of a user's payments").split())
+    for name, party in PARTY_INDEXES.values():
+        assert f"`{name}` (partition key `{party}`)" in said
+    assert "the sort key of both is `created_at`, and they are keys only" in said
     said = " ".join(section("The table").split())
     for word in ("| partition key | `pk` (string)", "| sort key | none", "`attention`: sparse, keys only"):
         assert word in said
+
+
+def test_only_records_of_ours_have_the_keys_of_a_users_index_and_from_the_start() -> None:
+    keys = {"created_at", *(party for _, party in PARTY_INDEXES.values())}
+    assert keys <= to_item(open_record(ORDER_ID, ORDER, OPENED)).keys()
+    assert keys & to_item(unknown_record(ORDER_ID, OPENED)).keys() == {"created_at"}
+    for title in ("Application", "Refund", "Counter", "Watermark", "Aside", "Pause"):
+        assert not keys & described(title).keys()
 
 
 def test_the_partitions_of_the_index_are_those_of_the_lanes() -> None:

@@ -689,6 +689,35 @@ def test_a_query_goes_on_behind_its_last_key(due: Database) -> None:
     assert pages == [["d1", "d2", "d3"], ["d4"]]
 
 
+@pytest.mark.parametrize("limit", [1, 2, 3, 4, 5, 6])
+def test_a_query_goes_backwards_from_a_key_also_between_items_of_one_sort_key(database: Database, limit: int) -> None:
+    parties = {"client_id": n(7), "freelancer_id": n(8)}
+    for number in range(6):
+        item = {"pk": s(f"order#{number}"), **parties, "created_at": s(f"2026-03-01T09:30:0{number // 3}Z")}
+        database.ask("put_item", Item=item)
+    found: list[str] = []
+    start: dict[str, Any] = {}
+    while True:
+        answer = database.ask(
+            "query",
+            IndexName="client-index",
+            KeyConditionExpression="client_id = :u",
+            ExpressionAttributeValues={":u": n(7)},
+            ScanIndexForward=False,
+            Limit=limit,
+            **start,
+        )
+        assert all(item.keys() == {"pk", "client_id", "created_at"} for item in answer["Items"])
+        found += [item["pk"]["S"] for item in answer["Items"]]
+        if not answer["Items"]:
+            break
+        # Built from what an item says, as a cursor is, and not from the answer's own last key.
+        start = {"ExclusiveStartKey": answer["Items"][-1]}
+    assert len(found) == 6
+    assert set(found[:3]) == {"order#3", "order#4", "order#5"}
+    assert set(found[3:]) == {"order#0", "order#1", "order#2"}
+
+
 def test_a_page_that_is_full_has_a_last_key_even_when_nothing_is_left(due: Database) -> None:
     due.unless("moto", "leaves it out")
     answer = due.ask(

@@ -25,6 +25,7 @@ from payments.core.attention import SHARDS, after_look, partition, shard
 from payments.core.errors import StorageConflict, TableUnavailable
 from payments.core.events import encode
 from payments.core.instants import epoch
+from payments.core.lookup import Role
 from payments.core.model import (
     MAX_ID,
     Application,
@@ -306,6 +307,7 @@ CALLS: dict[str, Callable[[PaymentsTable], object]] = {
     "installation": lambda table: table.installation(),
     "raise_payment_ids": lambda table: table.raise_payment_ids(10),
     "due": lambda table: list(table.due("7", OPENED)),
+    "payments_of": lambda table: table.payments_of(Role.CLIENT, 42, None, 25),
     "refunds": lambda table: table.refunds([REFUND_1]),
     "keep_refunds": lambda table: table.keep_refunds([KNOWN]),
     "watermark": lambda table: table.watermark("payments-900"),

@@ -406,6 +406,7 @@ ALARMS = {
     "ReviewsWaiting": ("ApproximateNumberOfMessagesVisible", "notBreaching"),
     "DeadLetters": ("ApproximateNumberOfMessagesVisible", "notBreaching"),
     "Throttled": ("Throttles", "notBreaching"),
+    "IndexesThrottled": ("WriteThrottleEvents", "notBreaching"),
     "OutboxFailures": ("OutboxFailures", "notBreaching"),
     "ReconcileFailures": ("ReconcileFailures", "notBreaching"),
     "SweepFailures": ("SweepFailures", "notBreaching"),
@@ -508,16 +509,23 @@ def test_every_function_and_the_table_is_watched_for_throttling_and_the_webhook_
     throttled = {dict(m.dimensions)["FunctionName"] for m in metrics if m.name == "Throttles"}
     assert throttled == {f"${{{function}}}" for function in FUNCTIONS}
     assert "ThrottledDeliveries" in {m.name for m in metrics}
-    # DynamoDB counts throttling of an index only under the index.
-    (index,) = service.the("AWS::DynamoDB::Table")["GlobalSecondaryIndexes"]
     for name in ("ReadThrottleEvents", "WriteThrottleEvents"):
-        at_the_table, at_the_index = sorted((dict(m.dimensions) for m in metrics if m.name == name), key=len)
-        assert at_the_table == {"TableName": "${PaymentsTable}"}
-        assert at_the_index == {**at_the_table, "GlobalSecondaryIndexName": index["IndexName"]}
+        assert [dict(m.dimensions) for m in metrics if m.name == name] == [{"TableName": "${PaymentsTable}"}]
     assert len(metrics) <= 10  # CloudWatch allows no more in one alarm
     at_the_door = service.by_id["ThrottledDeliveries"]["Properties"]
     assert conditions_of(at_the_door["FilterPattern"]) == {"http_status": 429, "route": WEBHOOK_PATH}
     assert at_the_door["LogGroupName"] == {"Ref": "ApiAccessLogGroup"}
+
+
+def test_every_index_is_watched_for_throttling_since_dynamodb_counts_it_apart_from_its_table(service: Any) -> None:
+    metrics = of_alarm(service.by_id["IndexesThrottled"]["Properties"])
+    indexes = [index["IndexName"] for index in service.the("AWS::DynamoDB::Table")["GlobalSecondaryIndexes"]]
+    assert sorted((m.name, sorted(dict(m.dimensions).items())) for m in metrics) == sorted(
+        (name, [("GlobalSecondaryIndexName", index), ("TableName", "${PaymentsTable}")])
+        for index in indexes
+        for name in ("ReadThrottleEvents", "WriteThrottleEvents")
+    )
+    assert len(metrics) <= 10
 
 
 @pytest.mark.parametrize("name", [name for name in ALARMS if name != "WebhookSlow"])

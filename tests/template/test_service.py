@@ -24,6 +24,13 @@ INDEX = {
         {"Fn::Sub": "${PaymentsTable.Arn}/index/attention"},
     ]
 }
+PARTY_INDEXES = {
+    "Fn::If": [
+        "UsesRestoredTable",
+        [{"Fn::Sub": f"{RESTORED_TABLE}/index/{name}"} for name in ("client-index", "freelancer-index")],
+        [{"Fn::Sub": f"${{PaymentsTable.Arn}}/index/{name}"} for name in ("client-index", "freelancer-index")],
+    ]
+}
 BUS = {"Fn::GetAtt": ["PaymentsBus", "Arn"]}
 BUILT_FOR_THE_PROCESSOR = {
     "BuildMethod": "makefile",
@@ -42,15 +49,19 @@ WEBHOOK = secret("CreateWebhookSecret", "WebhookSecret", "WebhookSecretArn")
 JWT = secret("CreateJwtSecret", "JwtSecret", "JwtSecretArn")
 # With a published key set there is no secret to read.
 JWT_IF_USED = {"Fn::If": ["UsesJwtSecret", JWT, {"Ref": "AWS::NoValue"}]}
+# The stack creates none: its owner stores the key before quotes are turned on.
+QUOTE = {"Ref": "QuoteSecretArn"}
+QUOTE_IF_USED = {"Fn::If": ["TakesQuotes", QUOTE, {"Ref": "AWS::NoValue"}]}
 
 # Per function, the only allowed actions and resources.
 GRANTED: dict[str, list[tuple[set[str], list[Any]]]] = {
     "CreateOrderFunction": [
         ({"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"}, [TABLE]),
-        ({"secretsmanager:GetSecretValue"}, [API_KEYS, JWT_IF_USED]),
+        ({"secretsmanager:GetSecretValue"}, [API_KEYS, JWT_IF_USED, QUOTE_IF_USED]),
     ],
     "VerifyFunction": [
-        ({"dynamodb:GetItem", "dynamodb:UpdateItem"}, [TABLE]),
+        ({"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:UpdateItem"}, [TABLE]),
+        ({"dynamodb:Query"}, [PARTY_INDEXES]),
         ({"secretsmanager:GetSecretValue"}, [API_KEYS, JWT_IF_USED]),
     ],
     "WebhookFunction": [
@@ -93,6 +104,7 @@ ROUTES = {
     ("post", "/api/payments/create-order"): "CreateOrderFunction",
     ("post", "/api/payments/verify"): "VerifyFunction",
     ("get", "/api/payments/{order_id}"): "VerifyFunction",
+    ("get", "/api/payments"): "VerifyFunction",
     ("post", "/api/payments/webhook"): "WebhookFunction",
 }
 FUNCTIONS = sorted(GRANTED)
@@ -158,6 +170,7 @@ def test_there_is_one_stage_and_every_method_is_throttled_the_webhook_apart(serv
         ("/~1api~1payments~1create-order", "POST"): {"Ref": "ApiRateLimit"},
         ("/~1api~1payments~1verify", "POST"): {"Ref": "ApiRateLimit"},
         ("/~1api~1payments~1{order_id}", "GET"): {"Ref": "ApiRateLimit"},
+        ("/~1api~1payments", "GET"): {"Ref": "ApiRateLimit"},
         ("/~1api~1payments~1webhook", "POST"): {"Ref": "WebhookRateLimit"},
     }
 
@@ -362,7 +375,7 @@ KEY_ARN = "arn:aws:kms:ap-south-1:123456789012:key/1234abcd-12ab-34cd-56ef-12345
         ("payments/razorpay-AbCdEf", False),
     ],
 )
-@pytest.mark.parametrize("parameter", ["RazorpayApiSecretArn", "WebhookSecretArn", "JwtSecretArn"])
+@pytest.mark.parametrize("parameter", ["RazorpayApiSecretArn", "WebhookSecretArn", "JwtSecretArn", "QuoteSecretArn"])
 def test_the_arn_of_a_secret_is_whole_since_no_permission_fits_a_part_of_it(
     written: dict[str, Any], parameter: str, arn: str, *, allowed: bool
 ) -> None:
@@ -388,11 +401,16 @@ def test_only_events_of_the_payment_service_may_be_published(service: Any) -> No
 def test_a_function_is_told_of_the_secrets_it_may_read(service: Any, function: str) -> None:
     told = service.by_id[function]["Properties"]["Environment"]["Variables"]["SECRET_IDS"]
     (read,) = [s for s in statements(service, function) if s["Action"] == "secretsmanager:GetSecretValue"]
+    quotes = []
+    if told.get("Fn::If", [None])[0] == "TakesQuotes":
+        _, with_quotes, told = told["Fn::If"]
+        assert with_quotes == {"Fn::Join": [",", [told, QUOTE]]}
+        quotes = [QUOTE_IF_USED]
     if told.get("Fn::If", [None])[0] == "UsesJwtSecret":
         _, both, one = told["Fn::If"]
         assert both == {"Fn::Join": [",", [API_KEYS, JWT]]}
         assert one == API_KEYS
-        assert read["Resource"] == [API_KEYS, JWT_IF_USED]
+        assert read["Resource"] == [API_KEYS, JWT_IF_USED, *quotes]
     else:
         assert [told] == as_list(read["Resource"])
 
@@ -517,18 +535,27 @@ def test_a_function_runs_python_3_13_with_the_layer_on_the_chosen_processor(serv
     assert properties["Layers"][0] == {"Ref": layer_of(service, "SharedLayer")}
 
 
-def test_only_functions_that_take_tokens_bring_cryptography_and_only_where_it_is_used(
+def test_only_functions_that_take_tokens_or_quotes_bring_cryptography_and_only_where_it_is_used(
     written: dict[str, Any], service: Any
 ) -> None:
     layer = layer_of(service, "CryptographyLayer")
     assert service.by_id[layer]["Condition"] == "UsesCryptography"
-    assert written["Conditions"]["UsesCryptography"] == {
-        "Fn::Not": [{"Fn::Equals": [{"Ref": "JwtAlgorithm"}, "HS256"]}]
+    of_tokens = {"Fn::Not": [{"Fn::Equals": [{"Ref": "JwtAlgorithm"}, "HS256"]}]}
+    of_quotes = {
+        "Fn::And": [{"Condition": "TakesQuotes"}, {"Fn::Not": [{"Fn::Equals": [{"Ref": "QuoteAlgorithm"}, "HS256"]}]}]
     }
-    attached = {"Fn::If": ["UsesCryptography", {"Ref": layer}, {"Ref": "AWS::NoValue"}]}
+    assert written["Conditions"]["UsesCryptographyForTokens"] == of_tokens
+    assert written["Conditions"]["UsesCryptography"] == {
+        "Fn::Or": [{"Condition": "UsesCryptographyForTokens"}, of_quotes]
+    }
+    conditions = {"CreateOrderFunction": "UsesCryptography", "VerifyFunction": "UsesCryptographyForTokens"}
     for function in FUNCTIONS:
-        takes_tokens = function in {"CreateOrderFunction", "VerifyFunction"}
-        assert service.by_id[function]["Properties"]["Layers"][1:] == ([attached] if takes_tokens else [])
+        attached = (
+            [{"Fn::If": [conditions[function], {"Ref": layer}, {"Ref": "AWS::NoValue"}]}]
+            if function in conditions
+            else []
+        )
+        assert service.by_id[function]["Properties"]["Layers"][1:] == attached
 
 
 @pytest.mark.parametrize("layer", ["SharedLayer", "CryptographyLayer"])
@@ -607,6 +634,45 @@ def test_parameters_that_contradict_each_other_stop_the_deployment(
     assertions = written["Rules"]["TokenKeys"]["Assertions"]
     assert all(assertion["AssertDescription"] for assertion in assertions)
     assert all(holds(assertion["Assert"], parameters) for assertion in assertions) is allowed
+
+
+@pytest.mark.parametrize(
+    ("arn", "algorithm", "required", "allowed"),
+    [
+        ("", "HS256", "false", True),
+        ("arn", "HS256", "false", True),
+        ("arn", "ES256", "true", True),
+        ("", "HS256", "true", False),
+        # Nothing would use it, so that a change of it would make a version that differs in its description alone.
+        ("", "ES256", "false", False),
+    ],
+)
+def test_quotes_are_required_or_signed_another_way_only_where_there_is_a_key_for_them(
+    written: dict[str, Any], arn: str, algorithm: str, required: str, *, allowed: bool
+) -> None:
+    parameters = {"QuoteSecretArn": arn, "QuoteAlgorithm": algorithm, "QuoteRequired": required}
+    assertions = written["Rules"]["QuoteKeys"]["Assertions"]
+    assert all(assertion["AssertDescription"] for assertion in assertions)
+    assert all(holds(assertion["Assert"], parameters) for assertion in assertions) is allowed
+
+
+def test_no_quote_is_required_unless_a_stage_asks_for_it(written: dict[str, Any], service: Any) -> None:
+    parameters = written["Parameters"]
+    assert (parameters["QuoteSecretArn"]["Default"], parameters["QuoteRequired"]["Default"]) == ("", "false")
+    assert parameters["QuoteAlgorithm"]["AllowedValues"] == ["HS256", "RS256", "ES256"]
+    told = {
+        function: {
+            name: value
+            for name, value in service.by_id[function]["Properties"]["Environment"]["Variables"].items()
+            if name.startswith("QUOTE")
+        }
+        for function in FUNCTIONS
+    }
+    assert told.pop("CreateOrderFunction") == {
+        "QUOTE_ALGORITHM": {"Fn::If": ["TakesQuotes", {"Ref": "QuoteAlgorithm"}, ""]},
+        "QUOTE_REQUIRED": {"Ref": "QuoteRequired"},
+    }
+    assert not any(told.values())
 
 
 @pytest.mark.parametrize(
@@ -702,6 +768,7 @@ OF_COGNITO = {
     "AcceptOffers": "90",
     "SnapStart": "PublishedVersions",
     "RazorpayApiSecretArn": "arn:aws:secretsmanager:ap-southeast-1:123456789012:secret:payments/razorpay-AbCdEf",
+    "QuoteSecretArn": "arn:aws:secretsmanager:ap-southeast-1:123456789012:secret:payments/quotes-AbCdEf",
 }
 # One other valid value of each parameter.
 CHANGED = {
@@ -723,6 +790,9 @@ CHANGED = {
     "Currencies": "INR,USD",
     "MaxAmount": "400000",
     "AcceptOffers": "80",
+    "QuoteSecretArn": "arn:aws:secretsmanager:ap-southeast-1:123456789012:secret:payments/quotes-AbCdEg",
+    "QuoteAlgorithm": "RS256",
+    "QuoteRequired": "true",
 }
 
 
@@ -818,18 +888,29 @@ def test_a_new_origin_reaches_the_preflight_and_the_gateway_responses(written: d
 # --- Table, bus, secrets ----------------------------------------------------------------------------------------------
 
 
-def test_the_table_has_one_key_and_a_sparse_index_of_what_needs_attention(service: Any) -> None:
+def test_the_table_has_one_key_a_sparse_index_of_what_needs_attention_and_one_for_each_party(service: Any) -> None:
     table = service.the("AWS::DynamoDB::Table")
     assert table["KeySchema"] == [{"AttributeName": "pk", "KeyType": "HASH"}]
-    (index,) = table["GlobalSecondaryIndexes"]
-    assert index["IndexName"] == "attention"
-    assert index["Projection"] == {"ProjectionType": "KEYS_ONLY"}
-    assert index["KeySchema"] == [
-        {"AttributeName": "attention_shard", "KeyType": "HASH"},
-        {"AttributeName": "attention_at", "KeyType": "RANGE"},
-    ]
+    keys = {
+        index["IndexName"]: [(key["AttributeName"], key["KeyType"]) for key in index["KeySchema"]]
+        for index in table["GlobalSecondaryIndexes"]
+    }
+    assert keys == {
+        "attention": [("attention_shard", "HASH"), ("attention_at", "RANGE")],
+        "client-index": [("client_id", "HASH"), ("created_at", "RANGE")],
+        "freelancer-index": [("freelancer_id", "HASH"), ("created_at", "RANGE")],
+    }
+    assert all(index["Projection"] == {"ProjectionType": "KEYS_ONLY"} for index in table["GlobalSecondaryIndexes"])
     types = {item["AttributeName"]: item["AttributeType"] for item in table["AttributeDefinitions"]}
-    assert types == {"pk": "S", "attention_shard": "S", "attention_at": "N"}
+    # DynamoDB refuses a definition that no key uses.
+    assert types == {
+        "pk": "S",
+        "attention_shard": "S",
+        "attention_at": "N",
+        "created_at": "S",
+        "client_id": "N",
+        "freelancer_id": "N",
+    }
 
 
 def test_the_table_is_on_demand_encrypted_recoverable_and_forgets_what_expires(service: Any) -> None:
@@ -874,4 +955,5 @@ def test_no_secret_has_a_value_and_no_parameter_takes_one(written: dict[str, Any
         "RazorpayApiSecretArn",
         "WebhookSecretArn",
         "JwtSecretArn",
+        "QuoteSecretArn",
     }

@@ -14,15 +14,18 @@ import yaml
 from payments.adapters.http import PROBLEMS, Problem, problem_response
 from payments.core import errors
 from payments.core.answers import (
+    ApplicationAnswer,
     CurrencyCode,
     MinorUnits,
     OrderAnswer,
     PaymentAnswer,
+    PaymentsAnswer,
     ProblemAnswer,
     ReceivedAnswer,
     ShownStatus,
     VerifiedAnswer,
 )
+from payments.core.lookup import PAGE_SIZE
 from payments.core.model import OrderId, PaymentId, PlatformId, Purchase
 from payments.core.money import DECIMAL_PATTERN, MAX_MAJOR, MIN_MAJOR
 from payments.core.wire import CreateOrderBody, VerifyBody
@@ -253,6 +256,8 @@ def _schemas(words: Mapping[str, Any]) -> dict[str, Schema]:
         "Verify": schema_of(VerifyBody, mode="validation"),
         "Verified": schema_of(VerifiedAnswer),
         "Payment": _joined(_purchase(), schema_of(PaymentAnswer)),
+        "Payments": _with_payments(schema_of(PaymentsAnswer), most=PAGE_SIZE),
+        "PaymentsOfApplication": _with_payments(schema_of(ApplicationAnswer)),
         "Received": schema_of(ReceivedAnswer),
         "Problem": problem,
     }
@@ -275,6 +280,8 @@ def _create_order() -> Schema:
     The model accepts any amount and currency, so that errors about them have our own wording.
     """
     schema = schema_of(CreateOrderBody, mode="validation")
+    # An empty one stands for none in the model, and is refused in a request.
+    del schema["properties"]["quote"]["default"]
     schema["properties"]["currency"] |= schema_of(CurrencyCode)
     schema["properties"]["amount"] |= {
         "oneOf": [
@@ -289,6 +296,21 @@ def _purchase() -> Schema:
     """The fields of a purchase as shown: fields without a value are absent, never null."""
     schema = schema_of(Purchase, mode="validation")
     return {**schema, "properties": {name: without_null(field) for name, field in schema["properties"].items()}}
+
+
+def _with_payments(schema: Schema, *, most: int | None = None) -> Schema:
+    """An object that contains payments: each is the schema of that name."""
+    shown = schema_of(PaymentAnswer)
+    payment = {"$ref": f"{_SCHEMAS}/Payment"}
+
+    def replaced(field: Schema) -> Schema:
+        if field.get("items") == shown:
+            return {**field, "items": payment} | ({} if most is None else {"maxItems": most})
+        if shown in field.get("anyOf", ()):
+            return {**field, "anyOf": [payment if option == shown else option for option in field["anyOf"]]}
+        return field
+
+    return {**schema, "properties": {name: replaced(field) for name, field in schema["properties"].items()}}
 
 
 def _joined(first: Schema, second: Schema) -> Schema:

@@ -62,6 +62,24 @@ export function describe({ stage, payment, orderId, failure, message, slow, paid
 }
 
 /**
+ * @param {{status: string, confirmed: boolean, under_review: boolean}} payment As the service lists it.
+ * @returns {{text: string, tone: string}} Its state in two words. As on a card, only `confirmed` means money.
+ */
+export function labelOf({ status, confirmed, under_review }) {
+  const stage =
+    status === "refunded"
+      ? "refunded"
+      : under_review && status !== "paid"
+        ? "review"
+        : confirmed
+          ? "confirmed"
+          : status === "paid" || status === "authorized"
+            ? "waiting"
+            : "open";
+  return { text: STATES[stage].label, tone: STATES[stage].tone };
+}
+
+/**
  * The text for an order that is not paid as far as the service knows. That is not certain: between the approval in the
  * customer's app and Razorpay's webhook, the service does not know of the payment. So never say that there was none.
  */
