@@ -237,7 +237,7 @@ def test_words_about_events_that_do_not_suit_the_code_are_refused(
 def test_an_event_is_described_as_consumers_were_promised() -> None:
     # From docs/events/README.md: identity, version and amounts.
     defined = json.loads(events.documents()["definitions.schema.json"])["$defs"]
-    assert defined["schema_version"]["const"] == "1.0"
+    assert defined["schema_version"]["const"] == "1.1"
     assert defined["event_id"]["pattern"].startswith("^[0-9a-f]{8}-")
     assert defined["version"]["minimum"] == 2
     assert defined["payment"]["properties"]["amount"] | {"description": ""} == {
@@ -277,6 +277,7 @@ def rows() -> dict[str, tuple[str, list[str]]]:
         ("CURRENCIES", "INR", ["create_order"]),
         ("MAX_AMOUNT", "none", ["create_order"]),
         ("ACCEPT_OFFERS", "none", ["create_order", "webhook", "reconcile"]),
+        ("ORDER_EXPIRY_DAYS", "30", ["create_order", "reconcile"]),
     ],
 )
 def test_a_setting_has_the_default_and_the_functions_that_it_has(name: str, default: str, functions: list[str]) -> None:

@@ -166,10 +166,11 @@ def test_make_reconcile_runs_each_lane_and_says_what_it_did(
     monkeypatch.setattr("sys.argv", ["make reconcile", "--run-dir", run_dir, "--last", "1"])
     assert make_reconcile() == 0
     said = capsys.readouterr().out
-    assert [line.partition(":")[0] for line in said.splitlines() if ":" in line][:4] == [
+    assert [line.partition(":")[0] for line in said.splitlines() if ":" in line][:5] == [
         "Outbox",
         "Watch",
         "Sweep",
+        "Expiry",
         "Rebuild",
     ]
 

@@ -42,6 +42,7 @@ _PART_MINOR: Final = 100_00
 _FIRST_LOOK_S: Final = 15 * 60
 _SWEPT_AFTER_S: Final = 21 * 60
 _THREE: Final = 3
+_HOUR_S: Final = 60 * 60
 # There are hundreds of thousands of pairs, and each simulates sixteen days: this many are drawn after each fault, …
 _PAIRS_EACH: Final = 2
 # … and in a part of the campaign, one after this fraction of the faults.
@@ -248,6 +249,25 @@ def _prepare_paid_late(play: Play) -> None:
     play.world.let_time_pass(100 * DAY_S)
 
 
+def _expired(play: Play) -> None:
+    """The lane meets all three orders; what fails is set aside, or read again an hour later."""
+    for _ in range(_THREE):
+        play.run("reconcile", {"lane": "expiry"})
+        play.mend()
+        play.world.now += _HOUR_S
+
+
+def _prepare_expired(play: Play) -> None:
+    """One order that nobody tried to pay, one whose payment failed, and one that was paid and no webhook came."""
+    for application in (12, 13, 14):
+        play.create_order(application=application)
+    _, failing, paid = play.world.handed_out
+    assert play.world.pay(failing, outcome="failure") is None
+    play.pay(paid)
+    _lose(play, lambda _: True)
+    play.world.now += 31 * DAY_S + 2 * _HOUR_S
+
+
 def _restored(play: Play) -> None:
     """A day is lost: only Razorpay has what was ordered, paid and refunded in it."""
     kept = play.create_order()
@@ -375,9 +395,16 @@ SCENARIOS: Final = {
         ),
         Scenario(
             "paid after a hundred days",
-            "an old order is still payable, and no webhook comes",
+            "an order that expired is still payable, and no webhook comes",
             _paid_late,
             _prepare_paid_late,
+            deaf=True,
+        ),
+        Scenario(
+            "orders expire",
+            "a month later one of three orders was never tried, one failed, and one was paid without a webhook",
+            _expired,
+            _prepare_expired,
             deaf=True,
         ),
         Scenario(

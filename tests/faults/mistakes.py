@@ -56,6 +56,31 @@ class Mistake:
 
 
 MISTAKES: Final = (
+    # --- expiry
+    Mistake(
+        "let the expiry override a payment made before it",
+        "The order has expired, so what comes afterwards is late. But Razorpay reports payments late, too.",
+        "shared/payments/core/position.py",
+        "return made_at is None or made_at > self.expired_at",
+        "return made_at is None or made_at > 0",
+        "interleavings: expiry, a payment of the same second",
+    ),
+    Mistake(
+        "take a payment on an expired order for any other",
+        "Money is money. But the platform was told that nobody paid, and may have given the job away.",
+        "shared/payments/core/position.py",
+        "        if self.expired_at is None:\n            return False\n        attempt",
+        "        if self.expired_at is None or self.order is not None:\n            return False\n        attempt",
+        "interleavings: expiry, a later payment",
+    ),
+    Mistake(
+        "expire an attempted order without asking for its payments",
+        "The table would know of a payment. But not if no webhook came.",
+        "shared/payments/core/reconciliation.py",
+        '        if listed.status != "created":\n            # Somebody tried',
+        '        if listed.status == "":\n            # Somebody tried',
+        "crashes: orders expire",
+    ),
     # --- publishing
     Mistake(
         "publish only when the write won",

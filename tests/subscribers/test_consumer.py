@@ -62,7 +62,7 @@ def event(event_id: str, detail_type: str = "payment.paid", version: int = 3, or
         "source": "payment-service",
         "detail-type": detail_type,
         "detail": {
-            "schema_version": "1.0",
+            "schema_version": "1.1",
             "event_id": event_id,
             "version": version,
             "occurred_at": "2026-01-05T10:00:00Z",

@@ -16,7 +16,7 @@ SOURCE = "payment-service"
 _NAMESPACE = UUID("6f3c1c52-6a53-5d0e-9c43-2f1f0c6b7f11")
 
 
-SCHEMA_VERSION: Final = "1.0"
+SCHEMA_VERSION: Final = "1.1"
 """Version of the `detail`. The first number grows if consumers must adapt, the second if something is added."""
 
 
@@ -28,8 +28,8 @@ def event_id(
     Args:
         order_id: the Razorpay order.
         event_type: the detail type.
-        subject: what it is about: the Razorpay payment or refund id, or for `payment.paid` the order id, so that an
-            order has only one.
+        subject: what it is about: the Razorpay payment or refund id, or for `payment.paid` and `payment.expired` the
+            order id, so that an order has only one.
         reason: of a review, because a payment can have several reviews.
         state: of a review, because opening and resolving it are two events.
     """
@@ -101,7 +101,7 @@ class ReviewDetail(Model):
 class EventDetail(Model):
     """The `detail` of an event as consumers receive it. Parts that do not apply are absent."""
 
-    schema_version: Literal["1.0"]
+    schema_version: Literal["1.1"]
     """Version of this contract. The first number grows when consumers must adapt to a change, the second when something
     is added."""
     event_id: str

@@ -16,7 +16,7 @@ def require_paid(record: Record, payment: str) -> None:
         PaymentRefunded: it was refunded in full.
         PaymentReturned: Razorpay returned the payment uncaptured.
         PaymentFailed: the payment is dead or was released.
-        PaymentUnderReview: the payment is not as agreed, or its order was superseded.
+        PaymentUnderReview: the payment is not as agreed, or its order was superseded or had expired.
     """
     if record.status is Status.PAID:
         return
