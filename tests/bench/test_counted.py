@@ -116,8 +116,8 @@ def test_a_month_without_payments_is_billed_by_the_things_in_the_template(counts
     assert cost["CloudWatch dashboard"][0] == pytest.approx(3.00)
     assert cost["Secrets Manager"][0] == pytest.approx(3 * 0.40)
     assert cost["KMS"][0] == pytest.approx(1.00)
-    # Two lanes every minute and one every five minutes, all traced.
-    assert cost["X-Ray"][0] == pytest.approx(30 * 24 * (60 + 60 + 12) * 5 / 1e6)
+    # Two lanes every minute, one every five minutes and one every hour, all traced.
+    assert cost["X-Ray"][0] == pytest.approx(30 * 24 * (60 + 60 + 12 + 1) * 5 / 1e6)
 
 
 def test_the_lanes_run_as_often_as_their_schedules_say() -> None:
@@ -128,6 +128,7 @@ def test_the_lanes_run_as_often_as_their_schedules_say() -> None:
             ("outbox", "OutboxFunction", "EveryMinute"),
             ("reconcile watch", "ReconcileFunction", "Watch"),
             ("reconcile sweep", "ReconcileFunction", "Sweep"),
+            ("reconcile expiry", "ReconcileFunction", "Expiry"),
         )
     }
     minutes = {name: int(rate.removeprefix("rate(").split()[0]) for name, rate in rates.items()}
