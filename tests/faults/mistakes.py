@@ -63,7 +63,7 @@ MISTAKES: Final = (
         "shared/payments/core/position.py",
         "return made_at is None or made_at > self.expired_at",
         "return made_at is None or made_at > 0",
-        "interleavings: expiry, a payment of the same second",
+        "crashes: orders expire",
     ),
     Mistake(
         "take a payment on an expired order for any other",
@@ -71,7 +71,7 @@ MISTAKES: Final = (
         "shared/payments/core/position.py",
         "        if self.expired_at is None:\n            return False\n        attempt",
         "        if self.expired_at is None or self.order is not None:\n            return False\n        attempt",
-        "interleavings: expiry, a later payment",
+        "crashes: orders expire",
     ),
     Mistake(
         "expire an attempted order without asking for its payments",
