@@ -211,8 +211,8 @@ def seen(record: Record) -> tuple[object, ...]:
     return record.status, record.confirmed, record.stood, under_review(record), reviews, back
 
 
-PAID = (Status.PAID, True, A, False, [], {REFUND_1: (RefundState.PROCESSED, PART)})
-HELD = (
+PAID: tuple[object, ...] = (Status.PAID, True, A, False, [], {REFUND_1: (RefundState.PROCESSED, PART)})
+HELD: tuple[object, ...] = (
     Status.AUTHORIZED,
     False,
     None,
