@@ -11,7 +11,7 @@ from payments.adapters.log import RequestLog
 from payments.core.errors import InvalidSignature, OrderNotFound
 from payments.core.model import ORDER_ID, Record, Signed
 from payments.core.outbox import record_facts
-from payments.core.position import Position, amount_refunded, under_review
+from payments.core.position import Position, amount_disputed, amount_refunded, under_review
 from payments.core.verification import require_paid
 from payments.core.wire import VerifyBody
 from payments.wiring import aws
@@ -79,6 +79,7 @@ def show(request: Request, log: RequestLog) -> Response:
         "status": record.status,
         "confirmed": record.confirmed,
         "amount_refunded": amount_refunded(record),
+        "amount_disputed": amount_disputed(record),
         "under_review": under_review(record),
         "razorpay_payment_id": Position.of(record).shown_payment(),
         "created_at": record.created_at,

@@ -134,6 +134,7 @@ def shown(outcome: Outcome, **changes: Any) -> dict[str, Any]:
         "status": view.status,
         "confirmed": view.confirmed,
         "amount_refunded": view.amount_refunded,
+        "amount_disputed": view.amount_disputed,
         "razorpay_payment_id": view.razorpay_payment_id,
         "under_review": view.under_review,
         **changes,

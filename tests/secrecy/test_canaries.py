@@ -181,7 +181,8 @@ def _bodies() -> Iterator[tuple[str, dict[str, Any]]]:
             document["payload"]["payment"]["entity"] |= entity
             yield f"{event} by {method}", document
     dispute = Dispute("disp_DESlLckIVRkHWj", events.PAYMENT_ID, 49_950, "INR", at, at)
-    for event in ("payment.dispute.created", "payment.dispute.lost"):
+    for name in ("created", "under_review", "action_required", "won", "lost", "closed"):
+        event = f"payment.dispute.{name}"
         yield event, json.loads(webhooks.of_dispute(event, _payment("payment.captured", "card"), dispute, at))
     yield (
         "settlement.processed",
@@ -193,7 +194,7 @@ def _bodies() -> Iterator[tuple[str, dict[str, Any]]]:
 
 _READ: Final = frozenset(
     {"event", "created_at", "id", "order_id", "payment_id", "amount", "currency", "status", "captured", "method",
-     "error_code", "error_reason"}
+     "error_code", "error_reason", "amount_deducted", "phase", "reason_code", "respond_by"}
 )  # fmt: skip
 BODIES: Final = dict(_bodies())
 
