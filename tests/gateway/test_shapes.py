@@ -30,7 +30,12 @@ SAMPLE_OF: Final = {
     "refund.processed": "webhook.refund.processed.netbanking",
     "refund.failed": "webhook.refund.failed.netbanking",
     "refund.speed_changed": "webhook.refund.speed_changed.netbanking",
-    **{f"payment.dispute.{name}": f"webhook.payment.dispute.{name}.card" for name in DISPUTED},
+    "payment.dispute.created": "webhook.payment.dispute.created.card",
+    "payment.dispute.under_review": "webhook.payment.dispute.under_review.card",
+    "payment.dispute.action_required": "webhook.payment.dispute.action_required.card",
+    "payment.dispute.won": "webhook.payment.dispute.won.card",
+    "payment.dispute.lost": "webhook.payment.dispute.lost.card",
+    "payment.dispute.closed": "webhook.payment.dispute.closed.card",
     "settlement.processed": "webhook.settlement.processed",
 }
 

@@ -130,8 +130,8 @@ def read_ledger(document: Mapping[str, Any]) -> Ledger:
     """Reads the stand-in's ledger.
 
     Args:
-        document: `orders`, `payments`, `refunds` and, where there are any, `disputes`, each entity as the API prints it, and `story`: everything that
-            happened, as `{at, what, payment_id, refund_id, …}` in its order.
+        document: `orders`, `payments`, `refunds` and, where there are any, `disputes`, each entity as the API prints
+            it, and `story`: everything that happened, as `{at, what, payment_id, refund_id, …}` in its order.
 
     Raises:
         KeyError, ValueError: it is not that.

@@ -23,7 +23,8 @@ class Key(NamedTuple):
 
     type: str
     subject: str
-    """The refund or the dispute it names; else the payment; the order for `payment.paid` and `payment.refunded`, one for ever."""
+    """The refund or dispute it names; else the payment; the order for `payment.paid` and `payment.refunded`, one for
+    ever."""
     reason: str = ""
     state: str = ""
     """Of a `payment.review`: `open` or `resolved`. Of a dispute: its state; `reason` is its phase."""
@@ -556,7 +557,7 @@ def _review_refunds(collected: _Collected, case: _Case) -> None:
     """Reviews about refunds and about too much of everything."""
     order = case.order
     for payment in order.payments:
-        ids = [payment.id, *(one.id for one in (*payment.refunds, *payment.disputes))]
+        ids = [payment.id, *(one.id for one in payment.refunds), *(one.id for one in payment.disputes)]
         if payment.captured and rules.refunded_minor(payment) + rules.disputed_minor(payment) > payment.amount:
             keys = {Key("payment.review", one, "over_refunded", "open") for one in ids}
             collected.group(f"over_refunded {payment.id}", keys, least=1, most=len(keys))

@@ -115,8 +115,8 @@ class Merge:
         if known is None and isinstance(fact, NeverCaptured | Accepted | Released):
             # About a payment that the record does not have, so there is nothing to add it to.
             return
-        attempt = self._judged(self._grown(known or Attempt(), fact))
-        is_news = known is None or _without_details(attempt) != _without_details(known)
+        grown = self._judged(self._grown(known or Attempt(), fact))
+        is_news = known is None or _without_details(grown) != _without_details(known)
         if isinstance(fact, Refunded):
             is_news = self._grow_refund(fact) or (is_news and known is None)
         if isinstance(fact, Disputed):
@@ -125,7 +125,7 @@ class Merge:
                 return
         if isinstance(fact, Released):
             is_news = self._release_losses(fact.payment) or is_news
-        self.attempts[fact.payment] = attempt
+        self.attempts[fact.payment] = grown
         if is_news:
             self.news.append(_described(fact))
 
