@@ -174,7 +174,7 @@ def lost(counter: Counter) -> str:
 @repairs("dispute_lost", "release it")
 def _(counter: Counter) -> Outcome:
     before = lost(counter)
-    counter.release_payment()
+    counter.release()
     return end(counter, "dispute_lost", before)
 
 
