@@ -227,8 +227,10 @@ def _open_reviews(recorder: Recorder, before: Position, after: Position, merge: 
     for payment in sorted(after.surplus):
         recorder.review(_why_surplus(after, payment), payment)
     for payment in sorted(after.over_refunded() - before.over_refunded()):
-        back = _processed_refunds(after, payment) or [key for key in after.losses() if _is_about(after, key, payment)]
-        recorder.review("over_refunded", payment, subject=max(back, default=payment))
+        back = _processed_refunds(after, payment) or [
+            key for key in _deductions(after) if after.disputes[key].payment_id == payment
+        ]
+        recorder.review("over_refunded", payment, subject=max(back))
     for refund in sorted(merge.reversed):
         recorder.review("refund_reversed", after.refunds[refund].payment_id, subject=refund)
     for payment in sorted(merge.differing):
@@ -239,10 +241,6 @@ def _open_reviews(recorder: Recorder, before: Position, after: Position, merge: 
             recorder.review("never_captured", payment)
     if merge.overflows is not None:
         recorder.review("too_many_attempts", None, subject=merge.overflows)
-
-
-def _is_about(position: Position, dispute: str, payment: str) -> bool:
-    return position.disputes[dispute].payment_id == payment
 
 
 def _why_surplus(position: Position, payment: str) -> Reason:
