@@ -31,6 +31,7 @@ class Books:
     orders: list[dict[str, Any]] = field(default_factory=list)
     payments: list[dict[str, Any]] = field(default_factory=list)
     refunds: list[dict[str, Any]] = field(default_factory=list)
+    disputes: list[dict[str, Any]] = field(default_factory=list)
     story: list[dict[str, Any]] = field(default_factory=list)
     handed_out: list[HandedOut] = field(default_factory=list)
 
@@ -99,7 +100,13 @@ class Books:
     @property
     def ledger(self) -> Ledger:
         return read_ledger(
-            {"orders": self.orders, "payments": self.payments, "refunds": self.refunds, "story": self.story}
+            {
+                "orders": self.orders,
+                "payments": self.payments,
+                "refunds": self.refunds,
+                "disputes": self.disputes,
+                "story": self.story,
+            }
         )
 
     def expected(

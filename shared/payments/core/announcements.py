@@ -269,7 +269,8 @@ def _resolution(review: Review, after: Position, merge: Merge) -> Resolution | N
         case "refund_total_differs":
             return "agreed" if review.subject in merge.agreed else None
         case "dispute_lost":
-            return "released" if after.disputes[review.subject].released else None
+            dispute = after.disputes.get(review.subject)
+            return "released" if dispute is not None and dispute.released else None
         case "amount_mismatch" | "currency_mismatch" | "superseded_order" | "never_captured":
             ends = _ends(review, after)
             return next((resolution for resolution, holds in ends.items() if holds), None)
