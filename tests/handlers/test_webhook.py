@@ -151,6 +151,7 @@ def test_a_capture_confirms_the_payment_and_tells_the_bus(ordered: Service) -> N
         "currency": "INR",
         "status": "paid",
         "amount_refunded": 0,
+        "amount_disputed": 0,
         "method": "netbanking",
     }
     assert (detail["version"], detail["occurred_at"]) == (2, "2026-03-01T09:32:00Z")
