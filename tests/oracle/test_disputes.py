@@ -70,7 +70,8 @@ def test_a_dispute_that_is_open_or_won_changes_nothing_but_what_is_told() -> Non
 def test_without_its_webhook_a_dispute_that_was_sent_back_looks_open() -> None:
     outcome = only(disputed(Books().order().payment(), "open", "under_review", "action_required").expected()[FIRST])
     (group,) = (one for one in outcome.events.groups if one.what == f"dispute {D}")
-    assert (group.keys, group.least) == ({told("open"), told("action_required")}, 1)
+    assert group.keys == frozenset({told("open"), told("action_required")})
+    assert group.least == 1
 
 
 def test_verify_sends_the_client_of_a_lost_payment_to_a_person() -> None:
