@@ -22,7 +22,7 @@ from typing import Any, Final
 
 from sandbox import development
 from sandbox.gateway import signatures, webhooks
-from sandbox.gateway.entities import Customer, Failure, Instrument, Order, Payment, Refund
+from sandbox.gateway.entities import Customer, Dispute, DisputeStatus, Failure, Instrument, Order, Payment, Refund
 
 FOLDER: Final = Path(__file__).parents[1] / "events"
 
@@ -35,6 +35,7 @@ PAYMENT_ID: Final = "pay_DESlfW9H8K9uqM"
 FAILED_PAYMENT_ID: Final = "pay_DESp9bgForNoUd"
 FIRST_REFUND_ID: Final = "rfnd_FS8TWyPrCsa0OB"
 LAST_REFUND_ID: Final = "rfnd_FP8QHiV938haTz"
+DISPUTE_ID: Final = "disp_EsIAlDcoUr8CaQ"
 OFFER: Final[Mapping[str, Any]] = {
     "job_id": 11,
     "application_id": 12,
@@ -57,12 +58,23 @@ ORDERED_AT: Final = int(_ORDERED_AT.timestamp())
 _FAILED_AT: Final = ORDERED_AT + 45
 _PAID_AT: Final = ORDERED_AT + 67
 _REFUNDED_AT: Final = ORDERED_AT + 86400
+_DISPUTED_AT: Final = ORDERED_AT + 10 * 86400
+_RESPOND_WITHIN_S: Final = 6 * 86400
+_DISPUTE_STATUSES: Final[Mapping[str, DisputeStatus]] = {
+    "created": "open",
+    "under_review": "under_review",
+    "action_required": "open",
+    "won": "won",
+    "lost": "lost",
+    "closed": "closed",
+}
 # Until 2100, so that the committed events work for as long as anyone may try them.
 _TOKEN_LIFETIME: Final = timedelta(days=365 * 74)
 
 _CREATE_ORDER: Final = "/api/payments/create-order"
 _VERIFY: Final = "/api/payments/verify"
 _GET: Final = "/api/payments/{order_id}"
+_LIST: Final = "/api/payments"
 _WEBHOOK: Final = "/api/payments/webhook"
 
 
@@ -80,6 +92,7 @@ def api_event(  # noqa: PLR0913 - the parts of one HTTP request
     body: str | None = None,
     is_base64: bool = False,
     path_parameters: Mapping[str, str] | None = None,
+    query: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Return the event of one request.
 
@@ -91,6 +104,7 @@ def api_event(  # noqa: PLR0913 - the parts of one HTTP request
         body: text, or base64.
         is_base64: whether the body is base64.
         path_parameters: the values of the route's placeholders.
+        query: the query parameters, each given once.
     """
     sent = {
         "Accept": "*/*",
@@ -108,8 +122,8 @@ def api_event(  # noqa: PLR0913 - the parts of one HTTP request
         "httpMethod": method,
         "headers": sent,
         "multiValueHeaders": {name: [value] for name, value in sent.items()},
-        "queryStringParameters": None,
-        "multiValueQueryStringParameters": None,
+        "queryStringParameters": None if query is None else dict(query),
+        "multiValueQueryStringParameters": None if query is None else {name: [value] for name, value in query.items()},
         "pathParameters": None if path_parameters is None else dict(path_parameters),
         "stageVariables": None,
         "requestContext": {
@@ -163,6 +177,17 @@ def reading(order_id: str, *, user_id: int = CLIENT, slash: bool = True) -> dict
         f"/api/payments/{order_id}{'/' if slash else ''}",
         headers={"authorization": f"Bearer {token(user_id)}", "user-agent": "Mozilla/5.0"},
         path_parameters={"order_id": order_id},
+    )
+
+
+def listing(*, user_id: int = CLIENT, **query: str) -> dict[str, Any]:
+    """Return a GET of the user's payments from the frontend, with these query parameters."""
+    return api_event(
+        "GET",
+        _LIST,
+        f"{_LIST}/",
+        headers={"authorization": f"Bearer {token(user_id)}", "user-agent": "Mozilla/5.0"},
+        query=query or None,
     )
 
 
@@ -227,6 +252,27 @@ def webhook_body(event: str, *, refund: str | None = None) -> bytes:
     )
     created_at = payment.created_at + 5 if returned is None else returned.created_at + 6
     return webhooks.body(event, payment, order, returned, created_at)
+
+
+def dispute_body(name: str, *, at: int = 0) -> bytes:
+    """Return the body of one webhook of a dispute about all of the story's payment.
+
+    Args:
+        name: the last part of the event's name, such as `lost`.
+        at: seconds since the dispute was created.
+    """
+    dispute = Dispute(
+        DISPUTE_ID,
+        PAYMENT_ID,
+        AMOUNT_MINOR,
+        "INR",
+        respond_by=_DISPUTED_AT + _RESPOND_WITHIN_S,
+        created_at=_DISPUTED_AT,
+        status=_DISPUTE_STATUSES[name],
+        amount_deducted=AMOUNT_MINOR if name == "lost" else 0,
+    )
+    event = f"payment.dispute.{name}"
+    return webhooks.of_dispute(event, _payment("payment.captured"), dispute, _DISPUTED_AT + at)
 
 
 def unroundtrippable(body: bytes) -> bytes:
@@ -353,6 +399,13 @@ def events(order_id: str = ORDER_ID) -> dict[str, dict[str, Any]]:
         "verify-unknown-order": from_frontend(_VERIFY, checkout(UNKNOWN_ORDER_ID, ids[PAYMENT_ID])),
         "get": reading(order_id, slash=False),
         "get-trailing-slash": reading(order_id),
+        "list": listing(role="client"),
+        "list-as-freelancer": listing(user_id=FREELANCER, role="freelancer"),
+        "list-of-application": listing(application_id=str(OFFER["application_id"])),
+        "list-of-another-clients-application": listing(
+            user_id=SOMEBODY_ELSE, application_id=str(OFFER["application_id"])
+        ),
+        "list-without-parameters": listing(),
         "webhook-payment-authorized": from_razorpay(authorized),
         "webhook-payment-captured": from_razorpay(captured),
         "webhook-payment-captured-base64": from_razorpay(unroundtrippable(captured), as_base64=True),

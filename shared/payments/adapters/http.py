@@ -6,7 +6,7 @@ Errors are RFC 9457 problem documents in our own words: no stack trace, ARN, tab
 import base64
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -59,6 +59,8 @@ class Request:
     """The route, such as `/api/payments/{order_id}`; without a trailing slash, whichever form was called."""
     request_id: str
     path_parameters: Mapping[str, str]
+    query: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Every value of every query parameter, in the order sent."""
     _headers: Mapping[str, str] = field(default_factory=dict)
     _body: str = ""
     _is_base64: bool = False
@@ -120,13 +122,14 @@ class Request:
             resource=path.rstrip("/"),
             request_id=_request_id(event.get("requestContext")),
             path_parameters={name: _text(value) for name, value in _mapping(event.get("pathParameters")).items()},
+            query=_query(event),
             _headers=_headers(event.get("headers")),
             _body=_text(event.get("body")),
             _is_base64=event.get("isBase64Encoded") is True,
         )
 
 
-# Catch-all routes. We have none: of an API with one, nobody would notice the requests that we answer with 404.
+# Catch-all routes. We have none: if another API had one, nobody would notice its requests, which would all get 404.
 _CATCH_ALL = ("{proxy+}", "$default")
 
 
@@ -158,6 +161,19 @@ def _text(value: object) -> str:
 def _request_id(context: object) -> str:
     request_id = _text(_mapping(context).get("requestId"))
     return request_id if _REQUEST_ID.match(request_id) else ""
+
+
+def _query(event: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """Return all values of each query parameter. API Gateway sends them twice: all, and the last of each.
+
+    A load balancer or a hand-written event may have only the latter. A value of another type is like an empty one, so
+    that no parameter disappears.
+    """
+    last = {str(name): (_text(value),) for name, value in _mapping(event.get("queryStringParameters")).items()}
+    every = _mapping(event.get("multiValueQueryStringParameters"))
+    return last | {
+        str(name): tuple(map(_text, values)) for name, values in every.items() if isinstance(values, list) and values
+    }
 
 
 def _headers(given: object) -> dict[str, str]:
