@@ -16,7 +16,8 @@ What Razorpay's documents say, and what follows:
 * **`amount_deducted` is money**: "deducted from your Razorpay current balance when the dispute is lost"
   (api/disputes/entity.md). It is no refund: the payment's `amount_refunded` is the same in the samples before and after
   the loss (webhooks/disputes.md), and no refund entity exists. So it counts as returned, is shown as `amount_disputed`,
-  and never in `amount_refunded`.
+  and never in `amount_refunded`. "About Disputes" says that Razorpay refunds an accepted dispute by itself; if it ever
+  makes a refund next to the deduction, more went back than was captured, and a review `over_refunded` says so.
 * **A loss needs a person**, whatever was deducted: the client has the money back, the freelancer may have been paid,
   and in the phase `fraud` the merchant must refund it himself ("About Disputes", process flow). The application answers
   `payment_under_review` until an operator releases the payment.
