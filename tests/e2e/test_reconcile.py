@@ -146,7 +146,8 @@ def test_a_sweep_reads_every_list_to_where_it_should(local_service: LocalService
 
     items = local_service.cloud.client("dynamodb").scan(TableName=local_service.outputs["TableName"])["Items"]
     read = {item["pk"]["S"]: int(item["at"]["N"]) for item in items if item["pk"]["S"].startswith("sweep#")}
-    assert read.keys() == {f"sweep#{one.name}" for one in PASSES}
+    # Disputes and the expiry lane have passes of their own.
+    assert read.keys() >= {f"sweep#{one.name}" for one in PASSES}
     for one in PASSES:
         assert time.time() - read[f"sweep#{one.name}"] < one.age_s + one.every_s + 120
 
