@@ -130,7 +130,7 @@ _PAYMENT = {
     "amount_refunded": anything,
     "created_at": anything,
 }
-_REFUND = {"id": refund_id, "payment_id": payment_id, "amount": integer(1), "created_at": anything}
+_REFUND = {"id": refund_id, "payment_id": payment_id, "amount": integer(1), "created_at": anything, "notes": anything}
 
 # What a purchase may have besides its parties.
 OPTIONAL: dict[str, Any] = {}

@@ -16,7 +16,7 @@ SOURCE = "payment-service"
 _NAMESPACE = UUID("6f3c1c52-6a53-5d0e-9c43-2f1f0c6b7f11")
 
 
-SCHEMA_VERSION: Final = "1.0"
+SCHEMA_VERSION: Final = "1.1"
 """Version of the `detail`. The first number grows if consumers must adapt, the second if something is added."""
 
 
@@ -101,7 +101,7 @@ class ReviewDetail(Model):
 class EventDetail(Model):
     """The `detail` of an event as consumers receive it. Parts that do not apply are absent."""
 
-    schema_version: Literal["1.0"]
+    schema_version: Literal["1.1"]
     """Version of this contract. The first number grows when consumers must adapt to a change, the second when something
     is added."""
     event_id: str

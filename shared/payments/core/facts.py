@@ -17,6 +17,7 @@ from payments.core.model import (
     Captured,
     Fact,
     Failed,
+    IntentState,
     NeverCaptured,
     Record,
     Refund,
@@ -78,6 +79,7 @@ class Merge:
         self.version = record.version + 1
         self.attempts = dict(record.attempts)
         self.refunds = dict(record.refunds)
+        self.intents = dict(record.refund_intents)
         self.news: list[str] = []
         self.dropped = 0
         self.reversed: set[str] = set()
@@ -111,6 +113,7 @@ class Merge:
         is_news = known is None or _without_details(grown) != _without_details(known)
         if isinstance(fact, Refunded):
             is_news = self._grow_refund(fact) or (is_news and known is None)
+            is_news = self._end_intent(fact) or is_news
         self.attempts[fact.payment] = grown
         if is_news:
             self.news.append(_described(fact))
@@ -190,7 +193,7 @@ class Merge:
             if len(self.refunds) >= MAX_REFUNDS:
                 return self._drop_refund(fact)
             self.refunds[fact.refund] = Refund(
-                payment_id=fact.payment, amount_minor=fact.amount_minor, state=fact.state
+                payment_id=fact.payment, amount_minor=fact.amount_minor, state=fact.state, intent=fact.intent
             )
             return True
         if fact.state.rank > known.state.rank:
@@ -202,6 +205,19 @@ class Merge:
             self.reversed.add(fact.refund)
             return True
         return False
+
+    def _end_intent(self, fact: Refunded) -> bool:
+        """Note that the refund of an intent exists, even if Razorpay seemed to refuse it. Return False if it is known.
+
+        Notes can be copied by hand: they end an intent of the same payment and amount only, and only once.
+        """
+        intent = self.intents.get(fact.intent) if fact.intent is not None else None
+        if fact.intent is None or intent is None or intent.state is IntentState.MADE:
+            return False
+        if (intent.payment_id, intent.amount_minor) != (fact.payment, fact.amount_minor):
+            return False
+        self.intents[fact.intent] = replace(intent, state=IntentState.MADE, refund_id=fact.refund, refusal=None)
+        return True
 
     def _drop_refund(self, fact: Refunded) -> bool:
         """Drop a refund over the limit. Return whether no review has reported that yet."""

@@ -20,6 +20,8 @@ ORDER_ID = re.compile(rf"\A{_ORDER_ID}\Z")
 PAYMENT_ID = re.compile(rf"\A{_PAYMENT_ID}\Z")
 REFUND_ID = re.compile(rf"\A{_REFUND_ID}\Z")
 ORDER_ID_PATTERN, PAYMENT_ID_PATTERN, REFUND_ID_PATTERN = (f"^{form}$" for form in (_ORDER_ID, _PAYMENT_ID, _REFUND_ID))
+# Our own: a UUID in its usual form.
+INTENT_ID = re.compile(r"\A[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 
 # Clients read our ids as JSON numbers: a double represents every integer up to this one exactly.
 MAX_ID = 2**53 - 1
@@ -85,6 +87,18 @@ class RefundState(StrEnum):
 
 _REFUND_RANK = {state: rank for rank, state in enumerate(RefundState)}
 
+
+class IntentState(StrEnum):
+    """What became of a refund that was requested from us."""
+
+    OPEN = "open"
+    """Razorpay was or will be asked for it, and has not answered: it may or may not exist."""
+    REFUSED = "refused"
+    """Razorpay refused it, so its amount is free again."""
+    MADE = "made"
+    """It exists at Razorpay, which may still fail to process it."""
+
+
 Later = str
 """A value from a later version, read after a rollback. It is kept and published unchanged, never refused."""
 
@@ -99,6 +113,7 @@ Reason = Literal[
     "too_many_attempts",
     "too_many_orders",
     "never_captured",
+    "refund_in_doubt",
 ]
 """Why a person must review an order."""
 
@@ -106,8 +121,16 @@ Verdict = Literal["exact", "fee", "offer"]
 """How a captured payment matches its order: the agreed amount, that amount plus the fee that the customer bears, or
 less within what the setting `ACCEPT_OFFERS` allows."""
 
-Resolution = Literal["returned", "accepted", "captured", "agreed", "matched", "released"]
+Resolution = Literal["returned", "accepted", "captured", "agreed", "matched", "released", "known"]
 """What closed a review."""
+
+RefundReason = Literal[
+    "cancelled", "not_delivered", "not_as_agreed", "duplicate", "wrong_amount", "fraudulent", "goodwill", "other"
+]
+"""Why a refund was requested. A code and no text, which could be personal."""
+
+RefundRefusal = Literal["nothing_left", "amount", "too_old", "not_captured", "insufficient_balance", "refused"]
+"""Why Razorpay refused a refund. `refused` stands for every reason that is not documented."""
 
 
 class Lane(StrEnum):
@@ -214,6 +237,33 @@ class Refund(Model):
     """The highest that was reported."""
     failed: bool = False
     """It was reported as failed as well as processed."""
+    intent: str | None = None
+    """The intent that it fulfils; None for a refund that was made elsewhere."""
+
+
+class RefundIntent(Model):
+    """A refund that was requested from us, stored before Razorpay is asked for it. Its id is derived (`refunding`)."""
+
+    payment_id: Annotated[str, Field(alias="payment")]
+    """The Razorpay payment to pay back."""
+    amount_minor: Annotated[int, Field(alias="amount")]
+    reason: RefundReason | Later | None = None
+    fingerprint: str
+    """Of the request's body, to tell a repetition from another request under the same key."""
+    requested_at: Annotated[int, Field(alias="requested")]
+    """Epoch seconds."""
+    asked_at: Annotated[int | None, Field(alias="asked")] = None
+    """When Razorpay was last asked to make it, epoch seconds. None if it certainly does not exist yet."""
+    state: IntentState = IntentState.OPEN
+    refund_id: Annotated[str | None, Field(alias="refund")] = None
+    """Razorpay's id of the refund, once it is known."""
+    refusal: RefundRefusal | Later | None = None
+    """Why Razorpay refused it."""
+
+    @property
+    def is_open(self) -> bool:
+        """Return whether only Razorpay knows if the refund exists."""
+        return self.state is IntentState.OPEN
 
 
 class Review(Model):
@@ -247,6 +297,7 @@ EventType = Literal[
     "payment.partially_refunded",
     "payment.refunded",
     "payment.surplus_refunded",
+    "payment.refund_failed",
     "payment.review",
 ]
 
@@ -294,6 +345,8 @@ class Record(Model):
     """By Razorpay payment id."""
     refunds: Mapping[str, Refund] = Field(default_factory=dict)
     """By Razorpay refund id."""
+    refund_intents: Mapping[str, RefundIntent] = Field(default_factory=dict)
+    """By intent id: the refunds that were requested from us."""
     reviews: Annotated[tuple[Review, ...], Field(alias="review")] = ()
     history: tuple[HistoryEntry, ...] = ()
     pending: Mapping[str, PendingEvent] = Field(default_factory=dict)
@@ -407,6 +460,8 @@ class Refunded:
     amount_minor: int
     state: RefundState
     created_at: int | None = None
+    intent: str | None = None
+    """The intent that its notes name; None if it was made elsewhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,12 +13,24 @@
   Webhooks alone never end a signature: `failed` followed by `authorized` for one payment is normal ("Late
   authorisation").
 * An order on which any payment was ever captured is **consumed**: Razorpay accepts no other payment on it.
+* What **remains** of a captured payment can be refunded: its amount without its processed and created refunds and
+  without the refunds that were requested and may exist.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from payments.core.model import Attempt, Order, Reason, Record, Refund, RefundState, Status, Verdict
+from payments.core.model import (
+    Attempt,
+    Order,
+    Reason,
+    Record,
+    Refund,
+    RefundIntent,
+    RefundState,
+    Status,
+    Verdict,
+)
 
 _PER_CENT = 100
 
@@ -61,6 +73,7 @@ class Position:
     stood: str | None
     refunded: bool
     """The order's status is `refunded`, which is final."""
+    intents: Mapping[str, RefundIntent]
 
     @classmethod
     def of(cls, record: Record) -> "Position":
@@ -72,6 +85,7 @@ class Position:
             superseded=record.superseded_by is not None,
             stood=record.stood,
             refunded=record.status is Status.REFUNDED,
+            intents=record.refund_intents,
         )
 
     # --- money ---
@@ -88,6 +102,22 @@ class Position:
     def refunded_minor(self, payment: str) -> int:
         """Return how much of it was paid back. Only processed refunds count: a created one may still fail."""
         return self._sum(payment, RefundState.PROCESSED)
+
+    def remaining_minor(self, payment: str) -> int:
+        """Return how much of a captured payment can still be refunded. A requested refund reserves its amount."""
+        attempt = self.attempts[payment]
+        if not attempt.captured:
+            return 0
+        refunds = self.refunded_minor(payment) + self._sum(payment, RefundState.CREATED)
+        requested = sum(intent.amount_minor for intent in self.open_intents.values() if intent.payment_id == payment)
+        # Razorpay's total counts refunds that we have not read yet, and may count the requested ones too.
+        unread = attempt.total_minor if attempt.refunds_unread else 0
+        return max(0, (attempt.amount_minor or 0) - max(refunds + requested, unread))
+
+    @property
+    def open_intents(self) -> dict[str, RefundIntent]:
+        """Return the requested refunds of which only Razorpay knows whether they exist."""
+        return {key: intent for key, intent in self.intents.items() if intent.is_open}
 
     def refunds_agree(self, payment: str, total_minor: int) -> bool:
         """Return whether Razorpay's total fits the refunds we know, with or without pending ones."""
@@ -167,11 +197,15 @@ class Position:
 
     @property
     def unresolved(self) -> bool:
-        """Return whether only Razorpay knows the outcome: a payment is alive, a total differs, a refund is pending."""
+        """Return whether only Razorpay knows the outcome.
+
+        A payment is alive, a total differs, a refund is pending, or a requested refund may or may not exist.
+        """
         return (
             any(self.alive(payment) and not self.attempts[payment].lapsed for payment in self.attempts)
             or any(attempt.refunds_unread for attempt in self.attempts.values())
             or any(refund.state is RefundState.CREATED for refund in self.refunds.values())
+            or bool(self.open_intents)
         )
 
     # --- derived status ---
