@@ -24,6 +24,8 @@ class Refund:
     created_at: int = 0
     was_processed: bool = False
     """It was told as processed at some time, whatever it is now."""
+    intent: str | None = None
+    """The request of our service that its notes name; None if it was made elsewhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +129,8 @@ def read_ledger(document: Mapping[str, Any]) -> Ledger:
             status=entity["status"],
             created_at=entity["created_at"],
             was_processed=entity["status"] == "processed" or entity["id"] in processed,
+            # Empty notes are an empty list here too.
+            intent=dict(entity.get("notes") or {}).get("refund_intent"),
         )
         refunds[refund.payment_id].append(refund)
     payments: defaultdict[str, list[Payment]] = defaultdict(list)

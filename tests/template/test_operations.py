@@ -18,9 +18,9 @@ RESERVED = {
     "WebhookFunction": ("ReserveWebhook", "WebhookConcurrency"),
     "ReconcileFunction": ("ReserveReconcile", "ReconcileConcurrency"),
 }
-FUNCTIONS = [*RESERVED, "OutboxFunction"]
+FUNCTIONS = [*RESERVED, "RefundFunction", "OutboxFunction"]
 # On trial for some minutes, by those who call them through the API; the others change at once.
-ON_TRIAL = ["CreateOrderFunction", "VerifyFunction", "WebhookFunction"]
+ON_TRIAL = ["CreateOrderFunction", "VerifyFunction", "WebhookFunction", "RefundFunction"]
 STAGES = tomllib.loads((PROJECT / "samconfig.toml").read_text())
 # What no role, key or queue of the template may be without: the name of the service that is let in, or our account.
 ACCOUNT_ROOT = {"AWS": {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"}}
@@ -421,14 +421,16 @@ ALARMS = {
     "CreateOrderBroken": ("ConfigurationErrors", "notBreaching"),
     "VerifyBroken": ("ConfigurationErrors", "notBreaching"),
     "WebhookBroken": ("ConfigurationErrors", "notBreaching"),
+    "RefundBroken": ("ConfigurationErrors", "notBreaching"),
     "OutboxBroken": ("ConfigurationErrors", "notBreaching"),
     "ReconcileBroken": ("ConfigurationErrors", "notBreaching"),
     "CreateOrderVersionBroken": ("InternalErrors", "notBreaching"),
     "VerifyVersionBroken": ("InternalErrors", "notBreaching"),
     "WebhookVersionBroken": ("InternalErrors", "notBreaching"),
+    "RefundVersionBroken": ("InternalErrors", "notBreaching"),
 }
 # What the trial of a version is watched by; its name ends in the version's number.
-OF_VERSIONS = {"CreateOrderVersionBroken", "VerifyVersionBroken", "WebhookVersionBroken"}
+OF_VERSIONS = {"CreateOrderVersionBroken", "VerifyVersionBroken", "WebhookVersionBroken", "RefundVersionBroken"}
 TOPIC = [{"Fn::If": ["CreateAlarmTopic", {"Ref": "AlarmTopic"}, {"Ref": "AlarmTopicArn"}]}]
 
 

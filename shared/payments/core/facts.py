@@ -114,6 +114,7 @@ class Merge:
         if isinstance(fact, Refunded):
             is_news = self._grow_refund(fact) or (is_news and known is None)
             is_news = self._end_intent(fact) or is_news
+            grown = self._totalled(grown, fact)
         self.attempts[fact.payment] = grown
         if is_news:
             self.news.append(_described(fact))
@@ -205,6 +206,20 @@ class Merge:
             self.reversed.add(fact.refund)
             return True
         return False
+
+    def _totalled(self, attempt: Attempt, fact: Refunded) -> Attempt:
+        """Return the attempt with at least the total that Razorpay must have had when it answered a request of ours.
+
+        The answer has no total. Without one, the total in an older webhook would pass for news when it comes later.
+        """
+        if fact.intent is None:
+            return attempt
+        known = sum(
+            refund.amount_minor
+            for refund in self.refunds.values()
+            if refund.payment_id == fact.payment and refund.state is not RefundState.FAILED
+        )
+        return replace(attempt, total_minor=max(attempt.total_minor, known))
 
     def _end_intent(self, fact: Refunded) -> bool:
         """Note that the refund of an intent exists, even if Razorpay seemed to refuse it. Return False if it is known.

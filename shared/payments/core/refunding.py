@@ -58,6 +58,8 @@ MAX_INTENTS: Final = 50
 """How many intents a record keeps, at about 300 bytes each. One that is made is dropped first: its refund names it."""
 GIVE_UP_AFTER_S: Final = 24 * 60 * 60
 """How long an unanswered refund is sent again by itself. After that a person decides."""
+# 128 bits tell any two bodies apart. A whole SHA-256 would look like one of Razorpay's signatures.
+_FINGERPRINT_CHARS: Final = 32
 _BAD_REQUEST: Final = 400
 _SERVER_ERROR: Final = 500
 # A timeout and a conflict of one request with another say nothing about what became of either.
@@ -95,7 +97,7 @@ class RefundRequest:
         body = json.dumps([plain, payment, reason])
         return cls(
             intent_id=str(uuid5(_NAMESPACE, f"{order_id}|{key}")),
-            fingerprint=sha256(body.encode()).hexdigest(),
+            fingerprint=sha256(body.encode()).hexdigest()[:_FINGERPRINT_CHARS],
             amount=amount,
             payment=payment,
             reason=reason,
