@@ -593,7 +593,7 @@ def test_only_functions_that_take_tokens_bring_cryptography_and_only_where_it_is
     }
     attached = {"Fn::If": ["UsesCryptography", {"Ref": layer}, {"Ref": "AWS::NoValue"}]}
     for function in FUNCTIONS:
-        takes_tokens = function in {"CreateOrderFunction", "VerifyFunction"}
+        takes_tokens = function in {"CreateOrderFunction", "VerifyFunction", "RefundFunction"}
         assert service.by_id[function]["Properties"]["Layers"][1:] == ([attached] if takes_tokens else [])
 
 
@@ -820,6 +820,10 @@ def text_of(node: Any, parameters: dict[str, str]) -> str:
             for name, value in parameters.items():
                 arguments = arguments.replace(f"${{{name}}}", value)
             return str(arguments)
+        case "Fn::If":
+            condition, if_true, if_false = arguments
+            assert condition == "RefundsByToken"
+            return text_of(if_true if parameters["RefundScope"] else if_false, parameters)
         case "Fn::Join":
             separator, parts = arguments
             return str(separator).join(texts_of(parts, parameters))
