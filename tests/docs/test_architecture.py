@@ -61,8 +61,8 @@ def answers() -> dict[int, list[Link]]:
     }
 
 
-def test_fifteen_questions_lead_to_a_file_at_once() -> None:
-    assert list(answers()) == list(range(1, 16))
+def test_sixteen_questions_lead_to_a_file_at_once() -> None:
+    assert list(answers()) == list(range(1, 17))
     for number, first in answers().items():
         assert first, number
         assert all(link.is_internal and link.file.is_file() for link in first), number
