@@ -9,7 +9,7 @@ import pytest
 from sandbox import development, events
 from tests.handlers import cloud as faults
 from tests.handlers.razorpay import Asked, Reply, refusal
-from tests.handlers.service import Answer, Service
+from tests.handlers.service import ENVIRONMENT, Answer, Service
 
 KEY = "the-callers-own-key"
 SCOPE = "payments:refund"
@@ -380,3 +380,33 @@ def test_neither_route_logs_the_key_the_token_or_who_signed(opened: Service) -> 
     for word in (KEY, events.CALLER_ARN, "111122223333", token(scope=SCOPE)):
         assert word not in said
     assert all(line["order_id"] == events.ORDER_ID for line in opened.log())
+
+
+# --- settings -------------------------------------------------------------------------------------------------------
+
+NEEDED = {"PAYMENTS_TABLE", "STAGE", "RAZORPAY_KEY_ID", "RAZORPAY_KEY_SECRET"}
+
+
+def test_without_its_settings_it_answers_500_and_logs_which_ones(
+    paid: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ENVIRONMENT:
+        monkeypatch.delenv(name)
+    assert (paid.refund().status, paid.metrics()) == (500, ["ConfigurationErrors"])
+    (line,) = paid.log()
+    assert {problem.partition(" ")[0] for problem in line["problems"]} == NEEDED
+
+
+def test_unless_tokens_may_refund_it_needs_no_key_of_theirs(paid: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ENVIRONMENT.keys() - NEEDED:
+        monkeypatch.delenv(name)
+    assert paid.refund().status == 201
+    monkeypatch.setenv("REFUND_SCOPE", SCOPE)
+    assert paid.refund().status == 500
+
+
+def test_a_scope_is_one_scope(paid: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REFUND_SCOPE", "read payments:refund")
+    assert paid.refund().status == 500
+    (line,) = paid.log()
+    assert line["problems"] == ["REFUND_SCOPE must be one scope, such as payments:refund"]
