@@ -1,7 +1,7 @@
-"""`make bench`: measures what `sam build` made, shows it, and writes docs/evidence/performance.md.
+"""`make bench`: measures the output of `sam build`, prints the results, and writes docs/evidence/performance.md.
 
-Each section of the page is written when it was measured, so `--only` renews one. 0: all was measured, whatever the
-figures; the page says which targets are missed. 1: something could not be measured.
+Each section of the page is written once measured, so `--only` renews one. Exit status 0: everything was measured,
+whatever the figures; the page says which targets are missed. 1: something could not be measured.
 """
 
 import argparse
@@ -25,12 +25,12 @@ _COLUMNS: Final = ("", "at most", "measured", "")
 
 
 class Section(NamedTuple):
-    """One part of the page."""
+    """One section of the page."""
 
     title: str
     about: str
     measure: Callable[[Path, Path, float], list[Figure]]
-    """Gets the build, a folder for its files, and how many seconds each level of load lasts."""
+    """Takes the build, a folder for its files, and the seconds that each level of load lasts."""
 
 
 SECTIONS: Final = {
@@ -56,7 +56,7 @@ SECTIONS: Final = {
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Measures what was asked for."""
+    """Measures the requested sections."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--only", action="append", choices=SECTIONS, help="this section only; may be repeated")
     parser.add_argument("--seconds", type=float, default=10.0, help="how long each level of load lasts (default: 10)")
@@ -65,7 +65,7 @@ def main(arguments: Sequence[str]) -> int:
     proxies.bypass_for_this_machine()
     failed = []
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
-        # A copy, so that a build in the meantime changes nothing.
+        # A copy, so that a concurrent build changes nothing.
         built = Path(shutil.copytree(build().parent, Path(scratch) / "built"))
         for name in options.only or SECTIONS:
             section = SECTIONS[name]
@@ -85,7 +85,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def written(section: Section, figures: Sequence[Figure]) -> str:
-    """What was measured now, as the page has it."""
+    """The section's text with the new measurements."""
     revision = subprocess.run(  # noqa: S603 - our own
         ["git", "-C", str(PROJECT), "describe", "--always", "--dirty"],  # noqa: S607 - git, wherever it is
         capture_output=True,
@@ -100,7 +100,7 @@ def written(section: Section, figures: Sequence[Figure]) -> str:
 
 
 def rewritten(page: str, section: Section, text: str) -> str:
-    """The page with this under the section's heading, to the next one.
+    """The page with this text under the section's heading.
 
     Raises:
         ValueError: there is no such heading.

@@ -1,7 +1,7 @@
-"""The requests that are measured, and what the functions hear while they serve them.
+"""The measured requests, and the responses that the functions get while serving them.
 
-The record in the table is the one that the same build's create_order writes, so a build of any revision can be measured
-with the same requests.
+The record in the table is written by the same build's create_order, so builds of all revisions can be measured with the
+same requests.
 """
 
 import json
@@ -21,34 +21,34 @@ VERIFY: Final = "/api/payments/verify"
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """One request of one function, with everything the programs need to serve it again and again."""
+    """One request of one function, with everything the programs need to serve it repeatedly."""
 
     name: str
     subject: Subject
     event: Path
     canned: Path
     calls: list[dict[str, str]]
-    """What it asks outside, in order, once it is warm."""
+    """Its outside calls, in order, when warm."""
 
     @property
     def case(self) -> str:
-        """Such as `verify (RS256)`."""
+        """Its name, such as `verify (RS256)`."""
         return f"{self.name} (RS256)" if self.subject.asymmetric else self.name
 
     def served(self, count: int) -> list[str]:
-        """What `function.py` needs to serve it so many times."""
+        """The arguments of `function.py` to serve it this many times."""
         return [*self.subject.arguments(), str(count), str(self.canned), str(self.event)]
 
 
 def all_flows(built: Path, scratch: Path) -> list[Flow]:
-    """Lets every function of a build serve each of its requests, and keeps what it asked outside.
+    """Lets every function of a build serve each of its requests, and records its outside calls.
 
     Args:
-        built: the folder that `sam build` filled; it must not change any more.
+        built: the output folder of `sam build`; it must not change any more.
         scratch: where the requests' files go.
 
     Raises:
-        ChildFailed: a function does not serve a request.
+        ChildFailed: a function fails to serve a request.
     """
     create_order, *others = subjects(built)
     ordering = flows(create_order, None, scratch)
@@ -57,15 +57,15 @@ def all_flows(built: Path, scratch: Path) -> list[Flow]:
 
 
 def flows(subject: Subject, record: Path | None, folder: Path) -> list[Flow]:
-    """Everything that a function is asked for.
+    """All requests of a function.
 
     Args:
         subject: the function.
-        record: the record that create_order wrote; for create_order itself None.
+        record: the record that create_order wrote; None for create_order itself.
         folder: where the files go.
 
     Raises:
-        ChildFailed: the function does not serve a request.
+        ChildFailed: the function fails to serve a request.
     """
     folder.mkdir(parents=True, exist_ok=True)
     item = "{}" if record is None else record.read_text(encoding="utf-8")
@@ -82,7 +82,7 @@ def flows(subject: Subject, record: Path | None, folder: Path) -> list[Flow]:
 
 
 def record_of(create_order: Flow, folder: Path) -> Path:
-    """The record that a build's create_order writes, as the answer to GetItem.
+    """The record that a build's create_order writes, as a GetItem response.
 
     Raises:
         ChildFailed: it writes none.
@@ -97,7 +97,7 @@ def record_of(create_order: Flow, folder: Path) -> Path:
 
 
 def requests_of(subject: Subject) -> dict[str, dict[str, Any]]:
-    """The events by the name of what they ask for."""
+    """The events by request name."""
     match subject.name:
         case "create_order":
             return {"create-order": _signed(events.from_frontend(CREATE_ORDER, events.OFFER), subject)}
@@ -118,7 +118,7 @@ def requests_of(subject: Subject) -> dict[str, dict[str, Any]]:
 
 
 def answers(record: str, secrets: Mapping[str, str]) -> dict[str, str]:
-    """What each call is answered with, as JSON; see `programs/stub.py`."""
+    """The response to each call, as JSON; see `programs/stub.py`."""
     paid = json.loads(events.webhook_body("order.paid"))["payload"]["order"]["entity"]
     order = paid | {"status": "created", "amount_paid": 0, "amount_due": events.AMOUNT_MINOR, "attempts": 0}
     return {
@@ -139,7 +139,7 @@ def answers(record: str, secrets: Mapping[str, str]) -> dict[str, str]:
 
 
 def _signed(event: dict[str, Any], subject: Subject) -> dict[str, Any]:
-    """The request with an access token that is signed with RS256, where the function takes those."""
+    """The request with an access token signed with RS256, if the function checks those."""
     if not subject.asymmetric:
         return event
     bearer = f"Bearer {signer('RS256').token(claims(user_id=str(events.CLIENT), exp=4_102_444_800))}"

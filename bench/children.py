@@ -1,4 +1,4 @@
-"""Processes that are measured: their instructions and their memory."""
+"""Runs processes and measures their instructions and memory."""
 
 import re
 import shutil
@@ -17,11 +17,11 @@ _MEMORY: Final = re.compile(r"VmHWM:\s+(\d+) kB")
 
 
 class ChildFailed(RuntimeError):
-    """A measured process failed; the message is what it said."""
+    """A measured process failed; the message is its output."""
 
 
 def memory_mib(program: str, arguments: Sequence[str], environment: Mapping[str, str]) -> float:
-    """Runs a program to its end and returns the most memory that it ever had.
+    """Runs a program to its end and returns its peak memory.
 
     Raises:
         ChildFailed: it ended with an error.
@@ -30,7 +30,7 @@ def memory_mib(program: str, arguments: Sequence[str], environment: Mapping[str,
 
 
 def instructions(program: str, arguments: Sequence[str], environment: Mapping[str, str]) -> int:
-    """Instructions that the program executes in user space, as callgrind counts them: the same on a busy machine.
+    """The program's instructions in user space, counted by callgrind: independent of the machine's load.
 
     Raises:
         ChildFailed: it ended with an error, or there is no valgrind.

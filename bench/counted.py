@@ -1,8 +1,8 @@
-"""What each request of a payment uses: calls outside, DynamoDB's units, events and log bytes. Counted, not timed.
+"""What each request of a payment uses: outside calls, DynamoDB units, events and log bytes. Counted, not timed.
 
 The functions run with everything around them in memory (`tests/faults/rig.py`). Units are DynamoDB's: a write costs one
-for each KiB of the larger of the two sizes and what the index takes (`tests/table/dynamodb.py`); a strongly consistent
-read one for each 4 KiB, a query of the index half of that for all it returns, and never less than one step.
+per KiB of the larger of the two sizes, plus the index's (`tests/table/dynamodb.py`); a strongly consistent read costs
+one per 4 KiB, a query of the index half of that for everything it returns, rounded up.
 """
 
 import json
@@ -18,7 +18,7 @@ from tests.template.metrics import Metric, sent
 
 _READ_UNIT_BYTES: Final = 4096
 _READS: Final = frozenset({"GetItem", "Query", "BatchGetItem"})
-# create-order takes a block of ten payment ids with the first order of each ten.
+# create-order reserves a block of ten payment ids with the first of every ten orders.
 _ORDERS_OF_A_BLOCK: Final = 10
 _DAY_S: Final = 24 * 60 * 60
 LANES: Final = {
@@ -26,15 +26,15 @@ LANES: Final = {
     "reconcile watch, nothing due": ("reconcile", {"lane": "watch"}),
     "reconcile sweep, nothing due": ("reconcile", {"lane": "sweep"}),
 }
-"""A run of each schedule."""
+"""The run of each schedule."""
 
 
 @dataclass(slots=True)
 class Used:
-    """What was used since the meter was last read."""
+    """The usage since the meter was last read."""
 
     made: list[str] = field(default_factory=list)
-    """Every call outside, in order, such as `dynamodb GetItem`."""
+    """Every outside call, in order, such as `dynamodb GetItem`."""
     write_units: int = 0
     read_units: float = 0
     event_entries: int = 0
@@ -42,7 +42,7 @@ class Used:
 
 
 class Meter:
-    """Counts what the functions of one world use."""
+    """Meters the usage of one world's functions."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -52,7 +52,7 @@ class Meter:
         world.table.answer = self._counting  # type: ignore[method-assign]  # every call to DynamoDB goes through it
 
     def read(self) -> Used:
-        """What was used since the last time."""
+        """The usage since the last reading."""
         calls, log = self.world.outside.calls, self.world.log.getvalue()
         used = Used(
             [call.operation for call in calls[self._calls :]],
@@ -73,7 +73,7 @@ class Meter:
             answer = self._answer(operation, request, partly=partly)
         finally:
             units = sum(typed_write_units(old, items.get(pk)) for pk, old in zip(pks, before, strict=True))
-            # In a transaction each costs twice ("Read and write operations").
+            # In a transaction each costs double ("Read and write operations").
             self._write_units += 2 * units if operation == "TransactWriteItems" else units
         match operation:
             case "GetItem":
@@ -84,7 +84,7 @@ class Meter:
                     steps = sum(map(_steps, found)) + len(asked["Keys"]) - len(found)
                     self._read_units += steps if asked.get("ConsistentRead", False) else steps / 2
             case "Query":
-                # What DynamoDB reads of each entry: the table's key, and both of the index.
+                # What DynamoDB reads of each entry: the table's key and both of the index's.
                 size = sum(item_bytes(item) + len("attention_shard") + 2 for item in answer["Items"])
                 self._read_units += max(1, -(-size // _READ_UNIT_BYTES)) / 2
         return answer
@@ -102,13 +102,13 @@ def metered() -> Iterator[Meter]:
 
 
 def measure() -> dict[str, dict[str, Any]]:
-    """Each flow by its name, in the order in which a payment meets them. Deterministic."""
+    """The usage of each flow by name, in the order in which a payment goes through them. Deterministic."""
     with metered() as meter:
         return {name: {"calls": len(used.made), **asdict(used)} for name, used in _flows(meter).items()}
 
 
 def metrics(*, idle: bool) -> frozenset[Metric]:
-    """The custom metrics that the functions send: with the lanes alone at work, or with every flow of `measure`.
+    """The custom metrics that the functions send: with only the lanes running, or with every flow of `measure`.
 
     CloudWatch bills each of them, by name and dimensions, for the hours in which something is sent.
     """
@@ -128,7 +128,7 @@ def _flows(meter: Meter) -> dict[str, Used]:
     def note(name: str) -> None:
         used[name] = meter.read()
 
-    # A payment all the way, so that every function is warm and has its secrets, and a block of payment ids is begun.
+    # A complete payment, so that every function is warm with its secrets, and a block of payment ids is started.
     first = world.create_order(application=1).body["order_id"]
     world.verify(_paid(world, first))
     for webhook in world.waiting:
@@ -149,6 +149,10 @@ def _flows(meter: Meter) -> dict[str, Used]:
         note(f"verify{again}")
     world.read(order_id)
     note("read")
+    world.find(application_id="2")
+    note("list of an application")
+    world.find(role="client")
+    note("list of a client's payments")
     told = world.waiting
     for webhook in told:
         world.deliver(webhook)
@@ -162,7 +166,7 @@ def _flows(meter: Meter) -> dict[str, Used]:
     for webhook in world.waiting:
         world.deliver(webhook)
         note(f"webhook {webhook.event}")
-    # The orders that nobody paid are ten by now. A day later, once what was due is done:
+    # By now there are ten unpaid orders. A day later, after everything due is done:
     world.now += _DAY_S
     _scheduled(meter)
     return used | _scheduled(meter)
@@ -185,7 +189,7 @@ def _scheduled(meter: Meter) -> dict[str, Used]:
 
 
 def _extra(all_of_them: Used, one: Used, count: int) -> Used:
-    """What so many requests used beyond so many times one."""
+    """What this many requests used beyond this many times one request."""
     extra = Used(
         made=all_of_them.made[:],
         write_units=all_of_them.write_units - count * one.write_units,

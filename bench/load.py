@@ -1,8 +1,8 @@
 """The whole local cloud under load: API, functions, table, bus, and the stand-in for Razorpay, over the loopback.
 
-Each connection takes payments from their order to their confirmation, one request after the other: create-order,
-verify, the webhook's payment.captured, read. The emulator, every function's process and this client share one machine,
-so the figures say nothing about Lambda; what counts is that every answer is the right one, however many ask at once.
+Each connection takes payments from order to confirmation, one request after the other: create-order, verify, the
+webhook's payment.captured, read. The emulator, every function's process and this client share one machine, so the
+figures say nothing about Lambda; what counts is that every response is correct at any concurrency.
 """
 
 import json
@@ -24,27 +24,27 @@ from sandbox.cloud.service import WEBHOOK_PATH, LocalService
 from sandbox.gateway import signatures
 
 CONNECTIONS: Final = (1, 4, 16)
-# While an instance starts, everybody else on a small machine waits for seconds, and Lambda's limits are easily passed:
-# so each level begins with payments that are not measured, and that may be begun again.
+# On a small machine a starting instance delays everything else for seconds, so Lambda's timeouts are easily exceeded.
+# Each level therefore starts with unmeasured payments, which may be restarted.
 _BEFORE_S: Final = 12.0
 _WARM_UP_TRIES: Final = 8
-# A webhook that was not acknowledged comes again, as from Razorpay, here at once.
+# An unacknowledged webhook is retried, as by Razorpay, but at once.
 _MOST_DELIVERIES: Final = 5
 _SERVER_ERROR: Final = 500
-# Out of the way: what is measured is the service, not its throttles.
+# Raised, to measure the service and not its throttling.
 PARAMETERS: Final = {"ApiRateLimit": "10000", "WebhookRateLimit": "10000"}
 _CAPTURED: Final = events.webhook_body("payment.captured")
 
 
 class LoadFailed(RuntimeError):
-    """A request was not answered as it should have been; the message says which, and how."""
+    """A response was wrong; the message says which, and how."""
 
 
 def measure(seconds: float) -> list[Figure]:
-    """Starts a local cloud of its own, loads it at each number of connections for so long, and ends it.
+    """Starts a separate local cloud, loads it at each number of connections for this long, and stops it.
 
     Raises:
-        LoadFailed: an answer was not what it should be, or a payment is not confirmed in the end.
+        LoadFailed: a response was wrong, or a payment is not confirmed at the end.
     """
     found: list[Figure] = []
     with (
@@ -97,13 +97,13 @@ class _Shop:
         }
 
     def at_once(self, connections: int, work: Callable[[], None]) -> None:
-        """So many do this side by side; what fails for one of them fails here."""
+        """Runs this many in parallel; if one fails, this fails."""
         with ThreadPoolExecutor(connections) as threads:
             for done in [threads.submit(work) for _ in range(connections)]:
                 done.result()
 
     def take_payment(self, *, tries: int = 1) -> None:
-        """One payment from its order to its confirmation, begun again so often if something fails."""
+        """One payment from order to confirmation, restarted up to this many times on failure."""
         try:
             self._take_payment(next(self._numbers))
         except LoadFailed:
@@ -125,7 +125,7 @@ class _Shop:
             raise LoadFailed(f"{order_id} is {read['status']} after its capture was acknowledged")
 
     def _ask(self, path: str, body: bytes | None = None, *, deliveries: int = 1, **headers: str) -> dict[str, Any]:
-        """Sends one request, so many times while the answer is "not now" (5xx), and notes how long the answer took."""
+        """Sends one request, up to this many times while the response is a 5xx, and records its latency."""
         method = "GET" if body is None else "POST"
         for left in reversed(range(deliveries)):
             started = time.perf_counter()

@@ -1,6 +1,6 @@
-"""What is measured of a build, process by process: starts, warm requests, and the layers' size.
+"""The measurements of a build, process by process: starts, warm requests, and the layers' size.
 
-Instructions are counted once, since they do not depend on the machine's mood; counting takes all cores.
+Instructions are counted once, since they do not depend on the machine's load; counting uses all cores.
 """
 
 import os
@@ -16,12 +16,12 @@ from bench.subjects import BARE, CRYPTOGRAPHY_LAYER, SHARED_LAYER, zipped_mb
 from bench.targets import Figure
 
 _PROGRAM: Final = "function.py"
-# Past the ten orders that the first block of payment ids serves, and by as many as whole blocks do.
+# More than the ten orders of the first block of payment ids, by whole blocks.
 _FEW, _MANY = 10, 30
 
 
 def starts(flows: Sequence[Flow]) -> list[Figure]:
-    """Each function's Init, primed as it is deployed, and what it then does to the first answer, against the floor F.
+    """Each function's Init, primed as deployed, and the work from there to the first response, relative to the floor F.
 
     Raises:
         ChildFailed: a function did not start, or did not serve its request.
@@ -56,7 +56,7 @@ def starts(flows: Sequence[Flow]) -> list[Figure]:
 
 
 def warm(flows: Sequence[Flow]) -> list[Figure]:
-    """Instructions of one request on a warm instance, the network stubbed: a run of many less a run of few.
+    """Instructions of one request on a warm instance with a stubbed network: a run of many minus a run of few.
 
     Raises:
         ChildFailed: a function did not serve its request.
@@ -74,7 +74,7 @@ def warm(flows: Sequence[Flow]) -> list[Figure]:
 
 
 def sizes(built: Path) -> list[Figure]:
-    """What is uploaded once for all functions; a function's own folder is a few kilobytes."""
+    """The size of what is uploaded once for all functions; a function's own folder is a few kilobytes."""
     return [
         Figure("the layer of all functions, zipped, MB", zipped_mb(built / SHARED_LAYER), targets.LAYER_MB, 1),
         Figure("the layer for RS256 and ES256, zipped, MB", zipped_mb(built / CRYPTOGRAPHY_LAYER), digits=1),

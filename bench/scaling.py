@@ -1,8 +1,8 @@
-"""The tables of docs/scaling.md and one of docs/deploying.md: what payments cost, and where each limit is met.
+"""The tables of docs/scaling.md and one of docs/deploying.md: what payments cost, and when each limit is reached.
 
     python -m bench.scaling
 
-renews them, from counted units, and plays the simulation anew; a test holds the pages to them.
+regenerates them from counted units and reruns the simulation; a test compares the pages with them.
 """
 
 import re
@@ -29,7 +29,7 @@ _GB: Final = 1e9
 
 type Counted = Mapping[str, Mapping[str, Any]]
 type Costs = dict[str, tuple[float, str]]
-"""Dollars by item, and from what."""
+"""Dollars by item, with the explanation."""
 
 ONE_PAYMENT: Final[Mapping[str, float]] = {
     "create-order": 1,
@@ -40,14 +40,14 @@ ONE_PAYMENT: Final[Mapping[str, float]] = {
     "webhook payment.captured": 1,
     "webhook order.paid": 1,
 }
-"""The flows of one payment that goes well; the page reads its status twice while it waits for the confirmation."""
+"""The flows of one successful payment; the page reads the status twice while it waits for confirmation."""
 BILLED_MS: Final[Mapping[str, float]] = {"create-order": 300, "verify": 11, "read": 8, "webhook": 15}
-"""Milliseconds billed a request, assumed: create-order waits for Razorpay, the rest is some calls to DynamoDB."""
+"""Milliseconds billed per request, assumed: create-order waits for Razorpay, the others make some DynamoDB calls."""
 _MEMORY_GB: Final = 0.5
 _COLD_SHARE, _COLD_MS = 0.01, 500
-# START, END and REPORT, which Lambda adds for each invocation in text format (counted in its documentation's example).
+# START, END and REPORT, which Lambda adds to each invocation in text format (counted in the documentation's example).
 _PLATFORM_LOG_BYTES: Final = 330
-# X-Ray's default rule: the first request a second and 5 % of the others; at any load that costs something it is 5 %.
+# X-Ray's default rule: the first request of each second and 5 % of the others; at any relevant load it is 5 %.
 _TRACED: Final = 0.05
 _SECONDS_A_MONTH: Final = 30 * 24 * 60 * 60
 RUNS_A_MONTH: Final[Mapping[str, int]] = {
@@ -55,19 +55,19 @@ RUNS_A_MONTH: Final[Mapping[str, int]] = {
     "reconcile watch": _SECONDS_A_MONTH // 60,
     "reconcile sweep": _SECONDS_A_MONTH // 300,
 }
-"""Of the schedules in the template, in thirty days."""
+"""Runs of the template's schedules in thirty days."""
 IDLE_CALLS_A_DAY: Final = 837
-"""To Razorpay, when nobody pays anything: each pass asks as often as it is due. A test counts them."""
+"""Calls to Razorpay without any payment: each pass calls whenever it is due. A test counts them."""
 _READS: Final = {"Query": "queries", "GetItem": "reads", "BatchGetItem": "reads of many items"}
 
 
 class Price:
-    """AWS' list prices in US dollars, us-east-1 (N. Virginia), as its price pages had them in November 2025."""
+    """AWS list prices in US dollars, us-east-1 (N. Virginia), from its price pages in November 2025."""
 
     # aws.amazon.com/api-gateway/pricing: REST API, the first 333 million a month
     API_REQUEST = 3.50 / MILLION
-    # aws.amazon.com/lambda/pricing: arm64; "SnapStart pricing" for Python: of each published version that is kept, and
-    # of each start from one
+    # aws.amazon.com/lambda/pricing: arm64; "SnapStart pricing" for Python: per kept published version, and per start
+    # from one
     INVOCATION = 0.20 / MILLION
     GB_SECOND = 0.0000133334
     SNAPSHOT_GB_SECOND = 0.0000015046
@@ -77,8 +77,8 @@ class Price:
     READ_UNIT = 0.125 / MILLION
     # aws.amazon.com/eventbridge/pricing: each 64 KiB of a custom event
     EVENT = 1.00 / MILLION
-    # aws.amazon.com/cloudwatch/pricing: ingested logs; a month of each metric that an alarm at a minute's resolution
-    # names, of each of the first ten thousand metrics for as long as something is sent, of a dashboard
+    # aws.amazon.com/cloudwatch/pricing: ingested logs; per month each metric of an alarm at one-minute resolution, each
+    # of the first ten thousand metrics while something is sent, a dashboard
     LOG_GB = 0.50
     ALARM_METRIC = 0.10
     CUSTOM_METRIC = 0.30
@@ -96,7 +96,7 @@ class Price:
 
 
 def requests(kind: str = "") -> float:
-    """Requests of one payment; of those whose flow begins so."""
+    """Requests of one payment; with a prefix only those flows."""
     return sum(count for flow, count in ONE_PAYMENT.items() if flow.startswith(kind) and ":" not in flow)
 
 
@@ -106,7 +106,7 @@ def units(counts: Counted, what: str) -> float:
 
 
 def cost_of_a_million(counts: Counted) -> Costs:
-    """Dollars for a million payments that go well."""
+    """Dollars for a million successful payments."""
     asked = requests()
     cold = asked * _COLD_SHARE
     seconds = (sum(requests(kind) * ms for kind, ms in BILLED_MS.items()) + cold * _COLD_MS) / 1000
@@ -134,13 +134,13 @@ def cost_of_a_million(counts: Counted) -> Costs:
 
 
 def cost_of_a_month(counts: Counted) -> Costs:
-    """Dollars a month that fall due without a single payment."""
+    """Dollars a month without a single payment."""
 
     def idle(lane: str, ms: float, writes: float = 0) -> tuple[float, str]:
-        """What the runs of a lane cost that find nothing due, without what they log."""
+        """The cost of a lane's runs that find nothing due, without their logs."""
         run, runs = counts[f"{lane}, nothing due"], RUNS_A_MONTH[lane]
         each = Price.INVOCATION + ms / 1000 * _MEMORY_GB * Price.GB_SECOND + run["read_units"] * Price.READ_UNIT
-        # One instance, whose cached secrets are read again each minute, that is in every run.
+        # One instance, which reads its cached secrets again each minute, so in every run.
         each += Price.SECRET_CALL if lane != "outbox" else 0
         made = Counter(call.partition(" ")[2] for call in run["made"])
         reads = ", ".join(f"{made[what]} {name}" for what, name in _READS.items() if made[what])
@@ -174,7 +174,7 @@ def cost_of_a_month(counts: Counted) -> Costs:
 
 
 def options_of_a_month() -> Costs:
-    """Dollars a month, without a single payment, of what a stage may switch on, by parameter."""
+    """Dollars a month without a single payment for each optional parameter."""
     functions = len(_of_type("AWS::Serverless::Function"))
     (acl,) = _of_type("AWS::WAFv2::WebACL")
     always = [rule for rule in acl["Rules"] if "Fn::If" not in rule]
@@ -192,7 +192,7 @@ def options_of_a_month() -> Costs:
 
 
 def cost_of_stages(counts: Counted) -> Costs:
-    """Dollars a month, without a single payment, of each stage as `samconfig.toml` deploys it."""
+    """Dollars a month without a single payment for each stage as `samconfig.toml` deploys it."""
     idle, options = _sum(cost_of_a_month(counts)), options_of_a_month()
     costs: Costs = {}
     for stage in ("staging", "production"):
@@ -213,26 +213,26 @@ def _of_type(kind: str) -> list[Mapping[str, Any]]:
 
 
 def access_log_bytes() -> float:
-    """The length of one line of the API's access log: its values take about three quarters of what their names do."""
+    """The length of an access log line: the values take about three quarters of their variables' length."""
     line: str = read_template(TEMPLATE)["Resources"]["PaymentsApi"]["Properties"]["AccessLogSetting"]["Format"]
     return len(line) * 0.75
 
 
-# --- where limits are met -------------------------------------------------------------------------------------------
+# --- limits ---------------------------------------------------------------------------------------------------------
 
 REFUND_SHARE: Final = 0.02
-"""Refunds for each payment, assumed."""
+"""Refunds per payment, assumed."""
 UNTOLD_SHARE: Final = 0.01
 UNCONFIRMED_SHARE: Final = 0.01
-"""Payments that the outbox finds unpublished, and that are still unconfirmed two minutes after their signature: one in
-a hundred, assumed; with webhooks in order it is next to none."""
+"""The share of payments that the outbox finds unpublished and that are still unconfirmed two minutes after the
+signature: one in a hundred, assumed; almost none while webhooks work."""
 REQUEST_S, CREATE_S, CREATE_HANGING_S = 0.02, 0.35, 11.0
-"""Seconds of Lambda that a request takes, and that create-order takes on top: with Razorpay answering, and until
-connecting and reading time out."""
+"""Lambda seconds of a request, and what create-order adds: if Razorpay responds, and until connect and read time
+out."""
 
 
 def limits(counts: Counted) -> dict[str, tuple[float, float]]:
-    """Every limit by its name in the table: how much there is of it, and how much a payment a second uses."""
+    """Every limit by its name in the table: its size, and how much of it one payment a second uses."""
     template = read_template(TEMPLATE)
     given = {name: parameter.get("Default") for name, parameter in template["Parameters"].items()}
     production = dict(override.split("=", 1) for override in _overrides("production"))
@@ -240,7 +240,7 @@ def limits(counts: Counted) -> dict[str, tuple[float, float]]:
     writes, events = units(counts, "write_units"), units(counts, "event_entries")
     block = counts["create-order, every tenth: ids"]["write_units"] / 10
     passes = Counter(one.listed for one in PASSES)
-    # Of refunds there are so few that a slice is short for its pages: two thirds of each are empty.
+    # Refunds are so few that a slice hardly fills its pages: two thirds of each are empty.
     pages = passes["payments"] / simulation.PAYMENTS_A_PAGE
     pages += passes["refunds"] * REFUND_SHARE / (simulation.PAYMENTS_A_PAGE / 2)
     sweeping = simulation.SWEEP_RUN_S / simulation.SWEEP_EVERY_S
@@ -259,7 +259,7 @@ def limits(counts: Counted) -> dict[str, tuple[float, float]]:
         "DynamoDB, a new on-demand table, reads": (12_000, units(counts, "read_units")),
         "DynamoDB, an on-demand table's quota": (40_000, writes),
         "DynamoDB, the counter of payment ids (one partition)": (1_000, block),
-        # A record is put into its shard by the signature, and taken out when the event is published.
+        # The signature adds a record to its shard, and publishing the event removes it.
         "DynamoDB, one of the index's 16 shards": (1_000, 2 / SHARDS),
         "reconcile's sweep: Razorpay's lists": (WORKERS / simulation.PAGE_S * sweeping, pages),
         "reconcile's sweep without webhooks: everything is new to its first pass": (
@@ -278,7 +278,7 @@ def limits(counts: Counted) -> dict[str, tuple[float, float]]:
 
 
 def cost_table(counts: Counted) -> str:
-    """What a million payments cost, a month without any, and what may be switched on."""
+    """The costs of a million payments, of a month without any, and of each option."""
 
     def lines(heads: tuple[str, str, str], items: Costs, *, added: bool = True) -> list[str]:
         found = [f"| {' | '.join(heads)} |", "| --- | ---: | --- |"]
@@ -293,7 +293,7 @@ def cost_table(counts: Counted) -> str:
 
 
 def summary_table(counts: Counted) -> str:
-    """What a stage costs, in the four lines that docs/deploying.md has of it."""
+    """A stage's costs, in the four lines of docs/deploying.md."""
     lines = ["| what | US$ |", "| --- | ---: |"]
     lines += [f"| a month without a single payment | {_sum(cost_of_a_month(counts)):.2f} |"]
     lines += [f"| a month, on top: {name} | {dollars:.2f} |" for name, (dollars, _) in options_of_a_month().items()]
@@ -301,10 +301,10 @@ def summary_table(counts: Counted) -> str:
 
 
 def limits_table(counts: Counted, table: str) -> str:
-    """Where each limit is met: the page's own table with these figures in it, the limit that is met first at the top.
+    """When each limit is reached: the page's table with these figures, the limit reached first at the top.
 
     Raises:
-        ValueError: the page's limits are not those that are computed.
+        ValueError: the page's limits are not the computed ones.
     """
     head, ruler, *rows = table.splitlines()
     told = {name: (value.partition(" ")[2], raised_by) for name, value, _, raised_by in map(_cells, rows)}
@@ -319,7 +319,7 @@ def limits_table(counts: Counted, table: str) -> str:
 
 
 def simulation_table(outcomes: Sequence[Outcome]) -> str:
-    """What became of the payments of each scenario."""
+    """The outcome of each scenario's payments."""
     heads = ("scenario", "captured", "lost", "by webhook, outbox, watch, sweep", "capture to event: median, 99 %, most")
     lines = [f"| {' | '.join(heads)} |", "| --- |" + " ---: |" * 4]
     for scenario, one in zip(simulation.SCENARIOS, outcomes, strict=True):
@@ -330,7 +330,7 @@ def simulation_table(outcomes: Sequence[Outcome]) -> str:
 
 
 def between(page: str, name: str) -> str:
-    """What stands between a table's markers.
+    """The text between a table's markers.
 
     Raises:
         ValueError: the page has no such markers.
@@ -368,7 +368,7 @@ def _short(number: float) -> str:
 
 
 def main() -> int:
-    """Renews the tables."""
+    """Regenerates the tables."""
     counts, outcomes = counted.measure(), simulation.play()
     page, summary = PAGE.read_text(encoding="utf-8"), SUMMARY.read_text(encoding="utf-8")
     page = rewritten(page, "limits", limits_table(counts, between(page, "limits")))

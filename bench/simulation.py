@@ -1,11 +1,11 @@
-"""What becomes of captured payments when webhooks or the bus fail: the lanes' timetable on a simulated clock.
+"""What happens to captured payments when webhooks or the bus fail: the lanes' schedules on a simulated clock.
 
-Of the service only when each lane runs, for how long, and what it does with one record, so that hours of a hundred
-payments a second pass in seconds. What the code itself does under faults is proved elsewhere
-(`docs/evidence/faults.md`), and that its sweep keeps up in `tests/bench/test_throughput.py`.
+It models only when each lane runs, for how long, and what it does with one record, so that hours of a hundred payments
+a second take seconds. How the code behaves under faults is tested elsewhere (`docs/evidence/faults.md`), and that its
+sweep keeps up in `tests/bench/test_throughput.py`.
 
-From the moment a payment is captured at Razorpay it must end up on the bus, by the webhook, by the outbox (what is
-stored and not published), by the watch lane (what only a signature says) or by the sweep (what nothing says).
+Every captured payment must reach the bus: by the webhook, by the outbox (stored but not published), by the watch lane
+(only a signature known) or by the sweep (nothing known).
 """
 
 from collections import Counter
@@ -29,61 +29,61 @@ from sandbox.cloud.packages import read_template
 
 # Seconds that one step takes, assumed.
 PUBLISH_S: Final = 0.05
-"""A lane publishes one record's events, or records what is new and publishes that: four calls to AWS."""
+"""A lane publishes one record's events, or records and publishes something new: four calls to AWS."""
 LOOK_S: Final = 0.6
 """The watch lane asks Razorpay about one order: two calls."""
 PAGE_S: Final = 0.3
 """The sweep reads a page of Razorpay's lists."""
 PAYMENTS_A_PAGE: Final = 65
-"""What a page is worth where many payments come each second: pages overlap, the last of a slice is half empty, and one
-attempt in eleven failed (`tests/bench/test_throughput.py` has the real thing)."""
+"""New payments per page under load: pages overlap, the last of a slice is half empty, and one attempt in eleven failed
+(`tests/bench/test_throughput.py` runs the real code)."""
 _RESOURCES: Final = read_template(PROJECT / "template.yaml")["Resources"]
 _TIME_FOR_ONE_MS: Final = run_path(str(PROJECT / "functions/outbox/app.py"))["_TIME_FOR_ONE_MS"]
-# How long a run takes up new work: the function's time, less what it keeps for the last of it.
+# How long a run picks up new work: the function's time, less a reserve for the last item.
 OUTBOX_RUN_S: Final = _RESOURCES["OutboxFunction"]["Properties"]["Timeout"] - _TIME_FOR_ONE_MS / 1000
 SWEEP_RUN_S: Final = _RESOURCES["ReconcileFunction"]["Properties"]["Timeout"] - _TIME_FOR_A_PAGE_MS / 1000
 WATCH_RUN_S: Final = min(_NEXT_RUN_MS / 1000, _MOST_RECORDS[Lane.WATCH] * LOOK_S)
 SWEEP_EVERY_S: Final = 300.0
 _MINUTE_S: Final = 60.0
 _LISTED_AFTER_S: Final = 300.0
-"""By how much Razorpay's lists lag."""
+"""The lag of Razorpay's lists."""
 BUS_RATE: Final = 600
 """PutEvents requests a second in ap-south-1."""
-# Seconds from the first delivery to each of the next, while the answer is an error (a published measurement); none
-# after the last, and the webhook is disabled.
+# Seconds from the first delivery to each retry while the response is an error (a published measurement); after the last
+# one the webhook is disabled.
 LADDER_S: Final = (0.23, 6.1, 19.1, 39.5, 82.3, 164.5, 326, 650, 1293, 2577, 5140, 10267, 20508, 40989, 81953)
 _LONGEST_S: Final = 3600.0 * 240
-"""Ten days: a pass a day, eight days behind, is the last to see anything."""
+"""Ten days: the last pass, eight days behind, runs once a day."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """How much is paid, and what goes wrong between the trouble's start and its end."""
+    """The load, and what fails between the failure's start and end."""
 
     name: str
     what: str
     rate: float = 100.0
-    """Captured payments a second, from the start to the trouble's end and a minute more."""
+    """Captured payments a second, from the start to one minute after the failure's end."""
     bus_rate: float = BUS_RATE
-    """PutEvents requests a second meanwhile."""
+    """PutEvents requests a second during the failure."""
     webhooks_blocked: bool = False
-    """Nothing of what Razorpay sends gets through meanwhile; it is sent again."""
+    """No delivery gets through during the failure; Razorpay retries."""
     webhooks_off: bool = False
-    """Razorpay sends nothing, ever."""
+    """Razorpay never sends a webhook."""
     lanes: bool = True
-    """Whether anything but the webhook publishes."""
+    """Whether anything other than the webhook publishes."""
     trouble_s: float = 300.0
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of it."""
+    """The result of a scenario."""
 
     captured: int
     by: Counter[str]
-    """Payments that each of them published: webhook, outbox, watch, sweep."""
+    """Payments published by each: webhook, outbox, watch, sweep."""
     waits_s: list[float]
-    """From each capture to the event on the bus, in order."""
+    """The times from capture to the event on the bus, in order."""
 
     @property
     def lost(self) -> int:
@@ -91,7 +91,7 @@ class Outcome:
         return self.captured - len(self.waits_s)
 
     def wait_s(self, share: int) -> float:
-        """What so many of a hundred did not wait longer than."""
+        """The wait that this percentage of payments did not exceed."""
         return quantiles(self.waits_s, n=100)[share - 1]
 
 
@@ -99,7 +99,7 @@ class Outcome:
 class _Payment:
     captured_at: float
     stored: bool = False
-    """The capture is, and with it the event that follows."""
+    """The capture is stored, and with it the event that follows."""
     published: bool = False
     lane: str = "outbox"
     due_at: float = 0.0
@@ -107,7 +107,7 @@ class _Payment:
 
 
 class Simulation:
-    """One scenario, from its first customer until nothing waits any more; the same seed gives the same outcome."""
+    """One scenario, from its first customer until nothing is waiting; the same seed gives the same outcome."""
 
     def __init__(self, scenario: Scenario, seed: int) -> None:
         self._scenario = scenario
@@ -115,16 +115,16 @@ class Simulation:
         self._now = 0.0
         self._numbers = count()
         self._queue: list[tuple[float, int, Iterator[float]]] = []
-        """What goes on at which time; each process gives the seconds until it goes on again."""
+        """Which process continues at which time; each yields the seconds until it continues."""
         self._due: dict[str, list[tuple[float, int, _Payment]]] = {"outbox": [], "watch": []}
         self._books: list[_Payment] = []
         self._bus: Counter[int] = Counter()
         self._waits_s: list[float] = []
         self._by: Counter[str] = Counter()
         self._read_to = {one: float(-one.age_s) for one in PASSES if one.listed == "payments"}
-        """Up to when each pass of the sweep has read,"""
+        """The time up to which each pass of the sweep has read,"""
         self._read: Counter[Pass] = Counter()
-        """and how many payments."""
+        """and how many payments it has read."""
 
     def run(self) -> Outcome:
         """Plays it to its end."""
@@ -148,7 +148,7 @@ class Simulation:
         return _MINUTE_S <= self._now < _MINUTE_S + self._scenario.trouble_s
 
     def _goes_on(self) -> bool:
-        """Whether somebody may still pay, or waits."""
+        """Whether customers may still pay, or something is waiting."""
         end = self._scenario.trouble_s + 2 * _MINUTE_S
         return self._now < end or (len(self._waits_s) < len(self._books) and self._now < _LONGEST_S)
 
@@ -198,16 +198,16 @@ class Simulation:
         heappush(self._due[lane], (when, next(self._numbers), payment))
 
     def _lane(self, lane: str, run_s: float, look: Callable[[_Payment], bool], takes_s: float) -> Iterator[float]:
-        """Every minute: what is due by then, the longest overdue first, as long as the run has time."""
+        """Every minute: what is due, the longest overdue first, while the run has time."""
         while self._goes_on():
             started, due = self._now, self._due[lane]
             while due and due[0][0] <= started and self._now < started + run_s:
                 when, _, payment = heappop(due)
-                # It may have moved meanwhile; the index follows.
+                # It may have moved in the meantime; the index follows.
                 if payment.published or (payment.lane, payment.due_at) != (lane, when):
                     continue
                 if not look(payment):
-                    # Put off for twice as long each time, in the outbox up to two minutes.
+                    # Postponed, with doubled delays, in the outbox up to two minutes.
                     self._put(payment, lane, self._now + min(_MINUTE_S * 2**payment.failures, 2 * _MINUTE_S))
                     payment.failures += 1
                 yield takes_s
@@ -215,7 +215,7 @@ class Simulation:
 
     def _outbox(self) -> Iterator[float]:
         def look(payment: _Payment) -> bool:
-            """Publishes what is stored, and hands what only Razorpay can tell to the watch lane."""
+            """Publishes what is stored, and moves what only Razorpay can resolve to the watch lane."""
             if payment.stored:
                 return self._publish(payment, "outbox")
             ages = (payment.captured_at + age for age in WATCH_AGES_S)
@@ -228,13 +228,13 @@ class Simulation:
     def _watch(self) -> Iterator[float]:
         def look(payment: _Payment) -> bool:
             self._store(payment)
-            # What the bus refuses is in the outbox now.
+            # Events that the bus refuses are now in the outbox.
             return self._publish(payment, "watch") or True
 
         return self._lane("watch", WATCH_RUN_S, look, LOOK_S)
 
     def _sweep(self) -> Iterator[float]:
-        """Every five minutes: each pass that is due goes on from where it was left, several at once."""
+        """Every five minutes: each due pass continues where it stopped, several at once."""
         while self._goes_on():
             due = [one for one, read_to in self._read_to.items() if self._now - one.age_s - read_to >= one.every_s]
             for _ in range(WORKERS):
@@ -242,7 +242,7 @@ class Simulation:
             yield SWEEP_EVERY_S
 
     def _worker(self, due: list[Pass], started: float) -> Iterator[float]:
-        """Page after page; what the table knows already costs nothing more."""
+        """Page after page; payments already in the table cost nothing more."""
         end = started + SWEEP_RUN_S
         while due and self._now < end:
             one, is_done = due.pop(0), False

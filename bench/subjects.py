@@ -1,4 +1,4 @@
-"""What is measured: the functions and layers that `sam build` made, laid out as Lambda lays them out."""
+"""The measured functions and layers: the output of `sam build`, laid out as in Lambda."""
 
 import io
 import os
@@ -26,7 +26,7 @@ FOLDERS: Final = {
 SHARED_LAYER: Final = "SharedLayer"
 CRYPTOGRAPHY_LAYER: Final = "CryptographyLayer"
 
-# What an execution environment has. Hash randomisation off: two runs of the same thing execute the same instructions.
+# The execution environment's variables. Hash randomisation is off, so that equal runs execute equal instructions.
 BARE: Final[Mapping[str, str]] = {
     "PATH": os.defpath,
     "LANG": "C.UTF-8",
@@ -63,15 +63,15 @@ SECRETS: Final[Mapping[str, Mapping[str, str]]] = {
     "outbox": {},
     "reconcile": _API_KEYS,
 }
-"""What each function finds in its secrets."""
+"""The settings in each function's secrets."""
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """One function as it was built, in one configuration."""
+    """One built function in one configuration."""
 
     case: str
-    """How it is called in the tables, such as `verify (RS256)`."""
+    """Its name in the tables, such as `verify (RS256)`."""
     name: str
     folder: Path
     layers: tuple[Path, ...]
@@ -80,17 +80,17 @@ class Subject:
     asymmetric: bool = False
 
     def environment(self, *, in_secrets: bool) -> dict[str, str]:
-        """The function's environment, its secrets in it or in Secrets Manager."""
+        """The function's environment, with its secrets in it or in Secrets Manager."""
         secrets = {"SECRET_IDS": "bench"} if in_secrets and self.secrets else self.secrets
         return {**BARE, **_EVERYWHERE, **self.settings, **secrets}
 
     def arguments(self) -> list[str]:
-        """What the programs need to find it: folder, layers, name."""
+        """The programs' arguments to find it: folder, layers, name."""
         return [str(self.folder), ":".join(str(layer) for layer in self.layers), self.name]
 
 
 def subjects(built: Path) -> list[Subject]:
-    """The five functions of a folder that `sam build` filled, and verify again under RS256."""
+    """The five functions in the output of `sam build`, and verify again with RS256."""
     shared = built / SHARED_LAYER / "python"
     found = [Subject(name, name, built / folder, (shared,), {}, SECRETS[name]) for name, folder in FOLDERS.items()]
     rs256 = Subject(
@@ -106,7 +106,7 @@ def subjects(built: Path) -> list[Subject]:
 
 
 def zipped_mb(folder: Path) -> float:
-    """The size of a folder that gets uploaded, in megabytes."""
+    """The size of a folder when uploaded, in megabytes."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as archive:
         for file in folder.rglob("*"):

@@ -1,4 +1,4 @@
-"""What the measurements should be at most, and whether they are."""
+"""The targets of the measurements, and whether they are met."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,16 +9,16 @@ READY: Final[Mapping[str, float]] = {
     "verify": 1.40,
     "create_order": 1.55,
     "reconcile": 1.55,
-    # What was first measured with models, plus 3 %.
-    "verify (RS256)": 1.618,
-    "outbox": 1.446,
+    # The first measurement with models, plus 3 %.
+    "verify (RS256)": 1.459,
+    "outbox": 1.289,
 }
-"""Instructions of Init, in times F."""
+"""Instructions of Init, relative to F."""
 FIRST_ANSWER: Final = 0.20
-"""Instructions from there to the first answer, in times F. It is measured as a copy of a snapshot does it, with what
-Lambda runs after it has resumed one; a quarter of F would do for that."""
+"""Instructions from there to the first response, relative to F. Measured as in a copy of a snapshot, including Lambda's
+after-restore hooks; for that a quarter of F would be enough."""
 MEMORY_MIB, MEMORY_WITH_CRYPTOGRAPHY_MIB = 58.0, 61.7
-"""The most memory that Init takes: the largest that was first measured with models, plus 3 %."""
+"""Peak memory of Init: the largest first measurement with models, plus 3 %."""
 LAYER_MB: Final = 12.0
 """The layer of all functions, zipped."""
 WARM_BASE: Final[Mapping[str, int]] = {
@@ -30,14 +30,14 @@ WARM_BASE: Final[Mapping[str, int]] = {
     "verify (RS256)": 7_055_833,
     "read (RS256)": 4_223_124,
 }
-"""Instructions of a warm request at revision 087ddcbf46, the network stubbed. The lanes made other calls then."""
+"""Instructions of a warm request at revision 087ddcbf46, with a stubbed network. The lanes made other calls then."""
 WARM_GROWTH: Final = 1.02
-"""How much more than that a request may execute."""
+"""The allowed increase over that."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One figure, with the most that it should be where there is such a bound."""
+    """One figure, with its upper bound if there is one."""
 
     what: str
     measured: float
@@ -46,7 +46,7 @@ class Figure:
 
     @property
     def verdict(self) -> str:
-        """Whether the bound is kept, and by how much it is missed."""
+        """Whether the bound is met, or by how much it is missed."""
         if self.bound is None:
             return ""
         if self.measured <= self.bound:
@@ -54,6 +54,6 @@ class Figure:
         return f"**missed by {self.measured / self.bound - 1:.1%}**"
 
     def row(self) -> list[str]:
-        """For a table: what, at most, measured, and the verdict."""
+        """The table row: name, bound, measurement and verdict."""
         bound = "" if self.bound is None else f"{self.bound:,.{self.digits}f}"
         return [self.what, bound, f"{self.measured:,.{self.digits}f}", self.verdict]

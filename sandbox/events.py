@@ -63,6 +63,7 @@ _TOKEN_LIFETIME: Final = timedelta(days=365 * 74)
 _CREATE_ORDER: Final = "/api/payments/create-order"
 _VERIFY: Final = "/api/payments/verify"
 _GET: Final = "/api/payments/{order_id}"
+_LIST: Final = "/api/payments"
 _WEBHOOK: Final = "/api/payments/webhook"
 _REFUNDS: Final = "/api/payments/{order_id}/refunds"
 CALLER_ARN: Final = "arn:aws:sts::111122223333:assumed-role/job-service/refunds"
@@ -83,6 +84,7 @@ def api_event(  # noqa: PLR0913 - the parts of one HTTP request
     body: str | None = None,
     is_base64: bool = False,
     path_parameters: Mapping[str, str] | None = None,
+    query: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Return the event of one request.
 
@@ -94,6 +96,7 @@ def api_event(  # noqa: PLR0913 - the parts of one HTTP request
         body: text, or base64.
         is_base64: whether the body is base64.
         path_parameters: the values of the route's placeholders.
+        query: the query parameters, each given once.
     """
     sent = {
         "Accept": "*/*",
@@ -111,8 +114,8 @@ def api_event(  # noqa: PLR0913 - the parts of one HTTP request
         "httpMethod": method,
         "headers": sent,
         "multiValueHeaders": {name: [value] for name, value in sent.items()},
-        "queryStringParameters": None,
-        "multiValueQueryStringParameters": None,
+        "queryStringParameters": None if query is None else dict(query),
+        "multiValueQueryStringParameters": None if query is None else {name: [value] for name, value in query.items()},
         "pathParameters": None if path_parameters is None else dict(path_parameters),
         "stageVariables": None,
         "requestContext": {
@@ -197,6 +200,17 @@ def reading(order_id: str, *, user_id: int = CLIENT, slash: bool = True) -> dict
         f"/api/payments/{order_id}{'/' if slash else ''}",
         headers={"authorization": f"Bearer {token(user_id)}", "user-agent": "Mozilla/5.0"},
         path_parameters={"order_id": order_id},
+    )
+
+
+def listing(*, user_id: int = CLIENT, **query: str) -> dict[str, Any]:
+    """Return a GET of the user's payments from the frontend, with these query parameters."""
+    return api_event(
+        "GET",
+        _LIST,
+        f"{_LIST}/",
+        headers={"authorization": f"Bearer {token(user_id)}", "user-agent": "Mozilla/5.0"},
+        query=query or None,
     )
 
 
@@ -387,6 +401,13 @@ def events(order_id: str = ORDER_ID) -> dict[str, dict[str, Any]]:
         "verify-unknown-order": from_frontend(_VERIFY, checkout(UNKNOWN_ORDER_ID, ids[PAYMENT_ID])),
         "get": reading(order_id, slash=False),
         "get-trailing-slash": reading(order_id),
+        "list": listing(role="client"),
+        "list-as-freelancer": listing(user_id=FREELANCER, role="freelancer"),
+        "list-of-application": listing(application_id=str(OFFER["application_id"])),
+        "list-of-another-clients-application": listing(
+            user_id=SOMEBODY_ELSE, application_id=str(OFFER["application_id"])
+        ),
+        "list-without-parameters": listing(),
         "webhook-payment-authorized": from_razorpay(authorized),
         "webhook-payment-captured": from_razorpay(captured),
         "webhook-payment-captured-base64": from_razorpay(unroundtrippable(captured), as_base64=True),

@@ -1,18 +1,18 @@
-"""What DynamoDB and EventBridge refuse, whatever is stored: their documented limits, on requests as they are sent.
+"""The documented limits of DynamoDB and EventBridge that depend only on the request, not on what is stored.
 
-The in-memory stand-ins ask here before they do anything, and so does the guard before moto (`tests/moto_guard.py`).
-What depends on a stored item (its size after an update, say) is looked at where the item is.
+The in-memory stand-ins and the guard before moto (`tests/moto_guard.py`) check every request here first. Limits that
+depend on a stored item, such as its size after an update, are checked where the item is.
 
 Sources, by the titles of AWS's pages:
 
 * "Service, account, and table quotas in Amazon DynamoDB" and "Constraints in Amazon DynamoDB" (developer guide): sizes
   of items, keys and expressions, operators, nesting, batches, transactions, pages.
 * "DynamoDB item sizes and formats" (developer guide): how an item is measured.
-* BatchGetItem, TransactWriteItems, Query (API reference): what their parameters may be and how they answer.
+* BatchGetItem, TransactWriteItems, Query (API reference): limits of their parameters, and their responses.
 * "Calculating Amazon EventBridge PutEvents event entry size" (EventBridge user guide) and PutEvents (API reference): 10
   entries, together under 1 MB (256 KB until January 2026).
 
-The words of a refusal are those of the service, or of DynamoDB Local.
+Error messages are worded as by the service or by DynamoDB Local.
 """
 
 import re
@@ -30,11 +30,11 @@ EXPRESSION_BYTES: Final = 4 * KB
 PLACEHOLDER_BYTES: Final = 255
 SUBSTITUTIONS_BYTES: Final = 2 * MB
 OPERATORS: Final = 300
-"""Documented for UpdateExpression; the service counts in the other expressions as well (scylladb#14473)."""
+"""Documented for UpdateExpression; DynamoDB also applies it to the other expressions (scylladb#14473)."""
 ITEM_BYTES: Final = 400 * KB
 NESTING: Final = 32
 PARTITION_KEY_BYTES: Final = 2048
-"""The keys of the tables here have no sort key, which may have 1,024."""
+"""For partition keys; the tables here have no sort key, whose limit is 1,024."""
 NUMBER_DIGITS: Final = 38
 BATCH_KEYS: Final = 100
 BATCH_BYTES: Final = 16 * MB
@@ -63,7 +63,7 @@ type Request = Mapping[str, Any]
 
 
 def check_request(operation: str, request: Request) -> None:
-    """Raises Refused when AWS refuses this request, whatever it has stored."""
+    """Raises Refused if AWS would refuse this request whatever is stored."""
     match operation:
         case "GetItem" | "PutItem" | "UpdateItem" | "DeleteItem" | "Query" | "Scan":
             _check_action(request)
@@ -78,7 +78,7 @@ def check_request(operation: str, request: Request) -> None:
 
 
 def _check_action(request: Request) -> None:
-    """One item's worth of a request."""
+    """The part of a request that concerns one item."""
     _check_expressions(request)
     if "Item" in request:
         check_item(request["Item"])
@@ -150,7 +150,7 @@ def _check_placeholders(parameter: str, given: Mapping[str, Any], used: Sequence
 
 
 def bound(request: Request) -> Bound:
-    """What the placeholders of a request stand for."""
+    """The names and values behind a request's placeholders."""
     return Bound(request.get("ExpressionAttributeNames", {}), request.get("ExpressionAttributeValues", {}))
 
 
@@ -158,7 +158,7 @@ def bound(request: Request) -> Bound:
 
 
 def check_key(key: Item) -> None:
-    """A key as a request names it."""
+    """Checks a key in a request."""
     for name, value in key.items():
         ((kind, content),) = value.items()
         if not content:
@@ -174,13 +174,13 @@ def check_key(key: Item) -> None:
 
 
 def check_item(item: Item) -> None:
-    """An item that is to be stored."""
+    """Checks an item that is to be stored."""
     if item_bytes(item) > ITEM_BYTES:
         raise Refused("Item size has exceeded the maximum allowed size")
 
 
 def check_updated(item: Item) -> None:
-    """What an update would make of an item."""
+    """Checks the item that an update would produce."""
     if item_bytes(item) > ITEM_BYTES:
         raise Refused("Item size to update has exceeded the maximum allowed size")
 
@@ -189,7 +189,7 @@ def item_bytes(item: Item) -> int:
     """An item's size as DynamoDB counts it ("DynamoDB item sizes and formats").
 
     Raises:
-        Refused: it is nested too deeply, has an empty set or a number that is none.
+        Refused: it is nested too deeply, or has an empty set or an invalid number.
     """
     return sum(len(name.encode()) + _value_bytes(value, 1) for name, value in item.items())
 
@@ -208,7 +208,7 @@ def _value_bytes(value: Value, level: int) -> int:  # noqa: PLR0911 - one for ea
         case "N":
             return _number_bytes(content)
         case "M":
-            # 3 bytes for the map itself, and 1 for each member.
+            # 3 bytes for the map itself, plus 1 per member.
             return 3 + sum(1 + len(name.encode()) + _value_bytes(member, level + 1) for name, member in content.items())
         case "L":
             return 3 + sum(1 + _value_bytes(member, level + 1) for member in content)
@@ -217,13 +217,13 @@ def _value_bytes(value: Value, level: int) -> int:  # noqa: PLR0911 - one for ea
         case "BOOL" | "NULL":
             return 1
     if not content:
-        # The spaces are theirs.
+        # Spaces as in DynamoDB's message.
         raise Refused(f"One or more parameter values were invalid: An {_SETS[kind]} set  may not be empty")
     return sum(_value_bytes({kind[0]: member}, level) for member in content)
 
 
 def _number_bytes(text: str) -> int:
-    """About a byte for two significant digits, and one more."""
+    """About one byte per two significant digits, plus one."""
     digits = text if text.isdigit() else "".join(map(str, Decimal(text).as_tuple().digits))
     digits = digits.strip("0") or "0"
     if len(digits) > NUMBER_DIGITS:
@@ -266,7 +266,7 @@ def _check_transaction(request: Request) -> None:
 
 
 def check_distinct(items: Iterable[tuple[str, Item]]) -> None:
-    """The table and the key of each action of a transaction."""
+    """Table and key of each action of a transaction."""
     if _has_duplicates([{"table": {"S": table}, **key} for table, key in items]):
         raise Refused("Transaction request cannot include multiple operations on one item")
 
@@ -276,7 +276,7 @@ def _has_duplicates(keys: Sequence[Item]) -> bool:
 
 
 def check_transaction_size(items: Iterable[Item]) -> None:
-    """The items of a transaction, as they are to be; a deleted or checked one as it is."""
+    """The items of a transaction: for a write the new one, for a delete or check the existing one."""
     if sum(map(item_bytes, items)) > TRANSACTION_BYTES:
         raise Refused("Collection size exceeded: the aggregate size of the items in the transaction exceeds 4 MB")
 
@@ -296,6 +296,6 @@ def _check_entries(entries: Sequence[Request]) -> None:
 
 
 def entry_bytes(entry: Request) -> int:
-    """What an entry of PutEvents counts ("Calculating Amazon EventBridge PutEvents event entry size")."""
+    """The size of a PutEvents entry ("Calculating Amazon EventBridge PutEvents event entry size")."""
     texts = [entry.get(part) or "" for part in ("Source", "DetailType", "Detail")] + list(entry.get("Resources") or [])
     return sum(len(text.encode()) for text in texts) + (14 if entry.get("Time") is not None else 0)

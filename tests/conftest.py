@@ -13,21 +13,21 @@ from sandbox.proxies import bypass_for_this_machine
 if TYPE_CHECKING:
     from sandbox.cloud.service import LocalService
 
-# The same in every run, so that a test run says something about the code and not about its luck. New seeds are for the
-# whole campaigns (`make faults`, `make fuzz`), which look for what nobody has thought of.
+# The same in every run, so that a result depends only on the code. The full campaigns (`make faults`, `make fuzz`) use
+# new seeds to find new cases.
 SEED = int(os.environ.get("FAULTS_SEED") or 20_261_126)
 
 if "FAULTS_SEED" not in os.environ:
     settings.register_profile("the same in every run", derandomize=True, database=None)
     settings.load_profile("the same in every run")
 
-# Nearly everything here talks to a server of its own.
+# Nearly every test here starts its own server.
 bypass_for_this_machine()
 
 PROJECT = Path(__file__).parents[1]
-# The files that take longest. Where several processes share the files these begin: one of them, begun last, would keep
-# one process busy while the others have nothing left to do. Those that start many servers and those that compute or
-# wait by themselves take turns, so that as few as possible ask for both processors at once.
+# The slowest files. With several processes they start first, because a slow file started last would leave the other
+# processes idle. Files that start many servers alternate with files that compute or wait, so that few need both
+# processors at once.
 FIRST = (
     "tests/e2e/test_reconcile.py",  # waits for the schedule
     "tests/browser/test_live.py",
@@ -57,7 +57,7 @@ FIRST = (
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Puts the long files first for `--no-loadscope-reorder`, which hands the files out as they come."""
+    """Puts the slow files first; `--no-loadscope-reorder` distributes files in this order."""
     if gone := [file for file in FIRST if not (PROJECT / file).is_file()]:
         raise pytest.UsageError(f"FIRST in tests/conftest.py names files that are not there: {', '.join(gone)}")
     if hasattr(config, "workerinput"):
@@ -71,7 +71,7 @@ def pytest_report_header() -> str:
 
 @pytest.fixture
 def seed() -> int:
-    """What this run's campaigns under faults draw from."""
+    """The seed of this run's fault campaigns."""
     return SEED
 
 
@@ -79,13 +79,13 @@ def seed() -> int:
 def local_service(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[LocalService]":
     """The whole service, once for all tests: built, deployed, and talking to the stand-in for Razorpay.
 
-    On free ports and with a run dir of its own, beside whatever `make run` runs.
+    On free ports and with a separate run dir, so that it does not disturb `make run`.
     """
-    # Not above: most tests need nothing of what it imports.
+    # Imported here because most tests do not need it.
     from sandbox.cloud.service import LocalService  # noqa: PLC0415
     from tests.secrecy.printed import leaks_of_functions  # noqa: PLC0415
 
     with LocalService.start(tmp_path_factory.mktemp("service")) as service:
         yield service
-        # With several processes each has a service of its own; tests/secrecy looks into one of them.
+        # Each test process has its own service, and tests/secrecy checks only one of them.
         assert leaks_of_functions(service) == {}

@@ -1,4 +1,4 @@
-"""The table, the bus and the gateway in memory. `tests/table` holds the table to the contract of the real one."""
+"""The table, the bus and the gateway in memory. `tests/table` tests the table against the real one's contract."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -12,21 +12,22 @@ from payments.core.attention import shard
 from payments.core.entities import INTENT_NOTE, MARKER, ListedOrder, ListedPayment, ListedRefund
 from payments.core.errors import AmountRefused, FullyRefunded, NotAtGateway, StorageConflict
 from payments.core.listing import Look, read_order, read_payment, read_refund
+from payments.core.lookup import Place, Role
 from payments.core.model import Application, KnownRefund, Order, Record
 from payments.core.outbox import Message
 from payments.core.position import Position
 from payments.core.sweeping import ASIDE_PARTITION, PAGE, Aside, Entry, Listed, Pause, Watermark
 
 INSTALLATION = "1f2e3d4c"
-"""What the fakes' installation is called."""
+"""The name of the fakes' installation."""
 
-# Event ids in one clear, as the real table has it.
+# Event ids per clear, as in the real table.
 _MOST_CLEARED = 50
 _DUE = ("lane", "attention_at")
 
 
 class FakeTable:
-    """Records, applications and marks; conditions as DynamoDB would judge them, one call at a time."""
+    """Records, applications and watermarks; conditions as in DynamoDB, one call at a time."""
 
     def __init__(self) -> None:
         self.records: dict[str, Record] = {}
@@ -46,7 +47,13 @@ class FakeTable:
         with self._lock:
             return self.records.get(order_id)
 
-    def read_many(self, order_ids: Iterable[str], *, consistent: bool = True) -> dict[str, Record]:  # noqa: ARG002 - never behind
+    def read_many(
+        self,
+        order_ids: Iterable[str],
+        *,
+        consistent: bool = True,  # noqa: ARG002 - never behind
+        only_readable: bool | None = None,  # noqa: ARG002 - all of them are
+    ) -> dict[str, Record]:
         with self._lock:
             return {order_id: self.records[order_id] for order_id in order_ids if order_id in self.records}
 
@@ -57,7 +64,7 @@ class FakeTable:
     def save(self, before: Record, after: Record) -> None:
         with self._lock:
             if before == after and after.attention_at is None:
-                # Nothing to write, so that nothing is judged either.
+                # Nothing to write, so no condition is checked either.
                 return
             self.records[before.order_id] = _changed(self._unchanged(before), before, after)
 
@@ -136,6 +143,19 @@ class FakeTable:
             if at <= now:
                 yield key, at
 
+    # --- who pays whom ---
+
+    def payments_of(self, role: Role, user_id: int, after: Place | None, count: int) -> tuple[list[Place], bool]:
+        with self._lock:
+            places = [
+                Place(record.created_at, key)
+                for key, record in self.records.items()
+                if record.order is not None and getattr(record.order, f"{role}_id") == user_id
+            ]
+        newest_first = sorted(places, key=_in_list, reverse=True)
+        rest = [place for place in newest_first if after is None or _in_list(place) < _in_list(after)]
+        return rest[:count], len(rest) > count
+
     # --- refunds by their own ids ---
 
     def refunds(self, refund_ids: Iterable[str]) -> dict[str, KnownRefund]:
@@ -187,7 +207,7 @@ class FakeTable:
     # --- for tests ---
 
     def copy(self) -> "FakeTable":
-        """A table of its own with the same content."""
+        """A separate table with the same content."""
         twin = FakeTable()
         twin.records = dict(self.records)
         twin.applications = dict(self.applications)
@@ -228,14 +248,18 @@ class FakeTable:
         )
 
 
+def _in_list(place: Place) -> tuple[str, str]:
+    return place.created_at, place.order_id
+
+
 def _changed(stored: Record, before: Record, after: Record) -> Record:
-    """What is stored, with what differs between two versions written over it; new events key by key."""
+    """The stored record with the differences between two versions applied; new events key by key."""
     names = [name for name in Record.model_fields if name not in {"pending", *_DUE}]
     changes: dict[str, Any] = {
         name: getattr(after, name) for name in names if getattr(after, name) != getattr(before, name)
     }
     for name in _DUE:
-        # Whoever saves a record that is due writes when and for whom, even if neither changed.
+        # Saving a record that is due writes its due time and lane, even if neither changed.
         if getattr(after, name) is not None or getattr(before, name) is not None:
             changes[name] = getattr(after, name)
     added = {key: event for key, event in after.pending.items() if key not in before.pending}
@@ -243,7 +267,7 @@ def _changed(stored: Record, before: Record, after: Record) -> Record:
 
 
 class FakeBus:
-    """Accepts every event, but for those that `refuses` names."""
+    """Accepts every event except those that `refuses` names."""
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, Message]] = []
@@ -276,24 +300,24 @@ class FakeIds:
 
 
 class FakeGateway:
-    """Razorpay's books, as its API lists them: every order that was made, and what tests say was paid on it."""
+    """Razorpay's data as its API lists it: every order created, and the payments that tests add."""
 
     key_id = "rzp_test_00000000000001"
 
     def __init__(self) -> None:
         self.orders: dict[str, Order] = {}
-        """The orders that were made here."""
+        """The orders created here."""
         self.listed: dict[str, dict[str, Any]] = {}
-        """Every order as it is listed, foreign ones included."""
+        """Every order as listed, including foreign ones."""
         self.payments: dict[str, dict[str, Any]] = {}
         self.refunded: dict[str, dict[str, Any]] = {}
         self.now = 0
-        """The present, epoch seconds: when a look begins, and when orders are made."""
+        """The current time, epoch seconds: when checks start and orders are created."""
         self.calls: list[str] = []
         self.bounds: list[float] = []
-        """Every bound that was set to the calls inside it, in seconds."""
+        """Every time limit that was set on calls, in seconds."""
         self.fails: Callable[[str, str], BaseException | None] = lambda _call, _about: None
-        """What a call about something fails with; None: it does not."""
+        """The error that a call about an id raises; None: no error."""
         self.loses_answers: Callable[[str, str], BaseException | None] = lambda _call, _about: None
         """What a call fails with after it took effect."""
         self.keeps_keys = True
@@ -380,10 +404,10 @@ class FakeGateway:
             newest_first = sorted(inside, key=lambda entry: (entry["created_at"], entry["id"]), reverse=True)
             return newest_first[skip : skip + PAGE]
 
-    # --- what tests say has happened ---
+    # --- what tests let happen ---
 
     def put_order(self, order_id: str, order: Order, *, stage: str = "test", **changes: object) -> None:
-        """An order of this or another service, as it is listed."""
+        """Adds an order of this or another service to the list."""
         self.listed[order_id] = {
             "id": order_id,
             "amount": order.amount_minor,
@@ -404,7 +428,7 @@ class FakeGateway:
         } | changes
 
     def pay(self, order_id: str | None, payment: str, status: str = "captured", **changes: object) -> None:
-        """A payment on an order becomes this."""
+        """Adds or replaces a payment on an order."""
         known = self.payments.get(payment, {})
         listed = self.listed.get(order_id or "", {})
         self.payments[payment] = (
@@ -425,7 +449,7 @@ class FakeGateway:
             listed["status"] = {"captured": "paid", "refunded": "paid"}.get(status, "attempted")
 
     def give_back(self, payment: str, refund: str, amount_minor: int, status: str = "processed") -> None:
-        """A refund of a payment becomes this; Razorpay's own sum counts what did not fail."""
+        """Adds or replaces a refund of a payment; Razorpay's sum counts refunds that did not fail."""
         known = self.refunded.get(refund, {})
         self.refunded[refund] = (
             {"id": refund, "payment_id": payment, "amount": amount_minor, "created_at": self.now}
@@ -461,20 +485,20 @@ def _found(books: Mapping[str, dict[str, Any]], identity: str) -> dict[str, Any]
 
 
 class Crash(BaseException):
-    """The process is gone. Nothing may catch it."""
+    """The process died. Nothing may catch this."""
 
 
 @dataclass
 class Fate:
-    """What happens to the calls of everything that is wrapped with it: by their number, from 1."""
+    """What happens to the calls of every wrapped object, by call number, from 1."""
 
     strikes: dict[int, BaseException] = field(default_factory=dict)
     after: bool = False
-    """Whether a struck call took effect before it failed."""
+    """Whether a failed call took effect before it failed."""
     calls: list[str] = field(default_factory=list)
 
     def wrap[T](self, target: T) -> T:
-        """The same thing, subject to this fate."""
+        """The object, wrapped so that its calls meet this fate."""
         return cast("T", _Fated(target, self))
 
 

@@ -1,4 +1,4 @@
-"""An identity service's published keys: a real HTTP server on 127.0.0.1 that answers as it is told."""
+"""An identity service's published keys: a real HTTP server on 127.0.0.1 with scripted responses."""
 
 import json
 import threading
@@ -11,7 +11,7 @@ type Answer = Callable[[BaseHTTPRequestHandler], None]
 
 
 def answers(status: int, body: bytes, **headers: str) -> Answer:
-    """This, as it is; an underscore in a header's name is a dash."""
+    """Returns this unchanged; an underscore in a header's name stands for a dash."""
     named = {"Content-Length": str(len(body))} | {name.replace("_", "-"): value for name, value in headers.items()}
 
     def answer(request: BaseHTTPRequestHandler) -> None:
@@ -30,7 +30,7 @@ def publishes(*jwks: dict[str, Any]) -> Answer:
 
 
 def in_chunks(body: bytes, size: int) -> Answer:
-    """The body without a length, in pieces."""
+    """The body in chunks, without a length."""
 
     def answer(request: BaseHTTPRequestHandler) -> None:
         request.send_response(200)
@@ -45,7 +45,7 @@ def in_chunks(body: bytes, size: int) -> Answer:
 
 
 def never_ends(body: bytes, pause_s: float) -> Answer:
-    """A body that comes byte by byte and would go on for ever."""
+    """A body sent byte by byte, without end."""
 
     def answer(request: BaseHTTPRequestHandler) -> None:
         request.send_response(200)
@@ -55,13 +55,13 @@ def never_ends(body: bytes, pause_s: float) -> Answer:
                 request.wfile.write(body)
                 time.sleep(pause_s)
         except OSError:
-            pass  # whoever asked has gone
+            pass  # the client has hung up
 
     return answer
 
 
 class KeyServer:
-    """Serves whatever `answer` is, and counts how often it was asked."""
+    """Serves `answer`, and counts requests."""
 
     def __init__(self, answer: Answer) -> None:
         self.answer = answer

@@ -1,10 +1,10 @@
-"""What stands before moto, so that it refuses what AWS refuses.
+"""A guard before moto, which refuses what AWS refuses.
 
-moto takes an expression, an item or a batch of any size, and does a transaction again that was sent again under the
-same token. Wherever botocore hands a request to moto, the guard first holds it to `tests/aws_limits.py`, and after an
-update it looks at what has become of the item.
+moto accepts expressions, items and batches of any size, and repeats a transaction that is sent again with the same
+token. When botocore passes a request to moto, the guard first checks it with `tests/aws_limits.py`, and after an update
+it checks the resulting item.
 
-Another engine can be put in moto's place for DynamoDB (`tests/dynamodb_local`); it judges by itself, without the guard.
+Another engine can replace moto for DynamoDB (`tests/dynamodb_local`); it enforces limits itself, without the guard.
 """
 
 import json
@@ -32,11 +32,11 @@ _UPDATES: Final = frozenset({"UpdateItem", "TransactWriteItems"})
 _real: Final = BotocoreStubber.__call__
 _engine: tuple[str, Engine] | None = None
 _done: Final[WeakKeyDictionary[Table, dict[str, Any]]] = WeakKeyDictionary()
-"""For each table the transactions that took effect, by the client's token for them."""
+"""For each table, the transactions that took effect, by client token."""
 
 
 def install() -> None:
-    """Puts the guard before moto, for good."""
+    """Installs the guard before moto, permanently."""
     BotocoreStubber.__call__ = _guarded  # type: ignore[assignment]  # as it is found on the class
 
 
@@ -47,7 +47,7 @@ def replace_moto(name: str, answer: Engine) -> None:
 
 
 def engine() -> str:
-    """Which engine answers the requests to DynamoDB."""
+    """The engine that answers the requests to DynamoDB."""
     return "moto" if _engine is None else _engine[0]
 
 
@@ -58,7 +58,7 @@ def _guarded(
         return _real(stubber, event_name, request, **kwargs)
 
     _, service, operation = event_name.split(".")
-    # Whatever goes elsewhere than to AWS (to a socket that never answers, say) moto lets through.
+    # moto lets requests through that do not go to AWS (for example to a socket that never responds).
     if not stubber.enabled or service not in {"dynamodb", "events"} or ".amazonaws.com" not in request.url:
         return send()
     if service == "dynamodb" and _engine is not None:
@@ -75,7 +75,7 @@ def _guarded(
 
 
 def _once(request: AWSPreparedRequest, asked: Mapping[str, Any], send: Send) -> AWSResponse | None:
-    """A transaction, which takes effect once for one token ("TransactWriteItems", idempotency)."""
+    """A transaction, which takes effect once per token ("TransactWriteItems", idempotency)."""
     actions = list(_actions("TransactWriteItems", asked))
     done = _done.setdefault(_table(actions[0]), {})
     token, wanted = asked.get("ClientRequestToken"), asked["TransactItems"]
@@ -90,7 +90,7 @@ def _once(request: AWSPreparedRequest, asked: Mapping[str, Any], send: Send) -> 
 
 
 def _within_size(operation: str, asked: Mapping[str, Any], send: Send) -> AWSResponse | None:
-    """Takes an update back when it has made an item too large, or nested it too deeply."""
+    """Reverts an update that made an item too large or nested it too deeply."""
     if operation not in _UPDATES:
         return send()
     places = [_place(action) for action in _actions(operation, asked)]
@@ -104,7 +104,7 @@ def _within_size(operation: str, asked: Mapping[str, Any], send: Send) -> AWSRes
             aws_limits.check_transaction_size(after)
     except Refused:
         for (table, key), kept in zip(places, before, strict=True):
-            # Typed in moto as if every table had a sort key.
+            # moto's types assume that every table has a sort key.
             items: Any = table.items
             items.pop(key, None)
             if kept is not None:
@@ -130,7 +130,7 @@ def _table(action: Mapping[str, Any]) -> Table:
 
 
 def _place(action: Mapping[str, Any]) -> tuple[Table, DynamoType]:
-    """Where moto keeps what an action changes."""
+    """moto's storage for what an action changes."""
     table = _table(action)
     return table, DynamoType((action.get("Key") or action["Item"])[table.hash_key_attr])
 

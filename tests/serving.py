@@ -1,4 +1,4 @@
-"""An ASGI application on a free port of 127.0.0.1, on a thread of its own."""
+"""Serves an ASGI application on a free port of 127.0.0.1, in a separate thread."""
 
 import socket
 import threading
@@ -9,7 +9,7 @@ import uvicorn
 from tests.gateway.receiver import wait_until
 
 _STARTS_WITHIN_S: Final = 5.0
-# More than twice what any of them has to shut down in.
+# More than twice the shutdown time of any of them.
 _STOPS_WITHIN_S: Final = 5.0
 
 
@@ -17,7 +17,7 @@ class Served:
     """Serves an application between `start` and `stop`."""
 
     def __init__(self, application: Any, *, shuts_down_within_s: int, **config: Any) -> None:
-        # Named TCP, so that asyncio turns Nagle's algorithm off: 40 ms an answer otherwise.
+        # Explicitly TCP, so that asyncio disables Nagle's algorithm: otherwise 40 ms per response.
         self._socket = socket.socket(proto=socket.IPPROTO_TCP)
         self._socket.bind(("127.0.0.1", 0))
         self._server = uvicorn.Server(
@@ -36,8 +36,8 @@ class Served:
         self._server.should_exit = True
         self._thread.join(_STOPS_WITHIN_S)
         if self._thread.is_alive():
-            # Once, on a busy machine, one did not stop. The thread is a daemon, so it cannot outlive the tests. That
-            # the servers themselves stop is tested where they are processes.
+            # Once, on a busy machine, one did not stop. The thread is a daemon, so it ends with the tests. That the
+            # servers stop is tested where they run as processes.
             self._server.force_exit = True
             self._thread.join(_STOPS_WITHIN_S)
         self._socket.close()

@@ -1,4 +1,4 @@
-"""An identity service's keys, and tokens made by hand: what a library would not let anybody write."""
+"""An identity service's keys, and hand-made tokens that no library would create."""
 
 import base64
 import json
@@ -19,7 +19,7 @@ KID = "key-1"
 
 @dataclass(frozen=True)
 class Signer:
-    """Who signs tokens with one algorithm and key."""
+    """Signs tokens with one algorithm and key."""
 
     algorithm: str
     key: Any
@@ -27,7 +27,7 @@ class Signer:
 
     @property
     def pem(self) -> str:
-        """The public key in PEM form."""
+        """The public key in PEM format."""
         form = serialization.PublicFormat.SubjectPublicKeyInfo
         text: bytes = self.key.public_key().public_bytes(serialization.Encoding.PEM, form)
         return text.decode()
@@ -40,7 +40,7 @@ class Signer:
         return {**del_ops, "kid": kid, "use": "sig", "alg": self.algorithm, **members}
 
     def token(self, claims: dict[str, Any] | bytes, header: dict[str, Any] | bytes | None = None) -> str:
-        """A token of exactly this header and these claims; `alg` is this signer's unless the header has one."""
+        """A token with exactly this header and these claims; `alg` is this signer's unless the header has one."""
         if not isinstance(header, bytes):
             header = json.dumps({"alg": self.algorithm, "typ": "JWT", "kid": KID, **(header or {})}).encode()
         if not isinstance(claims, bytes):
@@ -55,7 +55,7 @@ def segment(raw: bytes) -> str:
 
 
 def signer(algorithm: str, number: int = 1) -> Signer:
-    """The identity service's signer, or with another number somebody else's."""
+    """The identity service's signer; another number gives another party's."""
     return _signer(algorithm, number)
 
 
@@ -71,7 +71,7 @@ def _signer(algorithm: str, number: int) -> Signer:
 
 
 def claims(**changes: Any) -> dict[str, Any]:
-    """Good ones, for a minute; a change to None leaves the claim out."""
+    """Valid claims for one minute; a change to None removes the claim."""
     now = int(time.time())
     made = {"token_type": "access", "user_id": "42", "iat": now, "exp": now + 60, **changes}
     return {name: value for name, value in made.items() if value is not None}

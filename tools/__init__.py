@@ -1,1 +1,1 @@
-"""Programs for those who work on the service; nothing here is deployed."""
+"""Development tools; nothing here is deployed."""

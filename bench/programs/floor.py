@@ -1,6 +1,6 @@
-"""The floor F of a cold start: nobody who talks to DynamoDB through boto3 starts with less.
+"""The floor F of a cold start: the minimum for a program that calls DynamoDB through boto3.
 
-It makes its client as the functions make theirs, and reports its memory like `function.py`.
+It creates its client as the functions do, and reports its memory like `function.py`.
 """
 
 import hashlib

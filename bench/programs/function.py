@@ -1,9 +1,9 @@
-"""Starts one built function, as Lambda starts it, and lets it serve the same request so many times.
+"""Starts one built function as Lambda does, and lets it serve the same request repeatedly.
 
     function.py FOLDER LAYERS NAME COUNT [CANNED EVENT]
 
-COUNT 0 is Init and nothing else. Above it, the network answers from the file CANNED, and the hooks that Lambda runs in
-each copy of a snapshot come first. The most memory that the process had is the last line on standard error.
+COUNT 0 is Init only. Above 0, Lambda's after-restore hooks run first, and the network responds from the file CANNED.
+The last line on standard error is the process's peak memory.
 """
 
 import json
@@ -14,24 +14,24 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-# Of Lambda's own runtime, whose bootstrap has loaded it before any function.
+# Part of Lambda's runtime, whose bootstrap loads it before any function.
 from awslambdaric.lambda_runtime_hooks_runner import run_after_restore  # type: ignore[import-not-found]
 
 ASKS_RAZORPAY = ("create_order", "reconcile")
 
 
 class Context:
-    """What Lambda tells of an invocation, as far as it is read."""
+    """Lambda's invocation context, as far as the functions read it."""
 
     aws_request_id = "c6af9ac6-7b61-11e6-9a41-93e8deadbeef"
 
     def get_remaining_time_in_millis(self) -> int:
-        """As in the first moment of a run of reconcile."""
+        """The remaining time at the start of a reconcile run."""
         return 55_000
 
 
 def cut_off_from(canned: str, name: str) -> Any:
-    """Puts the canned answers in the place of the network."""
+    """Replaces the network by the canned responses."""
     sys.path.append(str(Path(__file__).parent))
     from stub import Canned, cut_off
 
@@ -41,7 +41,7 @@ def cut_off_from(canned: str, name: str) -> Any:
 
 
 def serving(name: str, canned: str, event_file: str) -> Callable[[], None]:
-    """One request of the function whose folder is on the path; its outside calls go into the file BENCH_KEEP names."""
+    """Serves one request with the function on the path; BENCH_KEEP names the file for its outside calls."""
     handler = import_module("app").lambda_handler
     answers = cut_off_from(canned, name)
     event = json.loads(Path(event_file).read_text(encoding="utf-8"))
@@ -59,9 +59,9 @@ def serving(name: str, canned: str, event_file: str) -> Callable[[], None]:
 
 
 def main() -> None:
-    """Starts it, and serves as often as it is told to."""
+    """Starts it, and serves the requested number of times."""
     folder, layers, name, count, *request = sys.argv[1:]
-    # /var/task precedes /opt/python, and both precede what the runtime brings.
+    # /var/task precedes /opt/python, and both precede the runtime's own packages.
     sys.path[:0] = [folder, *layers.split(":")]
     import_module("app")
     if request:

@@ -1,8 +1,7 @@
-"""What the functions hear when the network is not there: an answer for every call they make, the same every time.
+"""Replaces the network for the functions: the same response to each call every time.
 
-Runs beside the built function in Lambda's own environment, so it needs nothing but the standard library. The answers
-are bytes made beforehand (`bench/canned.py`): looking them up costs next to nothing, for the functions and the floor
-alike.
+Runs with the built function in Lambda's environment, so it uses only the standard library. The responses are prepared
+bytes (`bench/canned.py`): looking them up costs almost nothing, for the functions and the floor alike.
 """
 
 import json
@@ -14,7 +13,7 @@ AMZ_JSON = "application/x-amz-json-1.0"
 
 
 class Canned:
-    """Answers by what is asked; keeps what was asked if it is told to."""
+    """Maps calls to responses; records calls if configured."""
 
     def __init__(self, file: str) -> None:
         document = json.loads(Path(file).read_text(encoding="utf-8"))
@@ -27,7 +26,7 @@ class Canned:
             self.asked.append({"target": target, "body": body.decode()})
         operation = target.rpartition(".")[2]
         if operation == "GetItem" and b"order#" not in body:
-            # No application, no pause, no name of the installation.
+            # No application, no pause, no installation name.
             return 200, self._answers["nothing"]
         if operation == "UpdateItem" and b"counter#" in body:
             return 200, self._answers["counter"]
@@ -53,7 +52,7 @@ class _Raw:
 
 
 def cut_off(canned: Canned, *, razorpay: bool) -> None:
-    """Answers botocore's and, where it is used, requests' sending in place of the network."""
+    """Replaces the sending of botocore and, if it is loaded, of requests."""
     import botocore.httpsession
     from botocore.awsrequest import AWSResponse
 

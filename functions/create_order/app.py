@@ -29,12 +29,15 @@ def create_order(request: Request, log: RequestLog) -> Response:
     user_id = service.callers.user_id(request.header("authorization"))
     log.note(user_id=user_id)
     request.require_json()
-    offer = CreateOrderBody.read(raw).to_offer(service.currencies, service.max_amount)
+    body = CreateOrderBody.read(raw)
+    offer = body.to_offer(service.currencies, service.max_amount)
     if offer.client_id != user_id:
         raise Forbidden("the client of the order is another user")
+    now = aws.now()
+    service.quotes.check(body.quote, offer, now)
 
     try:
-        placed = place_order(service.ordering, offer, aws.now())
+        placed = place_order(service.ordering, offer, now)
     except ApplicationRefused as refused:
         log.note(order_id=refused.order_id)
         raise
@@ -43,7 +46,7 @@ def create_order(request: Request, log: RequestLog) -> Response:
         raise InvalidRequest([FieldError("amount", "is not an amount that the payment gateway accepts")]) from refused
     record, order = placed.record, placed.record.agreed()
     log.note(order_id=record.order_id, payment_id=order.payment_id, status=record.status.value)
-    body: OrderAnswer = {
+    answer: OrderAnswer = {
         "order_id": record.order_id,
         "amount": order.amount_minor,
         "currency": order.currency,
@@ -51,7 +54,7 @@ def create_order(request: Request, log: RequestLog) -> Response:
         "payment_id": order.payment_id,
         "key_id": placed.key_id,
     }
-    return Response(201 if placed.created else 200, body)
+    return Response(201 if placed.created else 200, answer)
 
 
 prime()

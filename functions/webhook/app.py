@@ -49,7 +49,7 @@ def receive(request: Request, log: RequestLog) -> Response:
     except UnusableEvent as unusable:
         log.note(why=unusable.why, **unusable.ids)
         log.count("UnusableEvents")
-        log.alert("a signed event that cannot be used was acknowledged: a person must look at this")
+        log.alert("a signed event that cannot be used was acknowledged: a person must check this")
         return acknowledged
     log.note(event=delivery.event, order_id=delivery.order_id, created_at=delivery.created_at)
     if delivery.order_id is None or not delivery.facts:

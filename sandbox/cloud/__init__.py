@@ -1,5 +1,5 @@
-"""The local cloud: an AWS emulator with its known gaps closed, and the driver that starts it and deploys to it.
+"""The local cloud: an AWS emulator with its known gaps fixed, and the driver that starts it and deploys to it.
 
-`emulator` runs in an environment of its own (.venvs/cloud); everything else here belongs to the development environment
-and talks to the emulator as it would to AWS, through boto3.
+`emulator` runs in a separate environment (.venvs/cloud); everything else here is part of the development environment
+and calls the emulator through boto3, like AWS.
 """

@@ -1,7 +1,7 @@
-"""Run a module that ends with the process that started it: `python -m sandbox.cloud.attached <module> <arguments>`.
+"""Run a module that stops with the process that started it: `python -m sandbox.cloud.attached <module> <arguments>`.
 
-Whoever starts it keeps the other end of its standard input open and writes nothing. The end of that stream is the end
-of the starter, however it came about (a crash and `kill -9` included), and then this process gets SIGTERM.
+The starter keeps the other end of its standard input open and writes nothing. When that stream ends, the starter has
+ended, for whatever reason (including a crash or `kill -9`), and this process gets SIGTERM.
 """
 
 import os
@@ -14,7 +14,7 @@ STDIN = 0
 
 
 def _end_with_starter() -> None:
-    # Not through `sys.stdin`: a thread that waits inside its buffer makes the interpreter abort when it ends.
+    # Not through `sys.stdin`: a thread that waits in its buffer would make the interpreter abort on exit.
     while os.read(STDIN, 4096):
         pass
     os.kill(os.getpid(), signal.SIGTERM)

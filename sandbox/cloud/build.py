@@ -1,4 +1,4 @@
-"""`sam build` for this machine, skipped when nothing it reads has changed."""
+"""`sam build` for this machine, skipped if none of its inputs has changed."""
 
 import fcntl
 import hashlib
@@ -14,32 +14,32 @@ PROJECT = Path(__file__).resolve().parents[2]
 SAM = PROJECT / ".venvs/sam/bin/sam"
 BUILD_DIR = PROJECT / ".build/local"
 
-# What a developer's shell may hold and a build must not depend on.
+# Variables of a developer's shell that must not affect a build.
 NOT_PASSED_ON = ("AWS_", "SAM_", "PYTHON", "VIRTUAL_ENV")
 
 
 class BuildError(RuntimeError):
-    """`sam build` failed; the message is what it said."""
+    """`sam build` failed; the message is its output."""
 
 
 def architecture() -> str:
-    """This machine's processor, as Lambda calls it. The layer's compiled modules must be for it."""
+    """Lambda's name for this machine's processor, for which the layer's compiled modules must be built."""
     return {"aarch64": "arm64", "arm64": "arm64"}.get(platform.machine(), "x86_64")
 
 
 def build(template: Path = PROJECT / "template.yaml", build_dir: Path = BUILD_DIR) -> Path:
     """Build the functions and the layer; returns the built template.
 
-    Two builds at a time wait for each other.
+    Concurrent builds wait for each other.
 
     Raises:
-        BuildError: sam refused.
+        BuildError: sam failed.
     """
     build_dir.mkdir(parents=True, exist_ok=True)
     inputs = build_dir / "inputs.sha256"
     with _one_at_a_time(build_dir / "lock"):
         if not is_built(template, build_dir):
-            # Before the build, not after: what is edited meanwhile is built the next time.
+            # Computed before the build, so that files edited in the meantime are built the next time.
             digest = digest_of(inputs_of(template))
             inputs.unlink(missing_ok=True)
             _sam_build(template, build_dir)
@@ -48,7 +48,7 @@ def build(template: Path = PROJECT / "template.yaml", build_dir: Path = BUILD_DI
 
 
 def is_built(template: Path = PROJECT / "template.yaml", build_dir: Path = BUILD_DIR) -> bool:
-    """Whether what is built is of the present files."""
+    """Whether the build is up to date."""
     inputs = build_dir / "inputs.sha256"
     if not (inputs.exists() and (build_dir / "out" / "template.yaml").exists()):
         return False
@@ -62,7 +62,7 @@ def inputs_of(template: Path) -> list[Path]:
     files = [
         path for folder in folders for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts
     ]
-    # Nested templates lie beside the template that names them.
+    # Nested templates are next to the template that names them.
     return [*sorted(project.glob("[!.]*.yaml")), PROJECT / "uv.lock", *sorted(files)]
 
 
@@ -76,15 +76,15 @@ def digest_of(files: list[Path]) -> str:
 
 
 def _sam_build(template: Path, build_dir: Path) -> None:
-    # sam leaves a temporary folder behind for every artefact; here they go with their parent.
+    # sam leaves a temporary folder behind for every artefact; here they are deleted with their parent.
     with tempfile.TemporaryDirectory(prefix="sam-", dir=build_dir) as scratch:
         environment = {name: value for name, value in os.environ.items() if not name.startswith(NOT_PASSED_ON)}
         environment |= {
-            # layers/builder runs on the path's python3.13, and sam's own environment has one.
+            # layers/builder runs on the python3.13 on PATH, and sam's environment has one.
             "PATH": f"{SAM.parent}{os.pathsep}{os.environ['PATH']}",
             "TMPDIR": scratch,
             "SAM_CLI_TELEMETRY": "0",
-            # SAM's own folder, in the home directory otherwise.
+            # SAM's own folder, otherwise in the home directory.
             "__SAM_CLI_APP_DIR": str(build_dir / "sam"),
             "AWS_DEFAULT_REGION": "ap-south-1",
         }
@@ -97,7 +97,7 @@ def _sam_build(template: Path, build_dir: Path) -> None:
                 "--parallel",
                 *("--parameter-overrides", f"ParameterKey=Architecture,ParameterValue={architecture()}"),
             ],
-            cwd=build_dir,  # not where a samconfig.toml would add to the command
+            cwd=build_dir,  # not in a folder whose samconfig.toml would add options
             env=environment,
             capture_output=True,
             text=True,

@@ -36,9 +36,9 @@ EMULATOR_PYTHON = PROJECT / ".venvs/cloud/bin/python"
 RUNTIME_PYTHON = PROJECT / ".venvs/runtime/bin/python"
 
 REGION: Final = "ap-south-1"
-# A function that is invoked by hand answers at its end: reconcile's may come after 290 s.
+# A manual invocation returns when the function ends, for reconcile up to 290 s later.
 _LONGEST_RUN_S: Final = 300
-# The emulator's root user. Roles are enforced for everybody else, the functions foremost.
+# The emulator's root user. Roles are enforced for everyone else, above all the functions.
 ACCESS_KEY_ID = "test"
 SECRET_ACCESS_KEY = "test"  # noqa: S105 - opens nothing but the emulator
 DOMAIN_NAME = "api.payments.localhost"
@@ -66,7 +66,7 @@ class Ports:
 
     @classmethod
     def any(cls) -> Self:
-        """Two free ports, whichever they are."""
+        """Any two free ports."""
         return cls(free_port(), free_port())
 
 
@@ -75,9 +75,9 @@ class Cloud:
 
     Attributes:
         aws_url: the AWS endpoint.
-        api_url: the front door, where the API that `serve_api` named answers.
+        api_url: the front door, which serves the API set by `serve_api`.
         process: the emulator's process.
-        function_log: what the functions print.
+        function_log: the functions' output.
     """
 
     def __init__(self, process: ServerProcess, ports: Ports, function_log: Path) -> None:
@@ -100,16 +100,16 @@ class Cloud:
         """Start the emulator and wait until it serves.
 
         Args:
-            run_dir: holds its logs and temporary files.
-            ports: where to listen; any free ports unless given.
-            unpacked: where functions and layers are unpacked, by content; several emulators may share it, and a later
-                one finds the byte code of an earlier. In the run dir unless given.
+            run_dir: for its logs and temporary files.
+            ports: where to listen; any free ports by default.
+            unpacked: where functions and layers are unpacked, by content; several emulators may share it and reuse its
+            bytecode. In the run dir by default.
             stock: without this project's patches; for the tests of the patches.
-            proxies: variables that lead the functions to the outside, and not for this machine; none as a rule.
+            proxies: the functions' proxy variables for outside calls, not for this machine; normally none.
 
         Raises:
-            ProcessDiedError: the emulator ended at once.
-            NotReadyError: the emulator does not answer.
+            ProcessDiedError: the emulator exited at once.
+            NotReadyError: the emulator does not respond.
         """
         ports = ports or Ports.any()
         run_dir = run_dir.resolve()
@@ -152,7 +152,7 @@ class Cloud:
         self.stop()
 
     def stop(self) -> None:
-        """End the emulator and the functions it runs; nothing else."""
+        """Stop the emulator and its functions, and nothing else."""
         self.process.stop()
 
     def is_ready(self) -> bool:
@@ -192,7 +192,7 @@ class Cloud:
         """Deploy a template by change set, as `sam deploy` does, and return the stack's outputs.
 
         Args:
-            template: a built template; its `CodeUri` and `ContentUri` folders are packed and uploaded.
+            template: a built template; its `CodeUri` and `ContentUri` folders are packaged and uploaded.
             stack_name: created, or updated if it exists.
             parameters: values by name.
 
@@ -211,7 +211,7 @@ class Cloud:
         def url(address: str) -> str:
             return f"{self.aws_url}/{address.removeprefix('s3://')}"
 
-        # From a bucket, as SAM does it: CloudFormation takes 51,200 bytes in the request itself.
+        # From a bucket, as SAM does: CloudFormation accepts only 51,200 bytes in the request itself.
         body = upload(json.dumps(with_uploaded_artefacts(template, upload, url)).encode())
         cloudformation = self.client("cloudformation")
         exists = self._stack_exists(stack_name)
@@ -269,8 +269,13 @@ class Cloud:
         )
         apigateway.create_base_path_mapping(domainName=DOMAIN_NAME, restApiId=rest_api, stage=stage)
 
+    def create_secret(self, name: str, settings: Mapping[str, str]) -> str:
+        """Create a secret beside the stacks, with settings as its value; return its ARN."""
+        made = self.client("secretsmanager").create_secret(Name=name, SecretString=json.dumps(dict(settings)))
+        return str(made["ARN"])
+
     def put_secret(self, arn: str, settings: Mapping[str, str]) -> None:
-        """Store settings as the value of a secret: one JSON object."""
+        """Store settings as a secret's value: one JSON object."""
         self.client("secretsmanager").put_secret_value(SecretId=arn, SecretString=json.dumps(dict(settings)))
 
     def _stack_exists(self, stack_name: str) -> bool:
@@ -290,7 +295,7 @@ class Cloud:
 
 
 def emulator_environment(ports: Ports, scratch: Path) -> dict[str, str]:
-    """The emulator's complete environment: nothing of this process's own."""
+    """The emulator's complete environment, without this process's variables."""
     return {
         "PATH": "/usr/local/bin:/usr/bin:/bin",
         "HOME": str(scratch),
@@ -304,11 +309,11 @@ def emulator_environment(ports: Ports, scratch: Path) -> dict[str, str]:
         "GATEWAY_PORT": str(ports.aws),
         "MINISTACK_REGION": REGION,
         "LOG_LEVEL": "INFO",
-        # Opens another port on every interface when left alone.
+        # By default it opens another port on every interface.
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
-        # Its container features would look for leftovers in a developer's own Docker.
+        # Its container features would search a developer's Docker for leftovers.
         "DOCKER_HOST": f"unix://{scratch}/no-docker.sock",
-        # Where the functions find AWS.
+        # The functions' AWS endpoint.
         "AWS_ENDPOINT_URL": f"http://{LOOPBACK}:{ports.aws}",
     }

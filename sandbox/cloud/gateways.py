@@ -1,4 +1,4 @@
-"""Which Razorpay the local service talks to: the stand-in, or the real test mode with the keys of `.env`."""
+"""Which Razorpay the local service uses: the stand-in, or the real test mode with the keys of `.env`."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,11 +22,11 @@ class Gateway:
     """The gateway and this service's account with it.
 
     Attributes:
-        url: where it is; None: a stand-in is to be started.
+        url: its URL; None to start a stand-in.
         key_id: the API key.
-        key_secret: the API key's secret, also of Checkout signatures.
+        key_secret: the API key's secret, which also signs Checkout's response.
         webhook_secret: the secret of webhook signatures.
-        webhook_secret_previous: the one before, while rotating.
+        webhook_secret_previous: the previous one, during a rotation.
     """
 
     url: str | None
@@ -37,7 +37,7 @@ class Gateway:
 
     @property
     def api_keys(self) -> dict[str, str]:
-        """The secret for those who call Razorpay."""
+        """The secret for functions that call Razorpay."""
         return {"RAZORPAY_KEY_ID": self.key_id, "RAZORPAY_KEY_SECRET": self.key_secret}
 
     @property
@@ -59,10 +59,10 @@ STAND_IN = Gateway(
 
 
 def gateway_of(env_file: Path) -> Gateway:
-    """The real test gateway if the file has its keys, otherwise the stand-in.
+    """The real test mode if the file has its keys, otherwise the stand-in.
 
     Raises:
-        UnusableKeysError: some of the keys are missing, are no test keys, or cannot be meant.
+        UnusableKeysError: some keys are missing, are not test keys, or must be a mistake.
     """
     settings = read_env(env_file)
     given = {name: settings[name] for name in SETTINGS if settings.get(name)}
@@ -95,12 +95,12 @@ def gateway_of(env_file: Path) -> Gateway:
 
 
 def check_keys(gateway: Gateway) -> str:
-    """Ask Razorpay once whether it knows the keys; returns what to tell the developer, without the keys.
+    """Ask Razorpay once whether the keys are valid; returns a message for the developer, without the keys.
 
-    Unlike everything local, this goes through the proxy that the environment names.
+    Unlike local calls, this uses the environment's proxy.
 
     Raises:
-        UnusableKeysError: Razorpay refuses them.
+        UnusableKeysError: Razorpay rejects them.
     """
     try:
         answer = requests.get(
@@ -123,7 +123,7 @@ def check_keys(gateway: Gateway) -> str:
         )
     if answer.status_code == requests.codes.ok:
         if _is_a_list(answer):
-            return "Razorpay knows the API keys. The webhook's secret shows only when a webhook arrives."
+            return "Razorpay accepts the API keys. The webhook secret is only checked when a webhook arrives."
         return f"Not checked: what answers at {gateway.url} is not Razorpay (a proxy's or a network's own page?)."
     return f"Not checked: {gateway.url} answered {answer.status_code}. Until it recovers, no order can be created."
 

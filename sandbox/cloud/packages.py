@@ -1,4 +1,4 @@
-"""Reading templates; local folders and nested templates of a built one, packed and uploaded as `sam package` does."""
+"""Reads templates, and packages and uploads a built template's folders and nested templates as `sam package` does."""
 
 import hashlib
 import io
@@ -11,16 +11,16 @@ from typing import Any
 
 import yaml
 
-# The properties that name a local folder, by resource type.
+# The properties that contain a local folder, by resource type.
 ARTEFACTS = {
     "AWS::Serverless::Function": "CodeUri",
     "AWS::Serverless::LayerVersion": "ContentUri",
 }
 NESTED_APPLICATION = "AWS::Serverless::Application"
 NESTED = "AWS::CloudFormation::Stack"
-"""What the SAM transform makes of a nested application."""
+"""The type into which the SAM transform turns a nested application."""
 
-# The same folder always gives the same archive: unchanged code keeps its key, and its place in the emulator's cache.
+# The same folder always gives the same archive, so unchanged code keeps its key and its place in the emulator's cache.
 ARCHIVE_DATE = (1980, 1, 1, 0, 0, 0)
 
 
@@ -51,7 +51,7 @@ CloudFormationLoader.yaml_implicit_resolvers = {
 
 
 def read_template(path: Path) -> dict[str, Any]:
-    """A template as a document: short forms are written out, and each use of an anchor is a block of its own."""
+    """A template as a document: short forms are expanded, and each use of an anchor is a separate block."""
     with path.open() as text:
         shared = yaml.load(text, CloudFormationLoader)  # noqa: S506 - a SafeLoader
     document: dict[str, Any] = json.loads(json.dumps(shared))
@@ -59,7 +59,7 @@ def read_template(path: Path) -> dict[str, Any]:
 
 
 def read_whole(path: Path) -> dict[str, Any]:
-    """A template with the resources of its nested applications in it, as `with_nested` says."""
+    """A template including the resources of its nested applications; see `with_nested`."""
     document = read_template(path)
     nested = {
         name: read_template(path.parent / application["Properties"]["Location"])
@@ -70,21 +70,22 @@ def read_whole(path: Path) -> dict[str, Any]:
 
 
 def with_nested(template: Mapping[str, Any], nested: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """A template as if the resources of its nested applications stood in it.
+    """A template as if it contained the resources of its nested applications.
 
-    Their references to parameters become what the template passes: `!Ref QueueName` is `!GetAtt Queue.QueueName` again.
+    References to their parameters are replaced by the passed values: `!Ref QueueName` becomes `!GetAtt
+    Queue.QueueName`.
 
     Args:
-        template: its resources are before or after the SAM transform.
+        template: before or after the SAM transform.
         nested: the templates of the nested applications, by the applications' logical ids.
 
     Raises:
-        ValueError: a logical id is in both, or `${...}` refers to a parameter whose value is no reference.
+        ValueError: a logical id is in both, or `${...}` refers to a parameter whose value is not a reference.
     """
     resources = {name: item for name, item in template["Resources"].items() if name not in nested}
     for application, child in nested.items():
         passed = template["Resources"][application]["Properties"].get("Parameters", {})
-        # Where the application is left out, its resources are; one of theirs may ask for more than that.
+        # A condition of the application applies to its resources, which may have additional conditions.
         shared = {"Condition": template["Resources"][application].get("Condition")}
         for name, item in child["Resources"].items():
             if name in resources:
@@ -106,23 +107,23 @@ def _resolved(node: Any, passed: Mapping[str, Any]) -> Any:  # noqa: ANN401 - an
 
 
 def _in_a_text(name: str, passed: Mapping[str, Any]) -> str:
-    """What `${name}` becomes."""
+    """The replacement of `${name}`."""
     match passed.get(name, {"Ref": name}):
         case {"Ref": referenced}:
             return f"${{{referenced}}}"
         case {"Fn::GetAtt": attribute}:
             return f"${{{'.'.join(attribute)}}}"
         case value:
-            raise ValueError(f"${{{name}}} stands for {value}, which is no reference")
+            raise ValueError(f"${{{name}}} stands for {value}, which is not a reference")
 
 
 def with_uploaded_artefacts(path: Path, upload: Callable[[bytes], str], url: Callable[[str], str]) -> dict[str, Any]:
-    """The template with every local folder or nested template replaced by where it was uploaded to.
+    """The template with every local folder and nested template replaced by its uploaded location.
 
     Args:
-        path: the built template; what it names is relative to it.
+        path: the built template; its paths are relative to it.
         upload: stores an archive or a template, returns its s3:// address.
-        url: the https:// form of such an address, which CloudFormation wants for templates.
+        url: the https:// form of such an address, which CloudFormation needs for templates.
     """
     template = read_template(path)
     for resource in template["Resources"].values():
@@ -143,7 +144,7 @@ def with_uploaded_artefacts(path: Path, upload: Callable[[bytes], str], url: Cal
 
 
 def _artefact_properties(template: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
-    """Everywhere a local folder may be named: (properties, name of the property)."""
+    """Every place that may contain a local folder: (properties, name of the property)."""
     for resource in template["Resources"].values():
         if resource["Type"] in ARTEFACTS:
             yield resource.get("Properties", {}), ARTEFACTS[resource["Type"]]
@@ -151,9 +152,9 @@ def _artefact_properties(template: dict[str, Any]) -> Iterator[tuple[dict[str, A
 
 
 def archive_of(folder: Path) -> bytes:
-    """The folder's files as a zip archive that depends on their names, modes and content only."""
+    """The folder's files as a zip archive that depends only on their names, modes and content."""
     buffer = io.BytesIO()
-    # Stored, not compressed: it travels over the loopback interface, and unpacks faster.
+    # Stored, not compressed: it only crosses the loopback interface, and unpacks faster.
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for file in sorted(path for path in folder.rglob("*") if path.is_file()):
             entry = zipfile.ZipInfo(file.relative_to(folder).as_posix(), ARCHIVE_DATE)
@@ -163,5 +164,5 @@ def archive_of(folder: Path) -> bytes:
 
 
 def content_name(content: bytes) -> str:
-    """A file name that says what is in it."""
+    """A file name derived from the content."""
     return f"{hashlib.sha256(content).hexdigest()}.zip"

@@ -6,10 +6,10 @@ LOOPBACK = "127.0.0.1"
 
 
 def free_port(preferred: int | None = None, *, taken: frozenset[int] = frozenset()) -> int:
-    """The preferred port, or the next one above it that nobody listens on; any free port when none is preferred.
+    """The preferred port, or the next free one above it; any free port if none is preferred.
 
     Args:
-        preferred: where to begin.
+        preferred: where to start.
         taken: ports already promised to a process that does not listen yet.
     """
     if preferred is None:
@@ -25,7 +25,7 @@ def free_port(preferred: int | None = None, *, taken: frozenset[int] = frozenset
 
 def _is_free(port: int) -> bool:
     with socket.socket() as probe:
-        # As servers do: a port whose last connections are in TIME_WAIT is free.
+        # As servers do: a port with connections in TIME_WAIT counts as free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((LOOPBACK, port))

@@ -1,4 +1,4 @@
-"""Processes the sandbox starts: each in a group of its own, its output in a file, ended with everything it started."""
+"""Processes that the sandbox starts: each in its own process group, its output in a file, stopped with its children."""
 
 import contextlib
 import os
@@ -9,21 +9,21 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
-STOP_SECONDS = 3.0  # to end by itself after SIGTERM; the emulator needs about half a second
+STOP_SECONDS = 3.0  # time to exit after SIGTERM; the emulator needs about half a second
 POLL_SECONDS = 0.02
 LAST_LINES = 15
 
 
 class ProcessDiedError(RuntimeError):
-    """A process of the sandbox ended by itself; the message says which and shows its last words."""
+    """A process of the sandbox exited unexpectedly; the message says which and shows its last lines."""
 
 
 class NotReadyError(RuntimeError):
-    """A process of the sandbox runs and does not answer."""
+    """A process of the sandbox runs but does not respond."""
 
 
 class ServerProcess:
-    """A server in a process group of its own.
+    """A server in its own process group.
 
     Its standard input is a pipe that nobody writes to; see `sandbox.cloud.attached`.
     """
@@ -38,11 +38,11 @@ class ServerProcess:
         """Start the command with exactly the environment given.
 
         Args:
-            name: what messages call it.
+            name: its name in messages.
             command: program and arguments.
             env: its environment, complete.
             cwd: its working directory.
-            log: receives its standard output and error; begun anew.
+            log: receives its standard output and error; overwritten.
         """
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as output:
@@ -59,17 +59,17 @@ class ServerProcess:
 
     @property
     def pid(self) -> int:
-        """Its process id, which is its group's, too."""
+        """Its process id, which is also its group's."""
         return self._process.pid
 
     def check(self) -> None:
-        """Raise `ProcessDiedError` if it ended."""
+        """Raise `ProcessDiedError` if it has exited."""
         status = self._process.poll()
         if status is not None:
             raise ProcessDiedError(f"{self.name} ended with status {status}.\n{self.last_lines()}")
 
     def last_lines(self) -> str:
-        """The end of its log, headed by the log's path."""
+        """The end of its log, after the log's path."""
         lines = self.log.read_text(errors="replace").splitlines()[-LAST_LINES:]
         return "\n".join([f"The end of {self.log}:", *(f"  {line}" for line in lines or ["(nothing)"])])
 
@@ -77,24 +77,24 @@ class ServerProcess:
         """Wait for it to serve.
 
         Raises:
-            ProcessDiedError: it ended before.
-            NotReadyError: it did not get there in time.
+            ProcessDiedError: it exited before.
+            NotReadyError: it was not ready in time.
         """
         deadline = time.monotonic() + seconds
         while not is_ready():
             self.check()
             if time.monotonic() > deadline:
-                raise NotReadyError(f"{self.name} does not answer after {seconds:.0f} s.\n{self.last_lines()}")
+                raise NotReadyError(f"{self.name} did not respond within {seconds:.0f} s.\n{self.last_lines()}")
             time.sleep(POLL_SECONDS)
 
     def stop(self) -> None:
-        """End it and everything it started; nothing happens when it has ended already."""
+        """Stop it and everything it started; does nothing if it has already exited."""
         if self._process.poll() is None:
             self._process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(STOP_SECONDS)
-        # What is left of the group: children that outlived it, or itself. The id cannot have been given to others while
-        # the group has a member, and with no member left there is nothing to signal.
+        # The rest of the group: surviving children, or the process itself. The id cannot be reused while the group has
+        # a member, and without members there is nothing to signal.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()

@@ -23,11 +23,13 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 STACK = "payments-local"
+QUOTES = "payments/quotes-local"
+"""The secret of quotes, which a stack is given and does not create."""
 SUBSCRIBERS_STACK = "subscribers-local"
 SUBSCRIBERS_TEMPLATE = PROJECT / "sandbox/subscribers.yaml"
 WEBHOOK_PATH = "/api/payments/webhook/"
 
-# Unpacked functions and layers with their byte code, shared by every run on this machine.
+# Unpacked functions and layers with their bytecode, shared by all runs on this machine.
 UNPACKED = PROJECT / ".build/unpacked"
 
 BUILD_TAKES = "a minute or two at first"
@@ -53,7 +55,7 @@ class ServicePorts:
         return cls(cloud, stand_in, free_port(3000, taken=taken | {stand_in}))
 
     def instead(self) -> list[str]:
-        """Which of the usual ports are not used, and what is used instead, in sentences."""
+        """Sentences that say which usual ports are taken, and what is used instead."""
         used = (
             ("the shop", 3000, self.shop),
             ("AWS", 4566, self.cloud.aws),
@@ -68,7 +70,7 @@ class ServicePorts:
 
     @classmethod
     def any(cls) -> Self:
-        """Four free ports, whichever they are."""
+        """Any four free ports."""
         return cls(Ports.any(), free_port(), free_port())
 
 
@@ -78,7 +80,7 @@ class LocalService:
     Attributes:
         cloud: the emulator, and boto3 clients of it.
         outputs: the outputs of the service's stack.
-        endpoints: what other programs need to know; also in `endpoints.json` of the run dir while it runs.
+        endpoints: what other programs need; also in the run dir's `endpoints.json` while it runs.
     """
 
     def __init__(self, run_dir: Path, cloud: Cloud, outputs: dict[str, str]) -> None:
@@ -106,14 +108,14 @@ class LocalService:
         """Build, start and deploy everything, and wait until it serves.
 
         Args:
-            run_dir: holds logs, temporary files and `endpoints.json`.
-            ports: where to listen; any free ports unless given.
+            run_dir: for logs, temporary files and `endpoints.json`.
+            ports: where to listen; any free ports by default.
             gateway: the stand-in, or a real test account.
             step: called with the title of each step; the step runs inside the context it returns.
-            parameters: of the template, over those that the local cloud needs.
+            parameters: template parameters that override the local cloud's.
 
         Raises:
-            BuildError, DeploymentError, NotReadyError, ProcessDiedError: whatever went wrong; nothing is left running.
+            BuildError, DeploymentError, NotReadyError, ProcessDiedError: what failed; nothing is left running.
         """
         ports = ports or ServicePorts.any()
         run_dir.mkdir(parents=True, exist_ok=True)
@@ -124,7 +126,7 @@ class LocalService:
         with ExitStack() as undo:
             with step("Start the local cloud"):
                 UNPACKED.mkdir(parents=True, exist_ok=True)
-                # Functions live without a proxy, as in AWS, unless this machine reaches Razorpay through one alone.
+                # Functions use no proxy, as in AWS, unless this machine reaches Razorpay only through one.
                 through = {} if gateway.url is None else proxies.from_environment()
                 cloud = Cloud.start(run_dir, ports=ports.cloud, unpacked=UNPACKED, proxies=through)
                 undo.callback(cloud.stop)
@@ -136,6 +138,7 @@ class LocalService:
                     "Architecture": architecture(),
                     "DeletionProtection": "false",
                     "GradualDeployment": "false",
+                    "QuoteSecretArn": cloud.create_secret(QUOTES, {"QUOTE_SECRET": development.QUOTE_SECRET}),
                     **(parameters or {}),
                 }
                 outputs = cloud.deploy(template, STACK, values)
@@ -171,12 +174,12 @@ class LocalService:
         self.stop()
 
     def check(self) -> None:
-        """Raise `ProcessDiedError` if a part of it ended by itself."""
+        """Raise `ProcessDiedError` if a part of it exited unexpectedly."""
         for process in self._processes:
             process.check()
 
     def stop(self) -> None:
-        """End everything it started, and nothing else."""
+        """Stop everything it started, and nothing else."""
         self._file.unlink(missing_ok=True)
         for process in reversed(self._processes):
             process.stop()
@@ -235,17 +238,17 @@ class LocalService:
             "logs": {process.log.stem: str(process.log) for process in self._processes}
             | {"functions": str(self.cloud.function_log)},
         }
-        # Whole or not at all: other programs wait for this file.
+        # Written atomically, because other programs wait for this file.
         draft = self._file.with_suffix(".new")
         draft.write_text(json.dumps(self.endpoints, indent=2) + "\n")
         draft.rename(self._file)
 
 
 def _continue_payment_ids(cloud: Cloud, table: str) -> None:
-    """Start counting where no earlier run on the same Razorpay account can have been.
+    """Start payment ids above those of any earlier run on the same Razorpay account.
 
-    The table is new with every start, the account is not, and it may refuse a receipt that it has seen before. Receipts
-    are made of the payment id, of which an order a second is more than anybody's test account makes.
+    The table is new at every start but the account is not, and it may refuse a repeated receipt. Receipts contain the
+    payment id, and no test account creates more than one order a second.
     """
     used = int(time.time()) - int(datetime(2026, 1, 1, tzinfo=UTC).timestamp())
     cloud.client("dynamodb").put_item(

@@ -26,7 +26,7 @@ def main(arguments: list[str]) -> int:
         "--ladder-scale",
         type=float,
         default=defaults.ladder_scale,
-        help="how long the waits between deliveries are, as a share of Razorpay's (default %(default)s)",
+        help="the waits between deliveries, as a fraction of Razorpay's (default %(default)s)",
     )
     given = parser.parse_args(arguments)
     if given.ladder_scale <= 0:

@@ -78,7 +78,7 @@ class Api:
                 return _played(fault)
             self._authenticate(request.headers.get("authorization"))
             if fault == "answer_lost":
-                # Whatever the answer would have been: a refusal is lost like any other.
+                # Whatever the response would have been: a refusal is lost too.
                 with contextlib.suppress(refusals.Refusal):
                     await endpoint(request)
                 return NoAnswer("close")

@@ -103,7 +103,7 @@ def paying(document: dict[str, Any]) -> Paying:
         raise UnplayableError("currency must be one that Razorpay knows, such as INR")
     amount, offer, force = _minor(document, "amount"), _minor(document, "offer"), document.get("force", False)
     if offer is not None and (amount is not None or "currency" in texts):
-        raise UnplayableError("an offer lowers the order's amount; give no other amount or currency beside it")
+        raise UnplayableError("an offer lowers the order's amount; do not give another amount or currency as well")
     if not isinstance(force, bool):
         raise UnplayableError("force can be: true, false")
     made_up = Customer()

@@ -220,9 +220,11 @@ class Control:
         document = await _document(request, {"order", "seed", "event_ids", "drop"})
         order = document.get("order", "as_happened")
         if order not in get_args(Order):
-            raise UnusableRequestError(f"order can be: {', '.join(get_args(Order))}; or give event_ids in theirs")
+            raise UnusableRequestError(
+                f"order can be: {', '.join(get_args(Order))}; or give event_ids in the order you want"
+            )
         if "event_ids" in document and "order" in document:
-            raise UnusableRequestError("event_ids are an order by themselves; give either of them")
+            raise UnusableRequestError("event_ids already give the order; omit `order`")
         seed = document.get("seed", 0)
         if not isinstance(seed, int) or isinstance(seed, bool):
             raise UnusableRequestError("seed must be a whole number")
@@ -256,7 +258,7 @@ class Control:
         return JSONResponse(self._world.ledger(request.query_params.get("order_id")))
 
     async def _reset(self, _request: Request) -> Response:
-        """Forget everything but the webhook's URL and secret. Re-enable the webhook and turn every switch off."""
+        """Forget everything except the webhook's URL and secret. Re-enable the webhook and turn every switch off."""
         self._late.forget()
         await self._deliveries.forget()
         self._world.forget()

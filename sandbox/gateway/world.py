@@ -329,10 +329,10 @@ class World:
         if press.offer is not None:
             if customer_pays or order.currency != "INR":
                 raise ImpossibleError(
-                    "an offer combines neither with a fee that the customer bears nor with any but INR"
+                    "an offer cannot be combined with a fee that the customer bears or with a currency but INR"
                 )
             if press.offer >= order.amount:
-                raise ImpossibleError(f"an offer leaves something to pay: {order.id} is over {order.amount}")
+                raise ImpossibleError(f"an offer must leave something to pay: {order.id} is for {order.amount}")
             amount = order.amount - press.offer
             return amount, _charges(amount)
         if press.amount is not None or not customer_pays:
@@ -355,7 +355,7 @@ class World:
         if payment.status != "authorized":
             raise ImpossibleError(f"{payment.id} is {payment.status}; only an authorized payment can be captured")
         if order.status == "paid" and not force:
-            raise ImpossibleError(f"{order.id} is paid already; force makes a duplicate capture of it")
+            raise ImpossibleError(f"{order.id} is already paid; force makes a duplicate capture of it")
         self._take(payment, order)
         return payment
 
@@ -369,7 +369,9 @@ class World:
             ImpossibleError: the payment is not authorized.
         """
         if payment.status != "authorized":
-            raise ImpossibleError(f"{payment.id} is {payment.status}; only an authorized payment is refunded by itself")
+            raise ImpossibleError(
+                f"{payment.id} is {payment.status}; only an authorized payment is refunded automatically"
+            )
         return self._send_back(payment, payment.amount, notes={}, receipt=None, speed="normal", at_once=True)
 
     def dispute(self, payment: Payment) -> Dispute:
@@ -429,7 +431,7 @@ class World:
         if not payment.captured:
             raise ImpossibleError(f"{payment.id} was never captured; only captured money has a fee")
         if payment.fee is not None:
-            raise ImpossibleError(f"the fee of {payment.id} is reported already")
+            raise ImpossibleError(f"the fee of {payment.id} is already reported")
         payment.fee, payment.tax = payment.charges
         self._happened("payment.fee_reported", self.orders[payment.order_id], payment)
         return payment

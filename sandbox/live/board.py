@@ -1,4 +1,4 @@
-"""The board: what the watchers see, in parts, and what is new to each of them."""
+"""The board: what the watchers see, in parts, and what is new for each of them."""
 
 import asyncio
 import secrets
@@ -39,7 +39,7 @@ class Board:
         return self._parts.get(name, (0, None))[1]
 
     def put(self, parts: Mapping[str, Any]) -> None:
-        """Set parts; only those that differ are news."""
+        """Set parts; only changed ones are sent."""
         news = {name: part for name, part in parts.items() if self.part(name) != part}
         if not news:
             return
@@ -49,7 +49,7 @@ class Board:
         changed.set()
 
     def forget(self, names: Iterable[str]) -> None:
-        """Drop parts. That is not news: watchers learn from another part that they are gone."""
+        """Drop parts. Nothing is sent: another part tells watchers that they are gone."""
         for name in names:
             self._parts.pop(name, None)
 

@@ -33,7 +33,7 @@ class Cloud(Protocol):
         ...
 
     def notes(self) -> dict[str, list[dict[str, Any]]]:
-        """Return what each subscriber has noted."""
+        """Return what each subscriber has stored."""
         ...
 
 
@@ -50,9 +50,9 @@ class StandIn(Protocol):
 
 
 class Eyes:
-    """Takes one look at all sides and returns what there is to see. Blocking; one look at a time.
+    """Reads all sides once and returns what they show. Blocking; one read at a time.
 
-    If a side does not answer, it is reported as away and its last state stays visible.
+    If a side does not respond, it is reported as away and its last state stays visible.
 
     Args:
         cloud: the payments table and the inboxes.
@@ -89,11 +89,11 @@ class Eyes:
         }
 
     def _try(self, look: Callable[[], None]) -> str | None:
-        """Return why the look failed, or None if it did not."""
+        """Return why the last read failed, or None if it did not."""
         try:
             look()
         except OutOfReach as error:
-            return f"{error} Shown is what it said last."
+            return f"{error} Its last known state is shown."
         return None
 
     def _look_at_records(self) -> None:
@@ -123,7 +123,7 @@ class Eyes:
         self._events = {key: event for key, event in self._events.items() if event["order_id"] in shown}
 
     def _look_at_books(self, stand_in: StandIn) -> None:
-        """Nothing happens to an order at Razorpay without an event, so read its books only after new events."""
+        """Nothing happens to an order at Razorpay without an event, so read its data only after new events."""
         for record in self._records:
             order_id = str(record["order_id"])
             told = tuple(key for key, event in self._events.items() if event["order_id"] == order_id)
@@ -149,10 +149,10 @@ class Eyes:
 
 
 class Observer:
-    """Puts what there is to see on the board while anyone is watching. Used on one event loop.
+    """Updates the board while anyone is watching. Used on one event loop.
 
     Args:
-        look: takes one look, in a thread of its own, and returns the parts it sees.
+        look: reads the sides once, in a separate thread, and returns the parts.
         board: where the parts go.
     """
 
@@ -181,7 +181,7 @@ class Observer:
                 parts = await asyncio.to_thread(self._look)
             except Exception:  # noqa: BLE001 - the one boundary: watchers are told, and the next look may succeed
                 _log.exception("the live view could not look")
-                self._board.put({"away": ["The live view itself failed; the log of the shop says why."]})
+                self._board.put({"away": ["The live view itself failed; see the shop's log."]})
             else:
                 self._board.put(parts)
                 self._board.forget([name for name in self._board.names() if "payment/" in name and name not in parts])

@@ -92,7 +92,7 @@ class Player:
             _log.info("%s ended with the server", scenario.name)
         except Exception:  # noqa: BLE001 - the one boundary: the viewer is told
             _log.exception("%s failed", scenario.name)
-            show |= {"state": "failed", "problem": "The live view itself failed; the log of the shop says why."}
+            show |= {"state": "failed", "problem": "The live view itself failed; see the shop's log."}
             self._board.put({PART: copy.deepcopy(show)})
         finally:
             # If only cancelled with the server's loop, the thread would keep playing and delay its end.
@@ -115,7 +115,7 @@ def perform(scenario: Scenario, make_stage: Callable[[], Any], show: dict[str, A
         try:
             stage.put_back()
         except _FAILURES as error:
-            show |= {"state": "failed", "problem": f"The switches could not be put back: {_words(error)}"}
+            show |= {"state": "failed", "problem": f"The switches could not be reset: {_words(error)}"}
         progress(show)
 
 

@@ -87,7 +87,7 @@ def _all_delivered(stage: Stage) -> str:
 
 def _hold(stage: Stage) -> str:
     stage.hold_webhooks()
-    return "nothing about this order is told until it is released"
+    return "no event about this order is sent until it is released"
 
 
 ORDER: Final = Step("Frontend", "Creates an order for an accepted proposal", _order)
@@ -158,14 +158,14 @@ def _history(what: str, *, count: int, of: str) -> Expectation:
 
 
 def _reviewed(reason: str, *, resolution: str | None = None) -> Expectation:
-    """Expect that a person is asked to look, and with a resolution that the review is closed again."""
+    """Expect that a review is opened and, with a resolution, that it is closed again."""
     words = f"{reason}, {resolution or 'open'}"
 
     def look(stage: Stage) -> tuple[bool, str]:
         told = [f"{review['reason']}, {review.get('resolution', 'open')}" for review in stage.record()["review"]]
         return told == [words], "; ".join(told) or "no review"
 
-    what = "A person is asked to look" if resolution is None else "A person was asked to look, and has no need to now"
+    what = "A person is asked to look" if resolution is None else "A person was asked to look, and no longer has to"
     return Expectation(f"{what}: {words}", look)
 
 
@@ -223,8 +223,8 @@ def _told_failed(stage: Stage) -> str:
 def _order_again(stage: Stage) -> str:
     again = stage.create_order().expect(_OK).document
     if again["order_id"] != stage.order_id:
-        raise StageError(f"a second order was made: {again['order_id']}")
-    return "the same order is handed out, no second one is made"
+        raise StageError(f"a second order was created: {again['order_id']}")
+    return "the same order is returned, no second one is created"
 
 
 def _pay_by_card(stage: Stage) -> str:
@@ -499,8 +499,8 @@ DUPLICATE_CAPTURE: Final = Scenario(
 def _agree_to_less(stage: Stage) -> str:
     other = stage.create_order(OTHER_AMOUNT_RUPEES).expect(_CREATED).document
     if other["order_id"] == stage.order_id:
-        raise StageError("the same order was handed out for another amount")
-    return f"{other['order_id']} over {money(other['amount'], other['currency'])} takes its place"
+        raise StageError("the same order was returned for another amount")
+    return f"{other['order_id']} over {money(other['amount'], other['currency'])} replaces it"
 
 
 def _checked(stage: Stage) -> str:

@@ -1,6 +1,6 @@
 """The sides that know something about a payment, as the observer reads them: the table, the inboxes, the stand-in.
 
-They only read. They block, and raise `OutOfReach` when their side does not answer.
+They only read. They block, and raise `OutOfReach` if their side does not respond.
 """
 
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ _BATCH: Final = 100
 
 
 class OutOfReach(Exception):
-    """The side does not answer; the message says which one, and why."""
+    """The side does not respond; the message says which one, and why."""
 
 
 class Cloud:
@@ -55,7 +55,7 @@ class Cloud:
     def newest(self, count: int) -> list[dict[str, Any]]:
         """Return the records of the newest orders, newest first: at most `count`, which is at most 100."""
         try:
-            # The table has no order, so read all keys. A developer's table has few, and little is read of each.
+            # The table has no order, so read all keys. A developer's table has few keys, and each read is small.
             keys = self._scan(
                 self._payments,
                 FilterExpression=Attr("pk").begins_with("order#"),

@@ -1,4 +1,4 @@
-"""Every role but the service's, for one order: frontend, customer, merchant, and the stagehand with the switches.
+"""Every role except the service's, for one order: frontend, customer, merchant, and the stagehand with the switches.
 
 Everything here is really done: to the running service over HTTP, to the stand-in for Razorpay through its control API,
 and to the local cloud with AWS's own clients. It blocks. One stage is one order of one client, and its switches affect
@@ -26,10 +26,10 @@ REQUEST_SECONDS: Final = 30
 """A function's cold start on a slow machine, with a margin."""
 PATIENCE_SECONDS: Final = 30
 POLL_SECONDS: Final = 0.2
-# Longer than reconcile's own 290 seconds.
+# Longer than reconcile's timeout of 290 seconds.
 _RECONCILE_SECONDS: Final = 300
 _BEFORE_S: Final = 5
-"""The stand-in uses this machine's clock, in whole seconds, and creates an order before handing it out."""
+"""The stand-in uses this machine's clock, in whole seconds, and creates an order before returning it."""
 _OUTAGES: Final = "/_sandbox/outages"
 
 

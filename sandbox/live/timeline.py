@@ -66,9 +66,9 @@ _REVIEWS: Final[Mapping[str, str]] = {
     "superseded_order": "An order was paid that had been superseded by a newer one.",
     "over_refunded": "More was paid back than was captured.",
     "refund_reversed": "A refund that was processed was reported as failed afterwards.",
-    "refund_total_differs": "Razorpay's sum of the refunds is not the sum of those that it lists.",
-    "too_many_attempts": "There were more attempts than are kept.",
-    "too_many_orders": "The application has as many orders as it may have.",
+    "refund_total_differs": "Razorpay's total of the refunds differs from the refunds it lists.",
+    "too_many_attempts": "There were more attempts than are stored.",
+    "too_many_orders": "The application has reached its limit of orders.",
     "never_captured": "The money was held and never captured.",
 }
 _RESOLUTIONS: Final[Mapping[str, str]] = {
@@ -90,7 +90,7 @@ _OUTCOMES: Final[Mapping[str, str]] = {
     "timeout": "no answer in time",
     "unreachable": "not reachable",
     "lost": "lost on the way",
-    "ignored": "accepted, but the answer was lost",
+    "ignored": "accepted, but the response was lost",
 }
 _WAITING: Final[Mapping[str, tuple[str, Mood]]] = {
     "pending": ("on its way", "wait"),
@@ -270,7 +270,7 @@ def _attempts(sources: Sources) -> list[_Entry]:
 
 
 def _as_payment(known: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the record knows of a payment, in the form of Razorpay's own books."""
+    """Return what the record knows about a payment, in the form of Razorpay's ledger."""
     status = next((state for state in ("captured", "failed", "authorized") if known.get(state)), "created")
     if status == "failed" and known.get("authorized"):
         status = "authorized"
@@ -360,7 +360,7 @@ def _deliveries(sources: Sources) -> list[_Entry]:
     return entries
 
 
-# --- what the service made of it ------------------------------------------------------------------------------------
+# --- what the service did with it -----------------------------------------------------------------------------------
 
 
 def _changes(sources: Sources, subjects: Sequence[_Entry], deliveries: Sequence[_Entry]) -> list[_Entry]:
@@ -458,7 +458,7 @@ def _reviews(sources: Sources, changes: Sequence[_Entry]) -> list[_Entry]:
                     key=f"review {reason} {subject} resolved",
                     kind="review",
                     at=_seconds(review["resolved_at"]),
-                    title="Nobody has to look any more",
+                    title="The review is closed",
                     mood="good",
                     detail=_joined(_RESOLUTIONS.get(resolution, resolution), _reason(reason), subject),
                     causes=[opened, *_moved(sources.record, changes, subject, review["resolved_at"])],

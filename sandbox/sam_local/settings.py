@@ -109,7 +109,7 @@ def settings_by_function(surroundings: Surroundings) -> dict[str, dict[str, str]
     razorpay = {**gateway.api_keys, "RAZORPAY_API_URL": _seen_from_a_container(surroundings.razorpay)}
     tokens = {"JWT_SECRET": development.JWT_SECRET}
     return {
-        "CreateOrderFunction": shared | no_secrets | razorpay | tokens,
+        "CreateOrderFunction": shared | no_secrets | razorpay | tokens | {"QUOTE_SECRET": development.QUOTE_SECRET},
         "VerifyFunction": shared | no_secrets | {"RAZORPAY_KEY_SECRET": gateway.key_secret} | tokens,
         "WebhookFunction": shared | no_secrets | bus | gateway.webhook_secrets,
         "RefundFunction": shared | no_secrets | razorpay | tokens,

@@ -1,7 +1,8 @@
 """The platform around the shop page: clients who sign in, and the proposals for their jobs.
 
-It plays the platform's identity service (access tokens of five minutes, and a cookie that renews them) and its Job
-service (who offers what for how much). Everything about a client is derived from their id, so nothing is stored.
+It plays the platform's identity service (access tokens of five minutes, and a cookie that renews them), its Job service
+(who offers what for how much) and its Application service (quotes: the signed price of a proposal). Everything about a
+client is derived from their id, so nothing is stored.
 """
 
 import random
@@ -70,6 +71,14 @@ class Client:
             }
             for number, (title, freelancer, text, amount_minor) in enumerate(_OFFERS, start=1)
         ]
+
+    def quote(self, application_id: int) -> str | None:
+        """Return the platform's quote for one of this client's proposals; None if it is not theirs."""
+        # The price is the platform's own: nothing but the id comes from the browser.
+        for proposal in self.proposals():
+            if proposal["application_id"] == application_id:
+                return development.quote(proposal | {"client_id": self.user_id})
+        return None
 
     def to_json(self) -> dict[str, Any]:
         """Return what the page needs to know, including an access token for the payment service."""

@@ -59,6 +59,7 @@ class Shop:
             Route("/config.json", self._config, methods=["GET"]),
             Route("/session", self._session, methods=["POST"]),
             Route("/session/new", self._new_session, methods=["POST"]),
+            Route("/quotes/{application_id:int}", self._quote, methods=["POST"]),
         ]
 
     async def _page(self, _request: Request) -> Response:
@@ -113,6 +114,15 @@ class Shop:
 
     async def _new_session(self, _request: Request) -> Response:
         return _signed_in(new_client())
+
+    async def _quote(self, request: Request) -> Response:
+        client = client_of_cookie(request.cookies.get(COOKIE))
+        if client is None:
+            return PlainTextResponse("Nobody is signed in.", 401)
+        quote = client.quote(request.path_params["application_id"])
+        if quote is None:
+            return PlainTextResponse("There is no such proposal.", 404)
+        return JSONResponse({"quote": quote})
 
 
 def _signed_in(client: Client) -> Response:

@@ -1,4 +1,4 @@
-"""PutEvents as EventBridge answers it: entry by entry, in the order they were sent, with 200 even for a refusal."""
+"""PutEvents as EventBridge answers it: one result per entry, in the order sent, with 200 even for refusals."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast
@@ -34,7 +34,7 @@ def within_limits(params: dict[str, Any], **_: Any) -> None:
 
 @pytest.fixture
 def eventbridge() -> Iterator[Stubber]:
-    """A client that holds every call to EventBridge's own description of it, and answers from a list."""
+    """A client that checks every call against EventBridge's service model, and returns responses from a list."""
     client = boto3.client("events", region_name="ap-south-1", aws_access_key_id="none", aws_secret_access_key="none")
     client.meta.events.register("before-parameter-build.events.PutEvents", within_limits)
     with Stubber(client) as stub:
@@ -116,7 +116,7 @@ MOST = 1024 * 1024 - 1
     [
         ((500, MOST - 500), [2]),
         ((500, MOST - 499), [1, 1]),
-        # What was sent before does not count for the next call.
+        # Each call's size counts separately.
         ((MOST, 500, MOST - 500), [1, 2]),
         ((MOST, 500, MOST - 499), [1, 1, 1]),
     ],
@@ -180,7 +180,7 @@ def test_what_only_a_person_can_cure_is_not_called_temporary(eventbridge: Stubbe
 
 
 class Unreachable:
-    """A client that gets no answer."""
+    """A client that never gets a response."""
 
     def __init__(self, error: Exception) -> None:
         self._error = error

@@ -1,4 +1,4 @@
-"""Settings: everything that is wrong is named at once, and no value is shown."""
+"""Settings: one error names everything that is wrong, and shows no value."""
 
 import json
 import random
@@ -202,7 +202,7 @@ def test_the_documented_secrets_start_nothing_but_the_local_stage(stage: str) ->
 
 def test_every_documented_secret_is_known_as_one() -> None:
     documented = {name: value for name, value in vars(development).items() if name.endswith(("SECRET", "PREVIOUS"))}
-    assert len(documented) == 4
+    assert len(documented) == 5
     assert all(value.startswith("local-development-") for value in documented.values())
     assert development.RAZORPAY_KEY_ID.startswith("rzp_test_LocalSandbox")
 
@@ -291,7 +291,7 @@ def test_the_secret_before_a_rotation_counts_as_well() -> None:
 
 @pytest.mark.parametrize("before", ["", "   ", "k3y", "changeme-changeme", "with white space", development.JWT_SECRET])
 def test_a_first_filling_never_verifies_anything(before: str) -> None:
-    # Against an empty secret anybody can sign.
+    # With an empty secret anybody can sign.
     values = PRODUCTION | {"RAZORPAY_KEY_ID": "rzp_live_Zq81Lm20Xc53Vb"}
     settings = webhook_settings(values, {"RAZORPAY_WEBHOOK_SECRET": before})
     assert settings.webhook_secrets == (PRODUCTION["RAZORPAY_WEBHOOK_SECRET"],)
@@ -318,7 +318,7 @@ URL = "https://id.example.com/.well-known/jwks.json"
 
 @pytest.fixture(scope="module")
 def pems() -> dict[str, str]:
-    """Public keys, and a private one, in PEM form."""
+    """Public keys and one private key, in PEM format."""
 
     def pem(key: Any) -> str:
         text: bytes = key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
@@ -428,7 +428,7 @@ def test_without_the_layer_the_other_algorithms_do_not_start(monkeypatch: pytest
 @pytest.mark.parametrize("form", ["PEM", "DER in base64", "JWK", "SSH"])
 @pytest.mark.parametrize("algorithm", ["RS256", "ES256"])
 def test_a_public_key_is_no_secret(form: str, algorithm: str, pems: dict[str, str]) -> None:
-    # Everybody knows it, so everybody could make tokens with it.
+    # It is public, so anybody could sign tokens with it.
     key: Any = serialization.load_pem_public_key(pems[algorithm].encode())
     texts = {
         "PEM": pems[algorithm],
@@ -462,3 +462,95 @@ def test_a_secret_of_another_form_is_named_and_not_shown(content: str) -> None:
 
 def test_without_secret_ids_no_secret_is_read() -> None:
     assert read_values({"SECRET_IDS": ""}, no_secret) == {"SECRET_IDS": ""}
+
+
+# --- quotes ---
+
+QUOTE_SECRET = "gX2pWn7vKd9sTz4bQm6rYc1hLf8jUe3a"
+
+
+@pytest.mark.parametrize("absent", [{}, {"QUOTE_REQUIRED": "false"}, {"QUOTE_SECRET": " "}, {"QUOTE_ALGORITHM": ""}])
+def test_without_a_key_quotes_are_neither_taken_nor_required(absent: dict[str, str]) -> None:
+    rules = create_order_settings(GOOD | absent).quote_rules
+    assert (rules.key, rules.required) == (None, False)
+
+
+def test_a_shared_key_of_quotes_is_used_with_hs256_unless_another_algorithm_is_named() -> None:
+    for changes in ({}, {"QUOTE_ALGORITHM": "HS256"}):
+        settings = create_order_settings(GOOD | {"QUOTE_SECRET": QUOTE_SECRET} | changes)
+        assert (settings.quote_rules.algorithm, settings.quote_rules.key) == ("HS256", QUOTE_SECRET)
+        assert settings.quote_rules.required is False
+        assert QUOTE_SECRET not in repr(settings)
+    assert create_order_settings(GOOD | {"QUOTE_SECRET": QUOTE_SECRET, "QUOTE_REQUIRED": "true"}).quote_rules.required
+
+
+@pytest.mark.parametrize("algorithm", ["RS256", "ES256"])
+def test_a_public_key_of_quotes_is_checked_like_that_of_tokens(algorithm: str, pems: dict[str, str]) -> None:
+    chosen = {**GOOD, "QUOTE_ALGORITHM": algorithm}
+    rules = create_order_settings(chosen | {"QUOTE_PUBLIC_KEY": pems[algorithm].replace("\n", "\\n")}).quote_rules
+    assert (rules.algorithm, rules.key) == (algorithm, pems[algorithm].strip())
+    other = "ES256" if algorithm == "RS256" else "RS256"
+    for key, problem in (
+        (pems[other], f"QUOTE_PUBLIC_KEY is not a.* key .*, and QUOTE_ALGORITHM is {algorithm}"),
+        (pems["private"], "QUOTE_PUBLIC_KEY is a private key"),
+        ("not PEM", "QUOTE_PUBLIC_KEY is not a public key in PEM form"),
+        ("", f"QUOTE_PUBLIC_KEY is not set, and QUOTE_ALGORITHM is {algorithm}"),
+    ):
+        with pytest.raises(ConfigurationError, match=problem):
+            create_order_settings(chosen | {"QUOTE_PUBLIC_KEY": key})
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"QUOTE_REQUIRED": "true"}, "QUOTE_SECRET is not set"),
+        ({"QUOTE_REQUIRED": "yes"}, "QUOTE_REQUIRED must be true or false"),
+        ({"QUOTE_REQUIRED": "True"}, "QUOTE_REQUIRED must be true or false"),
+        ({"QUOTE_ALGORITHM": "HS256"}, "QUOTE_SECRET is not set"),
+        ({"QUOTE_ALGORITHM": "none", "QUOTE_SECRET": QUOTE_SECRET}, "QUOTE_ALGORITHM must be one of"),
+        ({"QUOTE_PUBLIC_KEY": "x"}, "QUOTE_SECRET is not set"),
+        ({"QUOTE_ALGORITHM": "RS256", "QUOTE_SECRET": QUOTE_SECRET}, "QUOTE_PUBLIC_KEY is not set"),
+        ({"QUOTE_SECRET": "too-short-to-sign"}, "QUOTE_SECRET is too short"),
+        ({"QUOTE_SECRET": f"{QUOTE_SECRET} "}, "QUOTE_SECRET contains white space"),
+        ({"QUOTE_SECRET": "changeme-changeme-changeme-changeme"}, "QUOTE_SECRET is a placeholder"),
+        (
+            {"QUOTE_SECRET": development.QUOTE_SECRET, "STAGE": "staging"},
+            "QUOTE_SECRET is the sandbox's documented one",
+        ),
+        ({"QUOTE_SECRET": development.JWT_SECRET}, "JWT_SECRET and QUOTE_SECRET are the same"),
+        (
+            {"QUOTE_SECRET": QUOTE_SECRET, "RAZORPAY_KEY_SECRET": QUOTE_SECRET},
+            "RAZORPAY_KEY_SECRET and QUOTE_SECRET are the same",
+        ),
+        (
+            {"QUOTE_SECRET": QUOTE_SECRET, "RAZORPAY_WEBHOOK_SECRET": QUOTE_SECRET},
+            "RAZORPAY_WEBHOOK_SECRET and QUOTE_SECRET are the same",
+        ),
+    ],
+)
+def test_a_key_of_quotes_that_protects_nothing_starts_nothing(changes: dict[str, str], problem: str) -> None:
+    with pytest.raises(ConfigurationError, match=problem) as wrong:
+        create_order_settings(GOOD | changes)
+    assert changes.get("QUOTE_SECRET", "-") not in str(wrong.value)
+
+
+@pytest.mark.parametrize("kind", ["RS256", "ES256"])
+def test_a_public_key_is_no_secret_to_sign_quotes_with(kind: str, pems: dict[str, str]) -> None:
+    # Everyone knows it, so everyone could sign a quote with it.
+    with pytest.raises(
+        ConfigurationError, match="QUOTE_SECRET is a key for RS256 or ES256, and QUOTE_ALGORITHM is HS256"
+    ):
+        create_order_settings(GOOD | {"QUOTE_SECRET": pems[kind]})
+
+
+def test_public_keys_of_quotes_need_the_layer_with_cryptography(
+    monkeypatch: pytest.MonkeyPatch, pems: dict[str, str]
+) -> None:
+    monkeypatch.setattr(config, "find_spec", lambda _: None)
+    with pytest.raises(ConfigurationError, match="QUOTE_ALGORITHM RS256 needs the layer with cryptography"):
+        create_order_settings(GOOD | {"QUOTE_ALGORITHM": "RS256", "QUOTE_PUBLIC_KEY": pems["RS256"]})
+
+
+@pytest.mark.parametrize("function", ["verify", "webhook", "outbox", "reconcile"])
+def test_no_other_function_reads_how_quotes_are_checked(function: str) -> None:
+    assert LOADERS[function](GOOD | {"QUOTE_REQUIRED": "perhaps", "QUOTE_ALGORITHM": "none"})

@@ -229,7 +229,7 @@ def test_what_is_no_list_is_none(razorpay: Razorpay, adapter: RazorpayGateway, l
         adapter.page(listed, 0, 1, 0)
 
 
-# --- what is asked about ---
+# --- what is fetched ---
 
 
 def test_a_look_asks_for_the_order_all_its_payments_and_the_refunds_of_those_that_have_any(
@@ -386,7 +386,7 @@ def test_nothing_is_printed_whatever_goes_wrong(
     assert capfd.readouterr() == ("", "")
 
 
-# --- refusals, told apart by what Razorpay documents ("Errors") ---
+# --- refusals, distinguished as Razorpay documents them ("Errors") ---
 
 INVALID = {"reason": "input_validation_failed", "step": "payment_initiation", "source": "business"}
 UNKNOWN_ID = "The id provided does not exist"
@@ -447,7 +447,7 @@ def test_why_an_order_is_not_made_is_told_apart(
 
 
 class Watch:
-    """A clock that a test moves."""
+    """A clock that tests advance."""
 
     def __init__(self) -> None:
         self.at = 1000.0
@@ -458,7 +458,7 @@ class Watch:
 
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, float]]:
-    """The timeouts of each call: to connect, and to wait for the answer."""
+    """The timeouts of each call: connect and read."""
     timeouts: list[tuple[float, float]] = []
     real = requests.Session.request
 
@@ -514,7 +514,7 @@ def test_a_gateway_that_hangs_is_given_up_when_the_time_is_over(razorpay: Razorp
 
 
 class Keys:
-    """The settings of a function that asks Razorpay."""
+    """The settings of a function that calls Razorpay."""
 
     def __init__(self, razorpay: Razorpay) -> None:
         self.key_id = development.RAZORPAY_KEY_ID

@@ -1,4 +1,4 @@
-"""API Gateway's events in, answers out, and the table from error to answer."""
+"""From API Gateway's events to responses, and the table that maps errors to responses."""
 
 import base64
 import inspect
@@ -17,7 +17,7 @@ KINDS = sorted(
     (kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, PaymentServiceError)),
     key=lambda kind: kind.__name__,
 )
-# The gateway's throttle answers this one before any function runs.
+# API Gateway's throttling answers this one before any function runs.
 BEFORE_US = {"too_many_requests"}
 ORDER_ID = "order_DESlLckIVRkHWj"
 LIBRARY_WORDS = "-8<- words of a library -8<-"
@@ -26,6 +26,7 @@ LIBRARY_WORDS = "-8<- words of a library -8<-"
 def instance(kind: type[PaymentServiceError]) -> PaymentServiceError:
     arguments: dict[type[PaymentServiceError], tuple[object, ...]] = {
         errors.InvalidRequest: ([FieldError("amount", "is required")],),
+        errors.QuoteRefused: ("has expired", LIBRARY_WORDS),
         errors.MethodNotAllowed: (["GET", "POST"],),
         errors.RequestTooLarge: (8192,),
         errors.GatewayRefused: (400, LIBRARY_WORDS),
@@ -49,7 +50,7 @@ def test_every_error_has_an_answer_in_our_own_words(kind: type[PaymentServiceErr
     assert response.headers["Content-Type"] == "application/problem+json"
     wanted = ["type", "title", "status", "detail", "code", "request_id"]
     assert list(response.body)[:6] == wanted
-    more = ["errors"] if kind is errors.InvalidRequest else []
+    more = ["errors"] if issubclass(kind, errors.InvalidRequest) else []
     # "Every 409 carries the `order_id` it is about."
     more = ["order_id"] if issubclass(kind, errors.ApplicationRefused) else more
     assert list(response.body)[6:] == more
@@ -161,6 +162,16 @@ def test_a_rest_api_sends_null_for_what_there_is_none_of() -> None:
     assert found.request_id == "c6af9ac6-7b61"
 
 
+def test_every_value_of_a_query_parameter_is_kept_and_none_disappears() -> None:
+    found = request(
+        queryStringParameters={"a": "2", "b": "3", "c": "4", "d": 5},
+        multiValueQueryStringParameters={"a": ["1", "2"], "b": ["3", {"x": 1}], "c": "not a list", "e": []},
+    )
+    assert found.query == {"a": ("1", "2"), "b": ("3", ""), "c": ("4",), "d": ("",)}
+    assert request(**NULLS).query == {}
+    assert request(queryStringParameters="x", multiValueQueryStringParameters=["y"]).query == {}
+
+
 # As AWS documents each of them ("Using AWS Lambda with …").
 OTHER_EVENTS: dict[str, Any] = {
     "HTTP API, payload 2.0": {
@@ -250,7 +261,7 @@ def test_only_true_means_base64(said: object) -> None:
     assert request(body="YQ==", isBase64Encoded=said).read_body(100) == b"YQ=="
 
 
-# --- the answer ---
+# --- the response ---
 
 
 def test_an_answer_has_the_form_of_a_proxy_integration() -> None:

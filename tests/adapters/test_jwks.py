@@ -1,4 +1,4 @@
-"""The identity service's published keys: which count, how they are fetched, and how often it is asked."""
+"""The identity service's published keys: which are accepted, how they are fetched, and how often."""
 
 import json
 import socket
@@ -26,7 +26,7 @@ def numbers(key: Any) -> Any:
     return key.public_numbers()
 
 
-# --- which keys count ---
+# --- which keys are accepted ---
 
 
 @pytest.mark.parametrize("algorithm", ["RS256", "ES256"])
@@ -107,7 +107,7 @@ def test_a_key_for_something_else_or_too_weak_is_left_out(algorithm: str, jwk: o
 def test_an_id_that_two_keys_share_names_neither() -> None:
     twice = key_set(RSA.jwk("a"), signer("RS256", 2).jwk("a"), signer("RS256", 3).jwk("b"))
     assert set(read_key_set(twice, "RS256")) == {"b"}
-    # One of another kind is no rival.
+    # A key of another type is not a duplicate.
     assert set(read_key_set(key_set(RSA.jwk("a"), EC.jwk("a"), RSA.jwk("b", use="enc")), "RS256")) == {"a"}
 
 
@@ -179,7 +179,7 @@ def test_sixty_four_kibibytes_are_taken(server: KeyServer) -> None:
 def test_a_server_that_hangs_or_dribbles_is_left_after_a_moment(
     server: KeyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # The real figures, a tenth of them, so that nobody waits.
+    # A tenth of the real values, to keep the test fast.
     monkeypatch.setattr(jwks, "CONNECT_TIMEOUT_S", 0.1)
     monkeypatch.setattr(jwks, "READ_TIMEOUT_S", 0.2)
     server.answer = lambda _: time.sleep(2)
@@ -199,7 +199,7 @@ def test_nobody_at_home_is_told_by_its_kind() -> None:
 
 
 def test_a_certificate_that_nobody_vouches_for_is_refused(server: KeyServer) -> None:
-    # The server speaks no TLS, so that nothing it says can be believed.
+    # The server speaks no TLS, so nothing it says can be trusted.
     with pytest.raises(KeysUnavailable, match=r"SSLError|ProtocolError"):
         fetch_key_set(server.url.replace("http://", "https://"))
     assert server.asked == []
@@ -209,7 +209,7 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(server: KeyServer) -> 
 
 
 class World:
-    """A clock, an identity service, and what was asked and noticed."""
+    """A clock, an identity service, and a record of requests and metrics."""
 
     def __init__(self) -> None:
         self.now = 1_000_000.0
@@ -291,7 +291,7 @@ def test_while_the_identity_service_is_away_known_keys_stay_good_for_an_hour(wor
     assert world.outcome("old") == "KeysUnavailable"
     assert world.noticed
     assert set(world.noticed) == {"ReadTimeoutError"}
-    # Asked every half minute from the tenth minute on, whatever came in.
+    # Fetched every half minute from the tenth minute on, whatever tokens came in.
     assert len(world.asked_at) == pytest.approx((jwks.USABLE_S - jwks.FRESH_S) / jwks.ASK_EVERY_S, abs=3)
     world.document = key_set(RSA.jwk("old"))
     world.now += jwks.ASK_EVERY_S

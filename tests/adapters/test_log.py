@@ -1,4 +1,4 @@
-"""What may be logged is on a list, and what is not cannot be."""
+"""Only fields on the allow-list can be logged."""
 
 import json
 
@@ -24,7 +24,7 @@ def test_no_field_on_the_list_is_made_for_what_must_not_be_logged() -> None:
 
 
 def test_a_crash_is_told_by_type_and_place_never_by_its_message(capsys: pytest.CaptureFixture[str]) -> None:
-    log = RequestLog("crashing")  # of its own: Powertools keeps a logger, and its stream, by service
+    log = RequestLog("crashing")  # a unique name: Powertools keeps one logger, and its stream, per service
     try:
         int("asha@example.com")
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""Who is calling. The handlers' tests have the hostile tokens; here are the rules themselves."""
+"""Token checks: the rules themselves. Hostile tokens are in the handlers' tests."""
 
 import json
 import time
@@ -7,9 +7,9 @@ from typing import Any
 import jwt
 import pytest
 
-from payments.adapters.tokens import Tokens
+from payments.adapters.tokens import Quotes, Tokens
 from payments.core.errors import KeysUnavailable, MayNotRefund, Unauthenticated, UnknownSigner
-from payments.core.identity import TokenRules
+from payments.core.identity import QuoteRules, TokenRules
 from sandbox import development
 from tests.signers import ALGORITHMS, KID, Signer, claims, segment, signer
 
@@ -42,7 +42,7 @@ def test_the_sandboxs_tokens_are_valid() -> None:
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_somebody_elses_signature_is_told_apart_from_everything_else(algorithm: str) -> None:
-    # It may be that of a new key, so it is worth looking for one.
+    # It may belong to a new key, so the key set is worth fetching.
     with pytest.raises(UnknownSigner):
         caller(signer(algorithm, 2).token(claims()), rules(algorithm))
     with pytest.raises(Unauthenticated) as expired:
@@ -66,7 +66,7 @@ def test_the_algorithm_is_ours_to_choose(configured: str, used: str) -> None:
 @pytest.mark.parametrize("algorithm", ["RS256", "ES256"])
 @pytest.mark.parametrize("said", ["HS256", "the real one"])
 def test_a_public_key_is_nobodys_secret(algorithm: str, said: str) -> None:
-    # What everybody may read, used as the secret of HS256.
+    # The public key, used as the secret of HS256.
     class Forger(Signer):
         pem = signer(algorithm).pem
 
@@ -100,7 +100,7 @@ def test_every_single_bit_of_the_signature_counts(algorithm: str) -> None:
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
     last = alphabet.index(token[-1])
     for bit in range(6):
-        # The lowest bits of the last character belong to no byte: a lenient reader takes 4 or 16 spellings for one.
+        # The lowest bits of the last character are unused: a lenient decoder reads 4 or 16 spellings as the same bytes.
         refused(token[:-1] + alphabet[last ^ (1 << bit)], rules(algorithm))
     assert caller(token, rules(algorithm)) == 42
 
@@ -112,7 +112,7 @@ def test_nothing_outside_of_the_alphabet_is_skipped(part: int, junk: str) -> Non
     for place in (0, 3, len(parts[part])):
         changed = parts[part][:place] + junk + parts[part][place:]
         written = ".".join([*parts[:part], changed, *parts[part + 1 :]])
-        if written.strip(" ") != ".".join(parts):  # around the whole token a space is none of it
+        if written.strip(" ") != ".".join(parts):  # a space around the whole token is not part of it
             refused(written)
 
 
@@ -131,7 +131,7 @@ def test_a_token_of_eight_kibibytes_is_taken_and_one_more_byte_is_not() -> None:
             filling -= 1
         return token
 
-    # Base64 has no texts of 4n + 1 characters, so that not each length exists.
+    # Base64 texts never have 4n + 1 characters, so some lengths do not exist.
     longest = max((of(length) for length in range(8187, 8193)), key=len)
     shortest_too_long = next(t for n in range(8193, 8200) if len(t := of(n)) > 8192)
     assert 8187 <= len(longest) <= 8192 < len(shortest_too_long) < 8200
@@ -340,7 +340,7 @@ def test_keys_that_cannot_be_had_are_not_the_callers_fault() -> None:
         Tokens(rules("RS256", key=None), published).user_id(f"Bearer {signer('RS256').token(claims())}")
 
 
-# --- what is said about it ---
+# --- what is reported about it ---
 
 
 @pytest.mark.parametrize(
@@ -407,3 +407,50 @@ def test_the_scope_of_a_token_that_is_not_valid_counts_for_nothing() -> None:
     ):
         with pytest.raises(Unauthenticated):
             with_scope(token)
+
+
+# --- quotes ---
+
+
+def quote_rules(algorithm: str) -> QuoteRules:
+    known = signer(algorithm)
+    return QuoteRules(algorithm=algorithm, key=known.key if algorithm == "HS256" else known.pem)
+
+
+@pytest.mark.parametrize("configured", ALGORITHMS)
+@pytest.mark.parametrize("used", ALGORITHMS)
+def test_the_algorithm_of_a_quote_is_ours_to_choose(configured: str, used: str) -> None:
+    quote = signer(used).token({"aud": "payment-quote", "exp": 1})
+    if used == configured:
+        # The times are `core.quotes`'s to check.
+        assert Quotes(quote_rules(configured)).claims(quote) == {"aud": "payment-quote", "exp": 1}
+    else:
+        with pytest.raises(Unauthenticated, match="not the algorithm that is configured"):
+            Quotes(quote_rules(configured)).claims(quote)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_a_quote_of_another_key_is_worth_looking_for_a_new_one(algorithm: str) -> None:
+    with pytest.raises(UnknownSigner):
+        Quotes(quote_rules(algorithm)).claims(signer(algorithm, 2).token({"aud": "payment-quote"}))
+
+
+@pytest.mark.parametrize("kind", ["at+jwt", "application/at+jwt", "logout+jwt", "", None, 1])
+def test_another_kind_of_token_is_no_quote(kind: Any) -> None:
+    quote = signer("HS256").token({"aud": "payment-quote"}, {"typ": kind})
+    with pytest.raises(Unauthenticated, match="another kind of token"):
+        Quotes(quote_rules("HS256")).claims(quote)
+
+
+@pytest.mark.parametrize("claims_text", [b'{"aud":"a","aud":"payment-quote"}', b"[]", b'"x"', b'{"a":NaN}'])
+def test_a_quote_is_one_strict_json_object(claims_text: bytes) -> None:
+    with pytest.raises(Unauthenticated):
+        Quotes(quote_rules("HS256")).claims(signer("HS256").token(claims_text))
+
+
+@pytest.mark.parametrize("audience", [None, "payments", "payment-quote"])
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_a_quote_is_no_access_token_even_if_one_key_signs_both(algorithm: str, audience: str | None) -> None:
+    under = rules(algorithm, user_claim="sub", audience=audience)
+    for aud in ("payment-quote", ["payments", "payment-quote"]):
+        refused(signer(algorithm).token(claims(sub="42", aud=aud)), under, "a quote")

@@ -1,4 +1,4 @@
-"""What `make build` makes is what gets tested here, not the sources."""
+"""These tests check the output of `make build`, not the sources."""
 
 import fcntl
 import os
@@ -12,9 +12,9 @@ PROJECT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="session")
 def artefact() -> Path:
-    """The folder that `sam deploy` would upload, freshly built: once, by the first process of this test run to ask.
+    """The folder that `sam deploy` would upload, built once, by the first process of this test run that needs it.
 
-    `sam build` empties that folder first, so another build would take the files away from whoever reads them by then.
+    `sam build` first empties that folder, so a second build would delete files that others are reading.
     """
     run = os.environ.get("PYTEST_XDIST_TESTRUNUID") or f"process {os.getpid()}"
     built_for = PROJECT / ".build/artefact-of-test-run"
@@ -49,5 +49,5 @@ def layer(artefact: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def cryptography_layer(artefact: Path) -> Path:
-    """What it mounts there, too, where tokens are signed with RS256 or ES256."""
+    """What it also mounts there if tokens are signed with RS256 or ES256."""
     return artefact / "CryptographyLayer"

@@ -1,13 +1,12 @@
-"""Two copies of one started function, as SnapStart makes them: what each of them hands out, and what both began with.
+"""Two copies of one started function, as SnapStart makes them: the ids that each assigns, and the state they share.
 
 Usage, by the runtime's interpreter:
 
     copies.py <folder of the function> <layer> <bench/programs> <canned answers> <event> <counter's file>
 
-The process starts create_order without a secret and is then copied by forking, as a snapshot is resumed: a fork seeds
-Python's generator anew, which resuming does not, so its state is put back. Each copy runs what Lambda runs after it has
-resumed one, gets the secrets from standard input and serves a dozen requests, with one counter of payment ids between
-them.
+The process starts create_order without a secret and then forks, which simulates resuming a snapshot. A fork reseeds
+Python's random generator and resuming does not, so its state is restored. Each copy runs Lambda's after-restore hooks,
+reads the secrets from standard input and serves a dozen requests. Both share one counter of payment ids.
 """
 
 import fcntl
@@ -46,7 +45,7 @@ started = {
 
 
 def take(count: int) -> int:
-    """What DynamoDB's atomic ADD would answer, for both copies."""
+    """What DynamoDB's atomic ADD would return, for both copies."""
     with Path(counter).open("r+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         last = int(file.read() or "0") + count
@@ -56,7 +55,7 @@ def take(count: int) -> int:
 
 
 def serve() -> dict[str, Any]:
-    """The payment ids of a dozen orders, and what else must not be the same in two copies."""
+    """The payment ids of a dozen orders, and everything else that must differ between two copies."""
     random.setstate(state)
     stirred: list[int] = []
     stir = ssl.RAND_add

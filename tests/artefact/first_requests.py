@@ -1,10 +1,10 @@
-"""Starts a built function as Lambda does and lets it serve; says what Init did, and what each request loaded.
+"""Starts a built function as Lambda does and sends it requests; prints what Init did and what each request loaded.
 
 Usage, by the runtime's interpreter:
 
     first_requests.py <folder of the function> <layers, with colons between> <{"events": {...}, "secrets": [...]}
 
-`secrets` are written backwards, so that this program itself holds none of what it looks for.
+`secrets` are written backwards, so that this program itself does not contain the values it searches for.
 """
 
 import gc
@@ -15,7 +15,7 @@ import socket
 import sys
 from typing import Any
 
-# Of Lambda's own runtime, whose bootstrap has loaded it before any function.
+# Part of Lambda's runtime, whose bootstrap loads it before any function.
 from awslambdaric.lambda_runtime_hooks_runner import run_after_restore  # type: ignore[import-not-found]
 
 folder, layers = sys.argv[1:]
@@ -27,7 +27,7 @@ sys.addaudithook(lambda event, _: heard.append(event) if event.startswith("socke
 
 
 def holders() -> list[str]:
-    """The types of all objects that hold one of the secrets; the environment does as Lambda wants it."""
+    """The types of all objects that contain a secret, except the environment, where Lambda itself puts credentials."""
     seen = {id(os.environ._data), id(posix.environ)}  # type: ignore[attr-defined]  # noqa: SLF001 - there is no other way
     stack = [thing for thing in gc.get_objects() if id(thing) not in seen]
     secrets = [secret[::-1].encode() for secret in given["secrets"]]
@@ -46,7 +46,7 @@ def holders() -> list[str]:
 
 
 def open_sockets() -> int:
-    """Those that are not closed."""
+    """The sockets that are still open."""
     return sum(isinstance(thing, socket.socket) and thing.fileno() >= 0 for thing in gc.get_objects())
 
 
@@ -62,12 +62,12 @@ def built() -> set[str]:
 
 
 class Context:
-    """What Lambda tells of an invocation, as far as it is read."""
+    """Lambda's invocation context, as far as the functions read it."""
 
     aws_request_id = "c6af9ac6-7b61-11e6-9a41-93e8deadbeef"
 
     def get_remaining_time_in_millis(self) -> int:
-        """As in the first moment of a run of the sweep."""
+        """The remaining time at the start of a sweep run."""
         return 290_000
 
 
@@ -76,7 +76,11 @@ from pydantic import BaseModel  # noqa: E402 - as above
 
 from payments.wiring import aws  # noqa: E402 - as above
 
+collects = gc.isenabled() and gc.get_freeze_count() > 0
+# `gc.get_objects` leaves out what is frozen.
+gc.unfreeze()
 started = {
+    "collects": collects,
     "sockets": [*heard],
     "open": open_sockets(),
     "holders": holders(),

@@ -1,4 +1,4 @@
-"""All that a started function talks to, on 127.0.0.1: Lambda's credentials, AWS over TLS, Razorpay and the key set."""
+"""The servers that a started function calls, on 127.0.0.1: credentials, AWS over TLS, Razorpay and the key set."""
 
 import json
 import ssl
@@ -22,11 +22,11 @@ CREDENTIALS = {
     "SecretAccessKey": "a-secret-access-key-of-the-functions-role",
     "Token": "a-session-token-of-the-functions-role",
 }
-"""What Lambda hands out where SnapStart is on, by `AWS_CONTAINER_CREDENTIALS_FULL_URI`."""
+"""What Lambda returns at `AWS_CONTAINER_CREDENTIALS_FULL_URI` with SnapStart."""
 
 
 class Outside:
-    """Two servers with the same answers, one of them with a certificate."""
+    """Two servers with the same responses, one of them with a certificate."""
 
     def __init__(self, canned: Path, keys: list[dict[str, Any]], scratch: Path) -> None:
         self.asked: list[str] = []
@@ -41,12 +41,12 @@ class Outside:
 
     @property
     def http(self) -> str:
-        """Credentials, Razorpay and the key set."""
+        """The URL for credentials, Razorpay and the key set."""
         return f"http://127.0.0.1:{self._plain.server_port}"
 
     @property
     def https(self) -> str:
-        """AWS, under the certificate in `authority`."""
+        """The URL for AWS, with the certificate in `authority`."""
         return f"https://127.0.0.1:{self._tls.server_port}"
 
     @contextmanager
@@ -108,7 +108,7 @@ class Outside:
 
 
 def _certificate(file: Path) -> Path:
-    """A key and a certificate of 127.0.0.1 that vouches for itself, in one file."""
+    """A key and a self-signed certificate for 127.0.0.1, in one file."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
     now = datetime.now(UTC)

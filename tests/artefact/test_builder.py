@@ -1,4 +1,4 @@
-"""layers/builder: the same bytes wherever it runs, for either processor, and no way to prune what is used."""
+"""layers/builder: the same bytes wherever it runs, for either processor; it cannot prune anything that is used."""
 
 import hashlib
 import shutil
@@ -21,7 +21,7 @@ MACHINES = {"arm64": "aarch64", "x86_64": "x86_64"}
 
 
 def contents(folder: Path) -> dict[str, tuple[int, str]]:
-    """Mode and digest of every file by its place: what differs is told in a line, not in its bytes."""
+    """Mode and digest of every file by path, so that a difference prints as one line and not as bytes."""
     return {
         path.relative_to(folder).as_posix(): (path.stat().st_mode, hashlib.sha256(path.read_bytes()).hexdigest())
         for path in folder.rglob("*")
@@ -30,7 +30,7 @@ def contents(folder: Path) -> dict[str, tuple[int, str]]:
 
 
 def differing(one: dict[str, tuple[int, str]], other: dict[str, tuple[int, str]]) -> list[str]:
-    """The places of files that only one has, or that are not the same in both."""
+    """The paths of files that only one folder has, or that differ."""
     return sorted(place for place in one.keys() | other.keys() if one.get(place) != other.get(place))
 
 

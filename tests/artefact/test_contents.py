@@ -1,4 +1,4 @@
-"""What is uploaded, and nothing else."""
+"""The upload contains what it must, and nothing else."""
 
 import marshal
 import re
@@ -28,17 +28,17 @@ FUNCTIONS = [
 
 
 def normalised(name: str) -> str:
-    """A distribution's name as PEP 503 compares it."""
+    """A distribution's name, normalised by PEP 503."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def distributions_in(layer: Path) -> dict[str, Distribution]:
-    """The distributions in a layer by name, as their dist-info says."""
+    """The distributions in a layer and their versions, from their dist-info."""
     return {normalised(found.metadata["Name"]): found for found in distributions(path=[str(layer / "python")])}
 
 
 def locked_in(requirements: Path) -> dict[str, str]:
-    """The versions that a file of requirements names, by normalised name."""
+    """The versions that a requirements file pins, by normalised name."""
     lines = requirements.read_text().splitlines()
     pairs = (line.split(" ")[0].split("==") for line in lines if "==" in line.split(" ")[0])
     return {normalised(name): version for name, version in pairs}
@@ -55,7 +55,7 @@ def sources(folder: Path) -> dict[str, bytes]:
 
 
 def test_shared_holds_the_package_and_its_requirements_and_nothing_else() -> None:
-    # SAM ships whatever lies here.
+    # SAM uploads everything in this folder.
     assert {path.name for path in (PROJECT / "shared").iterdir()} == {"payments", "requirements.txt"}
 
 
@@ -75,12 +75,12 @@ def test_everything_else_in_the_layer_came_with_one_of_them(layer: Path, install
 
 
 def test_the_sdk_kept_the_metadata_it_reads_its_version_from(installed: dict[str, Distribution]) -> None:
-    # Without its dist-info every call of the SDK fails (razorpay/client.py looks its own version up).
+    # Without its dist-info every call of the SDK fails (razorpay/client.py reads its own version).
     assert installed["razorpay"].version
 
 
 def test_the_layer_is_small(layer: Path) -> None:
-    # 250 MB unpacked, function and layers together ("Lambda quotas"), is far; but what is there a cold start pays for.
+    # The quota of 250 MB unpacked ("Lambda quotas") is far away, but every cold start pays for the size.
     files = [path for path in layer.rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) < 35_000_000
     assert sum(len(zlib.compress(path.read_bytes())) for path in files) < 16_000_000
@@ -97,7 +97,7 @@ def test_the_aws_sdk_has_the_data_of_the_services_that_the_code_makes_clients_of
 
 
 def test_the_aws_sdk_asks_where_and_as_an_unpruned_one_does_in_every_region(layer: Path) -> None:
-    # The runtime's environment has the same version, as it comes.
+    # The runtime's environment has the same version, unpruned.
     (unpruned,) = (PROJECT / ".venvs/runtime/lib").glob("python3.13/site-packages")
     used = services_of([PROJECT / "shared/payments", PROJECT / "functions"])
     asked = answers(layer / "python", used)
@@ -116,7 +116,7 @@ def test_every_source_has_byte_code_that_lambdas_python_loads_unasked(
     for source in found:
         compiled = source.parent / "__pycache__" / f"{source.stem}.cpython-313.pyc"
         magic, flags, digest = struct.unpack("<4sI8s", compiled.read_bytes()[:16])
-        # 3571 is the magic number of every Python 3.13; 0b01 is a hash that nobody checks (PEP 552).
+        # 3571 is the magic number of every Python 3.13; 0b01 means an unchecked hash (PEP 552).
         assert (magic, flags) == ((3571).to_bytes(2, "little") + b"\r\n", 0b01), source
         assert digest == source_hash(source.read_bytes()), source
 
@@ -132,7 +132,7 @@ def test_byte_code_tells_where_lambda_has_the_source_and_nothing_of_this_machine
 
 
 def test_everybody_may_read_the_files_and_nobody_write_them(artefact: Path, layer: Path) -> None:
-    # The build gives modes: whoever built with a strict mask would deploy what Lambda's user cannot read.
+    # The build sets file modes: with a strict umask, Lambda's user could not read the files.
     for folder in (layer / "python", artefact / "WebhookFunction"):
         assert {path.stat().st_mode & 0o777 for path in folder.rglob("*") if path.is_file()} == {0o644}
         assert {path.stat().st_mode & 0o777 for path in folder.rglob("*") if path.is_dir()} == {0o755}

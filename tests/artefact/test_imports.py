@@ -24,7 +24,7 @@ FUNCTIONS = [
     "WebhookFunction",
 ]
 
-# Checks a token with a key in PEM form, after the handler was imported.
+# Checks a token with a PEM key, after importing the handler.
 CHECK_TOKEN = """
 import json, sys
 sys.path[:0] = sys.argv[2:]
@@ -35,7 +35,7 @@ given = json.loads(sys.argv[1])
 print(Tokens(verify_settings(given["settings"]).token_rules).user_id("Bearer " + given["token"]))
 """
 
-# /var/task precedes /opt/python, and both precede what the runtime brings.
+# /var/task precedes /opt/python, and both precede the runtime's own packages.
 IMPORT_HANDLER = """
 import json, sys
 sys.path[:0] = sys.argv[1:]
@@ -50,7 +50,7 @@ json.dump({
 
 @dataclass(frozen=True)
 class Imported:
-    """What an interpreter has loaded once it has imported a handler."""
+    """What an interpreter has loaded after importing a handler."""
 
     has_handler: bool
     standard_library: Path
@@ -72,7 +72,7 @@ def import_handler(function: Path, layer: Path) -> Imported:
 
 
 def run(program: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """Runs it in an interpreter that has no environment variable, no user site and no current folder."""
+    """Runs it in an interpreter without environment variables, user site-packages or current folder."""
     return subprocess.run(  # noqa: S603 - fixed command
         [RUNTIME / "bin/python", "-I", "-B", "-W", "error", "-c", program, *arguments],
         cwd=PROJECT / ".aws-sam",
@@ -88,7 +88,7 @@ def run(program: str, *arguments: str | Path) -> subprocess.CompletedProcess[str
 def test_a_handler_is_imported_without_settings_and_without_a_word(
     imported: dict[str, Imported], function: str
 ) -> None:
-    # No variable is set, so nothing on import reads settings or makes a client (which would miss its region).
+    # No variable is set, so nothing on import reads settings or creates a client (which would lack a region).
     assert imported[function].has_handler
 
 

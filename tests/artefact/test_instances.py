@@ -1,4 +1,4 @@
-"""A built function as an instance: what it has loaded once it is warm, and what copies of it share."""
+"""A running instance of a built function: what it has loaded once warm, and what copies of it share."""
 
 import ast
 import json
@@ -30,7 +30,7 @@ sys.stderr.write("loaded: " + " ".join(sys.modules))
 """
 CASES = ["create_order", "outbox", "reconcile", "verify", "verify (RS256)", "webhook"]
 ASK_RAZORPAY = {"create_order", "reconcile"}
-# Each costs more than what it would be used for: see docs/decisions/0004-dependencies.md.
+# Each costs more than it is worth: see docs/decisions/0004-dependencies.md.
 NOWHERE = (
     "aws_xray_sdk",
     "aws_lambda_powertools.utilities.parser",
@@ -59,7 +59,7 @@ def record(by_case: dict[str, Subject], tmp_path_factory: pytest.TempPathFactory
 def loaded(
     by_case: dict[str, Subject], record: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[str], set[str]]:
-    """The modules that a function has loaded once it has served every kind of request twice, its secrets read."""
+    """The modules that a function has loaded after serving every kind of request twice, secrets included."""
     known: dict[str, set[str]] = {}
 
     def modules(case: str) -> set[str]:
@@ -143,18 +143,18 @@ def test_nothing_of_a_request_is_there_to_be_copied(copied: dict[str, Any]) -> N
 
 def test_two_copies_draw_other_random_numbers(copied: dict[str, Any]) -> None:
     first, second = copied["taken"]
-    # Of these botocore makes the pauses between its tries.
+    # botocore takes its retry delays from these.
     assert first["pause"] != second["pause"]
-    # And of these it makes the ids by which AWS tells a call from its repetition.
+    # And from these the ids by which AWS recognises a repeated call.
     calls = [*first["invocations"], *second["invocations"]]
     assert len(calls) > 2 * 12
     assert len(set(calls)) == len(calls)
-    # Forking seeds OpenSSL's anew by itself, so that alone can be seen: each copy gave it a seed of its own.
+    # Forking reseeds OpenSSL's generator by itself, so the test can only see that each copy also seeded it.
     assert [copy["stirred"] for copy in copied["taken"]] == [[32], [32]]
 
 
 def test_nothing_of_ours_draws_from_a_state_that_a_snapshot_would_copy() -> None:
-    # Python's generator is seeded once a process; forking seeds it anew, and resuming a snapshot does not.
+    # Python's generator is seeded once per process; a fork reseeds it, resuming a snapshot does not.
     drawn = {"random", "secrets", "uuid"}
     found = {
         (source.relative_to(PROJECT).as_posix(), name)
@@ -166,12 +166,12 @@ def test_nothing_of_ours_draws_from_a_state_that_a_snapshot_would_copy() -> None
         if name.partition(".")[0] in drawn
     }
     assert found == {
-        # A UUID made of names: the same each time, which is its point.
+        # A UUID derived from names: the same each time, by design.
         ("shared/payments/core/events.py", "uuid.uuid5"),
         ("shared/payments/core/events.py", "uuid.UUID"),
-        # Seeds it anew in each copy.
+        # Reseeds it in each copy.
         ("shared/payments/wiring/priming.py", "random"),
-        # The kernel's own random bytes, for the name of an installation; no state of the process.
+        # The kernel's random bytes, for the installation's name; not part of the process state.
         ("shared/payments/wiring/create_order.py", "secrets"),
     }
 
@@ -185,7 +185,7 @@ def imported(node: ast.Import | ast.ImportFrom) -> list[str]:
 def test_the_runtime_finds_the_layers_sdk_before_its_own(by_case: dict[str, Subject]) -> None:
     subject = by_case["webhook"]
     program = "import botocore, boto3, sys; print(botocore.__file__, boto3.__file__)"
-    # As Lambda and the local cloud tell the runtime where the layer is.
+    # How Lambda and the local cloud pass the layer's path to the runtime.
     environment = dict(BARE) | {"PYTHONPATH": f"{subject.folder}:{subject.layers[0]}"}
     done = subprocess.run(  # noqa: S603 - fixed command
         [RUNTIME, "-s", "-B", "-c", program], env=environment, capture_output=True, text=True, check=True, timeout=60

@@ -1,6 +1,6 @@
 """A built function, started as SnapStart starts it: its first request loads nothing, and its snapshot holds no secret.
 
-Everything outside is real but for who answers: connections, TLS, Lambda's own place for credentials.
+Connections, TLS and Lambda's credentials endpoint are real; only the servers behind them are simulated.
 """
 
 import json
@@ -24,21 +24,21 @@ pytestmark = pytest.mark.timeout(300)
 PROGRAM = Path(__file__).with_name("first_requests.py")
 SCHEDULES = events.FOLDER / "schedules"
 COMMANDS = ("watch", "sweep", "rebuild", "look", "release-order")
-# urllib3 asks the system once whether it knows IPv6, by binding a socket that it closes again.
+# urllib3 checks once whether the system supports IPv6, by binding a socket and closing it again.
 ASKED_OF_THE_SYSTEM = {"socket.__new__", "socket.bind"}
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """One function as one stage has it."""
+    """One function in one stage's configuration."""
 
     function: str
     tokens: str = "HS256"
-    """The algorithm; with ` published`, its key is fetched."""
+    """The algorithm; with ` published`, the key is fetched from a key set."""
     starts: str = "snap-start"
 
     def __str__(self) -> str:
-        """As pytest names it."""
+        """The name that pytest shows."""
         return f"{self.function} {self.tokens} {self.starts}"
 
     @property
@@ -55,30 +55,32 @@ CONFIGURATIONS = [
     *(Configuration(function) for function in FOLDERS),
     *(Configuration(function, tokens) for function in TAKES_TOKENS for tokens in ("RS256", "RS256 published")),
     *(Configuration("verify", tokens) for tokens in ("ES256", "ES256 published")),
-    # As without SnapStart: the credentials are in the environment.
+    # Without SnapStart the credentials are in the environment.
     Configuration("create_order", starts="on-demand"),
 ]
 
 
 @dataclass(frozen=True)
 class Report:
-    """What a function did, and whom it asked."""
+    """What a function did, and which servers it called."""
 
     sockets: set[str]
-    """What Init did with any."""
+    """Socket operations during Init."""
     open_sockets: int
-    """After Init."""
+    """Sockets open after Init."""
     loaded: set[str]
-    """Modules, after Init."""
+    """Modules loaded after Init."""
     built: set[str]
     """Models that had a validator after Init."""
+    collects: bool
+    """Garbage collection is on after Init, and skips what Init created."""
     held: list[str]
-    """The types of what held a secret or a credential after Init."""
+    """The types of objects that contained a secret or credential after Init."""
     held_later: list[str]
     """The same after the requests."""
     answers: dict[str, dict[str, Any]]
     clients_made: int
-    """By the requests."""
+    """AWS clients created by the requests."""
     asked: list[str]
 
 
@@ -112,7 +114,7 @@ def report(
 
 
 def configured(subject: Subject, configuration: Configuration, cryptography: Path) -> Subject:
-    """The function with the layers and secrets that the template gives it for this algorithm."""
+    """The function with the layers and secrets that the template sets for this algorithm."""
     if configuration.algorithm == "HS256":
         return subject
     secrets = {name: value for name, value in subject.secrets.items() if name != "JWT_SECRET"}
@@ -127,7 +129,7 @@ def configured(subject: Subject, configuration: Configuration, cryptography: Pat
 
 
 def started(subject: Subject, configuration: Configuration, record: str, folder: Path) -> Report:
-    """What becomes of one process."""
+    """Runs one process and returns its result."""
     answers = folder / "answers.json"
     answers.write_text(json.dumps(canned.answers(record, subject.secrets)))
     keys = [signer(configuration.algorithm).jwk()] if configuration.is_published else []
@@ -139,7 +141,7 @@ def started(subject: Subject, configuration: Configuration, record: str, folder:
         "RAZORPAY_API_URL": outside.http,
         **({"JWT_JWKS_URL": f"{outside.http}/jwks.json"} if configuration.is_published else {}),
     }
-    # Where SnapStart is on, Lambda has no keys in the environment and answers for them ("Using SnapStart with SDKs").
+    # With SnapStart, Lambda serves credentials over HTTP and not in the environment ("Using SnapStart with SDKs").
     for variable, name in (("AWS_ACCESS_KEY_ID", "AccessKeyId"), ("AWS_SECRET_ACCESS_KEY", "SecretAccessKey")):
         if configuration.starts == "snap-start":
             del environment[variable]
@@ -166,6 +168,7 @@ def started(subject: Subject, configuration: Configuration, record: str, folder:
         open_sockets=told["started"]["open"],
         loaded=set(told["started"]["loaded"]),
         built=set(told["started"]["built"]),
+        collects=told["started"]["collects"],
         held=told["started"]["holders"],
         held_later=told["holders"],
         answers=told["answers"],
@@ -175,7 +178,7 @@ def started(subject: Subject, configuration: Configuration, record: str, folder:
 
 
 def requests(subject: Subject, configuration: Configuration) -> dict[str, Any]:
-    """One of each route, and one that is refused where anybody may knock."""
+    """One request of each route, and for the public routes one that is refused."""
     if subject.name == "reconcile":
         return {name: json.loads((SCHEDULES / f"reconcile-{name}.json").read_text()) for name in COMMANDS}
     found = canned.requests_of(subject)
@@ -222,7 +225,7 @@ def test_the_first_answer_of_every_route_imports_nothing(
 def test_the_first_answers_read_what_is_deployed_to_be_read_anew(
     report: Callable[[Configuration], Report], configuration: Configuration
 ) -> None:
-    # Else the test above would say nothing: everything was really asked for.
+    # Otherwise the test above would prove nothing: every server was really called.
     asked = report(configuration).asked
     assert ("secretsmanager.GetSecretValue" in asked) is (configuration.function != "outbox")
     assert ("GET /jwks.json" in asked) is configuration.is_published
@@ -248,6 +251,13 @@ def test_the_first_answer_of_every_route_builds_no_model(
 
 
 @pytest.mark.parametrize("configuration", CONFIGURATIONS, ids=str)
+def test_garbage_is_collected_from_the_first_request_on(
+    report: Callable[[Configuration], Report], configuration: Configuration
+) -> None:
+    assert report(configuration).collects
+
+
+@pytest.mark.parametrize("configuration", CONFIGURATIONS, ids=str)
 def test_init_connects_to_nobody(report: Callable[[Configuration], Report], configuration: Configuration) -> None:
     found = report(configuration)
     assert found.sockets <= ASKED_OF_THE_SYSTEM
@@ -260,7 +270,7 @@ def test_no_object_holds_a_secret_or_a_credential_after_init(
 ) -> None:
     found = report(configuration)
     assert found.held == []
-    # Once it has served, it does: what was looked for can be found.
+    # After it has served a request it does, so the search can find secrets.
     assert found.held_later
 
 

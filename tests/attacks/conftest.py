@@ -10,13 +10,13 @@ __all__ = ["pytest_pyfunc_call"]
 
 @pytest.fixture(scope="module")
 def target() -> Iterator[Target]:
-    """One for all attacks of a module: each must leave it as it is."""
+    """Shared by all attacks of a module: each must leave it unchanged."""
     with running_target() as target:
         yield target
 
 
 @pytest.fixture
 def fresh_target() -> Iterator[Target]:
-    """One that nothing has been done to. Not beside `target`, in the same module: there is one world at a time."""
+    """An untouched target. Do not use it in one module with `target`: there is only one world at a time."""
     with running_target() as target:
         yield target

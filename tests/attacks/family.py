@@ -1,4 +1,4 @@
-"""What an attack is: a genuine request, and the changed forms of it that must be refused."""
+"""An attack family: a genuine request, and changed versions of it that must be refused."""
 
 import base64
 import json
@@ -12,7 +12,7 @@ from sandbox.gateway import signatures
 type Event = dict[str, Any]
 
 OTHER_ORDER_ID: Final = "order_00000000000002"
-"""The client's second order, which the genuine requests beside the attacks are about."""
+"""The client's second order, used by the genuine requests sent with the attacks."""
 STRANGERS_ORDER_ID: Final = "order_00000000000003"
 """The order of another client."""
 OTHER_PAYMENT_ID: Final = "pay_DESlfW9H8K9uqN"
@@ -25,13 +25,14 @@ class Family:
     """Attacks of one kind on one endpoint.
 
     Attributes:
-        name: what the cases are called after.
+        name: the prefix of the cases' names.
         attacks: the requests by what is wrong with each.
-        statuses: the answers that they may get.
-        genuine: the request that they are changes of; accepted, and on a new service it leaves its mark.
-        control: the like of it about another order where it writes, sent beside every attack and accepted each time.
-        reaches_table: whether only the record can tell that it is an attack; elsewhere nothing outside may be asked.
-        settings: how tokens are checked, by the names of the settings.
+        statuses: the responses that they may get.
+        genuine: the request that they are variants of; it is accepted, and on a new service it has an effect.
+        control: the same request (if it writes, about another order), sent with every attack and accepted each time.
+        reaches_table: whether only the stored record shows that it is an attack; otherwise it may cause no outside
+        call.
+        settings: the settings by which tokens are checked.
     """
 
     name: str
@@ -44,14 +45,14 @@ class Family:
 
 
 def with_headers(event: Event, **headers: object) -> Event:
-    """The request with these headers in place of those of the same name; `_` stands for `-`, and None removes one."""
+    """The request with these headers replaced; `_` stands for `-`, and None removes one."""
     names = {name.replace("_", "-").lower(): value for name, value in headers.items()}
     kept = {name: value for name, value in event["headers"].items() if name.lower() not in names}
     return {**event, "headers": {**kept, **{name: value for name, value in names.items() if value is not None}}}
 
 
 def with_body(event: Event, body: bytes | str) -> Event:
-    """The request with another body; bytes go as API Gateway hands binary over."""
+    """The request with another body; bytes are sent as API Gateway passes binary bodies."""
     if isinstance(body, bytes):
         return {**event, "body": base64.b64encode(body).decode(), "isBase64Encoded": True}
     return {**event, "body": body, "isBase64Encoded": False}
@@ -62,7 +63,7 @@ def with_json(event: Event, document: object) -> Event:
 
 
 def checkout(order_id: str, payment_id: str, signature: str | None = None) -> dict[str, Any]:
-    """What Checkout hands over, with the genuine signature unless there is another."""
+    """What Checkout returns, with the genuine signature unless another is given."""
     genuine = signatures.of_checkout(KEY_SECRET, order_id, payment_id)
     return {
         "razorpay_order_id": order_id,
@@ -79,5 +80,5 @@ def about_the_other_order(body: bytes) -> bytes:
 
 
 def unlike(character: str, bit: int) -> str:
-    """The character with one bit changed, kept within what a URL or a header may hold."""
+    """The character with one bit flipped, limited to what a URL or header may contain."""
     return chr(ord(character) ^ (1 << bit))

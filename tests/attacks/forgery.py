@@ -36,7 +36,7 @@ _LOOKALIKES: Final = str.maketrans(
 
 
 def flips_of_hex(text: str) -> dict[str, str]:
-    """Each of the four bits of each digit."""
+    """Flips each of the four bits of each digit."""
     flipped = {}
     for position, digit in enumerate(text):
         for bit in range(4):
@@ -46,7 +46,7 @@ def flips_of_hex(text: str) -> dict[str, str]:
 
 
 def other_digests(message: bytes, secret: str) -> dict[str, str]:
-    """What other ways of signing would make of the message."""
+    """Signatures of the message by other methods."""
     key = secret.encode()
     digest = hmac.new(key, message, sha256)
     return {
@@ -68,7 +68,7 @@ def other_digests(message: bytes, secret: str) -> dict[str, str]:
 
 
 def other_secrets() -> dict[str, str]:
-    """Keys that one might have guessed, or hold for another purpose."""
+    """Keys that an attacker might guess, or that serve another purpose."""
     return {
         "an empty secret": "",
         "a blank": " ",
@@ -102,7 +102,7 @@ def other_secrets() -> dict[str, str]:
 
 
 def other_shapes(signature: str) -> dict[str, str]:
-    """The genuine signature, written otherwise."""
+    """The genuine signature, written differently."""
     shapes = {f"its first {length} digits": signature[:length] for length in range(64)}
     shapes |= {
         "in capitals": signature.upper(),
@@ -146,7 +146,7 @@ def _signed(signature: object) -> Event:
 
 
 def _flipped_bodies() -> dict[str, Event]:
-    """Two bits of every third byte."""
+    """Flips two bits of every third byte."""
     attacks = {}
     for position in range(0, len(BODY), 3):
         for bit in (position % 8, (position + 5) % 8):
@@ -157,7 +157,7 @@ def _flipped_bodies() -> dict[str, Event]:
 
 
 def _rewritten_bodies() -> dict[str, Event]:
-    """The same message to a JSON reader, or nearly, in other bytes."""
+    """The same message to a JSON parser, or nearly, in different bytes."""
     document: dict[str, Any] = json.loads(BODY)
     entity = document["payload"]["payment"]["entity"]
 
@@ -338,7 +338,7 @@ def _checkout_signatures() -> dict[str, Event]:
 
 
 def _exchanged() -> dict[str, Event]:
-    """Genuine signatures, presented for what they were not made for, or by somebody else."""
+    """Genuine signatures, used for another purpose or by another user."""
     alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
     attacks = {
         "presented for another order": _verifying(razorpay_order_id=OTHER_ORDER_ID),

@@ -1,4 +1,4 @@
-"""Tokens that nobody may enter with: RS256 and ES256, by one public key or by a published key set."""
+"""Tokens that must be refused: RS256 and ES256, with one public key or a published key set."""
 
 import base64
 import json
@@ -20,7 +20,7 @@ from tests.attacks.tokens import CLAIMS, as_bytes, b64, made, unsigned
 KEY_SET_URL: Final = "https://id.example.com/jwks.json"
 _GET: Final = events.reading(events.ORDER_ID)
 _REFUSED: Final = frozenset({401})
-# The order of P-256's group (FIPS 186-4, D.1.2.3): no r or s of a signature reaches it.
+# The order of P-256's group (FIPS 186-4, D.1.2.3): r and s of a signature are always below it.
 _P256_ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 _KIDS: Final = (
     "",
@@ -44,7 +44,7 @@ _KIDS: Final = (
 
 @cache
 def _rsa(name: str, bits: int = 2048) -> rsa.RSAPrivateKey:
-    """A key pair by its name."""
+    """A key pair, cached by name."""
     assert name
     return rsa.generate_private_key(public_exponent=65537, key_size=bits)
 
@@ -69,7 +69,7 @@ def _message(algorithm: str, **header: object) -> str:
 
 
 def _confused(algorithm: str, key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> dict[str, str]:
-    """The public key, which everybody has, used as the secret of an HMAC; and no signature at all."""
+    """The public key, which anybody can read, used as an HMAC secret; and no signature at all."""
     pem = _pem(key)
     public = key.public_key()
     der = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
@@ -101,7 +101,7 @@ def _confused(algorithm: str, key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKe
 
 
 def _other_keys(algorithm: str, attacker: Any, jwk: dict[str, Any], headers: Mapping[str, Any]) -> dict[str, str]:
-    """Signed with a key of the attacker, who says in the header where to find it."""
+    """Signed with the attacker's key; the header says where to find it."""
     offers: dict[str, dict[str, Any]] = {
         "saying nothing": {},
         "in jwk": {"jwk": jwk},
@@ -119,7 +119,7 @@ def _other_keys(algorithm: str, attacker: Any, jwk: dict[str, Any], headers: Map
 
 
 def _flipped(token: str) -> dict[str, str]:
-    """One bit of every byte of the signature, and of every fourth character of what it is over."""
+    """Flips one bit in every byte of the signature, and in every fourth character of the signed text."""
     message, _, encoded = token.rpartition(".")
     signature = base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))
     cases = {}
@@ -214,7 +214,7 @@ def _of_ec() -> dict[str, str]:
     return cases
 
 
-# Keys that the set holds and that may not sign tokens, with what makes them unfit.
+# Keys in the set that may not sign tokens, by the reason.
 _UNFIT: Final[dict[str, dict[str, Any]]] = {
     "use enc": {"use": "enc"},
     "use of no kind": {"use": ""},
@@ -232,7 +232,7 @@ _UNFIT: Final[dict[str, dict[str, Any]]] = {
 
 @cache
 def key_set() -> bytes:
-    """The document at `KEY_SET_URL`: one good key, and others that must not count."""
+    """The document at `KEY_SET_URL`: one good key, and others that must not be accepted."""
     good = {**json.loads(RSAAlgorithm.to_jwk(_rsa("ours").public_key())), "kid": "key-1", "alg": "RS256", "use": "sig"}
     good["key_ops"] = ["verify"]
     keys: list[Any] = [good]
@@ -297,7 +297,7 @@ def _family(name: str, tokens: Mapping[str, str], genuine: str, settings: Mappin
 
 
 def families() -> list[Family]:
-    """Against the endpoint that only reads: all of them check tokens in one place."""
+    """Against the read-only endpoint: all endpoints check tokens in one place."""
     ours = _rsa("ours")
     return [
         _family(

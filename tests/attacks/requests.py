@@ -1,4 +1,4 @@
-"""Requests of a signed-in client that ask for more than there is to have: ids, numbers, fields, JSON, HTTP."""
+"""Requests of a signed-in client that try to get more than allowed: ids, numbers, fields, JSON, HTTP."""
 
 import base64
 import gzip
@@ -78,7 +78,7 @@ _MARKS: Final = {
     "a comma": ",",
     "a tilde": "~",
 }
-# Letters and digits of other scripts that look like those of the id, or that careless code takes for digits.
+# Letters and digits of other scripts that look like those of the id, or that lenient code accepts as digits.
 _LOOKALIKES: Final = {
     "Cyrillic o": ("o", "\u043e"),
     "Cyrillic e": ("e", "\u0435"),
@@ -149,13 +149,13 @@ _WHOLE: Final = {
 
 
 def odd_ids(genuine: str) -> dict[str, str]:
-    """The id with a mark before, within and after it, in look-alikes, and texts that are no id at all."""
+    """The id with a mark before, within and after it, in look-alikes, and texts that are not ids at all."""
     middle = len(genuine) // 2
     ids = {}
     for name, mark in _MARKS.items():
         ids[f"{name} before"] = mark + genuine
         ids[f"{name} after"] = genuine + mark
-        # In place of as many characters, so that the length is right.
+        # Replaces as many characters, so that the length is right.
         if len(mark) < middle:
             ids[f"{name} within"] = genuine[:middle] + mark + genuine[middle + len(mark) :]
     for name, (letter, other) in _LOOKALIKES.items():
@@ -184,7 +184,7 @@ def _paths() -> list[Family]:
         Family(name="id to read", attacks=reading, statuses=frozenset({404}), genuine=_GET, control=_GET),
     ]
     for field, genuine in (("razorpay_order_id", events.ORDER_ID), ("razorpay_payment_id", events.PAYMENT_ID)):
-        # Signed for what they say, so that only their form stands in the way.
+        # The signature is valid for them, so only their form can get them refused.
         attacks = {}
         for name, text in odd_ids(genuine).items():
             ids = {"razorpay_order_id": events.ORDER_ID, "razorpay_payment_id": events.PAYMENT_ID, field: text}
@@ -196,7 +196,7 @@ def _paths() -> list[Family]:
         families.append(
             Family(name=f"id in {field}", attacks=attacks, statuses=_REFUSED, genuine=_VERIFY, control=_VERIFY_OTHER)
         )
-    # A delimiter in an id, so that the signature of the two together is one that Razorpay made.
+    # A delimiter in an id, so that the joined ids have a signature that Razorpay made.
     order, payment = events.ORDER_ID, events.PAYMENT_ID
     signature = _TRIPLE["razorpay_signature"]
     splits = {
@@ -230,7 +230,7 @@ def _signed(order_id: str, payment_id: str) -> str:
     return checkout_signature(order_id, payment_id, KEY_SECRET)
 
 
-# --- numbers, as they are written ---
+# --- notations of numbers ---
 
 _IDS: Final = ("job_id", "application_id", "client_id", "freelancer_id")
 _NO_IDS: Final = (
@@ -362,7 +362,7 @@ _NO_AMOUNTS: Final = (
 
 
 def _written(field: str, text: str) -> Event:
-    """The order with this text where the field's value stands."""
+    """The order with this text in place of the field's value."""
     offer = {name: value for name, value in events.OFFER.items() if name != field}
     return with_body(_ORDER, f'{json.dumps(offer)[:-1]},"{field}":{text}}}')
 
@@ -417,7 +417,7 @@ def _against_verify(name: str, attacks: dict[str, Event], statuses: frozenset[in
     return Family(name=name, attacks=attacks, statuses=statuses, genuine=_VERIFY, control=_VERIFY_OTHER)
 
 
-# --- fields, and JSON that two readers understand differently ---
+# --- fields, and JSON that two parsers read differently ---
 
 _MORE_FIELDS: Final[dict[str, Any]] = {
     "status": "paid",
@@ -504,7 +504,7 @@ def _fields() -> list[Family]:
             more = {f"{name!a}": with_json(event, {**document, name: value}) for name, value in _MORE_FIELDS.items()}
             families.append(against(f"more fields at {endpoint}", more))
         else:
-            # Checkout's object is Razorpay's to extend, so they are ignored: and help no forged signature.
+            # Razorpay may extend Checkout's object, so extra fields are ignored; they must not help a forged signature.
             forged = {**document, "razorpay_signature": "0" * 64}
             families.append(
                 Family(
@@ -612,7 +612,7 @@ def _owners() -> list[Family]:
     }
     by_others["a stranger's order"] = _reading(STRANGERS_ORDER_ID)
     by_others["an order that nobody has"] = _reading(events.UNKNOWN_ORDER_ID)
-    # Only the record knows whose it is.
+    # Only the record shows whose order it is.
     reading = Family(
         name="somebody else's order",
         attacks=by_others,
@@ -621,7 +621,7 @@ def _owners() -> list[Family]:
         control=_GET,
         reaches_table=True,
     )
-    # Of another freelancer, who is none of those clients: nobody can pay themselves, whoever asks.
+    # With another freelancer, who is none of those clients, because nobody can pay themselves.
     offer = {**events.OFFER, "freelancer_id": 78}
     for_others = {
         f"for client {client}": with_json(_ORDER, {**offer, "client_id": client})
@@ -667,8 +667,8 @@ _PATHS: Final = (
     "/",
     "",
     "/api",
-    "/api/payments",
-    "/api/payments/",
+    "/api/payment",
+    "/api/payments/list",
     "/api/payments/create-order/../verify",
     "/api/payments//verify",
     "//api/payments/verify",
@@ -790,5 +790,5 @@ def _http() -> list[Family]:
 
 
 def families() -> list[Family]:
-    """Of ids, numbers, fields, owners and HTTP."""
+    """All families about ids, numbers, fields, owners and HTTP."""
     return [*_paths(), *_numbers(), *_fields(), *_owners(), *_http()]

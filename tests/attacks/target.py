@@ -1,4 +1,4 @@
-"""The service under attack: the real handlers on the memory of `tests/faults`, every call outside counted."""
+"""The service under attack: the real handlers on the in-memory world of `tests/faults`, which counts outside calls."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -16,15 +16,21 @@ from tests.attacks.public_keys import KEY_SET_URL, key_set
 from tests.faults.dynamodb import plain
 from tests.faults.rig import JWT, World, installed
 from tests.faults.rig import WEBHOOK as WEBHOOK_SECRETS
-from tests.handlers.service import CREATE_ORDER, GET, VERIFY, WEBHOOK, Answer, forget_loggers
+from tests.handlers.service import CREATE_ORDER, GET, LIST, VERIFY, WEBHOOK, Answer, forget_loggers
 from tests.secrecy import watch
 
-_FUNCTIONS: Final = {CREATE_ORDER: "create_order", VERIFY: "verify", GET: "verify", WEBHOOK: "webhook"}
+_FUNCTIONS: Final = {
+    CREATE_ORDER: "create_order",
+    VERIFY: "verify",
+    GET: "verify",
+    LIST: "verify",
+    WEBHOOK: "webhook",
+}
 _READS: Final = frozenset({"dynamodb GetItem", "dynamodb BatchGetItem", "dynamodb Query"})
 
 
 class Target:
-    """The functions, and what they did since `forget`."""
+    """The functions, and what they have done since `forget`."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -33,11 +39,11 @@ class Target:
         self._seen = 0
 
     def send(self, event: Event, *, like: Event | None = None) -> Answer:
-        """What the function makes of a request.
+        """The function's response to a request.
 
         Args:
             event: the request, whatever its shape.
-            like: the one whose function gets it, where its own route is none of ours.
+            like: the request whose function gets it, if its own route is not one of ours.
         """
         function = _FUNCTIONS.get(event["resource"]) or _FUNCTIONS[(like or event)["resource"]]
         returned = self.call(function, event)
@@ -45,7 +51,7 @@ class Target:
         return Answer(returned["statusCode"], returned["headers"], returned["body"])
 
     def call(self, function: str, event: Any) -> Any:
-        """What a function returns; all that it prints goes to the world's log, whatever test is running."""
+        """What a function returns; everything it prints goes to the world's log, whichever test is running."""
         with redirect_stdout(self.world.log), redirect_stderr(self.world.log):
             try:
                 return self.world.invoke(function, event)
@@ -56,7 +62,7 @@ class Target:
                 watch.keep("the log", self.said)
 
     def order(self, application_id: int, *, client_id: int = events.CLIENT) -> str:
-        """A new order's id."""
+        """Creates an order and returns its id."""
         offer = {**events.OFFER, "client_id": client_id, "application_id": application_id}
         answer = self.send(events.from_frontend(CREATE_ORDER, offer, user_id=client_id))
         assert answer.status == 201, answer.text
@@ -70,12 +76,12 @@ class Target:
             self.world.forget_instances()
 
     def calls(self) -> list[str]:
-        """Everything that was asked of the table, the bus and Razorpay since `forget`; its own secrets aside."""
+        """All calls to the table, the bus and Razorpay since `forget`; reads of secrets are left out."""
         calls = [call.operation for call in self.world.outside.calls[self._seen :]]
         return [call for call in calls if not call.startswith("secretsmanager ")]
 
     def changes(self) -> list[str]:
-        """Those that could change something."""
+        """The calls that could change something."""
         return [call for call in self.calls() if call not in _READS]
 
     def forget(self) -> None:
@@ -95,7 +101,7 @@ class Target:
 
 
 def accepted(target: Target, family: Family, attack: Event) -> list[str]:
-    """What an attack achieved: nothing, where it was refused as it must be."""
+    """What an attack achieved: nothing, if it was refused as it must be."""
     target.adopt(family.settings)
     target.forget()
     before = target.state()
@@ -103,7 +109,7 @@ def accepted(target: Target, family: Family, attack: Event) -> list[str]:
     try:
         answer = target.send(attack, like=family.genuine)
     except RunFailed:
-        # What no REST API with our routes sends is not answered at all; whoever sent it gets a failed invocation.
+        # An event that no REST API with our routes sends gets no response: the invocation fails.
         if "{proxy+}" not in str(attack["resource"]) and isinstance(attack.get("httpMethod"), str):
             achieved.append("the invocation failed")
     else:
@@ -121,7 +127,7 @@ def accepted(target: Target, family: Family, attack: Event) -> list[str]:
 
 @contextmanager
 def running_target() -> Iterator[Target]:
-    """A target of its own: with the story's order, the client's second one, and a stranger's; none of them paid."""
+    """A new target with the story's order, the client's second one and a stranger's, all unpaid."""
     fetched: list[str] = []
 
     def fetch(url: str) -> bytes:
@@ -132,18 +138,18 @@ def running_target() -> Iterator[Target]:
     with installed() as install, patch.object(jwks, "fetch_key_set", fetch):
         world = install(World())
         world.now = events.ORDERED_AT + 120
-        # The ids that Razorpay's stand-in gives: first the story's, then those of `family`.
+        # The ids that Razorpay's stand-in assigns: first the story's, then those of `family`.
         world.ids = (text for text in chain([events.ORDER_ID[6:]], (f"{number:014d}" for number in count(2))))
         world.secrets[WEBHOOK_SECRETS]["RAZORPAY_WEBHOOK_SECRET_PREVIOUS"] = (
             development.RAZORPAY_WEBHOOK_SECRET_PREVIOUS
         )
         target = Target(world)
-        # The loggers are made by its first call, and write to this world's log from then on.
+        # The first call creates the loggers, which then write to this world's log.
         forget_loggers()
         assert target.order(12) == events.ORDER_ID
         assert target.order(13) == OTHER_ORDER_ID
         assert target.order(12, client_id=events.SOMEBODY_ELSE) == STRANGERS_ORDER_ID
         target.forget()
         yield target
-        # No header of a token may send us anywhere.
+        # No token's header may make us call another server.
         assert set(fetched) <= {KEY_SET_URL}

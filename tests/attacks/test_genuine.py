@@ -1,13 +1,13 @@
-"""The positive controls: what each family of attacks is a change of is accepted, and does what it says."""
+"""The positive controls: each family's genuine request is accepted and has its effect."""
 
 import pytest
 
 from tests.attacks.family import Family
 from tests.attacks.target import Target
-from tests.attacks.test_attacks import FAMILIES, named
+from tests.attacks.test_attacks import FAMILIES
 
 
-@pytest.mark.parametrize("family", FAMILIES, ids=named)
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
 def test_the_genuine_request_of_a_family_does_what_it_says(fresh_target: Target, family: Family) -> None:
     fresh_target.adopt(family.settings)
     before = fresh_target.state()

@@ -1,4 +1,4 @@
-"""Genuine messages that come late, many times or after a forged one, each on a service of its own."""
+"""Genuine messages that arrive late, many times or after a forged one, each on a new service."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The attacks would notice a door that is left open: with a check switched off, those that it holds back get in."""
+"""The attacks detect a missing check: with a check switched off, the attacks that it stops succeed."""
 
 import json
 from decimal import Decimal

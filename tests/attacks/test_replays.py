@@ -1,7 +1,7 @@
-"""Genuine messages that come again, late, in another order, or under the event id of another: each counts once.
+"""Genuine messages repeated, late, reordered, or under another message's event id: each counts once.
 
-`x-razorpay-event-id` is outside the signature, so whoever has seen one delivery can send it again under any id. It must
-neither keep another message from counting nor make an old one count twice.
+`x-razorpay-event-id` is outside the signature, so anyone who has seen a delivery can resend it under any id. It must
+neither suppress another message nor make an old one count twice.
 """
 
 from typing import Final
@@ -33,7 +33,7 @@ _EVENT_IDS: Final = {
     "an event id that is a condition": '{"$ne":""}',
     "an event id with a line break": "Rp71ZiqdEWusLa\n{}",
 }
-# What a case sends again, under which event id, and signed with which of the two secrets.
+# What a case sends again, under which event id, and which of the two secrets signs it.
 REPLAYS: Final = [
     (event, event_id, secret)
     for event in STORY
@@ -56,7 +56,7 @@ def told(target: Target) -> Target:
     for body in STORY.values():
         before = target.state()
         assert target.send(delivery(body, "Rp71ZiqdEWusLa")).status == 200
-        # The positive control: for the first time each says something new, but for two that say the same.
+        # The positive control: the first time, each changes something, except that two report the same fact.
         if body not in {STORY["order.paid"], STORY["refund.failed"]}:
             assert target.state() != before
     return target

@@ -1,4 +1,4 @@
-"""Tokens that nobody may enter with: HS256, where both sides know one secret."""
+"""Tokens that must be refused: HS256, where both sides share one secret."""
 
 import base64
 import hmac
@@ -27,7 +27,7 @@ def as_bytes(document: object) -> bytes:
 
 
 def made(header: object, claims: object, key: str | bytes = SECRET, digest: Any = sha256) -> str:
-    """A token with a signature that is right for this key and digest, whatever the header says."""
+    """A token whose signature is valid for this key and digest, whatever the header says."""
     message = f"{b64(as_bytes(header))}.{b64(as_bytes(claims))}"
     secret = key.encode() if isinstance(key, str) else key
     return f"{message}.{b64(hmac.new(secret, message.encode(), digest).digest())}"
@@ -342,7 +342,7 @@ def _shapes() -> dict[str, str]:
         cases[f"{name} within the signature"] = f"{header}.{payload}.{signature[:20]}{mark}{signature[20:]}"
         if mark.strip():  # blanks around a header's value are not part of it
             cases[f"{name} after the signature"] = f"{header}.{payload}.{signature}{mark}"
-    # 32 bytes are 256 bits, 43 characters hold 258: the last character can say the same in four ways.
+    # 32 bytes are 256 bits and 43 characters encode 258, so four last characters decode to the same bytes.
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
     for spare in (1, 2, 3):
         last = alphabet[alphabet.index(signature[-1]) ^ spare]
@@ -390,7 +390,7 @@ def _shapes() -> dict[str, str]:
 
 
 def _flips() -> dict[str, str]:
-    """One bit of each character, in each part; the alphabet of base64 for URLs, or not."""
+    """Flips one bit of each character in each part, within the base64url alphabet or not."""
     cases = {}
     names = ("header", "claims", "signature")
     for index, part in enumerate(VALID.split(".")):
@@ -439,7 +439,7 @@ def _schemes() -> dict[str, str | None]:
 
 
 def _misplaced(event: Event) -> dict[str, Event]:
-    """The genuine token, where nobody may look for it."""
+    """The genuine token, in places where it must not be accepted."""
     bare = with_headers(event, authorization=None)
     places: dict[str, Event] = {
         f"in {name}": with_headers(bare, **{name.replace("-", "_"): f"Bearer {VALID}"})
@@ -555,13 +555,14 @@ _POST_VERIFY: Final = events.from_frontend(VERIFY, checkout(events.ORDER_ID, eve
 _POST_OTHER: Final = with_json(_POST_VERIFY, checkout("order_00000000000002", "pay_DESlfW9H8K9uqN"))
 _ENDPOINTS: Final = {
     "get": (_GET, _GET),
+    "list": (events.listing(role="client"), events.listing(role="client")),
     "create-order": (_POST_ORDER, _POST_ORDER),
     "verify": (_POST_VERIFY, _POST_OTHER),
 }
 
 
 def families() -> list[Family]:
-    """Every token against every endpoint; the flipped bits against the one that only reads."""
+    """Every token against every endpoint; the flipped bits against the read-only one."""
     found = []
     refused = frozenset({401})
     for endpoint, (genuine, control) in _ENDPOINTS.items():

@@ -1,4 +1,4 @@
-"""The list of what others wrote, and the question whether something is known against it."""
+"""The software bill of materials, and the check for known vulnerabilities."""
 
 import json
 import subprocess
@@ -16,7 +16,7 @@ from sandbox.audit.sbom import AUDIT_PYTHON, VALIDATE, write_all
 
 @pytest.fixture(scope="module")
 def boms(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The bills of materials by group; they are valid, or this fails."""
+    """The bills of materials by group, validated."""
     uv = which("uv") or str(PROJECT / ".venvs/uv/bin/uv")
     written = write_all(uv, tmp_path_factory.mktemp("sbom"))
     return {path.name.removesuffix(".cdx.json"): json.loads(path.read_text()) for path in written}
@@ -63,7 +63,7 @@ def test_every_requirement_of_the_layers_is_pinned_by_hash() -> None:
 
 @pytest.fixture
 def fake_uv(tmp_path: Path) -> Callable[[int, str], list[str]]:
-    """A uv that ends with this code and says this."""
+    """A fake uv that prints this and exits with this code."""
 
     def make(code: int, said: str) -> list[str]:
         script = tmp_path / "uv"

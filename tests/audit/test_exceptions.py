@@ -28,7 +28,7 @@ def violated(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
             *("--output", "json"),
             "--skip-download",
         ],
-        # From elsewhere, so that it does not find its settings.
+        # Run from another folder, so that checkov does not find its settings.
         cwd=home,
         env={"PATH": os.defpath, "HOME": str(home), "LANG": "C.UTF-8"},
         capture_output=True,

@@ -1,7 +1,7 @@
 """Razorpay's lists of a busy account, and reconcile's sweep over them, in simulated time.
 
-The passes, their order, and how a list is read are the service's own; a run shares them among its workers as
-`payments.wiring.sweep` does. A worker waits for each call, and for nothing else.
+The passes, their order and the reading of a list are the service's own code; a run divides them among workers as
+`payments.wiring.sweep` does. A worker waits only for its calls.
 """
 
 import math
@@ -24,26 +24,26 @@ _PERIOD_S: Final = 4_096
 
 
 class Arrivals:
-    """How many entries each second brings: drawn, the same every 4,096 seconds, so that years take no memory."""
+    """How many entries each second brings: random, repeated every 4,096 seconds, so that years take no memory."""
 
     def __init__(self, rate: float, seed: int) -> None:
         random = Random(seed)  # noqa: S311 - a simulation
         self._sums = [0, *accumulate(_poisson(rate, random) for _ in range(_PERIOD_S))]
 
     def before(self, second: int) -> int:
-        """How many there were before this second, since the epoch."""
+        """The number of entries since the epoch, before this second."""
         periods, rest = divmod(second, _PERIOD_S)
         return periods * self._sums[-1] + self._sums[rest]
 
     def second_of(self, number: int) -> int:
-        """When this one came."""
+        """The second in which this entry was created."""
         periods, rest = divmod(number, self._sums[-1])
         return periods * _PERIOD_S + bisect_right(self._sums, rest) - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Page(Sequence[Entry]):
-    """Entries by their numbers, the newest first; each is made when it is looked at."""
+    """Entries by number, the newest first; each is created on access."""
 
     arrivals: Arrivals
     first: int
@@ -69,7 +69,7 @@ class Page(Sequence[Entry]):
 
 
 class Marks:
-    """Watermarks; one that moves must leave nothing behind that was not read."""
+    """Watermarks; checks that none moves past an unread entry."""
 
     def __init__(self, lists: Mapping[Listed, Arrivals]) -> None:
         self._lists = lists
@@ -101,11 +101,11 @@ class Sweeper:
 
     Attributes:
         now: the simulated time, epoch seconds.
-        lists: what comes into Razorpay's lists.
-        workers: how many calls are under way at once.
-        run_s: how long one run reads on.
+        lists: the entries that appear in Razorpay's lists.
+        workers: the number of concurrent calls.
+        run_s: for how long one run keeps reading.
         calls: made so far, by pass.
-        lags: of each pass, by how much it was late at the end of each run, in seconds.
+        lags: per pass, its lag in seconds at the end of each run.
     """
 
     now: int
@@ -120,13 +120,13 @@ class Sweeper:
         self.marks = Marks(self.lists)
 
     def begin(self, *, behind_s: int = 0) -> None:
-        """Every pass becomes due at this moment, and is so far behind besides; none knows yet how long slices are."""
+        """Makes every pass due now and puts it this far behind; slice lengths are reset."""
         for one in sweeping.PASSES:
             at = self.now - one.age_s - one.every_s - behind_s
             self.marks.at[one.name] = Watermark(at=at, span=sweeping._FIRST_SPAN_S)  # noqa: SLF001 - as a new pass has it
 
     def run_for(self, seconds: int) -> None:
-        """Runs as scheduled."""
+        """Runs the sweep on its schedule."""
         for _ in range(seconds // RUN_EVERY_S):
             self._run()
             self.now += RUN_EVERY_S
@@ -138,8 +138,8 @@ class Sweeper:
 
     def _run(self) -> None:
         due = [one for one in sweeping.PASSES if is_due(one, self.marks.watermark(one.name), self.now)]
-        # Passes have nothing in common but the workers: one after the other is as good as at once, if each takes its
-        # time from the worker that is free first.
+        # Passes share nothing but the workers, so they can be simulated one after the other if each call uses the
+        # worker that is free first.
         free_at = [0.0] * min(self.workers, max(len(due), 1))
         while due and min(free_at) < self.run_s:
             worker = free_at.index(min(free_at))
@@ -166,7 +166,7 @@ class Sweeper:
 
 
 def _poisson(rate: float, random: Random) -> int:
-    """A draw (Knuth); 110 a second is well within a float's range."""
+    """A Poisson sample (Knuth); 110 a second is well within a float's range."""
     limit, product, count = math.exp(-rate), random.random(), 0
     while product > limit:
         product *= random.random()
@@ -175,5 +175,5 @@ def _poisson(rate: float, random: Random) -> int:
 
 
 def busy(payments: float, seed: int) -> dict[Listed, Arrivals]:
-    """An account with so many payments a second, a tenth as many failed attempts, and a fiftieth as many refunds."""
+    """An account with this many payments a second, a tenth as many failed attempts and a fiftieth as many refunds."""
     return {"payments": Arrivals(payments * 1.1, seed), "refunds": Arrivals(payments * 0.02, seed + 1)}

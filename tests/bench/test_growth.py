@@ -1,4 +1,4 @@
-"""Work grows with what is due or stored, never with the size of the table or with another lane's backlog."""
+"""Work grows with what is due or stored, not with the size of the table or another lane's backlog."""
 
 import sys
 from collections.abc import Callable
@@ -17,7 +17,7 @@ OUTBOX: tuple[str, dict[str, Any]] = ("outbox", {})
 
 
 def signed(world: World, application: int) -> str:
-    """An order of which only the signature is known."""
+    """An order that is only signed."""
     order_id: str = world.create_order(application=application).body["order_id"]
     checkout = world.pay(order_id)
     assert checkout is not None
@@ -26,7 +26,7 @@ def signed(world: World, application: int) -> str:
 
 
 def unpublished(world: World, application: int) -> str:
-    """An order that is stored as paid, and whose event the bus did not take."""
+    """An order that is stored as paid, and whose event the bus refused."""
     order_id: str = world.create_order(application=application).body["order_id"]
     world.pay(order_id)
     (captured,) = [one for one in world.waiting if one.event == "payment.captured" and order_id in one.body.decode()]
@@ -37,7 +37,7 @@ def unpublished(world: World, application: int) -> str:
 
 
 def copies(world: World, order_id: str, count: int, **changed: str) -> None:
-    """As many records like this one, in its shard, of orders that Razorpay does not know; and none of itself."""
+    """Replaces the record by this many copies in its shard, of orders that Razorpay does not know."""
     item = world.table.items.pop(f"order#{order_id}") | {name: {"N": value} for name, value in changed.items()}
     for number in range(count):
         other = f"order_{number + 1:08d}{order_id[-6:]}"
@@ -45,7 +45,7 @@ def copies(world: World, order_id: str, count: int, **changed: str) -> None:
 
 
 def brought_to_rest(size: int, due: int) -> tuple[int, Used]:
-    """How many records outbox and watch look at until nothing is due in a table of this size, and what that uses."""
+    """How many records outbox and watch process until nothing is due in a table of this size, and what that uses."""
     with metered() as meter:
         world = meter.world
         settled, waiting = signed(world, 1), signed(world, 2)
@@ -55,7 +55,7 @@ def brought_to_rest(size: int, due: int) -> tuple[int, Used]:
         for function, event in (OUTBOX, WATCH):
             world.invoke(function, event)
         copies(world, settled, size * 9 // 10)
-        # In the index as well, and their time has not come.
+        # Also in the index, but not due yet.
         copies(world, waiting, size // 10, attention_at=str(world.now + 10**6))
         for number in range(due):
             (signed if number % 2 else unpublished)(world, 3 + number)
@@ -79,10 +79,10 @@ def test_the_lanes_cost_what_is_due_whatever_the_size_of_the_table() -> None:
     (looked_at, small), (_, large), (more_at, more) = (
         brought_to_rest(*case) for case in ((100, 10), (3000, 10), (3000, 30))
     )
-    # Each half is looked at by the outbox, and what only a signature says by the watch lane too.
+    # The outbox processes both halves, and the watch lane also the signed orders.
     assert (looked_at, more_at) == (15, 45)
     assert small == large
-    # And whatever is due, the watch lane reads whether Razorpay asked for a pause, and the installation's name.
+    # In any case the watch lane also reads Razorpay's pause and the installation's name.
     whatever = large.made.count("dynamodb Query") + 2
     assert len(more.made) - whatever == 3 * (len(large.made) - whatever)
 
@@ -97,11 +97,11 @@ def test_ten_thousand_failing_looks_delay_no_event() -> None:
         order_id, stored_at = unpublished(world, 2), world.now
         while not world.bus.accepted:
             world.now += 60
-            # Page after page of one shard, though each that fails is put off and leaves its place.
+            # Reads one shard page by page, although each failed record is postponed and moves.
             assert world.invoke(*WATCH)["failed"] == 500
             world.invoke(*OUTBOX)
         assert order_id in world.bus.accepted[0][1]
-        # Due a minute after it was stored, and published by the run after that.
+        # Due a minute after it was stored, and published by the next run.
         assert world.now - stored_at <= 120
 
 
@@ -131,7 +131,7 @@ COUNTED = ("/shared/payments/", "/functions/", "/boto3/dynamodb/")
 
 
 def function_calls(work: Callable[[], object]) -> int:
-    """How many Python functions of the service, and of boto3's conversion of items, it calls."""
+    """The number of calls to Python functions of the service and of boto3's item conversion."""
     count = 0
 
     def note(frame: FrameType, event: str, _: object) -> None:

@@ -1,4 +1,4 @@
-"""Whoever loads the local cloud checks each answer, and sends only webhooks again."""
+"""The load generator checks each response, and retries only webhooks."""
 
 import json
 from types import SimpleNamespace
@@ -12,7 +12,7 @@ CONFIRMED = {"order_id": "order_1", "status": "paid", "confirmed": True}
 
 
 def shop(*answers: tuple[int, dict[str, Any]]) -> tuple[_Shop, list[str]]:
-    """A shop whose requests are answered so, one after the other, and the paths that it asks."""
+    """A shop that gets these responses in order, and the paths it requested."""
     asked: list[str] = []
     left = list(answers)
 

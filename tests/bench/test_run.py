@@ -1,4 +1,4 @@
-"""A tiny run of everything that is measured by processes: that it works, never how long it takes."""
+"""A tiny run of each benchmark that starts processes: checks that it works, not how long it takes."""
 
 import shutil
 from pathlib import Path
@@ -40,7 +40,7 @@ def test_every_function_serves_its_requests_with_the_calls_that_were_counted(flo
 
 @pytest.fixture
 def uncounted(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """The commands of programs that would be counted; they run, and each request is half of what a start is."""
+    """The commands of programs to be counted; they run, and each request costs half of a start."""
     ran: list[list[str]] = []
 
     def run(program: str, arguments: list[str], environment: dict[str, str]) -> int:

@@ -1,4 +1,4 @@
-"""Trouble costs time and never loses a payment; and the simulation would notice if one were lost."""
+"""Failures delay payments but never lose one; and the simulation would notice a loss."""
 
 from dataclasses import replace
 
@@ -26,7 +26,7 @@ def test_nothing_captured_is_lost(scenario: Scenario, seed: int) -> None:
 
 @pytest.mark.parametrize("scenario", SCENARIOS[1:], ids=lambda scenario: scenario.name)
 def test_the_trouble_is_felt_and_the_lanes_publish(scenario: Scenario, seed: int) -> None:
-    # Else it would show nothing that all is well in the end.
+    # Otherwise a good end would prove nothing.
     good, bad = play(short(SCENARIOS[0]), seed), play(short(scenario), seed)
     assert max(good.waits_s) < 1
     assert max(bad.waits_s) > 60
@@ -40,7 +40,7 @@ def test_the_same_seed_gives_the_same_outcome(seed: int) -> None:
 
 
 def test_without_the_lanes_webhooks_that_are_away_for_too_long_lose_payments() -> None:
-    # The simulation can see a loss: this is what the lanes are for.
+    # The simulation can detect a loss, which the lanes prevent.
     away = Scenario("away", "", rate=0.002, webhooks_blocked=True, trouble_s=LADDER_S[-1] + 3600)
     alone, kept = play(replace(away, lanes=False), 7), play(away, 7)
     assert alone.lost > 0
@@ -52,7 +52,7 @@ def test_the_sweep_alone_finds_every_payment_that_no_webhook_told(monkeypatch: p
     monkeypatch.setattr(simulation, "WATCH_AGES_S", ())
     kept = play(Scenario("away", "", rate=0.5, webhooks_off=True, trouble_s=3600), 7)
     assert kept.captured == kept.by["sweep"] > 0
-    # The first pass is a quarter of an hour behind, is due every five minutes, and runs every five minutes.
+    # The first pass stays 15 minutes behind, is due every five minutes, and runs every five minutes.
     assert max(kept.waits_s) <= 15 * 60 + 2 * 5 * 60
 
 

@@ -1,4 +1,4 @@
-"""Targets are judged by what was measured, and the page says by how much they are missed."""
+"""Targets are compared with measurements, and the page says by how much they are missed."""
 
 import pytest
 
@@ -32,7 +32,7 @@ def test_a_section_is_renewed_and_the_others_stay(name: str) -> None:
     assert "| x |  | 1 |  |" in text
     for other in SECTIONS.values():
         assert renewed.count(f"## {other.title}\n") == 1
-    # The same again changes nothing more.
+    # A second write changes nothing.
     assert rewritten(renewed, SECTIONS[name], text) == renewed
 
 

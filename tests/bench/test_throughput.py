@@ -1,4 +1,4 @@
-"""The sweep keeps up with a busy account, asks little of an idle one, and goes past nothing."""
+"""The sweep keeps up with a busy account, makes few calls for an idle one, and skips nothing."""
 
 import pytest
 
@@ -14,13 +14,13 @@ HOUR_S, DAY_S = 3_600, 86_400
 PER_SECOND = 100.0
 HOURS = 6
 CALLS_OF_AN_IDLE_DAY = 1_500
-"""The most that an account on which nothing happens may be asked."""
+"""The maximum number of calls for an idle account."""
 LATE_S = 2 * RUN_EVERY_S
-"""What a pass reads in one run may not be all that was due; then it waits its turn in the next ones."""
+"""A pass that cannot read everything due in one run continues in the next ones."""
 
 
 def run_s() -> float:
-    """How long a run reads on: until it has no time for one more page."""
+    """How long a run keeps reading: until there is no time for another page."""
     timeout_s: int = read_template(scaling.TEMPLATE)["Resources"]["ReconcileFunction"]["Properties"]["Timeout"]
     return timeout_s - _TIME_FOR_A_PAGE_MS / 1000
 
@@ -31,7 +31,7 @@ def sweeper(payments_a_second: float, seed: int, workers: int = WORKERS) -> Swee
 
 @pytest.fixture(scope="module")
 def busy_hours() -> Sweeper:
-    """All passes due at the same moment, the worst there is, then six hours at a hundred payments a second."""
+    """All passes due at once, the worst case, then six hours at a hundred payments a second."""
     busy_one = sweeper(PER_SECOND, 20261125)
     busy_one.begin()
     busy_one.run_for(HOURS * HOUR_S)
@@ -42,13 +42,13 @@ def busy_hours() -> Sweeper:
 def test_at_a_hundred_payments_a_second_every_pass_keeps_up(busy_hours: Sweeper, name: str) -> None:
     late = busy_hours.lags[name]
     begun, ended = late[: len(late) // 2], late[len(late) // 2 :]
-    # Whatever all of them being due at once has left over is read within the first hours, and it does not grow.
+    # The backlog from all passes being due at once is read within the first hours and does not grow.
     assert max(late) <= 2 * LATE_S
     assert max(ended) <= max(LATE_S, *begun)
 
 
 def test_at_a_hundred_payments_a_second_it_asks_ten_times_a_second_at_most(busy_hours: Sweeper) -> None:
-    # A tenth of what the simulation assumes that an account may ask.
+    # A tenth of the rate limit that the simulation assumes for an account.
     assert busy_hours.calls.total() / (HOURS * HOUR_S) <= 10
     assert busy_hours.calls.total() / (HOURS * HOUR_S) <= WORKERS / CALL_S
 
@@ -59,7 +59,7 @@ def test_a_page_is_worth_as_many_payments_as_the_simulation_takes_it_for(busy_ho
 
 
 def test_with_one_worker_it_would_not_keep_up(seed: int) -> None:
-    # Else the workers would show nothing.
+    # Otherwise the workers would make no difference.
     alone = sweeper(PER_SECOND, seed, workers=1)
     alone.begin()
     alone.run_for(3 * HOUR_S)
@@ -68,7 +68,7 @@ def test_with_one_worker_it_would_not_keep_up(seed: int) -> None:
 
 
 def test_it_catches_up_after_an_outage_of_an_hour(seed: int) -> None:
-    # What a young pass reads is what everybody waits for.
+    # Customers wait for what the youngest pass reads.
     late = sweeper(PER_SECOND, seed)
     late.begin(behind_s=HOUR_S)
     late.run_for(10 * HOUR_S)
@@ -82,14 +82,14 @@ def test_a_quieter_account_costs_less(seed: int, listed: float, busy_hours: Swee
     quieter = sweeper(listed, seed)
     quieter.begin()
     quieter.run_for(HOURS * HOUR_S)
-    # Pages are fuller or emptier, so not exactly in proportion.
+    # Pages are not equally full, so not exactly in proportion.
     assert quieter.calls.total() <= busy_hours.calls.total() * listed / PER_SECOND * 1.5 + CALLS_OF_AN_IDLE_DAY
     assert all(max(late) <= LATE_S for late in quieter.lags.values())
 
 
 def test_an_idle_account_is_asked_at_most_fifteen_hundred_times_a_day(seed: int) -> None:
     idle = sweeper(0, seed)
-    # A new one: no pass has read anything, and each begins eight days back.
+    # A new account: no pass has read anything, and each starts eight days in the past.
     idle.run_for(DAY_S)
     assert idle.calls.total() <= CALLS_OF_AN_IDLE_DAY
     for _ in range(7):

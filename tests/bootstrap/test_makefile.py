@@ -18,18 +18,18 @@ BOOTSTRAP = PROJECT / "sandbox/bootstrap"
 
 
 def run(*command: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Runs a command in this folder, in an environment of its own."""
+    """Runs a command in this folder, in a clean environment."""
     return run_in(PROJECT, *command, **environment)
 
 
 def run_in(folder: Path, *command: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Runs a command in an environment of its own."""
+    """Runs a command in a clean environment."""
     clean = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/nonexistent")} | environment
     return subprocess.run([*map(str, command)], cwd=folder, env=clean, capture_output=True, text=True, check=False)  # noqa: S603 - our own programs
 
 
 def shown_by_make(name: str, scratch: Path, **environment: str) -> str:
-    """What a command of make's finds in a variable of its environment."""
+    """The value of an environment variable in a command that make runs."""
     scratch.mkdir(exist_ok=True)
     (scratch / "show.mk").write_text(f"show:\n\t@echo $${name}\n")
     return run("make", "-f", "Makefile", "-f", scratch / "show.mk", "show", **environment).stdout.strip()
@@ -96,7 +96,7 @@ def test_the_makefile_counts_as_many_steps_as_there_are() -> None:
 
     assert sorted(map(int, numbers)) == list(range(1, int(installing) + 1))
     assert int(serving) == LocalService.steps(STAND_IN)
-    # The stand-in is not started then; Razorpay is asked about the keys instead.
+    # The stand-in is not started; instead the keys are checked with Razorpay.
     assert int(serving) == LocalService.steps(Gateway(REAL_URL, "id", "secret", "secret")) + 1
 
 
@@ -147,7 +147,7 @@ def test_make_looks_again_when_another_interpreter_is_named_and_says_why_it_does
 
     assert said.returncode != 0
     assert "PYTHON313 is /bin/false, and it cannot start (status 1)" in said.stderr
-    # The one in use stays.
+    # The interpreter in use is kept.
     assert Path((PROJECT / ".venvs/python313").read_text().strip()).exists()
 
 
@@ -170,7 +170,7 @@ def test_a_home_that_can_be_written_to_holds_the_caches(tmp_path: Path) -> None:
     assert run(BOOTSTRAP / "cache", HOME=str(tmp_path)).stdout == ""
 
 
-# /proc refuses new folders even to root, to whom `chmod` refuses nothing.
+# /proc refuses new folders even to root, whom `chmod` does not stop.
 @pytest.mark.skipif(not Path("/proc/version").exists(), reason="there is no /proc")
 @pytest.mark.parametrize(
     ("environment", "why"),

@@ -1,4 +1,4 @@
-"""A real browser: Debian's Chromium, or whichever `make browser` found, driven by Playwright."""
+"""A real browser, driven by Playwright: Debian's Chromium, or the one that `make browser` found."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -12,11 +12,11 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, 
 PROJECT = Path(__file__).parents[2]
 CHROMIUM_FILE = PROJECT / ".venvs/chromium"
 PATIENCE_MS = 15_000
-"""How long a test waits for what a page is to show: a function's cold start on a busy machine, with room."""
+"""How long a test waits for a page to show something: enough for a cold start on a busy machine."""
 WITHOUT = (
-    # The address bar's suggestions are web pages themselves: no test sees them, and they cost as much as all others.
+    # The address bar's suggestions are web pages that no test sees, and cost as much as all other pages together.
     *("WebUIOmniboxPopup", "WebUIOmniboxAimPopup", "WebUIOmniboxFullPopup"),
-    # What Playwright switches off itself: of two such switches only the last counts.
+    # The features that Playwright itself switches off, since only the last such switch takes effect.
     *("AvoidCorsURLLoaderRestartOnRedirect", "AvoidUnnecessaryBeforeUnloadCheckSync", "DestroyProfileOnBrowserClose"),
     *("HttpsFirstBalancedModeAutoEnable", "HttpsUpgrades", "LensOverlay", "MediaRouter", "NetworkTimeServiceQuerying"),
     *("OptimizationHints", "PaintHolding", "PreconnectToSearch", "ThirdPartyStoragePartitioning"),
@@ -27,7 +27,7 @@ UNACCEPTABLE = frozenset({"serious", "critical"})
 
 @dataclass
 class Problems:
-    """What a page complained of. A test that provokes complaints names a part of each in `expected`."""
+    """The errors that a page reported. A test that provokes errors names a part of each in `expected`."""
 
     seen: list[str] = field(default_factory=list)
     expected: list[str] = field(default_factory=list)
@@ -41,7 +41,7 @@ class Problems:
         return [problem for problem in self.seen if not any(part in problem for part in self.expected)]
 
     def _note_message(self, message: ConsoleMessage) -> None:
-        # The browser reports each answer of 400 and more as an error without saying which; `_note_answer` does.
+        # The browser reports each response of 400 and above as an error without naming it; `_note_answer` does.
         if message.type in {"error", "warning"} and not message.text.startswith("Failed to load resource"):
             self.seen.append(f"{message.type}: {message.text}")
 
@@ -64,9 +64,9 @@ def chromium() -> str:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    # One per file: while Playwright runs, no other test can have an event loop of its own.
+    # One per file: while Playwright runs, no other test can start an event loop.
     with sync_playwright() as playwright:
-        # Chromium's own sandbox needs privileges that root in a container does not have; it visits loopback only.
+        # Chromium's sandbox needs privileges that root lacks in a container; the browser visits loopback only.
         arguments = ["--no-sandbox", "--disable-gpu", f"--disable-features={','.join(WITHOUT)}"]
         running = playwright.chromium.launch(executable_path=chromium(), args=arguments)
         yield running
@@ -80,7 +80,7 @@ def page_problems() -> Problems:
 
 @pytest.fixture
 def context(browser: Browser) -> Iterator[BrowserContext]:
-    """A browser profile of its own: an Indian customer's, at the size of a small laptop."""
+    """A new browser profile: an Indian customer's, at the size of a small laptop."""
     made = browser.new_context(locale="en-IN", timezone_id="Asia/Kolkata", viewport={"width": 1280, "height": 800})
     made.set_default_timeout(PATIENCE_MS)
     yield made
@@ -89,7 +89,7 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 
 @pytest.fixture
 def page(context: BrowserContext, page_problems: Problems) -> Iterator[Page]:
-    """A page of that profile. The test fails if it complained of anything that the test does not expect."""
+    """A page of that profile. The test fails on any error of the page that it does not expect."""
     context.on("page", page_problems.watch)
     yield context.new_page()
     assert page_problems.unexpected() == []
@@ -97,9 +97,9 @@ def page(context: BrowserContext, page_problems: Problems) -> Iterator[Page]:
 
 @pytest.fixture
 def axe() -> Callable[[Page | Frame], None]:
-    """Asserts that axe-core finds nothing serious on the page as it is now.
+    """Asserts that axe-core finds nothing serious on the page in its current state.
 
-    It does not see into a frame of another origin: that is given by itself.
+    axe-core cannot see into a frame of another origin; pass such a frame separately.
     """
 
     def check(page: Page | Frame) -> None:

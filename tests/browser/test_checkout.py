@@ -1,4 +1,4 @@
-"""The stand-in's Checkout in a real browser, opened by a merchant's page of another origin with a policy of its own."""
+"""The stand-in's Checkout in a real browser, opened by a merchant's page of another origin with its own policy."""
 
 import json
 import re
@@ -22,7 +22,7 @@ PAGE: Final = """<!doctype html>
 <script src="{gateway}/v1/checkout.js"></script><script src="/shop.js" defer></script></head>
 <body><main><h1>Shop</h1><p>Two cushions.</p><button type="button" id="pay">Buy</button></main></body></html>"""
 
-# A merchant's page as small as it gets; what it heard is there for the tests to look at.
+# A minimal merchant's page that keeps what it received for the tests.
 SCRIPT: Final = """
 const shop = { paid: [], failed: [], dismissed: 0, log: [] };
 shop.make = (options) => {
@@ -41,12 +41,12 @@ shop.offer = (options) => {
 window.shop = shop;
 """
 AXE_IN_A_FRAME: Final = ["Failed to execute 'postMessage' on 'DOMWindow'"]
-"""axe asks the window above whether it runs there too, and that one is of another origin."""
+"""axe queries the parent window, which is of another origin."""
 CONTACT: Final = {"name": "Asha Rao", "email": "asha@example.com", "contact": "+919000090000"}
 
 
 class Merchant:
-    """Serves the page and its callback URL from a free port, and keeps what was posted to it."""
+    """Serves the page and its callback URL on a free port, and keeps what was posted there."""
 
     def __init__(self, gateway: Gateway) -> None:
         self.gateway = gateway
@@ -123,14 +123,14 @@ def merchant(running_merchant: Merchant) -> Merchant:
 
 
 class Shop:
-    """The merchant's page in the browser, and the checkout that it opens."""
+    """The merchant's page in the browser, and the checkout it opens."""
 
     def __init__(self, page: Page, merchant: Merchant) -> None:
         self.page = page
         self.merchant = merchant
         self.gateway = merchant.gateway
         self.order_id: str = self.gateway.order()["id"]
-        # Spares each test the time in which the sheet comes up.
+        # Skips the animation of the sheet.
         page.emulate_media(reduced_motion="reduce")
         page.goto(merchant.url)
 
@@ -158,7 +158,7 @@ class Shop:
 
     @property
     def document(self) -> Frame:
-        """The frame by itself, for what looks at a whole document."""
+        """The frame by itself, for checks of a whole document."""
         found = self.page.frame(url=re.compile("/v1/checkout/frame"))
         assert found is not None
         return found
@@ -301,7 +301,7 @@ def test_a_bank_can_answer_too_late_and_the_payment_is_authorised_by_itself(shop
     [payment] = shop.payments()
     assert (payment["status"], shop.heard("failed")[0]["error"]["reason"]) == ("failed", "payment_timed_out")
     if method == "netbanking":
-        # The others have the same way from here on, and five seconds of it each.
+        # The others continue in the same way and would take five seconds each.
         wait_until(lambda: shop.payments()[0]["status"] == "captured", 15, "the bank's late answer")
         assert shop.payments()[0]["id"] == payment["id"]
         assert shop.heard("log") == ["failed"]
@@ -309,7 +309,7 @@ def test_a_bank_can_answer_too_late_and_the_payment_is_authorised_by_itself(shop
 
 def test_an_order_that_is_paid_says_so_and_hands_nothing_over(shop: Shop) -> None:
     shop.gateway.pay(shop.order_id)
-    # Nothing is left that one could regret leaving.
+    # There is nothing left to lose by leaving.
     shop.open(modal={"confirm_close": True})
     expect(shop.title("This order is already paid")).to_be_focused()
     expect(shop.frame.get_by_text("order_already_paid")).to_be_visible()
@@ -338,7 +338,7 @@ def test_an_authorised_payment_holds_the_order(shop: Shop) -> None:
     assert shop.heard("log") == []
 
 
-# --- UPI as it is since 28 February 2026 ---
+# --- UPI as of 28 February 2026 ---
 
 ANDROID: Final = (
     "Mozilla/5.0 (Linux; Android 15) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0 Mobile Safari/537.36"
@@ -364,7 +364,7 @@ def test_a_desktop_shows_a_qr_code_and_takes_no_upi_id(shop: Shop, config: dict[
     expect(shop.frame.get_by_role("img", name="A picture in place of the QR code")).to_be_visible()
     expect(shop.frame.get_by_label("UPI ID")).to_be_hidden()
     [payment] = shop.payments()
-    # Nobody knows yet who scans it.
+    # The customer who scans it is not known yet.
     assert (payment["status"], payment["vpa"], shop.heard("log")) == ("created", None, [])
     shop.button("Approve").click()
     shop.wait_closed()
@@ -584,7 +584,7 @@ def test_checkout_stays_where_the_page_wants_it_to(
     shop.open(modal=modal)
     expect(shop.pay).to_be_visible()
     leave(shop)
-    # Had it told the page anything, that would have arrived before this payment does.
+    # A message to the page would have arrived before this payment.
     shop.by_upi()
     shop.wait_closed()
     assert shop.heard("log") == ["paid"]
@@ -752,7 +752,7 @@ def test_options_that_it_does_not_know_are_ignored(shop: Shop) -> None:
     assert shop.heard("log") == ["paid"]
 
 
-# --- a page that asks for trouble ---
+# --- a page with mistakes ---
 
 
 def test_there_is_one_checkout_at_a_time(shop: Shop) -> None:
@@ -852,7 +852,7 @@ def add_frame(shop: Shop, url: str) -> Frame:
 
 def test_nobody_but_the_frame_can_tell_the_page_of_a_payment(shop: Shop) -> None:
     foreign = add_frame(shop, f"{shop.merchant.elsewhere}/intruder")
-    # Of the stand-in's origin, and yet not the frame that this checkout has opened.
+    # Of the stand-in's origin, but not the frame that this checkout opened.
     twin = add_frame(shop, f"{shop.gateway.url}/v1/checkout.js")
     shop.open()
     expect(shop.pay).to_be_visible()
@@ -874,13 +874,13 @@ def test_a_frame_that_has_moved_to_another_origin_is_believed_no_more(shop: Shop
         )
     for message in FORGED:
         found.value.evaluate("message => window.parent.postMessage(message, '*')", message)
-    # Whatever had been believed would have closed it, and been heard before this.
+    # An accepted message would have closed it, and its event would have arrived before this.
     assert shop.page.evaluate("new Promise((done) => setTimeout(() => done(shop.log)))") == []
     expect(shop.dialog).to_be_visible()
 
 
 def test_nobody_but_the_page_can_tell_the_frame_what_to_do(shop: Shop) -> None:
-    # Another origin, and a frame of the page's own.
+    # Another origin, and one of the page's frames.
     tellers = [add_frame(shop, f"{host}/intruder") for host in (shop.merchant.elsewhere, shop.merchant.url)]
     shop.open()
     expect(shop.pay).to_be_visible()
@@ -915,7 +915,7 @@ def test_the_frame_by_itself_says_where_it_belongs(page: Page, merchant: Merchan
     expect(page.get_by_text("This page belongs in a merchant's page")).to_be_visible()
 
 
-# --- everybody ---
+# --- accessibility ---
 
 
 def tab_to(page: Page, wanted: Locator) -> None:
@@ -1048,7 +1048,7 @@ def hold(page: Page, urls: str) -> Callable[[], None]:
 
 
 def walk(shop: Shop, look: Callable[[str], None]) -> None:
-    """Look at every screen of the frame."""
+    """Check every screen of the frame."""
     let_go = hold(shop.page, "**/v1/checkout/orders/**")
     shop.open(modal={"confirm_close": True, "animation": False})
     expect(shop.title("Loading the order…")).to_be_visible()

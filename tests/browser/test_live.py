@@ -12,7 +12,7 @@ from tests.browser.conftest import PATIENCE_MS, Problems
 from tests.e2e.platform_client import Platform
 
 SCENARIO_MS = 60_000
-"""A scenario's own patience is half a minute; a verdict comes in any case."""
+"""A scenario gives up after half a minute; it always shows a verdict."""
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def visit(page: Page, address: str) -> None:
 
 
 def play(page: Page, name: str) -> Locator:
-    """Presses a scenario's button; the place of the verdict."""
+    """Presses a scenario's button and returns the verdict's element."""
     page.get_by_role("button", name=SCENARIOS[name].title, exact=True).click()
     return page.locator("#verdict")
 
@@ -51,7 +51,7 @@ def test_a_scenario_that_is_played_ends_with_all_its_expectations_met(page: Page
     unmet = page.locator("#play [data-state='not_met'], #play [data-state='failed']").all_inner_texts()
     assert (verdict.inner_text(), unmet) == (f"{SCENARIOS[name].title}: all {count} expectations met.", [])
     expect(page.locator("#play [data-part='steps'] > [data-state='done']")).to_have_count(len(SCENARIOS[name].steps))
-    # And its payment is on the page, with its timeline open.
+    # The page also shows its payment, with the timeline open.
     order_id = (page.locator("#play [data-part='order']").get_attribute("href") or "").removeprefix("#")
     expect(card(page, order_id).locator(".timeline li").first).to_be_visible()
 
@@ -130,7 +130,7 @@ def test_its_payment_comes_into_view_however_often_it_is_asked_for(page: Page, a
         page.evaluate("window.scrollTo(0, 0)")
         link.click()
         expect(card(page, order_id).locator("[data-part=amount]")).to_be_in_viewport()
-    # Whoever comes by the keyboard goes on from there.
+    # Keyboard users continue from there.
     link.press("Enter")
     expect(card(page, order_id)).to_be_focused()
 
@@ -156,7 +156,7 @@ def test_a_payment_that_a_person_should_look_at_says_so_in_its_head(
     expect(badge).to_have_text("To be looked at: amount mismatch")
     expect(badge).to_have_attribute("data-tone", "warn")
     expect(badge).to_be_visible()
-    # Who hears of it is said, too.
+    # The page also says who is notified.
     event = shown.locator(".timeline li").filter(has_text="payment.review recorded")
     expect(event).to_contain_text("published · for the operators, in the review queue")
 
@@ -196,7 +196,7 @@ def test_a_second_press_while_a_scenario_plays_is_answered_and_does_nothing(page
     play(page, "webhooks-withheld")
     expect(page.locator("#play > header [data-part='state']")).to_have_text("Playing …")
 
-    # By key: Playwright's click would wait for the button, which says that it cannot be pressed now.
+    # By key: Playwright's click would wait, because the button is marked as disabled.
     page.get_by_role("button", name="Part refund, then full", exact=True).press("Enter")
 
     verdict = page.locator("#verdict")

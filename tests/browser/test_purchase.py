@@ -1,6 +1,6 @@
-"""One purchase as the shop's modules show it, with a payment service that answers as each test says.
+"""One purchase as the shop's modules show it, with a payment service scripted by each test.
 
-The modules run in a real browser, served from their files; waits take no time.
+The modules run in a real browser, served from their files; waits end at once.
 """
 
 from pathlib import Path
@@ -16,7 +16,7 @@ ADDRESS: Final = "http://shop.test"
 PROBLEM: Final = yaml.safe_load((PROJECT / "docs/openapi.yaml").read_text())["components"]["schemas"]["Problem"]
 CODES: Final[list[str]] = PROBLEM["properties"]["code"]["enum"]
 OVER: Final = {"payment_failed", "payment_returned", "payment_refunded", "payment_under_review"}
-"""The answers of verify that say what became of the payment (docs/openapi.yaml); all others leave it open."""
+"""The codes of verify that settle the payment's outcome (docs/openapi.yaml); all others leave it open."""
 CONFIRMED: Final = "Razorpay has confirmed your payment. The freelancer can start."
 THANKS: Final = "Thank you. We are waiting for Razorpay's confirmation, usually for seconds. You may leave this page."
 UNPAID: Final = {"status": "created", "confirmed": False, "under_review": False, "amount_refunded": 0}
@@ -26,8 +26,8 @@ HELD: Final = AUTHORIZED | {"under_review": True}
 SIGNED: Final = UNPAID | {"status": "paid"}
 PAID: Final = SIGNED | {"confirmed": True}
 
-# Calls the purchase as the page does, and keeps what was shown. `looks` is what GET answers, one after the other; a
-# text is the code of a problem, and after the last the purchase is closed, as when its card goes away.
+# Calls the purchase as the page does, and keeps what was shown. `looks` lists GET's responses in order; a text is a
+# problem's code. After the last one the purchase is closed, as when its card is removed.
 PLAY: Final = """
 async ({ create, checkout, verify, looks, resume }) => {
   const { Purchase } = await import("/purchase.js");
@@ -122,7 +122,7 @@ def test_a_failed_verify_whose_payment_is_then_confirmed_ends_in_the_confirmatio
     after = shown[[state["stage"] for state in shown].index("verifying") + 1 :]
     if code not in OVER:
         for state in after:
-            # Money may have been taken: nobody is told otherwise, nor asked to pay.
+            # Money may have been taken, so the page neither denies it nor asks for payment.
             assert "charged" not in state["status"]
             assert "try again" not in state["status"].lower()
             assert state["button"]["disabled"] or state["button"]["hidden"]
@@ -161,7 +161,7 @@ def test_a_payment_under_way_is_not_said_to_be_once_it_has_failed(page: Page) ->
     refused = {"code": "payment_in_progress", "order_id": "order_1"}
     shown = states(page, create=refused, looks=[UNPAID, FAILED])
 
-    assert "A payment is under way" in shown[-2]["status"]
+    assert "A payment is in progress" in shown[-2]["status"]
     assert shown[-1]["status"] == "The last attempt failed. You can try again, on the same order."
 
 

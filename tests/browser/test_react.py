@@ -1,4 +1,4 @@
-"""The React example in a real browser, on the deployed service: the shop's modules under somebody else's framework."""
+"""The React example in a real browser, on the deployed service: the shop's modules inside a framework."""
 
 import re
 import shutil
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(shutil.which("npm") is None, reason="npm, which 
 
 
 class ReactShop(Shop):
-    """The same, where the example is served."""
+    """The service, with the example's origin allowed."""
 
     def open(self) -> None:
         self.page.goto(f"{self.service.endpoints['shop']}/react/")

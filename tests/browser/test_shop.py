@@ -17,9 +17,9 @@ from sandbox.demo import Service
 
 PROJECT = Path(__file__).parents[2]
 _SHOPS_OWN = {"Access-Control-Allow-Origin": "*"}
-"""What a browser needs to hand an answer that a test makes up to a page of another origin."""
+"""The headers a browser needs to pass a test's fake response to a page of another origin."""
 SLOW_MS = 45_000
-"""What needs a webhook: the first start of a function on a busy machine, and Razorpay's second try after it."""
+"""How long a webhook may take: a cold start on a busy machine, then Razorpay's second attempt."""
 
 
 class Shop:
@@ -68,7 +68,7 @@ class Shop:
         expect(self.checkout.get_by_role("tab", name="UPI")).to_be_visible(timeout=SLOW_MS)
 
     def pay_by_upi(self, answer: str | None = "Approve") -> None:
-        """Scans the code and answers in the app."""
+        """Scans the code and responds in the app."""
         self.checkout.get_by_role("tab", name="UPI").click()
         self.checkout.get_by_role("button", name=re.compile("^Pay ")).click()
         if answer is not None:
@@ -111,7 +111,7 @@ def shop(page: Page, local_service: LocalService) -> Shop:
 
 @pytest.fixture
 def held(shop: Shop) -> Callable[[], None]:
-    """Razorpay holds its webhooks back until the test calls it."""
+    """Razorpay withholds its webhooks until the test calls this."""
     shop.control("PUT", "faults", {"webhooks": "hold"})
 
     def release() -> None:
@@ -278,7 +278,7 @@ def test_without_verify_the_webhook_alone_confirms_the_payment(shop: Shop) -> No
 
 
 def test_a_tab_closed_right_after_paying_costs_nothing(shop: Shop, context: BrowserContext) -> None:
-    shop.page.route("**/api/payments/verify/", lambda _route: None)  # never leaves
+    shop.page.route("**/api/payments/verify/", lambda _route: None)  # the request never leaves
     shop.open_checkout()
     shop.pay_by_upi()
     shop.expect_label("Checking")
@@ -317,7 +317,7 @@ def test_a_service_that_cannot_be_reached_says_so_and_leaves_the_button(shop: Sh
     shop.page.route("**/api/payments/create-order/", lambda route: route.abort())
     shop.pay_button.click()
 
-    shop.expect_status("There was no answer. Check your connection; it is safe to try again.")
+    shop.expect_status("There was no response. Check your connection; it is safe to try again.")
     shop.page.unroute("**/api/payments/create-order/")
     shop.open_checkout()
 
@@ -358,7 +358,7 @@ def test_another_sum_than_agreed_is_being_checked_and_nobody_is_to_pay_again(sho
     shop.expect_status(f"Your payment is being checked; do not pay again. Order {order_id}.")
     expect(shop.pay_button).to_be_hidden()
 
-    # A browser that does not know the order gets the same answer from create-order.
+    # A browser that does not know the order gets the same response from create-order.
     shop.page.evaluate("localStorage.clear()")
     shop.page.reload()
     shop.pay_button.click()
@@ -371,7 +371,7 @@ def test_another_sum_than_agreed_is_being_checked_and_nobody_is_to_pay_again(sho
     ("code", "status", "can_pay"),
     [
         ("payment_failed", "This payment failed. You can try again.", True),
-        ("payment_returned", "Your bank gives the money back; you can pay again.", True),
+        ("payment_returned", "Your bank returns the money; you can pay again.", True),
         ("payment_refunded", "This payment was refunded in full.", False),
         ("payment_under_review", "Your payment is being checked; do not pay again.", False),
     ],
@@ -409,7 +409,7 @@ def test_a_payment_under_way_on_another_order_is_watched_until_it_has_settled(sh
     shop.page.reload()
     shop.page.route("**/create-order/", under_way)
     shop.pay_button.click()
-    shop.expect_status("A payment is under way for this proposal.")
+    shop.expect_status("A payment is in progress for this proposal.")
     assert shop.order_id() == order_id
 
     shop.control("POST", "pay", {"order_id": order_id})
@@ -476,13 +476,13 @@ def test_a_refund_is_shown_when_the_client_comes_back(shop: Shop) -> None:
     address = f"{shop.service.endpoints['razorpay']}/v1/payments/{payment_id}/refund"
 
     requests.post(address, json={"amount": 50_000}, auth=keys, timeout=10).raise_for_status()
-    _reload_until(shop, lambda: expect(shop.card.get_by_role("status")).to_contain_text("₹500.00 of it came back."))
+    _reload_until(shop, lambda: expect(shop.card.get_by_role("status")).to_contain_text("₹500.00 of it was refunded."))
     requests.post(address, json={}, auth=keys, timeout=10).raise_for_status()
     _reload_until(shop, lambda: expect(shop.card.locator("[data-part=label]")).to_have_text("Refunded"))
 
 
 def _reload_until(shop: Shop, shown: Callable[[], None]) -> None:
-    # A page that shows a settled payment does not ask again; its client does, by coming back.
+    # A page that shows a settled payment does not poll again; reloading it does.
     for _ in range(20):
         shop.page.reload()
         try:
@@ -491,6 +491,35 @@ def _reload_until(shop: Shop, shown: Callable[[], None]) -> None:
             continue
         return
     shown()
+
+
+def test_a_client_finds_their_payments_again_newest_first_and_older_ones_on_request(shop: Shop) -> None:
+    text = shop.page.locator("#client").text_content() or ""
+    client = int(text.rpartition(" ")[2])
+    # Closed, it asks for nothing.
+    assert shop.calls("role=client") == []
+    shop.page.get_by_text("Your payments").click()
+    expect(shop.page.locator("#payments-status")).to_have_text("You have no payments yet.", timeout=SLOW_MS)
+    api = shop.service.endpoints["api"]
+    headers = {"Authorization": f"Bearer {development.token(client)}"}
+    made = []
+    for number in range(1, 28):
+        offer = {"job_id": 1, "application_id": number, "client_id": client, "freelancer_id": 7, "amount": number}
+        answer = requests.post(f"{api}/api/payments/create-order/", json=offer, headers=headers, timeout=30)
+        assert answer.status_code == 201, answer.text
+        made.append(answer.json()["order_id"])
+    for _ in range(2):
+        shop.page.get_by_text("Your payments").click()
+    entries = shop.page.locator("#payments li")
+    expect(entries).to_have_count(25, timeout=SLOW_MS)
+    expect(entries.first).to_contain_text("Not paid yet")
+    shop.page.get_by_role("button", name="Show older payments").click()
+    expect(entries).to_have_count(27, timeout=SLOW_MS)
+    expect(shop.page.get_by_role("button", name="Show older payments")).to_be_hidden()
+    shown = [(link.get_attribute("href") or "").partition("#")[2] for link in entries.get_by_role("link").all()]
+    assert sorted(shown) == sorted(made)
+    # The first and the last are seconds apart; within one second there is no order.
+    assert made.index(shown[0]) > made.index(shown[-1])
 
 
 def test_another_client_gets_proposals_of_their_own(shop: Shop) -> None:
@@ -542,7 +571,7 @@ def test_the_page_is_accessible_before_and_after_a_payment(
     shop.open_checkout()
     shop.pay_by_upi()
     shop.expect_label("Paid")
-    shop.page.get_by_text("What this page has called").click()
+    shop.page.get_by_text("Requests of this page").click()
     axe(shop.page)
 
 

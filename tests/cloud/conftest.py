@@ -1,4 +1,4 @@
-"""Two emulators with the same fixture stack: as this project runs it, and as it comes."""
+"""Two emulators with the same fixture stack: one patched as this project runs it, one unmodified."""
 
 import json
 import time
@@ -24,7 +24,7 @@ class Deployed:
     outputs: dict[str, str]
 
     def call(self, method: str, path: str, body: Any = None) -> requests.Response:
-        """A request through the front door."""
+        """An HTTP request to the emulator's public port."""
         return requests.request(method, self.cloud.api_url + path, json=body, timeout=10)
 
     def invoke(self, function: str, payload: Any) -> tuple[str | None, Any]:
@@ -35,7 +35,7 @@ class Deployed:
         return answer.get("FunctionError"), json.loads(answer["Payload"].read())
 
     def put_event(self, detail_type: str, detail: str = "{}") -> dict[str, Any]:
-        """Put one event on the stack's bus; the answer to the request."""
+        """Put one event on the stack's bus; returns the response."""
         entry: Any = {
             "EventBusName": self.outputs["BusName"],
             "Source": "test",
@@ -46,7 +46,7 @@ class Deployed:
         return dict(answer)
 
     def received(self, queue: str, *, within_seconds: float = 2.0) -> list[Any]:
-        """The messages of one of the stack's queues, taken out of it; waits for the first."""
+        """Receives the messages of one of the stack's queues; waits for the first."""
         sqs = self.cloud.client("sqs")
         deadline = time.monotonic() + within_seconds
         while True:
@@ -75,6 +75,6 @@ def patched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
 
 @pytest.fixture(scope="session")
 def stock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
-    """ministack as it comes, with roles enforced."""
+    """Unmodified ministack, with roles enforced."""
     with Cloud.start(tmp_path_factory.mktemp("stock"), stock=True) as cloud:
         yield deployed(cloud)

@@ -18,7 +18,7 @@ def template(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def builds(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """The builds that were made; none is really."""
+    """The builds that were requested; none runs."""
     made: list[Path] = []
 
     def sam_build(template: Path, build_dir: Path) -> None:

@@ -15,19 +15,19 @@ from tests.cloud.conftest import Deployed
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
 
-# One start computes for half a second (fixture/functions/slow_start.py). All at once they would need more than AWS's
-# 10 s for init on two processors that are busy with something else, and each would be ended before it is ready.
+# One start computes for half a second (fixture/functions/slow_start.py). All at once, on two busy processors, they
+# would need more than AWS's 10 s for init, and each would be killed before it is ready.
 AT_ONCE = 40
 PROCESSORS = os.cpu_count() or 1
 BUSY_PROCESSES = 2 * PROCESSORS
-# As many as there are processors start at a time, and at least two; a few more before the first ones have answered the
-# rest, which takes them milliseconds.
+# As many start at once as there are processors, at least two. A few more start before the first ones have answered all
+# requests, which takes milliseconds.
 MOST_STARTS = 4 * max(2, PROCESSORS)
 
 
 @pytest.fixture
 def busy_machine() -> Iterator[None]:
-    """Every processor has something else to do."""
+    """Keeps every processor busy."""
     busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(BUSY_PROCESSES)]
     try:
         yield
@@ -39,14 +39,14 @@ def busy_machine() -> Iterator[None]:
 
 
 def starts(deployed: Deployed) -> int:
-    """How often the function was started, whether or not it ever answered: it says so first."""
+    """How often the function was started, even if it never responded: its first line counts."""
     name = deployed.outputs["SlowStart"]
     return deployed.cloud.function_log.read_text().splitlines().count(f"{name} slow start")
 
 
 @pytest.mark.usefixtures("busy_machine")
 def test_many_first_requests_at_once_are_all_answered_by_a_few_environments(patched: Deployed) -> None:
-    # A client each, made one after the other: one alone has ten connections, and the others would wait for those.
+    # One client per request: a single client has ten connections, and the other requests would wait for them.
     clients = [patched.cloud.client("lambda") for _ in range(AT_ONCE)]
 
     def first_request(client: "LambdaClient") -> tuple[str | None, Any]:

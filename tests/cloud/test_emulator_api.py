@@ -1,4 +1,4 @@
-"""API Gateway on the emulator: the front door, and the patches it needs."""
+"""API Gateway on the emulator: its public port, and the patches it needs."""
 
 import json
 import statistics

@@ -1,4 +1,4 @@
-"""EventBridge on the emulator: what it refuses, and what becomes of an event that cannot be delivered."""
+"""EventBridge on the emulator: what it refuses, and what happens to an event that cannot be delivered."""
 
 import json
 from typing import Any
@@ -85,7 +85,7 @@ def test_the_stock_emulator_still_refuses_archives(stock: Deployed) -> None:
 
 
 def published(deployed: Deployed, *sources: str) -> tuple[str | None, Any]:
-    """What becomes of events with these sources, put by a function that may use the source "test" only."""
+    """The outcome for events with these sources, put by a function that may use only the source "test"."""
     entry = {"EventBusName": deployed.outputs["BusName"], "DetailType": "published", "Detail": "{}"}
     return deployed.invoke("Publish", {"entries": [{**entry, "Source": source} for source in sources]})
 

@@ -1,4 +1,4 @@
-"""Functions on the emulator: alone in a clean environment, on AWS's own runtime client."""
+"""Functions on the emulator: isolated, in a clean environment, on AWS's runtime client."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import pytest
 
 from tests.cloud.conftest import Deployed
 
-# Not in the function, not in its layer, but in the emulator's environment or in the tests'.
+# Packages of the emulator's or the tests' environment that are neither in the function nor in its layer.
 FOREIGN = ["ministack", "yaml", "pydantic", "hypercorn", "sandbox"]
 
 
@@ -40,7 +40,7 @@ def test_a_function_sees_the_environment_lambda_documents_and_the_templates_only
 
 
 def test_the_emulator_inherits_nothing_from_whoever_starts_it(stock: Deployed) -> None:
-    # The stock emulator hands its own environment on, so it shows what it was given.
+    # The unmodified emulator passes its environment on, so the function shows it.
     environment = inspection(stock)["environment"]
 
     assert not {"PYTHONDONTWRITEBYTECODE", "VIRTUAL_ENV", "AWS_PROFILE", "PYTEST_CURRENT_TEST"} & environment.keys()

@@ -1,4 +1,4 @@
-"""CloudFormation on the emulator: conditions, updates, and what a refusal says."""
+"""CloudFormation on the emulator: conditions, updates and error messages."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What `.env` says: as dotenv reads it, and what of it cannot be meant."""
+"""`.env`: read as dotenv reads it, and refused where a value must be a mistake."""
 
 import random
 import string
@@ -16,7 +16,7 @@ def env_file(tmp_path: Path) -> Path:
     return tmp_path / ".env"
 
 
-# What python-dotenv documents of its file format: https://saurabh-kumar.com/python-dotenv/reference/
+# The file format as python-dotenv documents it: https://saurabh-kumar.com/python-dotenv/reference/
 @pytest.mark.parametrize(
     ("line", "value"),
     [
@@ -48,14 +48,14 @@ def test_no_file_says_nothing(env_file: Path) -> None:
 def test_a_line_that_is_no_setting_is_named_by_its_number_and_not_shown(env_file: Path, line: str) -> None:
     env_file.write_text(f"# first\nFIRST=1\n\n{line}\nLAST=1\n")
 
-    with pytest.raises(UnusableKeysError, match=r"Line 4 of .*\.env is no NAME=value") as refusal:
+    with pytest.raises(UnusableKeysError, match=r"Line 4 of .*\.env is not NAME=value") as refusal:
         read_env(env_file)
     assert line not in str(refusal.value)
 
 
 def test_what_is_no_text_or_no_file_is_refused_with_a_reason(env_file: Path) -> None:
     env_file.write_bytes("A=b".encode("utf-16"))
-    with pytest.raises(UnusableKeysError, match="is no UTF-8 text"):
+    with pytest.raises(UnusableKeysError, match="is not UTF-8 text"):
         read_env(env_file)
     env_file.unlink()
     env_file.mkdir()
@@ -63,7 +63,7 @@ def test_what_is_no_text_or_no_file_is_refused_with_a_reason(env_file: Path) -> 
         read_env(env_file)
 
 
-# `make run` must not start with what the service then refuses at its first request.
+# `make run` must not start with a value that the service refuses at its first request.
 @pytest.mark.parametrize(
     "value",
     [

@@ -1,4 +1,4 @@
-"""Which Razorpay the local service talks to, and whether Razorpay knows the keys."""
+"""Which Razorpay the local service uses, and whether Razorpay accepts the keys."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -76,7 +76,7 @@ def test_incomplete_keys_are_refused_and_the_missing_ones_named(env_file: Path) 
 def test_a_key_that_is_neither_test_nor_live_is_refused(env_file: Path) -> None:
     env_file.write_text(TEST_KEYS.replace("rzp_test_", "key_"))
 
-    with pytest.raises(UnusableKeysError, match="no test key"):
+    with pytest.raises(UnusableKeysError, match="not a test key"):
         gateway_of(env_file)
 
 
@@ -137,7 +137,7 @@ def account(url: str, *, key_secret: str = KEY_SECRET) -> Gateway:
 
 
 def test_keys_that_razorpay_knows_are_said_to_be_good(razorpay: RunningStandIn) -> None:
-    assert check_keys(account(razorpay.url)).startswith("Razorpay knows the API keys.")
+    assert check_keys(account(razorpay.url)).startswith("Razorpay accepts the API keys.")
 
 
 @pytest.mark.parametrize("status", ["400", "401"])

@@ -1,4 +1,4 @@
-"""Services that are away: what their callers get, and that nobody else notices."""
+"""Services that are down: what their callers get, and that other services are unaffected."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -17,7 +17,7 @@ def switch(deployed: Deployed, **services: bool | str) -> requests.Response:
 
 @pytest.fixture
 def cloud(patched: Deployed) -> Iterator[Deployed]:
-    """The emulator, with every service back afterwards."""
+    """The emulator; restores every service afterwards."""
     yield patched
     answer = switch(patched, **dict.fromkeys(SERVICES, False))
     assert answer.json() == dict.fromkeys(SERVICES, False)

@@ -1,4 +1,4 @@
-"""Packing a built template."""
+"""Packaging a built template."""
 
 import io
 import json

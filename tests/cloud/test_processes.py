@@ -33,7 +33,7 @@ def test_a_process_that_dies_is_named_with_the_end_of_its_log(tmp_path: Path) ->
 def test_a_process_that_never_gets_ready_is_reported(tmp_path: Path) -> None:
     process = start(tmp_path, "import time; time.sleep(60)")
     try:
-        with pytest.raises(NotReadyError, match="The program does not answer"):
+        with pytest.raises(NotReadyError, match="The program did not respond"):
             process.wait_until(lambda: False, seconds=0.1)
     finally:
         process.stop()
@@ -65,7 +65,7 @@ def test_what_a_process_started_ends_with_it(tmp_path: Path) -> None:
     while Path(f"/proc/{child}").exists() and "\nState:\tZ" not in Path(f"/proc/{child}/status").read_text():
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    process.stop()  # once more does no harm
+    process.stop()  # a second call does nothing
 
 
 @pytest.mark.parametrize("told", [True, False])

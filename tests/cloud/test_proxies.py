@@ -1,4 +1,4 @@
-"""Local calls go straight to this machine, whatever proxy the shell names; all others keep it."""
+"""Local calls bypass the shell's proxy; all others use it."""
 
 import os
 import urllib.request
@@ -21,10 +21,10 @@ NAMES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """No word about proxies; what is said in a test is forgotten after it."""
+    """Removes all proxy variables, and those that a test sets."""
     for name in NAMES:
         for spelling in (name, name.upper()):
-            # Set first, so that it is put back as it was even if it is the program under test that sets it.
+            # Set first, so that it is restored even if the program under test sets it.
             monkeypatch.setenv(spelling, "")
             monkeypatch.delenv(spelling)
     return monkeypatch
@@ -54,7 +54,7 @@ def server() -> Iterator[str]:
 
 
 def ask_with_every_client(url: str) -> list[object]:
-    """requests, a session of it, the Razorpay SDK, urllib and boto3: all that the sandbox and the tests use."""
+    """requests, one of its sessions, the Razorpay SDK, urllib and boto3: all that the sandbox and the tests use."""
     boto = boto3.client(
         "lambda",
         endpoint_url=url,
@@ -128,7 +128,7 @@ def test_where_no_proxy_is_named_nothing_is_set() -> None:
 
 
 def test_a_proxy_of_the_systems_settings_still_counts_for_the_outside(environment: pytest.MonkeyPatch) -> None:
-    # As on macOS, where urllib asks the system while no variable speaks of proxies.
+    # As on macOS, where urllib asks the system if no proxy variable is set.
     environment.setattr(urllib.request, "getproxies", lambda: {"https": "http://proxy.example:3128"})
 
     bypass_for_this_machine()

@@ -1,4 +1,4 @@
-"""Colours are for terminals, and for people who want them."""
+"""Colours appear only on terminals, and can be turned off."""
 
 import os
 import pty

@@ -14,14 +14,14 @@ from tests.handlers.service import ENVIRONMENT, Clock
 
 @pytest.fixture(scope="session")
 def running_standin() -> Iterator[Gateway]:
-    """One account for all; its day of retries lasts 86 seconds."""
+    """One account for all tests; its day of retries lasts 86 seconds."""
     with Gateway(Settings(ladder_scale=0.001)) as running:
         yield running
 
 
 @pytest.fixture
 def standin(running_standin: Gateway) -> Iterator[Gateway]:
-    """The stand-in with an empty account, and no webhook before a test listens."""
+    """The stand-in with an empty account, without a webhook until a test listens."""
     nowhere = {"url": None, "secret": running_standin.settings.webhook_secret}
     running_standin.control("PUT", "webhook", nowhere)
     running_standin.control("POST", "reset")
@@ -43,6 +43,6 @@ def shop(standin: Gateway, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
         shop = Shop(standin, cloud, clock)
         with shop.endpoint:
             yield shop
-            # Before the endpoint goes: nothing may arrive in the next test's time.
+            # Before the endpoint stops: nothing may arrive during the next test.
             standin.control("PUT", "webhook", {"url": None})
             standin.control("POST", "reset")

@@ -1,4 +1,4 @@
-"""Our webhook URL over real HTTP, with the troubles that a scenario wants."""
+"""Our webhook URL over real HTTP, with the faults that a scenario needs."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -9,18 +9,18 @@ from typing import Self
 
 @dataclass
 class Trouble:
-    """What is wrong with the endpoint."""
+    """The endpoint's faults."""
 
     down: bool = False
     """Answers 500 without looking at the delivery."""
     loses_answers: bool = False
-    """Has the delivery handled, and answers 500 all the same, so that Razorpay sends it again."""
+    """Handles the delivery but answers 500, so that Razorpay sends it again."""
     statuses: list[int] = field(default_factory=list)
-    """What the service said to each delivery that reached it."""
+    """The service's response to each delivery that reached it."""
 
 
 class WebhookEndpoint:
-    """Hands each delivery to the service, as API Gateway does; on a free port of 127.0.0.1, on a thread of its own."""
+    """Passes each delivery to the service as API Gateway does; on a free port of 127.0.0.1, in a separate thread."""
 
     def __init__(self, receive: Callable[[str, Mapping[str, str], bytes], int]) -> None:
         self.trouble = Trouble()

@@ -1,4 +1,4 @@
-"""The service as a merchant's integration: its real functions, an AWS in process, and Razorpay's stand-in over HTTP."""
+"""The service as a merchant's integration: its real functions, an in-process AWS, and Razorpay's stand-in over HTTP."""
 
 import json
 import threading
@@ -20,7 +20,7 @@ from tests.handlers.service import CREATE_ORDER, VERIFY, WEBHOOK, Answer, Clock,
 MINUTE_S = 60
 HOUR_S = 60 * MINUTE_S
 SWEPT_S = 16 * MINUTE_S
-"""By this age a payment has been met by the first pass over Razorpay's lists, which is fifteen minutes behind."""
+"""By this age the first pass over Razorpay's lists, which is fifteen minutes behind, has read a payment."""
 
 
 class Shop:
@@ -31,25 +31,25 @@ class Shop:
         self.cloud = cloud
         self.clock = clock
         self.endpoint = WebhookEndpoint(self._receive)
-        # Deliveries come on the endpoint's threads; the functions' logger and the AWS in process are for one at a time.
+        # Deliveries come on the endpoint's threads; the functions' logger and the in-process AWS are not thread-safe.
         self._one_at_a_time = threading.RLock()
 
     # --- the frontend ---
 
     def create_order(self, **changes: Any) -> Answer:
-        """The offer of `events/`, or another one; an application id of its own makes it another purchase."""
+        """Orders the offer of `events/`, or another one; a different application id makes it another purchase."""
         offer = {**events.OFFER, **changes}
         return self._invoke(events.from_frontend(CREATE_ORDER, offer, user_id=offer["client_id"]))
 
     def order(self, **changes: Any) -> str:
-        """A new order's id."""
+        """Creates an order and returns its id."""
         answer = self.create_order(**changes)
         assert answer.status == 201, answer.text
         order_id: str = answer.body["order_id"]
         return order_id
 
     def verify(self, checkout: Mapping[str, str]) -> Answer:
-        """What Checkout handed over, or something that claims to be it."""
+        """Sends verify what Checkout returned, or a forgery of it."""
         return self._invoke(events.from_frontend(VERIFY, checkout))
 
     def payment(self, order_id: str) -> tuple[str, bool, int]:
@@ -61,43 +61,43 @@ class Shop:
     # --- Razorpay ---
 
     def pay(self, order_id: str, **how: str) -> dict[str, str]:
-        """The customer pays, and Checkout hands over three fields."""
+        """The customer pays, and Checkout returns three fields."""
         return self.standin.pay(order_id, **how)
 
     def fail_to_pay(self, order_id: str) -> dict[str, Any]:
-        """The customer's payment is refused; Razorpay's error."""
+        """The customer's payment is refused; returns Razorpay's error."""
         answer = self.standin.try_to_pay(order_id, method="upi", vpa="failure@razorpay")
         assert answer.status_code == 400
         error: dict[str, Any] = answer.json()["error"]
         return error
 
     def authorize_late(self, payment_id: str) -> None:
-        """The bank says yes to a failed payment after all."""
+        """The bank authorises a failed payment after all."""
         self.standin.control("POST", f"payments/{payment_id}/authorize", {})
 
     def give_back(self, payment_id: str) -> None:
-        """Razorpay refunds an authorised payment that nobody captured in time."""
+        """Razorpay refunds an authorised payment that was not captured in time."""
         self.standin.control("POST", f"payments/{payment_id}/auto_refund", {})
 
     def ledger(self, order_id: str | None = None) -> dict[str, list[dict[str, Any]]]:
-        """What Razorpay holds: orders, payments, refunds."""
+        """Razorpay's orders, payments and refunds."""
         narrowed = {} if order_id is None else {"order_id": order_id}
         held: dict[str, list[dict[str, Any]]] = self.standin.control("GET", "ledger", **narrowed)
         return held
 
     def break_razorpay(self, fault: str, route: str | None = None, *, times: int | None = None) -> None:
-        """From now on calls of the API meet this fault: all of them, or the next few of a route."""
+        """From now on API calls fail in this way: all of them, or the next few of a route."""
         concerned = {"route": route, "times": times}
         rule = {"fault": fault} | {name: value for name, value in concerned.items() if value is not None}
         self.standin.control("PUT", "faults", {"api": [rule]})
 
     def faults_met(self) -> int:
-        """How many calls of the API have met the fault."""
+        """How many API calls had the fault."""
         met: int = self.standin.control("GET", "faults")["api"][0]["played"]
         return met
 
     def ask_for_refund(self, payment_id: str, amount: int, *, key: str) -> requests.Response:
-        """What whoever works the dashboard's API sends; the answer may be lost on the way."""
+        """A request to the dashboard's API; the response may be lost on the way."""
         return requests.post(
             f"{self.standin.url}/v1/payments/{payment_id}/refund",
             json={"amount": amount},
@@ -117,20 +117,20 @@ class Shop:
         return self.standin.events(order_id=order_id)
 
     def wait_until_delivered(self) -> None:
-        """Until Razorpay is content with our answer to each of its events."""
+        """Waits until Razorpay has a 2xx response to each of its events."""
         wait_until(lambda: not self.standin.events(state="pending"), 10, "every event to be delivered")
 
     def deliver(self, event: Mapping[str, Any]) -> int:
-        """Plays a stored delivery to our endpoint; the status of the answer."""
+        """Replays a stored delivery to our endpoint; returns the status."""
         return self.deliver_raw(event["body"].encode(), event["signature"])
 
     def deliver_raw(self, body: bytes, signature: str) -> int:
-        """Plays a delivery with this signature."""
+        """Replays a delivery with this signature."""
         headers = {"Content-Type": "application/json", "X-Razorpay-Signature": signature}
         return self._receive(f"{WEBHOOK}/", headers, body)
 
     def deliver_written(self, document: Mapping[str, Any]) -> int:
-        """Plays an event written by hand and signed with the webhook's secret."""
+        """Sends a hand-written event, signed with the webhook's secret."""
         body = json.dumps(document, separators=(",", ":")).encode()
         return self.deliver_raw(body, signatures.of_webhook(RAZORPAY_WEBHOOK_SECRET, body))
 
@@ -141,11 +141,11 @@ class Shop:
         return self._run("outbox", {})
 
     def watch(self) -> dict[str, Any]:
-        """Runs reconcile's watch lane once, now: one order after the other is asked about."""
+        """Runs reconcile's watch lane once, now: it queries one order after the other."""
         return self._run("reconcile", {"lane": "watch"})
 
     def sweep(self) -> dict[str, Any]:
-        """Runs reconcile's sweep once, now: Razorpay's lists against the table."""
+        """Runs reconcile's sweep once, now: it compares Razorpay's lists with the table."""
         return self._run("reconcile", {"lane": "sweep"})
 
     def record(self, order_id: str) -> dict[str, Any]:

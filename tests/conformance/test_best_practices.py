@@ -1,6 +1,6 @@
-"""Razorpay's best-practice scenarios (Test S2S, "Best Practices"), as far as their wording is known.
+"""Razorpay's best-practice scenarios (Test S2S, "Best Practices"), as far as we know their text.
 
-A test's name begins with the scenarios that it plays; docs/conformance.md says what each of them asks.
+A test's name starts with the scenarios it tests; docs/conformance.md says what each requires.
 """
 
 import json
@@ -89,7 +89,7 @@ def test_bp_03_stored_deliveries_played_again_are_acknowledged_and_change_nothin
     shop.pay(order_id)
     shop.wait_until_delivered()
     record, published = shop.record(order_id), shop.published()
-    # The failed attempt may be told after the successful one, and is no news then.
+    # The failed attempt may be reported after the successful one, and then changes nothing.
     assert published in (["payment.failed", "payment.paid"], ["payment.paid"])
 
     for event in shop.told(order_id) * 3:
@@ -181,7 +181,7 @@ def test_bp_20_an_order_is_compared_at_several_ages_until_it_is_paid_and_then_no
     assert shop.payment(order_id) == PAID
     assert shop.published() == ["payment.failed", "payment.paid"]
 
-    # The lists go on being read; the order itself is no longer asked about.
+    # The lists are still read; the order itself is no longer queried.
     shop.break_razorpay("500", "GET /v1/orders/{order_id}")
     for _ in range(4):
         shop.clock.now += 24 * HOUR_S
@@ -192,7 +192,7 @@ def test_bp_20_an_order_is_compared_at_several_ages_until_it_is_paid_and_then_no
 
 
 def late(failed: Mapping[str, Any], event: str, status: str) -> dict[str, Any]:
-    """The event that Razorpay sends when the bank's yes to a failed payment comes after all."""
+    """The event that Razorpay sends when the bank authorises a failed payment after all."""
     document: dict[str, Any] = json.loads(failed["body"])
     payment = document["payload"]["payment"]["entity"]
     payment |= {"status": status, "captured": status == "captured", "late_authorized": True}
@@ -307,7 +307,7 @@ def test_bp_12_a_refund_asked_for_twice_under_one_key_is_counted_once(shop: Shop
 
 @pytest.mark.parametrize("event", ["payment.downtime.started", "payment.downtime.updated", "payment.downtime.resolved"])
 def test_bp_17_a_downtime_told_to_us_is_acknowledged_and_touches_no_payment(shop: Shop, event: str) -> None:
-    # As documented (webhooks/payments.md); Checkout itself keeps away from methods that are down.
+    # As documented (webhooks/payments.md); Checkout itself avoids methods that are down.
     entity = {
         "id": "down_F1cxDoHWD4fkQt",
         "entity": "payment.downtime",
@@ -333,7 +333,7 @@ def test_bp_17_a_downtime_told_to_us_is_acknowledged_and_touches_no_payment(shop
     assert shop.cloud.requests == []
 
 
-# --- what the pages say besides ---
+# --- other statements of the pages ---
 
 
 def test_a_payment_authorised_late_on_a_paid_order_is_given_back_and_is_no_refund_of_the_purchase(shop: Shop) -> None:
@@ -361,7 +361,7 @@ def test_an_authorised_payment_that_is_never_captured_is_given_back_and_leaves_t
 
     shop.give_back(payment_id)
     shop.wait_until_delivered()
-    # No attempt failed: what came to nothing is no event, and the record and its order say what there is to do.
+    # No attempt failed, so there is no event; the record and its order show what to do.
     assert shop.payment(order_id) == ("failed", False, 0)
     assert shop.published() == []
     assert (shop.create_order().body["order_id"], shop.create_order().status) == (order_id, 200)

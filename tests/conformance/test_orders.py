@@ -1,6 +1,6 @@
-"""Razorpay's order scenarios (Test S2S, "Test Order Creation"), as far as their wording is known.
+"""Razorpay's order scenarios (Test S2S, "Test Order Creation"), as far as we know their text.
 
-A test's name begins with the scenarios that it plays; docs/conformance.md says what each of them asks.
+A test's name starts with the scenarios it tests; docs/conformance.md says what each requires.
 """
 
 from typing import Any
@@ -62,7 +62,7 @@ def test_ord_05_bp_07_a_create_whose_answer_is_lost_and_tried_again_leaves_one_p
     repeated = shop.create_order()
     assert (repeated.status, repeated.body["order_id"]) == (200, order_id)
 
-    # Razorpay has the lost one too, under a receipt of its own, and nobody was ever given its id.
+    # Razorpay also has the lost one, under a different receipt; nobody ever received its id.
     orders = shop.ledger()["orders"]
     assert len(orders) == len({order["receipt"] for order in orders}) == 2
     assert [key for key in shop.cloud.items() if key.startswith("order#")] == [f"order#{order_id}"]
@@ -73,7 +73,7 @@ def test_ord_05_bp_07_a_create_whose_answer_is_lost_and_tried_again_leaves_one_p
     assert shop.published() == ["payment.paid"]
 
 
-# --- what the page is about besides: Razorpay's validation ---
+# --- the page's other subject: Razorpay's validation ---
 
 
 @pytest.mark.parametrize(

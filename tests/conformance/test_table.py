@@ -15,7 +15,7 @@ _IN_A_NAME = re.compile(r"(?<=_)(ord|bp)_(\d\d)(?=_)")
 
 
 def rows() -> list[tuple[list[str], str]]:
-    """Each row of the tables that begins with scenarios: those, and the rest of it."""
+    """Each table row that starts with scenarios: the scenarios, and the rest of the row."""
     cells = (line.removeprefix("|").partition("|") for line in DOCUMENT.splitlines() if line.startswith("|"))
     return [(_SCENARIO.findall(first), rest) for first, _, rest in cells if _SCENARIO.search(first)]
 
@@ -63,7 +63,7 @@ def test_every_test_that_carries_a_scenario_stands_in_that_scenarios_row() -> No
     }
     assert carried
     assert carried - shown == set()
-    # And the other way round: a test that is shown for a scenario carries its number.
+    # Conversely, a test listed for a scenario has its number in its name.
     assert {name for scenario, path, name in shown if _misplaced(scenario, path, name)} == set()
 
 

@@ -1,4 +1,4 @@
-"""CONTRIBUTING.md, followed to the letter in a copy of the source: its edits, its commands, and what comes of them."""
+"""CONTRIBUTING.md, followed to the letter in a copy of the source: its edits, its commands, and their results."""
 
 import os
 import re
@@ -15,12 +15,12 @@ import yaml
 from tests.handlers.service import ROOT
 
 _TITLE = "## Add a field to an order\n"
-# What the edits, the generator and the functions are made of.
+# The folders that the edits, the generator and the functions need.
 _FOLDERS = ("docs", "events", "functions", "sandbox", "shared", "tests", "tools")
 _FILES = (".env.example", "CHANGELOG.md", "Makefile", "pyproject.toml", "template.yaml")
 _NOT_COPIED = shutil.ignore_patterns("__pycache__", "node_modules", "images", "evidence")
 
-# What the text says becomes of the field, at the functions themselves.
+# What the text says about the new field, checked on the functions.
 _STORY = """
 import json
 
@@ -69,7 +69,7 @@ def test_no_log_line_has_it(ordered: Service) -> None:
 
 @dataclass(frozen=True)
 class Edit:
-    """A block of the text, and the file that it is about."""
+    """A code block of the text, and the file it belongs to."""
 
     path: str
     before: str
@@ -83,7 +83,7 @@ def _section() -> str:
 
 
 def _edits() -> list[Edit]:
-    """Each diff, with the last file that was named before it."""
+    """Each diff, with the file named last before it."""
     found = []
     for steps in re.finditer(r"^( *)```diff\n(.*?)^ *```$", _section(), re.DOTALL | re.MULTILINE):
         path = re.findall(r"`([\w./]+\.(?:py|md))`", _section()[: steps.start()])[-1]
@@ -111,7 +111,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _run(copy: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Runs a module in the copy, which sees nothing of the original."""
+    """Runs a module in the copy, isolated from the original."""
     environment = {**os.environ, "PYTHONPATH": f"{copy}/shared:{copy}"}
     return subprocess.run(  # noqa: S603 - this interpreter
         [sys.executable, "-m", *arguments],
@@ -119,7 +119,7 @@ def _run(copy: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=280,
         check=False,
     )
 
@@ -152,7 +152,7 @@ def test_the_functions_take_store_and_show_it(copy: Path) -> None:
 
 def test_the_tests_that_the_text_names_pass(copy: Path) -> None:
     (command,) = re.findall(r"^\.venv/bin/python -m pytest (.+)$", _section(), re.MULTILINE)
-    # Those of the documents are the ones that run here.
+    # Only the tests of the documents run here.
     named = [path for path in command.split() if path != "tests/contracts"]
     assert len(named) == 3
     told = _run(copy, "pytest", "-q", "-p", "no:xdist", "-p", "no:cacheprovider", *named)

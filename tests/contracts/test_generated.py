@@ -1,4 +1,4 @@
-"""`make contracts`: what it writes, what it refuses, and how a stale document is noticed."""
+"""`make contracts`: what it writes, what it refuses, and how it detects a stale document."""
 
 import json
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from tools.contracts import events, openapi, settings
 from tools.contracts.schemas import promised, schema_of, with_references, with_short_nulls, with_words, without_null
 
 DESCRIPTION: dict[str, Any] = yaml.safe_load((ROOT / "docs/openapi.yaml").read_text(encoding="utf-8"))
-# What is answered outside the operations that are described.
+# Responses that do not belong to a described operation.
 ELSEWHERE = {"not_found", "method_not_allowed"}
 
 
@@ -31,7 +31,7 @@ def test_what_is_committed_is_what_the_code_says() -> None:
 
 @pytest.fixture
 def documents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[Path, str]:
-    """Two files to be written; one is there, and not as it should be."""
+    """Two files to write; one exists and is outdated."""
     texts = {tmp_path / "docs/openapi.yaml": "new\n", tmp_path / "docs/settings.md": "as it was\n"}
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs/settings.md").write_text("as it was\n", encoding="utf-8")
@@ -46,7 +46,7 @@ def test_a_stale_document_fails_the_check_which_names_it_and_the_command(
 ) -> None:
     assert program.main(["--check"]) == 1
     said = capsys.readouterr().err
-    assert said == "Not as the code says: docs/openapi.yaml. Run `make contracts` and commit what it writes.\n"
+    assert said == "Stale: docs/openapi.yaml. Run `make contracts` and commit the result.\n"
     assert [path.read_text(encoding="utf-8") for path in documents] == ["old\n", "as it was\n"]
 
 
@@ -151,7 +151,7 @@ def test_words_about_a_field_that_there_is_not_are_refused(describe: Any) -> Non
 
 
 def answers() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every answer to what cannot be done, by its status."""
+    """Every error response, by status."""
     for operations in DESCRIPTION["paths"].values():
         for operation in operations.values():
             for status, answer in operation["responses"].items():
@@ -173,7 +173,7 @@ def test_every_code_is_shown_by_an_example_under_its_status() -> None:
 
 
 def test_an_answer_says_when_to_try_again_exactly_where_the_service_does() -> None:
-    # 429 is API Gateway's own; its template says so as well.
+    # API Gateway itself sends 429; the template has the same body.
     retried = {str(row.status.value) for row in PROBLEMS.values() if "Retry-After" in row.headers} | {"429"}
     assert retried == {"429", "503"}
     for status, answer in answers():
@@ -181,7 +181,7 @@ def test_an_answer_says_when_to_try_again_exactly_where_the_service_does() -> No
 
 
 def changed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, module: Any, old: str, new: str) -> None:
-    """The words of a document, changed."""
+    """A document with changed texts."""
     words = module.WORDS.read_text(encoding="utf-8")
     assert words.count(old) >= 1
     path = tmp_path / module.WORDS.name
@@ -235,7 +235,7 @@ def test_words_about_events_that_do_not_suit_the_code_are_refused(
 
 
 def test_an_event_is_described_as_consumers_were_promised() -> None:
-    # Of docs/events/README.md: identity, version and amounts.
+    # From docs/events/README.md: identity, version and amounts.
     defined = json.loads(events.documents()["definitions.schema.json"])["$defs"]
     assert defined["schema_version"]["const"] == "1.1"
     assert defined["event_id"]["pattern"].startswith("^[0-9a-f]{8}-")
@@ -254,7 +254,7 @@ ALL = [*FUNCTIONS, "outbox", "reconcile"]
 
 
 def rows() -> dict[str, tuple[str, list[str]]]:
-    """Default and functions of each setting, as the page has them."""
+    """Each setting's default and functions on the page."""
     found = {}
     for line in settings.PAGE.read_text(encoding="utf-8").splitlines():
         if line.startswith("| `"):
@@ -318,5 +318,5 @@ def test_only_what_is_between_the_marks_is_written(tmp_path: Path, monkeypatch: 
     assert text.endswith(f"\n\n{settings.END}\nafter\n")
     assert "\nold\n" not in text
     page.write_text("nothing\n", encoding="utf-8")
-    with pytest.raises(ValueError, match=r"settings\.md has not both of the lines"):
+    with pytest.raises(ValueError, match=r"settings\.md lacks one of the lines"):
         settings.page()

@@ -1,6 +1,7 @@
 """The statuses as a diagram and the rules behind them as a table, made from the code, in `docs/data-model.md`.
 
-`python -m tests.core.diagram` (`make states`) writes them between the page's markers; a test holds them to the code.
+`python -m tests.core.diagram` (`make states`) writes them between the page's markers; a test compares them with the
+code.
 """
 
 import re
@@ -52,7 +53,7 @@ STARTS: Final[Mapping[str, Delivery]] = {
     "captured": (captured(A),),
     "refunded": (captured(A), refunded(A, REFUND_1)),
 }
-"""How a record came to be as it is, by what is known of payment A."""
+"""What is known of payment A in each starting record."""
 NEWS: Final[Mapping[str, Delivery]] = {
     "a payment failed": (failed(B),),
     "authorized": (Authorized(payment=A),),
@@ -71,14 +72,14 @@ SUPERSEDED: Final = "replaced by another order"
 
 
 def records() -> Iterator[Record]:
-    """A record for each beginning, on an open and on a superseded order."""
+    """A record for each starting point, on an open and on a superseded order."""
     for start in (opened(), superseded()):
         for facts in STARTS.values():
             yield decide(start, facts, OPENED + 1).record
 
 
 def edges() -> dict[tuple[Status, Status], list[str]]:
-    """Every change of status that the facts above lead to, and by what."""
+    """Every status change that the facts above cause, with its cause."""
     found: dict[tuple[Status, Status], list[str]] = defaultdict(list)
     for before in records():
         for news, facts in NEWS.items():
@@ -89,7 +90,7 @@ def edges() -> dict[tuple[Status, Status], list[str]]:
 
 
 def _possible(before: Record, facts: Delivery) -> tuple[Fact, ...]:
-    """Nothing where the record knows better: one payment is captured once, at one sum, and only then not given back."""
+    """The facts, or none if they contradict a captured payment: another sum, or a return without capture."""
     known = before.attempts.get(A)
     if known is None or not known.captured:
         return facts
@@ -110,7 +111,7 @@ def _add(found: dict[tuple[Status, Status], list[str]], before: Record, after: R
 
 
 def rules() -> list[tuple[str, str]]:
-    """The ordered rules, as the decision's own module tells them: when, and which status."""
+    """The ordered rules from the docstring of transitions.py: condition and status."""
     text = re.sub(r"\n   ", " ", transitions.__doc__ or "")
     found = re.findall(r"^\d\. (.+?)[;.]$", text, flags=re.MULTILINE)
     return [_rule(line) for line in found]
@@ -144,7 +145,7 @@ def section() -> str:
 
 
 def page() -> str:
-    """The page as it is, with what stands between its markers made anew."""
+    """The page, with the text between its markers regenerated."""
     before, begin, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
     _, end, after = rest.partition(END)
     if not (begin and end):

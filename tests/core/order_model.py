@@ -1,18 +1,18 @@
-"""A model of create-order: the real `place_order`, in every order of its steps, with a crash after each of them.
+"""A model of create-order: the real `place_order`, with its steps in every order and a crash after each.
 
 Several requests for one application, the customer, and Razorpay's webhooks take turns. A request's step is one call to
-the table or to Razorpay; it may never take its next one. The customer may pay any order ever handed out, whenever, and
-what was paid becomes known at any time later, or never. In every state that can be reached an application is sold once
-(design, invariant 19):
+the table or to Razorpay; it may stop after any step. The customer may pay any order ever returned, at any time; the
+payment becomes known at any later time, or never. In every reachable state an application is charged once (design,
+invariant 19):
 
-* no order is handed out while the application, as it was last read, has money or an alive payment on another one;
+* no order is returned while the application, as last read, has money or an alive payment on another one;
 * no order is replaced once money or an alive payment on it is known;
-* no new order is handed out while Razorpay has a payment on another one from before the request began;
-* of all orders ever handed out, at most one is open;
+* no new order is returned while Razorpay has a payment on another one from before the request began;
+* of all orders ever returned, at most one is open;
 * at most one order is paid, ever.
 
-There is no clock in it: a request knows its own time. A request's state is what its calls have answered so far, since
-`place_order` has nothing else to go by; it is run again up to its next call. `make test` explores `QUICK`; `python -m
+The model has no clock: each request has a fixed time. A request's state is the results of its calls so far, since
+`place_order` depends on nothing else; it is rerun up to its next call. `make test` explores `QUICK`; `python -m
 tests.core.order_model` explores `FULL` as well, which takes minutes.
 """
 
@@ -38,7 +38,7 @@ MINUTE: Final = 60
 
 @dataclass(frozen=True)
 class Request:
-    """One request for an order: what for, and when it comes (seconds after the first)."""
+    """One request for an order: its offer, and when it comes (seconds after the first)."""
 
     amount_minor: int
     after_s: int = 0
@@ -50,13 +50,13 @@ class Bound:
 
     requests: tuple[Request, ...]
     before: tuple[Request, ...] = ()
-    """Requests that are over, one after the other, when these begin."""
+    """Earlier requests, completed one after the other before these start."""
     payments: int = 1
     """How many payments the customer makes, on orders of their choice."""
     status: str = "captured"
-    """What becomes of them at Razorpay; a captured payment was authorised a moment before."""
+    """The payments' possible outcomes at Razorpay; a captured one was authorised just before."""
     crashes: int = 1
-    """How many requests may stop for ever after a step."""
+    """How many requests may crash after a step."""
 
 
 A: Final = Request(50_000)
@@ -89,16 +89,16 @@ class AtRazorpay:
     paid: tuple[str, ...] = ()
     """In the order in which the customer paid them."""
     told: tuple[str, ...] = ()
-    """Those whose webhook has come."""
+    """The payments whose webhook has arrived."""
 
 
 @dataclass(frozen=True)
 class Running:
-    """One request: what its calls have answered. `end` is None while it runs."""
+    """One request: the results of its calls. `end` is None while it runs."""
 
     answers: tuple[object, ...] = ()
     known: int = 0
-    """Stands for the answers, where worlds are compared."""
+    """Represents the results when worlds are compared."""
     end: str | None = None
     paid_before: frozenset[str] = frozenset()
     """Orders that were paid at Razorpay before it began."""
@@ -115,7 +115,7 @@ class World:
     crashes: int = 0
 
     def key(self) -> int:
-        """Two worlds with the same are the same."""
+        """Worlds with equal keys are equal."""
         records = frozenset(map(_key, self.table.records.values()))
         applications = frozenset(self.table.applications.values())
         running = tuple((one.known, one.end, one.paid_before, one.sold) for one in self.running)
@@ -124,7 +124,7 @@ class World:
 
 
 def _key(record: Record) -> tuple[object, ...]:
-    """All of a record that a request or an assertion goes by."""
+    """Everything in a record that a request or an assertion uses."""
     return (
         record.order_id,
         record.version,
@@ -161,7 +161,7 @@ class _Step(BaseException):
 
 
 class _Script:
-    """Table, gateway and numbers in one: answers as before, and stops at the first call that was not answered yet."""
+    """Table, gateway and ids in one: replays the results so far, and stops at the first new call."""
 
     def __init__(self, answers: Sequence[object], request: int) -> None:
         self._answers = iter(answers)
@@ -175,7 +175,7 @@ class _Script:
         return offer.numbered(self._id, receipt=f"r-{self._id}")
 
     def create_order(self, order: Order) -> str:
-        # No step of its own: an order whose id nobody knows yet is seen by nobody, so nothing can come of a crash here.
+        # Not a separate step: nobody knows the order's id yet, so a crash here has no effect.
         return f"order_{order.payment_id:014d}"
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
@@ -198,10 +198,10 @@ class _Script:
 class Model:
     bound: Bound
     make_table: Callable[[FakeTable], FakeTable] = FakeTable.copy
-    """Gives each step its table; another one than the real table's fake shows that the model finds what it breaks."""
+    """The table for each step; tests pass broken tables to show that the model finds their faults."""
 
     def start(self) -> World:
-        """Before the first step, with everything done that was over before."""
+        """The world before the first step, with the earlier requests completed."""
         requests = (*self.bound.before, *self.bound.requests)
         world = World(self.make_table(FakeTable()), AtRazorpay(), tuple(Running() for _ in requests))
         for number in range(len(self.bound.before)):
@@ -218,7 +218,7 @@ class Model:
                     crashed = _with(world.running, number, replace(running, answers=(), end="crashed"))
                     yield f"crash {number}", partial(replace, world, running=crashed, crashes=world.crashes + 1)
         for order_id in sorted(world.handed_out):
-            # Razorpay takes one payment for an order.
+            # Razorpay accepts one payment per order.
             if len(world.razorpay.paid) < self.bound.payments and order_id not in world.razorpay.paid:
                 paid = replace(world.razorpay, paid=(*world.razorpay.paid, order_id))
                 yield f"pay {order_id}", partial(replace, world, razorpay=paid)
@@ -304,7 +304,7 @@ class Model:
             assert not unseen, f"{order_id} was made while Razorpay had a payment on {sorted(unseen)}"
 
     def check(self, world: World) -> None:
-        """What holds in every state."""
+        """Checks what must hold in every state."""
         records = [record for key, record in world.table.records.items() if key in world.handed_out]
         still_open = [record.order_id for record in records if _is_payable(record)]
         assert len(still_open) <= 1, f"{still_open} are open at once"
@@ -321,7 +321,7 @@ def _is_sold(record: Record) -> bool:
 
 
 def _is_payable(record: Record) -> bool:
-    """Whether a payment on it would stand."""
+    """Whether a payment on it would count."""
     return record.superseded_by is None and record.status not in {Status.PAID, Status.REFUNDED}
 
 
@@ -333,11 +333,11 @@ def _with(running: tuple[Running, ...], number: int, changed: Running) -> tuple[
 class Explored:
     states: int
     ends: frozenset[str]
-    """How requests ended, in any state."""
+    """All outcomes of requests."""
 
 
 class Violation(AssertionError):
-    """What does not hold, and the steps that lead there."""
+    """A broken rule, and the steps that lead to it."""
 
 
 def explore(bound: Bound, make_table: Callable[[FakeTable], FakeTable] = FakeTable.copy) -> Explored:
@@ -369,7 +369,7 @@ def explore(bound: Bound, make_table: Callable[[FakeTable], FakeTable] = FakeTab
 
 
 def main() -> None:
-    """Explores everything and says how much that was."""
+    """Explores everything and prints how many states there were."""
     for name, bound in (QUICK | FULL).items():
         print(f"{name}: {explore(bound).states:,} states")  # noqa: T201 - its output
 

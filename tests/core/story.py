@@ -1,4 +1,4 @@
-"""One order's story: deliveries decided one after the other, each step held to what must always be true."""
+"""One order's story: deliveries decided one after the other, with the invariants checked at each step."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -97,7 +97,7 @@ def superseded() -> Record:
 
 @dataclass
 class Story:
-    """What became of one order; `events` holds every event ever recorded, as its bytes."""
+    """The state of one order; `events` contains every event ever recorded, as bytes."""
 
     record: Record = field(default_factory=opened)
     now: int = OPENED + 1
@@ -112,7 +112,7 @@ class Story:
         decision = decide(before, facts, self.now, self.policy)
         check_step(before, facts, decision, self.now, self.policy)
         for identity in decision.recorded:
-            # An id is recorded once; what is published under it later is read back from the table.
+            # An id is recorded once; publishing later reads it back from the table.
             assert identity not in self.events
             event = decision.record.pending[identity]
             check_detail(event.type, json.loads(encode(decision.record, identity, event)))
@@ -129,7 +129,7 @@ class Story:
         return list(self.types.values()).count(event_type)
 
     def reviews(self) -> list[str]:
-        """The reasons for a person to look, each with what became of it."""
+        """The reviews, each with its outcome."""
         return [
             review.reason if review.resolution is None else f"{review.reason} {review.resolution}"
             for review in self.record.reviews
@@ -144,7 +144,7 @@ def tell(deliveries: Sequence[Delivery], record: Record | None = None, policy: P
 
 
 def check_step(before: Record, facts: Sequence[Fact], decision: Decision, now: int, policy: Policy = NO_OFFERS) -> None:
-    """What holds for every step, whatever is delivered to whichever record."""
+    """Checks what must hold for every step, for any delivery and record."""
     after = decision.record
     assert after.order == before.order
     assert (after.order_id, after.created_at, after.superseded_by) == (
@@ -185,7 +185,7 @@ def check_reviews_grow(before: Record, after: Record) -> None:
     assert len({(review.reason, review.subject) for review in after.reviews}) == len(after.reviews)
 
 
-# Each fact of an attempt, once it is known, stays so.
+# Facts of an attempt are never removed.
 _FACTS = ("authorized", "captured", "failed", "lapsed", "released", "accepted", "announced")
 
 
@@ -204,7 +204,7 @@ def check_facts_grow(before: Record, after: Record) -> None:
 
 
 def check_confirmation(record: Record) -> None:
-    """I4: confirmed means that a capture of what was agreed stood; paid without it, a checkout signature."""
+    """I4: confirmed means that a capture of the agreed amount counted; paid alone means a checkout signature."""
     if record.order is None:
         assert not record.confirmed
         return
@@ -218,16 +218,16 @@ def check_confirmation(record: Record) -> None:
 
 
 def is_known(record: Record, fact: Fact) -> bool:
-    """Whether the record holds what the fact says."""
+    """Whether the record contains the fact."""
     if isinstance(fact, Refunded):
         stored = record.refunds.get(fact.refund)
         return stored is not None and stored.payment_id == fact.payment and stored.state.rank >= fact.state.rank
     attempt = record.attempts.get(fact.payment)
     if attempt is None:
-        # Evidence, and what operators and looks say, is said of payments that are known.
+        # Evidence and the facts of operators and checks only concern known payments.
         return isinstance(fact, RefundTotal | NeverCaptured | Accepted | Released)
     if isinstance(fact, RefundTotal):
-        # Evidence, not a fact: what agrees need not be kept.
+        # Evidence, not a fact: a total that agrees need not be stored.
         return True
     held: dict[type[Fact], bool] = {
         Signed: attempt.signed_at is not None,
@@ -242,7 +242,7 @@ def is_known(record: Record, fact: Fact) -> bool:
 
 
 def check_bytes(record: Record, recorded: Mapping[str, str]) -> None:
-    """I12: what is pending has the bytes it was recorded with, also once it has been through the table."""
+    """I12: a pending event keeps the bytes it was recorded with, also after a round trip through the table."""
     if not record.pending:
         return
     stored = through_the_table(record)
@@ -277,7 +277,7 @@ _valid: set[str] = set()
 
 
 def check_detail(event_type: str, body: Mapping[str, Any]) -> None:
-    """Validates what consumers receive; each shape once, however many stories tell it."""
+    """Validates what consumers receive; each distinct shape once, however many stories produce it."""
     shape = json.dumps([event_type, {**body, "event_id": "", "version": 0, "occurred_at": ""}])
     if shape in _valid:
         return

@@ -200,7 +200,7 @@ def test_each_failure_doubles_the_wait_up_to_what_the_lane_can_bear(lane: Lane, 
         assert record.attention_at is not None
         waits.append((record.attention_at - OPENED) // MINUTE)
     assert waits == minutes
-    # However often: no number overflows, and nothing waits for longer.
+    # However many failures: no overflow, and no longer wait.
     assert after_failure(replace(record, failures=10**6), OPENED).attention_at == OPENED + minutes[-1] * MINUTE
 
 
@@ -260,7 +260,7 @@ def test_an_instant_is_written_and_read_back_to_the_second(seconds: int) -> None
 
 @pytest.fixture
 def in_kathmandu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A machine whose clock on the wall is 5:45 ahead of UTC."""
+    """A machine whose local time is 5:45 ahead of UTC."""
     with monkeypatch.context() as machine:
         machine.setenv("TZ", "<+0545>-05:45")
         time.tzset()

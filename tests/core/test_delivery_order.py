@@ -1,4 +1,4 @@
-"""Every order in which one payment's webhooks may arrive, with repetitions, comes to the same end."""
+"""One payment's webhooks lead to the same end in every order, also when repeated."""
 
 from collections.abc import Iterable, Sequence
 from itertools import permutations

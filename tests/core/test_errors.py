@@ -1,4 +1,4 @@
-"""What the errors say to whoever reads the log, and what they carry."""
+"""What the errors say in the log, and what they carry."""
 
 from payments.core.errors import (
     ApplicationRefused,

@@ -1,4 +1,4 @@
-"""What is configured of the callers' tokens."""
+"""The settings for callers' tokens."""
 
 from payments.core.identity import TokenRules
 

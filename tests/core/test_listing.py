@@ -53,7 +53,7 @@ def refund(**changes: Any) -> dict[str, Any]:
 
 
 def whole(text: str) -> str:
-    """A pattern for this text and nothing around it."""
+    """A pattern that matches exactly this text."""
     return f"^{re.escape(text)}$"
 
 
@@ -223,7 +223,7 @@ def test_the_least_order_is_of_one_paisa_and_of_the_first_second() -> None:
     ],
 )
 def test_an_order_marked_as_ours_whose_ids_are_spoiled_is_nobody_elses(notes: Any) -> None:
-    """Foreign takes positive evidence, and only what is foreign expires."""
+    """An order counts as foreign only on positive evidence, and only foreign orders expire."""
     assert ownership(read_order(listed_order(notes=notes), ORDER), OURS) == Ownership(None, foreign=False)
 
 
@@ -290,10 +290,10 @@ def test_a_failure_that_a_look_lists_says_when_the_look_began() -> None:
 def test_a_payment_tells_its_fee_its_time_and_the_sum_of_its_refunds() -> None:
     (listed,) = read_payments([payment(fee=1180, created_at=1772357400, amount_refunded=100)], ORDER)
     told = replace(CAPTURED, fee_minor=1180, created_at=1772357400)
-    total = RefundTotal(payment=PAYMENT, amount_minor=100)
+    total = RefundTotal(payment=PAYMENT, amount_minor=100, complete=False)
     assert listed.facts() == (told, total)
     assert listed.facts(totals=False) == (told,)
-    # With its refunds beside it the sum is complete, and always told.
+    # When its refunds are listed too, the sum is complete and always recorded.
     assert listed.facts([], totals=False) == (told, replace(total, complete=True))
     (unpaid,) = read_payments([payment(status="created", captured=False, amount_refunded=None)], ORDER)
     assert unpaid.facts([]) == (RefundTotal(payment=PAYMENT, amount_minor=0, complete=True),)

@@ -1,6 +1,6 @@
-"""The models: what each takes and refuses, field by field, and what may be done with one.
+"""The models: what each accepts and refuses, field by field, and what you may do with one.
 
-What is written here comes from the contract (docs/openapi.yaml) and from Razorpay's documents, not from the models.
+Expected values come from the contract (docs/openapi.yaml) and from Razorpay's documents, not from the models.
 """
 
 import re
@@ -50,7 +50,7 @@ REFUND = {"id": REFUND_ID, "payment_id": PAYMENT_ID, "amount": 1}
 CHECKOUT = {"razorpay_order_id": ORDER_ID, "razorpay_payment_id": PAYMENT_ID, "razorpay_signature": "0" * 64}
 NOTED = {"service": "payment-service", "stage": "local", "payment_id": "7", **PARTIES}
 
-# A document that each takes, with nothing in it that may be left out.
+# A minimal valid document for each.
 FITTING: dict[type[Model], dict[str, Any]] = {
     CreateOrderBody: {**PARTIES, "amount": "499.50"},
     VerifyBody: CHECKOUT,
@@ -67,7 +67,23 @@ FITTING: dict[type[Model], dict[str, Any]] = {
 MODELS = sorted(FITTING, key=lambda model: model.__name__)
 
 INTEGERS: tuple[object, ...] = (0, -1, 1, 7, LAST_ID, LAST_ID + 1, 10**30)
-TEXTS = ("", "7", "007", "\u0667", "INR", "inr", "INR\n", "captured", "payment_cancelled", "a word", "true", "no")
+TEXTS = (
+    "",
+    "a.b.c",
+    "a.b.",
+    "a.b.c\n",
+    "7",
+    "007",
+    "\u0667",
+    "INR",
+    "inr",
+    "INR\n",
+    "captured",
+    "payment_cancelled",
+    "a word",
+    "true",
+    "no",
+)
 IDS = (
     ORDER_ID,
     PAYMENT_ID,
@@ -83,7 +99,7 @@ ANYTHING = (*INTEGERS, *TEXTS, *IDS, *OTHERS)
 
 
 def integer(least: int) -> Any:
-    """Neither a text nor a boolean nor a number with a point, and within bounds."""
+    """An integer within bounds: no text, boolean or decimal number."""
     return lambda value: type(value) is int and least <= value <= LAST_ID
 
 
@@ -100,7 +116,7 @@ def anything(_: object) -> bool:
 
 
 def noted(value: object) -> bool:
-    """An id in Razorpay's notes, which are texts; JSON has numbers as well."""
+    """An id in Razorpay's notes, which are texts; JSON also allows numbers."""
     digits = isinstance(value, str) and re.fullmatch(r"[0-9]+", value) is not None
     return bool(integer(1)(int(str(value)) if digits else value))
 
@@ -110,7 +126,7 @@ def optional(rule: Any) -> Any:
 
 
 def boolean(value: object) -> bool:
-    """Or what stands for one elsewhere."""
+    """A boolean, but no substitute for one."""
     return value in {0, 1, "true", "no"} if isinstance(value, int | float | str | Decimal) else False
 
 
@@ -132,12 +148,18 @@ _PAYMENT = {
 }
 _REFUND = {"id": refund_id, "payment_id": payment_id, "amount": integer(1), "created_at": anything, "notes": anything}
 
-# What a purchase may have besides its parties.
+# A purchase's fields besides its parties.
 OPTIONAL: dict[str, Any] = {}
 
-# Every field that is read, and what it takes.
+# Every field that is read, and what it accepts.
 RULES: dict[type[Model], dict[str, Any]] = {
-    CreateOrderBody: {**dict.fromkeys(PARTIES, integer(1)), **OPTIONAL, "amount": anything, "currency": text},
+    CreateOrderBody: {
+        **dict.fromkeys(PARTIES, integer(1)),
+        **OPTIONAL,
+        "amount": anything,
+        "currency": text,
+        "quote": form(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+"),
+    },
     VerifyBody: {"razorpay_order_id": order_id, "razorpay_payment_id": payment_id, "razorpay_signature": text},
     PaymentEntity: _PAYMENT,
     ListedPayment: _PAYMENT,
@@ -272,7 +294,7 @@ def test_a_place_within_an_entity_is_named_by_its_path() -> None:
     assert refusals(RefundPayload, {"payment": PAYMENT, "refund": None}) == {"payment.entity", "refund"}
 
 
-# --- what may be done with one ----------------------------------------------------------------------------------------
+# --- what you may do with one -----------------------------------------------------------------------------------------
 
 ORDER = Order(**PARTIES, payment_id=7, amount_minor=49_950, currency="INR", receipt="local-7")
 
@@ -293,6 +315,14 @@ def test_what_was_agreed_has_attributes_of_its_own_beside_the_rest_of_a_record()
     # Both are attributes of one item in the table.
     attributes = [{field.alias or name for name, field in model.model_fields.items()} for model in (Order, Record)]
     assert attributes[0] & attributes[1] == set()
+
+
+def test_only_the_table_reads_a_field_by_the_name_of_its_attribute() -> None:
+    # docs/data-model.md has `payment` and `amount`.
+    stored = {"payment": PAYMENT_ID, "amount": 1, "state": "created"}
+    with pytest.raises(ValidationError, match=r"(?s)payment_id.*amount_minor"):
+        Refund.model_validate(stored)
+    assert Refund.model_validate(stored, by_alias=True).payment_id == PAYMENT_ID
 
 
 def test_a_replaced_field_leaves_the_original_as_it_was() -> None:

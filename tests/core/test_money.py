@@ -33,7 +33,7 @@ def test_major_units_become_minor_units_of_the_currency(amount: object, currency
 
 @pytest.mark.parametrize("amount", ["1.13", "19.99", "1.15", "4.35", "8.41", "1001.29", "69.35"])
 def test_no_paisa_is_lost_where_floats_would_lose_it(amount: str) -> None:
-    # int(float(amount) * 100) is one short for each of them, or was in somebody's shop.
+    # int(float(amount) * 100) is one short for each of them, or was in a real shop.
     expected = int(amount.replace(".", ""))
     assert to_minor_units(amount, "INR") == expected
     assert to_minor_units(Decimal(amount), "INR") == expected

@@ -1,4 +1,4 @@
-"""What an operator may decide (design, section 3, Reviews), and which refunds the sweep still hears of."""
+"""What an operator may decide (design, section 3, Reviews), and which refunds the sweep still finds."""
 
 from collections.abc import Callable
 
@@ -156,7 +156,7 @@ def test_a_refund_of_a_payment_that_no_webhook_told_is_decided_with_its_capture(
     assert case.bus.types() == ["payment.refunded"]
 
 
-# --- what an operator is told, and what is stored -------------------------------------------------------------------
+# --- what an operator sees, and what is stored ----------------------------------------------------------------------
 
 
 def test_why_a_payment_is_not_accepted_is_said() -> None:
@@ -282,7 +282,7 @@ def test_a_failed_order_is_released_once_and_stored() -> None:
 
 
 def crowded(count: int) -> Case:
-    """An application with so many orders, whose first one a person was asked about."""
+    """An application with this many orders; the first one is under review."""
     case = Case()
     others = [f"order_{number:014d}" for number in range(1, count)]
     for order_id in others:
@@ -302,7 +302,7 @@ def test_the_review_of_too_many_orders_ends_when_there_is_room_again() -> None:
     first, second = "order_00000000000001", "order_00000000000002"
     case.gateway.put_order(second, ORDER)
     release_order(case.reconciler, first, NOW)
-    # A hundred are left, which is as many as there may be.
+    # A hundred are left, the limit.
     assert case.table.records[ORDER_ID].reviews[0].is_open
     release_order(case.reconciler, second, NOW)
     (review,) = case.table.records[ORDER_ID].reviews

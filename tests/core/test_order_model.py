@@ -1,4 +1,4 @@
-"""Create-order in every order of its steps, with crashes: an application is never sold twice (design, invariant 19)."""
+"""Create-order with its steps in every order, and crashes: no application is charged twice (design, invariant 19)."""
 
 from collections.abc import Callable
 from copy import replace
@@ -28,7 +28,7 @@ class Keeps(FakeTable):
 
 
 class Unconditional(FakeTable):
-    """A table that replaces an order whatever has become of it since it was read."""
+    """A table that replaces an order even if it has changed since it was read."""
 
     def replace_order(self, seen: Application, fresh: Record, old: tuple[Record, Record] | None) -> None:
         if old is not None:
@@ -39,7 +39,7 @@ class Unconditional(FakeTable):
 
 
 class Overwrites(FakeTable):
-    """A table that lets a second first order take the place of the first."""
+    """A table that lets a second first order overwrite the first."""
 
     def open_application(self, client_id: int, application_id: int, order_id: str) -> None:
         self.applications.pop((client_id, application_id), None)
@@ -47,7 +47,7 @@ class Overwrites(FakeTable):
 
 
 def broken(kind: type[FakeTable]) -> Callable[[FakeTable], FakeTable]:
-    """Gives each step a table of this kind."""
+    """Uses a table of this kind for each step."""
 
     def make(table: FakeTable) -> FakeTable:
         twin = kind()

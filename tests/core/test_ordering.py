@@ -1,4 +1,4 @@
-"""Placing an order, sentence by sentence of the design (section 6), on the fakes."""
+"""Placing an order on the fakes, following the design (section 6) sentence by sentence."""
 
 from contextlib import suppress
 from copy import replace
@@ -242,7 +242,7 @@ def test_after_a_crash_at_any_step_the_next_request_hands_out_the_one_open_order
     assert still_open == [placed.record.order_id] == [shop.application.current]
 
 
-# --- to the second, and to the call ---------------------------------------------------------------------------------
+# --- limits of time and of calls ------------------------------------------------------------------------------------
 
 
 def records(shop: Shop) -> list[str]:
@@ -299,7 +299,7 @@ def test_a_refusal_that_says_nothing_of_the_order_is_no_reason_to_replace_it(
     shop.gateway.fails = lambda call, _: refusal(401, "BAD_REQUEST_ERROR") if call == "look" else None
     placed = shop.place(at=OPENED + 16 * MINUTE)
     assert (placed.created, placed.record.order_id) == (False, first)
-    # Not looked at: the next request asks again.
+    # Not marked as checked: the next request asks again.
     assert placed.record.looked_at is None
     with pytest.raises(GatewayUnavailable, match=r"^Razorpay does not say what became of an order\.$"):
         shop.place(OTHER, OPENED + 16 * MINUTE)
@@ -355,7 +355,7 @@ def test_orders_of_the_last_day_count_from_their_last_change(shop: Shop) -> None
     shop.place(OFFER, OPENED + 2 * DAY - 1)
     assert shop.looks() == [first, second]
     shop.gateway.calls.clear()
-    # The current one is asked about however old it is; of the others, one was superseded a moment ago.
+    # The current one is queried however old it is; of the others, one was superseded a moment ago.
     shop.place(OTHER, OPENED + 2 * DAY)
     assert first not in shop.looks()
     assert second in shop.looks()
@@ -432,10 +432,10 @@ def test_every_other_order_that_could_be_paid_is_superseded_by_a_new_one(shop: S
     shop.table.applications[ORDER.client_id, ORDER.application_id] = replace(shop.application, orders=(current, extra))
     fate = Fate()
     placed = shop.place(OTHER, OPENED + MINUTE, fate)
-    # All is decided again before it is handed out.
+    # Everything is decided again before it is returned.
     assert fate.calls.count("application") == 2
     assert (shop.table.records[extra].version, shop.table.records[current].version) == (2, 2)
-    # Made for this request, though it took another round to be sure.
+    # Created for this request, though it took another round to be sure.
     assert placed.created
     assert {shop.table.records[key].superseded_by for key in (current, extra)} == {placed.record.order_id}
     assert len(shop.gateway.orders) == 2
@@ -454,7 +454,7 @@ def test_a_consumed_order_is_not_superseded_by_a_hand_out(shop: Shop, facts: tup
 @pytest.mark.parametrize(
     ("facts", "why"),
     [
-        ((captured(A, PART),), "Money is held that a person must look at."),
+        ((captured(A, PART),), "A person must decide about a payment."),
         ((captured(A),), "This application has already been paid."),
     ],
 )
@@ -505,7 +505,7 @@ def test_what_a_look_before_a_hand_out_said_is_not_asked_for_again_before_a_repl
 
 def test_a_look_is_not_repeated_because_its_time_could_not_be_stored(shop: Shop) -> None:
     first = shop.place().record.order_id
-    # application, read_many, and the save of when it was looked at
+    # application, read_many, and saving when it was checked
     placed = shop.place(at=OPENED + 16 * MINUTE, fate=Fate({3: StorageConflict()}))
     assert (placed.record.order_id, shop.looks()) == (first, [first])
 
@@ -602,7 +602,7 @@ def test_a_receipt_that_was_used_may_be_met_three_times(shop: Shop, times: int) 
     assert len(shop.ids.skipped) == times
 
 
-# --- who is faster --------------------------------------------------------------------------------------------------
+# --- races ----------------------------------------------------------------------------------------------------------
 
 
 def test_a_first_order_whose_id_another_record_holds_is_not_handed_out(shop: Shop) -> None:
@@ -613,7 +613,7 @@ def test_a_first_order_whose_id_another_record_holds_is_not_handed_out(shop: Sho
 
 
 def test_our_own_first_write_that_looks_like_somebody_elses_is_known_again(shop: Shop) -> None:
-    # application, insert: it took effect, and the client's own retry met it.
+    # application, insert: it took effect, and the client's retry found the item.
     placed = shop.place(fate=Fate({2: StorageConflict()}, after=True))
     assert (placed.created, records(shop)) == (True, [placed.record.order_id])
     assert len(shop.gateway.orders) == 1
@@ -642,7 +642,7 @@ def test_an_application_that_changes_five_times_is_given_up_on(shop: Shop) -> No
 
 
 def crowd(shop: Shop, count: int, *, with_records: bool = True) -> str:
-    """The application gets so many orders in all; the current one."""
+    """Gives the application this many orders in all; returns the current one."""
     current = shop.place().record.order_id
     old = [f"order_{number:014d}" for number in range(1_000, 1_000 + count - 1)]
     for order_id in old if with_records else ():
@@ -660,7 +660,7 @@ def test_the_hundredth_order_is_made_and_no_other(shop: Shop) -> None:
     with pytest.raises(PaymentUnderReview, match=r"^The application has 100 orders\.$") as refused:
         shop.place(OFFER, OPENED + 2 * MINUTE)
     assert refused.value.order_id == shop.application.current
-    # The open one is handed out all the same.
+    # The open one is still returned.
     assert not shop.place(OTHER, OPENED + 3 * MINUTE).created
 
 

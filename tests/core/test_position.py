@@ -1,4 +1,4 @@
-"""The vocabulary of the design, section 3, each word with examples; and what the facts about it may grow to."""
+"""The terms of the design, section 3, each with examples; and the limits on stored facts."""
 
 import pytest
 
@@ -60,6 +60,12 @@ def test_a_capture_matches_exactly_with_its_fee_or_within_an_offer(
     record = tell([(capture,)], policy=Policy(accept_offers_from_percent=floor)).record
     assert record.attempts[A].verdict == verdict
     assert (record.status is Status.PAID) == (verdict is not None)
+
+
+def test_a_refund_that_is_known_is_no_news_under_a_new_setting_either() -> None:
+    story = tell([(captured(A, AMOUNT * 9 // 10),), (refunded(A, REFUND_1, 1),)])
+    story.policy = Policy(accept_offers_from_percent=90)
+    assert not story.deliver(refunded(A, REFUND_1, 1)).changed
 
 
 def test_a_fee_that_is_reported_later_cures_a_mismatch() -> None:
@@ -217,11 +223,11 @@ def test_a_total_that_differs_keeps_the_record_due_until_the_refunds_were_read()
     assert not story.reviews()
 
 
-# --- one payment, told of more than once ----------------------------------------------------------------------------
+# --- one payment, reported more than once ---------------------------------------------------------------------------
 
 
 def test_what_a_payment_was_made_with_and_when_is_kept_from_whichever_report_says_it_first() -> None:
-    """A webhook may lack what another has, and nothing that is known is lost with it."""
+    """A webhook may lack what another had; nothing known is lost."""
     reports: list[Fact] = [
         Authorized(payment=A, method="card", created_at=OPENED + 5),
         captured(A, method="card", created_at=OPENED + 5),
@@ -232,7 +238,7 @@ def test_what_a_payment_was_made_with_and_when_is_kept_from_whichever_report_say
         for unsaid in silent:
             for facts in ((told, unsaid), (unsaid, told)):
                 if facts == (silent[2], reports[2]):
-                    # Of two reports of a failure the first one stays, whatever it lacks.
+                    # The first report of a failure is kept, even if it lacks something.
                     continue
                 attempt = tell([facts]).record.attempts[A]
                 assert (attempt.method, attempt.created_at) == ("card", OPENED + 5), facts
@@ -287,7 +293,7 @@ def test_a_failure_without_a_time_of_its_own_has_that_of_its_payment() -> None:
 
 def test_the_latest_look_that_listed_a_failure_counts_until_it_ends_the_signature() -> None:
     story = tell([(failed(A, listed_at=OPENED - 5),)])
-    # Nothing was signed that it could end.
+    # There was no signature that it could invalidate.
     assert story.record.attempts[A].listed_failed_at is None
     story = tell([(signed(A, OPENED),), (failed(A, listed_at=OPENED - 5),), (failed(A, listed_at=OPENED - 9),)])
     assert story.record.attempts[A].listed_failed_at == OPENED - 5
@@ -295,7 +301,7 @@ def test_the_latest_look_that_listed_a_failure_counts_until_it_ends_the_signatur
     assert (story.record.attempts[A].listed_failed_at, story.status()) == (OPENED, Status.PAID)
     story.deliver(failed(A, listed_at=OPENED + 7))
     assert (story.record.attempts[A].listed_failed_at, story.status()) == (OPENED + 7, Status.FAILED)
-    # It has ended, so that later looks are no news.
+    # It has ended, so later checks change nothing.
     assert not story.deliver(failed(A, listed_at=OPENED + 99)).changed
 
 

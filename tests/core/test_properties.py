@@ -1,4 +1,4 @@
-"""What holds for every sequence of facts. `Story` checks each step; the tests here check where it leads."""
+"""Properties of every sequence of facts. `Story` checks each step; these tests check the end."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -48,7 +48,7 @@ class World:
     """What happens at Razorpay: one sum per capture, one payment and sum per refund, whatever the deliveries."""
 
     captures: dict[str, tuple[int, str]]
-    """The sum and currency of the payments that may be captured."""
+    """Sum and currency of the payments that may be captured."""
     refunds: dict[str, tuple[str, int]]
 
     def facts(self) -> st.SearchStrategy[Fact]:
@@ -72,7 +72,7 @@ class World:
         return st.sampled_from(RefundState).map(lambda state: refunded(payment, refund, amount_minor, state))
 
     def deliveries(self, facts: Sequence[Fact]) -> list[Delivery]:
-        """As webhooks bring them: a refund of a captured payment says so."""
+        """The facts as webhooks report them: a refund of a captured payment also reports the capture."""
         return [
             (self.capture(fact.payment), fact)
             if isinstance(fact, Refunded) and fact.payment in self.captures
@@ -101,7 +101,7 @@ def worlds(draw: st.DrawFn, *, max_right: int = 3) -> World:
 
 @st.composite
 def told(draw: st.DrawFn, *, max_right: int = 3) -> list[Delivery]:
-    """Deliveries as they may arrive: any of them more than once, or never, and in any order."""
+    """Deliveries as they may arrive: each any number of times, or never, in any order."""
     world = draw(worlds(max_right=max_right))
     return world.deliveries(draw(st.lists(world.facts(), max_size=14)))
 
@@ -120,7 +120,7 @@ def right_captures(facts: Iterable[Fact]) -> set[str]:
 
 
 def projected(facts: Sequence[Fact]) -> tuple[Status, bool]:
-    """The rules of the design, over a set of facts and without any order: a second, simpler implementation."""
+    """The rules of the design over an unordered set of facts: a second, simpler implementation."""
     processed = {
         fact.refund: fact for fact in facts if isinstance(fact, Refunded) and fact.state is RefundState.PROCESSED
     }.values()
@@ -146,7 +146,7 @@ def projected(facts: Sequence[Fact]) -> tuple[Status, bool]:
 
 
 def known_facts(record: Record) -> object:
-    """Everything a record knows, without when it came to know it."""
+    """Everything a record knows, without when it learned it."""
     attempts = {
         payment: (a.signed_at is not None, a.authorized, a.captured, a.failed, a.amount_minor, a.currency)
         for payment, a in record.attempts.items()
@@ -189,7 +189,7 @@ def test_an_order_is_announced_as_paid_and_as_refunded_at_most_once(deliveries: 
     assert story.count("payment.paid") <= 1
     assert story.count("payment.refunded") <= 1
     if record.superseded_by is not None:
-        # Nothing stands there, so nothing is told of it but what comes back.
+        # No payment counts there, so only returned money is published.
         assert story.count("payment.paid") + story.count("payment.refunded") == 0
     elif story.record.status is Status.REFUNDED:
         assert story.count("payment.refunded") == 1

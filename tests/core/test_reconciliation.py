@@ -74,17 +74,17 @@ class Case:
         return self.table.records[ORDER_ID]
 
     def apply_payment(self, payment: str, seen: Record | None = None) -> Outcome:
-        """Meets the payment in the account's list; `seen` is what the batch read, if that is behind."""
+        """Finds the payment in the account's list; `seen` is what the batch read, if outdated."""
         listed = read_payment(self.gateway.payments[payment])
         return self.reconciler.apply_payment(listed, seen or self.table.read(listed.order_id or ""), LATER)
 
     def apply_refund(self, refund: str) -> Outcome:
-        """Meets the refund in the account's list."""
+        """Finds the refund in the account's list."""
         listed = read_refund(self.gateway.refunded[refund])
         return self.reconciler.apply_refund(listed, self.table.known_refunds.get(refund), LATER)
 
     def apply_order(self) -> Outcome:
-        """Meets the order in the account's list."""
+        """Finds the order in the account's list."""
         return self.reconciler.apply_order(read_order(self.gateway.listed[ORDER_ID]), self.table.read(ORDER_ID), LATER)
 
 
@@ -239,7 +239,7 @@ def test_only_what_is_still_alive_at_the_last_look_was_never_captured() -> None:
     assert [(review.reason, review.subject) for review in case.record.reviews] == [("never_captured", A)]
     assert (case.record.attempts[A].lapsed, case.record.attempts[B].lapsed) == (True, False)
     assert case.record.attention_at is None
-    # It is said once.
+    # It is reported once.
     assert case.reconciler.ask_about(ORDER_ID, last + 9 * DAY) is Outcome.UNCHANGED
 
 
@@ -281,7 +281,7 @@ def test_an_operator_asks_about_a_record_whether_or_not_it_is_due() -> None:
 
 
 class Busy(FakeTable):
-    """Somebody else is faster at every save, so many times."""
+    """Another writer is faster at this many saves in a row."""
 
     def __init__(self, times: int) -> None:
         super().__init__()
@@ -306,7 +306,7 @@ def test_a_record_that_changes_while_it_is_watched_is_read_again_five_times_in_a
 
 
 class Late(FakeTable):
-    """Somebody else is faster at the save of this number."""
+    """Another writer is faster at the save with this number."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
@@ -320,7 +320,7 @@ class Late(FakeTable):
 
 
 def test_an_order_that_was_rebuilt_stays_due_if_the_look_after_it_lost_a_race() -> None:
-    # Adopted, and then looked at without news.
+    # Adopted, then checked without a change.
     case = Case(Authorized(payment=A), record=unknown_record(ORDER_ID, OPENED), table=Late(2))
     case.gateway.pay(ORDER_ID, A, "authorized")
     assert case.reconciler.watch(ORDER_ID, LATER) is Outcome.REBUILT
@@ -406,7 +406,7 @@ def test_an_order_that_its_application_knows_already_is_not_added_twice() -> Non
 
 
 class Crowded(FakeTable):
-    """An application that somebody else extends at the same moment, so many times."""
+    """An application that another writer extends at the same moment, this many times."""
 
     def __init__(self, times: int) -> None:
         super().__init__()
@@ -475,7 +475,7 @@ def test_a_listed_payment_is_judged_by_the_settings() -> None:
     case.gateway.pay(ORDER_ID, A, amount=AMOUNT - 1)
     case.apply_payment(A)
     assert case.record.status is Status.PAID
-    # Decided as it is previewed: what is known is no news.
+    # Decided as previewed: known facts change nothing.
     assert case.apply_payment(A) is Outcome.UNCHANGED
 
 
@@ -523,13 +523,13 @@ def test_a_listed_payment_of_an_order_without_a_record_finds_out_whose_it_is(
     if outcome is Outcome.FOREIGN:
         assert (record.foreign, record.attention_at, record.expires_at) == (True, None, LATER + 30 * DAY)
     else:
-        # Kept under the status `unknown`, and asked about in its own lane.
+        # Kept under the status `unknown`, and queried in a separate lane.
         assert (record.foreign, record.lane, record.attention_at) == (False, Lane.UNKNOWN, LATER + 60)
         assert (record.attempts[A].captured, record.expires_at) == (True, None)
 
 
 class Overtaken(FakeTable):
-    """Another run stores the same record a moment before."""
+    """Another run stores the same record just before."""
 
     def insert(self, record: Record) -> None:
         super().insert(record)
@@ -598,7 +598,7 @@ def test_a_listed_refund_that_is_known_costs_no_call() -> None:
     case = Case(captured(A), refunded(A, REFUND_1, PART))
     case.gateway.pay(ORDER_ID, A)
     case.gateway.give_back(A, REFUND_1, PART)
-    # Recorded by a webhook, and not yet remembered under its own id.
+    # Recorded by a webhook, but without its own refund item yet.
     assert case.apply_refund(REFUND_1) is Outcome.UNCHANGED
     assert case.table.known_refunds[REFUND_1].order_id == ORDER_ID
     case.gateway.calls.clear()
@@ -688,6 +688,23 @@ def test_a_listed_order_that_nobody_has_tried_to_pay_needs_no_call() -> None:
     assert not case.gateway.calls
 
 
+def test_a_restored_record_whose_application_was_not_restored_is_put_into_it_again() -> None:
+    case = Case(captured(A))
+    assert case.table.application(ORDER.client_id, ORDER.application_id) is None
+    case.apply_order()
+    application = case.table.application(ORDER.client_id, ORDER.application_id)
+    assert application is not None
+    assert (application.current, application.orders) == (ORDER_ID, (ORDER_ID,))
+
+    other = Case(captured(A))
+    other.table.open_application(ORDER.client_id, ORDER.application_id, "order_SomebodyElse1")
+    other.apply_order()
+    other.apply_order()
+    application = other.table.application(ORDER.client_id, ORDER.application_id)
+    assert application is not None
+    assert (application.current, application.orders) == ("order_SomebodyElse1", ("order_SomebodyElse1", ORDER_ID))
+
+
 def test_a_listed_order_that_was_tried_is_asked_about() -> None:
     case = Case()
     case.gateway.pay(ORDER_ID, A)
@@ -708,10 +725,11 @@ def test_a_listed_order_known_only_from_webhooks_becomes_ours() -> None:
 
 def test_a_listed_order_whose_record_was_read_with_its_page_is_not_read_again() -> None:
     case = Case()
+    case.table.open_application(ORDER.client_id, ORDER.application_id, ORDER_ID)
     fate = Fate()
     reconciler = replace(case.reconciler, table=fate.wrap(case.table))
     assert reconciler.apply_order(read_order(case.gateway.listed[ORDER_ID]), case.record, LATER) is Outcome.UNCHANGED
-    assert not fate.calls
+    assert fate.calls == ["application"]
 
 
 def test_the_events_of_a_rebuilt_order_are_published_once() -> None:
@@ -797,7 +815,7 @@ def test_only_an_id_of_razorpays_own_form_can_be_asked_for(entry: Entry, identit
 
 
 class Applications:
-    """What is to be done about each entry; a failure is one entry's alone."""
+    """Processes each entry; a failure affects only that entry."""
 
     def __init__(self) -> None:
         self.outcomes: list[tuple[str, Outcome | None]] = []
@@ -810,16 +828,18 @@ class Applications:
 
 
 class Counted(FakeTable):
-    """How often records and refunds were read together, and whether as they are now."""
+    """How often records and refunds were read in a batch, and whether consistently."""
 
     def __init__(self) -> None:
         super().__init__()
         self.batches: list[tuple[list[str], bool]] = []
 
-    def read_many(self, order_ids: Iterable[str], *, consistent: bool = True) -> dict[str, Record]:
+    def read_many(
+        self, order_ids: Iterable[str], *, consistent: bool = True, only_readable: bool | None = None
+    ) -> dict[str, Record]:
         keys = sorted(order_ids)
         self.batches.append((keys, consistent))
-        return super().read_many(keys)
+        return super().read_many(keys, only_readable=only_readable)
 
     def refunds(self, refund_ids: Iterable[str]) -> dict[str, KnownRefund]:
         keys = sorted(refund_ids)
@@ -892,14 +912,15 @@ def test_what_is_known_of_a_page_is_not_read_again() -> None:
     case = Case(captured(A))
     case.gateway.pay(ORDER_ID, A)
     case.gateway.pay(None, B)
+    case.table.open_application(ORDER.client_id, ORDER.application_id, ORDER_ID)
     fate = Fate()
     reconciler = replace(case.reconciler, table=fate.wrap(case.table))
     apply_payments(reconciler, list(case.gateway.payments.values()), Applications(), LATER)
     case.gateway.listed[ORDER_ID]["status"] = "created"
     apply_orders(reconciler, list(case.gateway.listed.values()), Applications(), LATER)
-    assert fate.calls == ["read_many", "read_many"]
+    assert fate.calls == ["read_many", "read_many", "application"]
     assert apply_by_id(reconciler, ORDER_ID, LATER) is Outcome.UNCHANGED
-    assert fate.calls[2:] == ["read"]
+    assert fate.calls[3:] == ["read", "application"]
 
 
 def test_what_was_set_aside_is_asked_for_by_itself_whichever_it_is() -> None:

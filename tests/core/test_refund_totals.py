@@ -1,6 +1,5 @@
-"""Razorpay's own sum of a payment's refunds is evidence (design, section 3): it must lie between what we know to be
-processed and that with what is under way; else the refunds are read, and a difference that outlasts them is a person's.
-"""
+"""Razorpay's own sum of a payment's refunds is evidence (design, section 3): it must lie between the known processed
+refunds and those plus the pending ones. Otherwise the refunds are read, and a lasting difference opens a review."""
 
 from copy import replace
 
@@ -46,7 +45,7 @@ def later(story: Story, seconds: int) -> Story:
 
 @pytest.fixture
 def differing() -> Story:
-    """A payment of which Razorpay says that more came back than we know of."""
+    """A payment for which Razorpay reports more refunded than we know of."""
     return tell([(captured(A),), (total(A, PART),)])
 
 
@@ -68,7 +67,7 @@ def test_a_total_that_agrees_is_no_news_and_one_that_never_changed_either(differ
 def test_a_total_that_was_seen_before_does_not_ask_for_the_refunds_again(differing: Story) -> None:
     differing.deliver(refunded(A, REFUND_1, PART), total(A, PART, complete=True))
     assert last_entry(differing).endswith(f"refunds agree {A}")
-    # A webhook that comes late says what was true before.
+    # A late webhook reports an earlier state.
     for old in (PART - 1, 0):
         assert not differing.deliver(total(A, old)).changed
     differing.deliver(total(A, PART + 1))
@@ -93,7 +92,7 @@ def test_a_total_below_what_was_processed_differs_too() -> None:
 @pytest.mark.parametrize(("waits", "reviews"), [(HOUR - 10, []), (HOUR - 1, ["refund_total_differs"])])
 def test_a_difference_that_outlasts_the_lag_of_the_lists_is_for_a_person(waits: int, reviews: list[str]) -> None:
     story = tell([(captured(A),), (total(A, PART),)])
-    # The delivery itself comes a second later.
+    # The delivery arrives a second later.
     later(story, waits).deliver(total(A, PART, complete=True))
     assert story.reviews() == reviews
     if reviews:
@@ -118,7 +117,7 @@ def test_a_resolved_difference_is_not_resolved_again(differing: Story) -> None:
 
 
 def test_only_a_difference_that_was_known_before_has_lasted() -> None:
-    """The first look at an old record may meet a list that lags."""
+    """The first check of an old record may read a list that lags."""
     story = later(tell([(captured(A),)]), 30 * 24 * HOUR)
     story.deliver(total(A, PART, complete=True))
     assert (story.reviews(), story.record.attempts[A].refunds_unread) == ([], True)
@@ -135,7 +134,7 @@ def test_a_difference_of_one_payment_is_not_another_ones() -> None:
 
 
 def crowded() -> Story:
-    """A record with as many refunds as it keeps, of payment A."""
+    """A record with the maximum number of refunds of payment A."""
     full = {f"rfnd_{n:014d}": refunded(A, f"rfnd_{n:014d}", 1) for n in range(MAX_REFUNDS - 1)}
     story = tell([(captured(A),)])
     for start in range(0, len(full), 50):
@@ -148,7 +147,7 @@ def crowded() -> Story:
 def test_one_refund_too_many_is_not_kept_and_told_once() -> None:
     story = crowded()
     too_many: Fact = refunded(A, REFUND_2, 1)
-    # Not by the story, which would miss the refund: it is dropped on purpose.
+    # Not checked by the story, which would miss the refund: it is dropped on purpose.
     decision = decide(story.record, [too_many], story.now + 1)
     assert REFUND_2 not in decision.record.refunds
     assert [(r.reason, r.subject) for r in decision.record.reviews if r.is_open] == [("refund_total_differs", A)]
@@ -173,18 +172,18 @@ def test_a_refund_under_way_makes_room_for_the_total_and_keeps_the_record_due() 
 
 def test_a_total_that_was_read_and_found_right_does_not_ask_again_when_it_comes_late() -> None:
     story = tell([(captured(A),), (total(A, PART),), (refunded(A, REFUND_1, PART), total(A, PART, complete=True))])
-    # A webhook brings the next refund, and another one comes late with the sum before it.
+    # A webhook reports the next refund, and a late one the previous sum.
     story.deliver(refunded(A, REFUND_2, PART))
     assert not story.deliver(total(A, PART)).changed
 
 
-# --- how far a refund got -------------------------------------------------------------------------------------------
+# --- a refund's progress --------------------------------------------------------------------------------------------
 
 
 def test_a_refund_that_failed_and_was_processed_after_all_is_not_taken_for_one_that_was_taken_back() -> None:
     story = tell([(captured(A),), (refunded(A, REFUND_1, PART, RefundState.FAILED),), (refunded(A, REFUND_1, PART),)])
     assert story.record.refunds[REFUND_1].state is RefundState.PROCESSED
-    # The failure is told once more: Razorpay sends every event at least once.
+    # The failure is delivered again: Razorpay sends every event at least once.
     assert not story.deliver(refunded(A, REFUND_1, PART, RefundState.FAILED)).changed
     assert story.reviews() == []
 

@@ -1,5 +1,4 @@
-"""Each review is told when it is opened and when it is over: about what, of which payment, and how it ended (design,
-sections 3 and 5)."""
+"""Each review is published when it opens and when it closes: reason, payment, outcome (design, sections 3 and 5)."""
 
 from copy import replace
 
@@ -174,7 +173,7 @@ def test_a_hundred_reviews_are_kept_and_no_more() -> None:
         story.deliver(*facts[start : start + 50])
     assert len(story.record.reviews) == MAX_REVIEWS == 100
     assert story.count("payment.review") == MAX_REVIEWS
-    # The last one still ends, and the one that was never opened stays away.
+    # The last one still closes, and the one that was never opened sends no event.
     last = story.record.reviews[-1].subject
     ended = decide(story.record, [refunded(last, REFUND_1, PART)], story.now + 1)
     assert ended.record.reviews[-1].resolution == "returned"
@@ -189,7 +188,7 @@ def test_a_review_says_when_it_was_opened() -> None:
     assert [opened_then.at for opened_then in later] == [story.record.updated_at]
 
 
-# --- refunds: what is told, and of which payment --------------------------------------------------------------------
+# --- refunds: what is published, and for which payment --------------------------------------------------------------
 
 
 def told_refunds(story: Story) -> list[tuple[str, str | None, str | None, int | None]]:
@@ -202,7 +201,7 @@ def told_refunds(story: Story) -> list[tuple[str, str | None, str | None, int | 
 
 
 def test_what_comes_back_of_a_returned_payment_changes_its_sum_and_tells_nobody() -> None:
-    """The customer bears the fee: once the agreed sum is back the payment is returned, and the fee may follow."""
+    """The customer bears the fee: once the agreed sum is refunded the payment is returned; the fee may follow."""
     story = tell([(captured(A, AMOUNT + 9, fee_minor=9),), (refunded(A, REFUND_1),)])
     assert told_refunds(story) == [("refunded", A, REFUND_1, AMOUNT)]
     story.deliver(refunded(A, REFUND_2, 9))
@@ -224,7 +223,7 @@ def test_each_partial_refund_of_the_standing_payment_is_told_with_its_own_sum() 
         ("partially_refunded", A, REFUND_1, 1),
         ("partially_refunded", A, REFUND_2, 2),
     ]
-    # Both were recorded with the same change, and tell the sum after it.
+    # Both were recorded with the same change, and report the sum after it.
     sums = {event.refunded_minor for event in story.record.pending.values() if event.refund}
     assert sums == {3}
 
@@ -256,7 +255,7 @@ def test_a_refund_that_may_yet_fail_and_one_of_a_payment_never_captured_are_not_
     story = tell([(captured(A),), (refunded(A, REFUND_1, PART, RefundState.CREATED),), (refunded(B, REFUND_2, PART),)])
     assert told_refunds(story) == []
     story.deliver(captured(B, PART))
-    # Now it is money that came back of a captured payment.
+    # Now it is a refund of a captured payment.
     assert told_refunds(story) == [("surplus_refunded", B, REFUND_2, PART)]
 
 
@@ -286,7 +285,7 @@ def test_a_failure_without_a_time_is_not_told() -> None:
     assert not tell([(failed(A, at=None),)]).events
 
 
-# --- a person is asked about an order as a whole --------------------------------------------------------------------
+# --- reviews of an order as a whole ---------------------------------------------------------------------------------
 
 
 def test_a_person_is_asked_about_an_order_once() -> None:

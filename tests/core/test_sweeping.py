@@ -26,7 +26,7 @@ def entries(*created: int) -> list[Entry]:
 
 
 def newest_first(known: Sequence[Entry], start: int, end: int, skip: int) -> list[Entry]:
-    """A page as Razorpay gives it: both ends included, the newest first ("Fetch all payments")."""
+    """A page as Razorpay returns it: both ends included, the newest first ("Fetch all payments")."""
     inside = [entry for entry in known if start <= entry["created_at"] <= end]
     inside.sort(key=lambda entry: (entry["created_at"], entry["id"]), reverse=True)
     return inside[skip : skip + sweeping.PAGE]
@@ -34,7 +34,7 @@ def newest_first(known: Sequence[Entry], start: int, end: int, skip: int) -> lis
 
 @dataclass
 class Book:
-    """A list, and what a sweep did with it."""
+    """A list, and what a sweep read from it."""
 
     known: list[Entry]
     reads: list[tuple[int, int, int]] = field(default_factory=list)
@@ -202,7 +202,7 @@ class _Next(BaseException):
 
 @dataclass(frozen=True)
 class Run:
-    """One run: what its steps have answered. A run may stop for ever after each of them."""
+    """One run: the results of its steps. It may crash after each of them."""
 
     end: int
     answers: tuple[object, ...] = ()
@@ -217,7 +217,7 @@ class Sweeps:
 
 
 class _Script:
-    """Everything that a run calls: answers as before, and stops at the first step that was not taken yet."""
+    """Everything that a run calls: replays the results so far, and stops at the first new step."""
 
     def __init__(self, known: Sequence[Entry], world: Sweeps, answers: Sequence[object], *, conditional: bool) -> None:
         self._known, self._world, self._answers = known, world, list(answers)
@@ -252,7 +252,7 @@ class _Script:
 
 
 def following(known: Sequence[Entry], world: Sweeps, *, conditional: bool) -> Iterator[Sweeps]:
-    """Every state that is one step away. That a run stops for ever is that it takes no more steps."""
+    """Every state that is one step away. A run that takes no more steps has crashed."""
     for number, run in enumerate(world.runs):
         if run.is_done:
             continue
@@ -272,13 +272,13 @@ def _with(world: Sweeps, number: int, run: Run) -> Sweeps:
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pages and slices so small that a few entries are many."""
+    """Pages and slices so small that a few entries fill them."""
     for name, value in (("PAGE", 3), ("_OVERLAP", 1), ("_DEEPEST", 2), ("_FIRST_SPAN_S", 4), ("_LONGEST_SPAN_S", 4)):
         monkeypatch.setattr(sweeping, name, value)
 
 
 def explore(known: Sequence[Entry], ends: Sequence[int], *, conditional: bool = True) -> int:
-    """Visits every state of runs to these ends at once; how many there are."""
+    """Visits every state of concurrent runs to these ends; returns how many there are."""
     start = Sweeps(None, frozenset(), tuple(Run(end) for end in ends))
     seen, todo, states = {repr(start)}, [start], 0
     while todo:
@@ -322,7 +322,7 @@ def test_the_exploration_notices_a_watermark_that_moves_whatever_it_was_seen_at(
 
 @dataclass
 class Account:
-    """Razorpay's list, which an entry joins a while after it was created."""
+    """Razorpay's list, in which an entry appears some time after its creation."""
 
     arrivals: list[tuple[int, int]]
     """When each entry was created, and how much later it is listed."""
@@ -378,7 +378,7 @@ def test_an_entry_that_is_listed_late_is_met_by_a_later_pass(data: st.DataObject
     assert len(account.applied) == len(account.arrivals)
 
 
-# --- when a pass is due, and what is put off ------------------------------------------------------------------------
+# --- when a pass is due, and what is postponed ----------------------------------------------------------------------
 
 
 def test_the_first_and_the_last_second_of_a_list_are_those_that_razorpay_documents() -> None:
@@ -488,7 +488,7 @@ def test_a_watermark_is_called_after_its_list_and_its_age() -> None:
 
 
 def swept(created: Sequence[int], mark: Watermark, *, end: int = NOW, steps: int = 10**9) -> tuple[Book, FakeTable]:
-    """A list that was swept from a mark on."""
+    """A list swept from this watermark on."""
     book, table = Book(entries(*created)), FakeTable()
     table.marks[NAME] = mark
     book.sweep(table, end, steps=steps)
@@ -517,7 +517,7 @@ def test_no_slice_is_longer_than_thirty_days() -> None:
         (99, [0], 2000),  # one page, not full
         (100, [0, 90], 2000),  # the second one shows that the list ends
         (189, [0, 90], 2000),
-        (190, [0, 90, 180], 1000),  # three pages: hard enough
+        (190, [0, 90, 180], 1000),  # three pages: large enough
         (360, [0, 90, 180, 270], 1000),
     ],
 )
@@ -572,7 +572,7 @@ def test_a_slice_is_halved_where_the_time_is_over_between_two_pages() -> None:
     book, table = Book(entries(*created)), FakeTable()
     table.marks[NAME] = Watermark(at=NOW - 301, span=301)
     assert not book.sweep(table, NOW, steps=1)
-    # The first question of time came before the slice, the second after its first page.
+    # The remaining time was checked before the slice, and again after its first page.
     assert [skip for _, _, skip in book.reads] == [0]
     assert table.marks[NAME] == Watermark(at=NOW - 301, span=150)
 
@@ -603,7 +603,7 @@ def test_inside_one_second_the_run_goes_on_for_as_long_as_there_is_time() -> Non
 
 
 def test_inside_one_second_the_watermark_is_moved_once_and_not_for_every_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A write for each page would cost more than the pages."""
+    """One write per page would cost more than the pages."""
     table, moves = FakeTable(), list[Watermark]()
     table.marks[NAME] = Watermark(at=NOW - 1, span=1)
     move = table.move_watermark
@@ -627,5 +627,5 @@ def test_a_run_that_has_no_time_left_says_so_and_one_that_is_through_as_well() -
     book, table = Book([]), FakeTable()
     assert book.sweep(table, NOW, begin=NOW - 10, steps=0) is False
     assert book.sweep(table, NOW, begin=NOW - 10, steps=1) is True
-    # Nothing is left to read, so that no time is asked for.
+    # Nothing is left to read, so the time is not checked.
     assert book.sweep(table, NOW, steps=0) is True

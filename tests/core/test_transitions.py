@@ -1,4 +1,4 @@
-"""The state table of the design, cell by cell. It is written out here, so that nothing is derived from the code."""
+"""The state table of the design, cell by cell. It is written out here so that nothing is derived from the code."""
 
 import re
 from copy import replace
@@ -50,7 +50,7 @@ from tests.core.story import (
     tell,
 )
 
-# How each status came about: by payment A. `paid°` is paid and not confirmed.
+# How payment A led to each status. `paid°` is paid and not confirmed.
 STATUSES: Final[dict[str, tuple[Delivery, ...]]] = {
     "created": (),
     "failed": ((failed(A),),),
@@ -58,14 +58,14 @@ STATUSES: Final[dict[str, tuple[Delivery, ...]]] = {
     "paid°": ((signed(A),),),
     "paid": ((captured(A),),),
     "refunded": ((captured(A), refunded(A, REFUND_1)),),
-    # Money is held that is not as agreed: a wrong sum, or any sum once another order took this one's place.
+    # Held money that differs from what was agreed: a wrong sum, or any sum on a replaced order.
     "held": ((captured(A, AMOUNT - 1),),),
     "replaced": (),
 }
 
 
 STORED: Final = {"paid°": "paid", "held": "authorized", "replaced": "created"}
-"""The statuses that are stored under another name than they have in the table below."""
+"""Statuses that are stored under another name than in the table below."""
 
 
 def facts(what: str) -> Delivery:
@@ -86,8 +86,8 @@ def facts(what: str) -> Delivery:
     return by_kind[kind]
 
 
-# Per status, what each fact about the same payment (A) or another (B) leads to: the next status, `=` where it stays and
-# the fact is recorded all the same, `-` where nothing changes at all; in brackets the events, a review by its reason.
+# Per status, the effect of each fact about the same payment (A) or another (B): the next status, `=` if it stays but
+# the fact is recorded, `-` if nothing changes; in brackets the events, a review by its reason.
 TABLE: Final = """
 created: signed A           -> paid°
 created: authorized A       -> authorized
@@ -228,7 +228,7 @@ def cells() -> list[Cell]:
     return [Cell(row[1], row[2], row[3], tuple(filter(None, (row[4] or "").split(", ")))) for row in rows if row]
 
 
-@pytest.mark.parametrize("cell", cells(), ids=lambda cell: f"{cell.status}: {cell.fact}")
+@pytest.mark.parametrize("cell", cells(), ids=lambda cell: f"{cell.status}: {cell.fact}".replace("°", " unconfirmed"))
 def test_each_cell_of_the_state_table_does_what_it_says(cell: Cell) -> None:
     story = tell(STATUSES[cell.status], superseded() if cell.status == "replaced" else opened())
     before = story.record
@@ -242,7 +242,7 @@ def test_each_cell_of_the_state_table_does_what_it_says(cell: Cell) -> None:
         return
     expected = cell.status if cell.outcome == "=" else cell.outcome
     assert story.record.status.value == STORED.get(expected, expected)
-    # Nothing stands on an order that another one took the place of.
+    # No payment counts on a replaced order.
     assert story.record.confirmed == (expected in {"paid", "refunded"} and cell.status != "replaced")
     assert all(is_known(story.record, fact) for fact in facts(cell.fact))
     events = [decision.record.pending[identity] for identity in decision.recorded]
@@ -277,7 +277,7 @@ def test_every_change_of_status_that_the_code_allows_has_a_cause_and_no_other_ha
     assert all(Status.CREATED not in following for before, following in TRANSITIONS.items() if before != "unknown")
 
 
-# --- what the cells leave open --------------------------------------------------------------------------------------
+# --- what the table does not say ------------------------------------------------------------------------------------
 
 
 def test_an_automatic_refund_of_one_of_two_live_payments_leaves_the_other_alive() -> None:
@@ -285,7 +285,7 @@ def test_an_automatic_refund_of_one_of_two_live_payments_leaves_the_other_alive(
     assert story.status() is Status.AUTHORIZED
     story.deliver(refunded(B, REFUND_2))
     assert story.status() is Status.FAILED
-    # Neither of them failed: Razorpay gave them back.
+    # Neither failed: Razorpay returned them uncaptured.
     assert not story.events
 
 
@@ -518,7 +518,7 @@ def payment(number: int) -> str:
 
 @pytest.fixture(scope="module")
 def crowded() -> Story:
-    """An order with as many failed attempts as are kept."""
+    """An order with the maximum number of failed attempts."""
     return tell([(failed(payment(number)),) for number in range(100)])
 
 
@@ -579,7 +579,7 @@ def test_facts_of_an_unknown_order_are_kept_and_judged_by_nobody() -> None:
     assert story.status() is Status.UNKNOWN
     assert not story.events
     assert not story.record.confirmed
-    # Only what is somebody else's for certain may go.
+    # Only what is certainly foreign may expire.
     assert story.record.expires_at is None
 
 

@@ -16,7 +16,7 @@ SAMPLES = Path(__file__).parents[1] / "gateway" / "samples"
 
 
 def sample(name: str) -> Any:
-    """A documented body, or the exact text of a measured one."""
+    """A documented body, or the exact text of a real one."""
     return json.loads((SAMPLES / f"{name}.json").read_text(encoding="utf-8"))["body"]
 
 
@@ -35,7 +35,7 @@ def changed(name: str, **changes: object) -> dict[str, Any]:
 
 
 def bare(facts: Iterable[Fact]) -> tuple[Fact, ...]:
-    """Facts without their times and fees, and without Razorpay's totals, which have tests of their own."""
+    """Facts without times, fees and Razorpay's totals, which have separate tests."""
     said: list[Any] = [fact for fact in facts if not isinstance(fact, RefundTotal)]
     names = ("created_at", "fee_minor", "at")
     return tuple(replace(fact, **{name: None for name in names if hasattr(fact, name)}) for fact in said)
@@ -412,7 +412,8 @@ def test_a_failure_happened_when_its_event_was_made() -> None:
 def test_razorpays_sum_of_refunds_is_evidence_beside_the_facts() -> None:
     facts = read_delivery(raw(sample(REFUND))).facts
     totals = [fact for fact in facts if isinstance(fact, RefundTotal)]
-    assert totals == [RefundTotal(payment="pay_FPoJKWQQ8lK13n", amount_minor=entity(REFUND)["amount_refunded"])]
+    amount = entity(REFUND)["amount_refunded"]
+    assert totals == [RefundTotal(payment="pay_FPoJKWQQ8lK13n", amount_minor=amount, complete=False)]
     assert facts[-1] is totals[0]
 
 

@@ -192,7 +192,7 @@ def test_an_amount_may_be_a_number_or_a_decimal_string(written: str) -> None:
 IDS = ("job_id", "application_id", "client_id", "freelancer_id")
 
 
-# What JSON calls it, by how it is written.
+# Its JSON type, by its notation.
 KINDS = {
     "true": "a boolean",
     "false": "a boolean",
@@ -209,7 +209,7 @@ KINDS = {
 
 
 def refused(name: str, written: str) -> dict[str, str]:
-    """What is said of a create-order body that is right but for one field, which is written like this."""
+    """The problems reported for a create-order body in which one field is written like this."""
     body = json.dumps({key: value for key, value in ORDERED.items() if key != name})[:-1] + f', "{name}": {written}}}'
     with pytest.raises(InvalidRequest) as refusal:
         CreateOrderBody.read(body.encode()).to_offer(frozenset({"INR"}))
@@ -337,7 +337,7 @@ class Checkout(Body):
 
 
 class Nested(Body):
-    """A body with a field within a field, and one of a kind that no body of ours has."""
+    """A body with a nested field, and a field of a type that none of our bodies has."""
 
     checkout: Checkout
     urgent: bool

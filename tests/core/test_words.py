@@ -1,6 +1,6 @@
-"""The words that are stored, published and counted: old records, other services and alarms know them by these.
+"""The names that are stored, published and counted: old records, other services and alarms depend on them.
 
-And what is not said: None or False, never an empty text that somebody would store.
+Absent values are None or False, never an empty text that might be stored.
 """
 
 import json
@@ -53,7 +53,7 @@ def test_the_outcomes_that_a_metric_counts_by_never_change() -> None:
 
 
 def test_every_currency_is_known_with_its_decimals() -> None:
-    # The stand-in for Razorpay has a table of its own, read from the same page by somebody else.
+    # The stand-in for Razorpay has a separate table, written independently from the same page.
     assert EXPONENT_BY_CURRENCY == EXPONENTS
 
 
@@ -88,7 +88,7 @@ def test_a_decision_drops_no_attempt_unless_it_says_so() -> None:
 
 
 def _enums(schema: object) -> list[list[str]]:
-    """Every list of words in a schema."""
+    """Every enumeration in a schema."""
     if isinstance(schema, dict):
         own = [schema["enum"]] if "enum" in schema else []
         return own + [found for value in schema.values() for found in _enums(value)]

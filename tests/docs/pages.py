@@ -23,7 +23,7 @@ class Link:
 
     @property
     def is_internal(self) -> bool:
-        """Whether it leads to a file or a heading of the project."""
+        """Whether it points to a file or heading of the project."""
         return not re.match(r"[a-z][a-z0-9+.-]*:", self.target)
 
     @property
@@ -34,7 +34,7 @@ class Link:
 
     @property
     def anchor(self) -> str:
-        """The heading that it names; empty for none."""
+        """The heading it names; empty if none."""
         return self.target.partition("#")[2]
 
     def __str__(self) -> str:
@@ -42,21 +42,21 @@ class Link:
 
 
 def pages() -> list[Path]:
-    """Every page that people read, wherever it is."""
+    """Every documentation page of the project."""
     folders = ("docs", "sandbox", ".github")
     found = [*PROJECT.glob("*.md"), *(page for folder in folders for page in (PROJECT / folder).rglob("*.md"))]
     return sorted(page for page in found if "node_modules" not in page.parts)
 
 
 def links(page: Path) -> Iterator[Link]:
-    """The links of a page; what stands in its blocks of code is none."""
+    """The links of a page, except those in code blocks."""
     text = _FENCED.sub("", page.read_text(encoding="utf-8"))
     yield from (Link(page, label, target) for _, label, target in _LINK.findall(text))
     yield from (Link(page, "", target.split()[0]) for target in _PICTURE.findall(text))
 
 
 def anchors(page: Path) -> set[str]:
-    """What links to the headings of a page end in, as GitHub makes it: a heading that comes again is numbered."""
+    """The anchors of a page's headings, as GitHub generates them: repeated headings are numbered."""
     text = _FENCED.sub("", page.read_text(encoding="utf-8"))
     seen: Counter[str] = Counter()
     found = set(re.findall(r"<a (?:id|name)=\"([^\"]+)\"", text))

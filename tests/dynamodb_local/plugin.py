@@ -1,7 +1,7 @@
 """A plugin for pytest: every request to DynamoDB that moto would answer goes to DynamoDB Local.
 
-After each write of one item, what DynamoDB says that it cost ("ConsumedCapacity", API reference) is compared with what
-tests/table counts: what costs are promised rests on that count.
+After each write of one item, the cost that DynamoDB reports ("ConsumedCapacity", API reference) is compared with the
+count of tests/table, on which the documented costs are based.
 """
 
 import json
@@ -19,33 +19,33 @@ from tests import moto_guard
 from tests.table.dynamodb import typed_write_units
 
 PORT: Final = "DYNAMODB_LOCAL_PORT"
-"""The variable that says where it listens."""
+"""The environment variable with its port."""
 _TARGET: Final = "DynamoDB_20120810"
 _WRITES: Final = frozenset({"PutItem", "UpdateItem", "DeleteItem"})
 _OK: Final = 200
 _SIZE_TOLERANCE: Final = 0.02
-"""What part of an item's size may be counted wrongly: the size of numbers is documented as approximate ("DynamoDB item
-sizes and formats"), so a size near a whole KiB may count one unit more or less."""
+"""The relative error allowed in an item's size: the size of numbers is documented as approximate ("DynamoDB item sizes
+and formats"), so a size near a whole KiB may cost one unit more or less."""
 
 type Item = dict[str, Any]
 
 
 class Engine:
-    """DynamoDB Local, as the hook before moto sees it."""
+    """The hook before moto that forwards requests to DynamoDB Local."""
 
     def __init__(self, port: int) -> None:
         self.answered: Counter[str] = Counter()
         self.same = 0
-        """Writes that cost what was counted."""
+        """Writes that cost as much as counted."""
         self.unlike: list[str] = []
-        """Writes that cost something else."""
+        """Writes that cost more or less."""
         self._url = f"http://127.0.0.1:{port}/"
         self._pool = urllib3.PoolManager(maxsize=20)
         self._tables: dict[str, str] = {}
         """The key of each table that was created."""
 
     def __call__(self, request: AWSPreparedRequest) -> AWSResponse:
-        # Bytes where botocore has signed the request.
+        # Bytes if botocore has signed the request.
         target: Any = request.headers["X-Amz-Target"]
         operation = (target.decode() if isinstance(target, bytes) else target).partition(".")[2]
         assert isinstance(request.body, bytes | str)
@@ -75,7 +75,7 @@ class Engine:
             if least <= cost <= most:
                 self.same += 1
             else:
-                # Names and sizes alone: a table's items are nobody's business, not even here.
+                # Names and sizes only, never a table's items.
                 counted = f"{least} to {most} counted"
                 self.unlike.append(f"{operation} in {asked['TableName']}: {counted}, {cost:g} consumed")
         return response
@@ -97,7 +97,7 @@ class Engine:
             headers={
                 "Content-Type": "application/x-amz-json-1.0",
                 "X-Amz-Target": f"{_TARGET}.{operation}",
-                # It wants a signature, and looks at none of it.
+                # It requires a signature but does not check it.
                 "Authorization": "AWS4-HMAC-SHA256 Credential=test/20260101/ap-south-1/dynamodb/aws4_request, "
                 "SignedHeaders=host, Signature=none",
             },
@@ -110,7 +110,7 @@ _engine: Engine | None = None
 
 
 def pytest_configure() -> None:
-    """Puts the engine where moto is."""
+    """Replaces moto by the engine."""
     global _engine  # noqa: PLW0603 - one for the whole run
     _engine = Engine(int(os.environ[PORT]))
     moto_guard.install()
@@ -119,20 +119,20 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup() -> None:
-    """No test finds another's tables."""
+    """Deletes all tables before each test."""
     assert _engine is not None
     _engine.empty()
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """A cost that was counted wrongly is a failure."""
+    """Fails the run if a cost was counted wrongly."""
     assert _engine is not None
     if _engine.unlike and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """What the engine did."""
+    """Reports what the engine did."""
     assert _engine is not None
     terminalreporter.section("DynamoDB Local")
     terminalreporter.line(", ".join(f"{count} {operation}" for operation, count in sorted(_engine.answered.items())))

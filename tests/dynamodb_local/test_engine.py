@@ -1,4 +1,4 @@
-"""How DynamoDB Local comes to this machine, without fetching it."""
+"""How DynamoDB Local is installed, tested without downloading it."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Taking a permission away from a deployed function, and giving it back."""
+"""Removes a permission from a deployed function, and restores it."""
 
 import contextlib
 import json
@@ -12,7 +12,7 @@ from sandbox.cloud.service import LocalService
 
 @contextlib.contextmanager
 def without_put_events(service: LocalService) -> Iterator[None]:
-    """The webhook function as it would be if somebody had removed its PutEvents statement."""
+    """The webhook function without its PutEvents statement."""
     endpoints = service.endpoints
     iam = boto3.client(
         "iam",

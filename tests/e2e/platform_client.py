@@ -21,7 +21,7 @@ _application_ids: Iterator[int] = itertools.count(random.randrange(10**6, 10**9)
 
 
 class Platform:
-    """One client who accepts one proposal; every instance is an application of its own."""
+    """One client who accepts one proposal; each instance has a separate application."""
 
     def __init__(self, service: LocalService, *, client_id: int = 42, freelancer_id: int = 77) -> None:
         self.api: str = service.endpoints["api"]
@@ -37,7 +37,7 @@ class Platform:
     ) -> requests.Response:
         """A request of a signed-in user (the client unless another is named)."""
         headers = {"Authorization": f"Bearer {token(user_id or self.client_id)}"}
-        # No shared session: some of these calls are made at once.
+        # No shared session, because some of these calls are concurrent.
         return requests.request(
             method, f"{self.api}/api/payments/{path}", json=json, headers=headers, timeout=_TIMEOUT_S, **options
         )
@@ -56,7 +56,7 @@ class Platform:
         )
 
     def create_orders_at_once(self, count: int) -> list[requests.Response]:
-        """As `count` double clicks; each of them asks again where the answer is that this is safe."""
+        """Sends `count` concurrent requests; each retries if the response says that this is safe."""
 
         def insist() -> requests.Response:
             return eventually(self.create_order, lambda answer: answer.status_code != requests.codes.unavailable)
@@ -65,14 +65,14 @@ class Platform:
             return [*pool.map(lambda _: insist(), range(count))]
 
     def pay(self, order_id: str, **how: Any) -> requests.Response:
-        """The customer in Checkout: 200 with the three fields, or 400 with Checkout's error."""
+        """The customer pays in Checkout: 200 with the three fields, or 400 with Checkout's error."""
         return requests.post(f"{self.razorpay}/_control/pay", json={"order_id": order_id, **how}, timeout=_TIMEOUT_S)
 
     def verify(self, checkout: dict[str, Any], *, user_id: int | None = None) -> requests.Response:
         return self.call("POST", "verify/", json=checkout, user_id=user_id)
 
     def refund(self, payment: str, amount_minor: int | None = None) -> dict[str, Any]:
-        """The merchant refunds through Razorpay's API; all that is left unless an amount is given."""
+        """The merchant refunds through Razorpay's API; everything left unless an amount is given."""
         from sandbox.development import RAZORPAY_KEY_ID, RAZORPAY_KEY_SECRET  # noqa: PLC0415 - of no use elsewhere
 
         answer = requests.post(
@@ -92,7 +92,7 @@ class Platform:
         return requests.post(f"{self.api}/api/payments/webhook/", data=body, headers=headers, timeout=_TIMEOUT_S)
 
     def deliveries(self, order_id: str) -> list[dict[str, Any]]:
-        """Every webhook event of an order as the stand-in sent it, with its deliveries."""
+        """Every webhook event of an order that the stand-in sent, with its deliveries."""
         answer = requests.get(
             f"{self.razorpay}/_control/events", params={"order_id": order_id, "bodies": "1"}, timeout=_TIMEOUT_S
         )
@@ -100,17 +100,17 @@ class Platform:
         return events
 
     def use_webhook_secret(self, secret: str = RAZORPAY_WEBHOOK_SECRET) -> None:
-        """Rotates the secret at Razorpay's end: it signs later events."""
+        """Rotates the secret at Razorpay, which signs later events with it."""
         requests.put(f"{self.razorpay}/_control/webhook", json={"secret": secret}, timeout=_TIMEOUT_S)
 
     def withhold_webhooks(self) -> str:
-        """Razorpay tells nothing from now on; returns where it told before."""
+        """Razorpay stops sending webhooks; returns the previous URL."""
         address: str = requests.get(f"{self.razorpay}/_control/webhook", timeout=_TIMEOUT_S).json()["url"]
         requests.put(f"{self.razorpay}/_control/webhook", json={"url": None}, timeout=_TIMEOUT_S)
         return address
 
     def deliver_webhooks(self, address: str) -> None:
-        """Razorpay tells again, what happens from now on."""
+        """Razorpay sends webhooks again, for what happens from now on."""
         requests.put(f"{self.razorpay}/_control/webhook", json={"url": address}, timeout=_TIMEOUT_S)
 
     def payment(self, order_id: str) -> dict[str, Any]:
@@ -123,7 +123,7 @@ class Platform:
         return self._service.record(order_id)
 
     def inbox(self, subscriber: str, order_id: str) -> list[str]:
-        """The detail types that a subscriber has noted about the order, in no order, repetitions included."""
+        """The detail types that a subscriber has stored for the order, unordered and with repetitions."""
         return sorted(note["detail_type"] for note in self._service.inbox(subscriber, order_id))
 
     def wait_for_payment(self, order_id: str, **expected: object) -> dict[str, Any]:
@@ -136,7 +136,7 @@ class Platform:
         eventually(lambda: self.inbox(subscriber, order_id), lambda notes: notes == sorted(expected))
 
     def wait_until_delivered(self, order_id: str, count: int) -> list[dict[str, Any]]:
-        """Until this many webhook events of the order were accepted."""
+        """Waits until this many webhook events of the order were accepted."""
         return eventually(
             lambda: [event for event in self.deliveries(order_id) if event["state"] == "delivered"],
             lambda events: len(events) == count,
@@ -144,7 +144,7 @@ class Platform:
 
 
 def eventually[T](look: Callable[[], T], accept: Callable[[T], bool]) -> T:
-    """Looks again and again until what is seen is accepted; fails with what was seen last."""
+    """Polls until the value is accepted; fails with the last value."""
     deadline = time.monotonic() + _PATIENCE_S
     while True:
         seen = look()

@@ -28,7 +28,7 @@ def test_the_local_cloud_says_of_each_pattern_what_the_page_says(local_service: 
 
 @pytest.fixture
 def queue_url(local_service: LocalService) -> Iterator[str]:
-    """A queue of one more subscriber, which the page's first rule fills."""
+    """The queue of another subscriber, which the page's first rule fills."""
     events, queues = local_service.cloud.client("events"), local_service.cloud.client("sqs")
     bus = local_service.endpoints["bus"]
     url: str = queues.create_queue(QueueName=NAME)["QueueUrl"]

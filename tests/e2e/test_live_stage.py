@@ -1,4 +1,4 @@
-"""The stage of the live view's scenarios, on the deployed service: its switches, and that they are put back."""
+"""The stage of the live view's scenarios, on the deployed service: its switches, and that they are reset."""
 
 import threading
 from typing import Any
@@ -19,7 +19,7 @@ def stage(local_service: LocalService) -> Stage:
 
 
 def switches(service: LocalService) -> tuple[list[str], object]:
-    """The orders whose webhooks are held, and for whom EventBridge is away."""
+    """The orders whose webhooks are held, and the functions for which EventBridge is down."""
     faults = requests.get(f"{service.endpoints['razorpay']}/_control/faults", timeout=10).json()
     away = requests.get(f"{service.endpoints['aws']}/_sandbox/outages", timeout=10).json()
     return faults["held_orders"], away["events"]

@@ -47,7 +47,7 @@ def test_a_payment_goes_from_proposal_to_notified_services(platform: Platform) -
     platform.wait_until_delivered(order_id, 3)
     record = platform.record(order_id)
     assert record["pending"] == {}
-    # Nobody needs to look at it: a due time that a late message left is the outbox's to take away.
+    # It needs no further processing: the outbox clears a due time that a late message left.
     assert record.get("attention_shard", "0").isdigit()
     assert [entry["status"] for entry in record["history"]][-1] == "paid"
     assert platform.create_order().json()["code"] == "already_paid"
@@ -83,7 +83,7 @@ def test_refunds_in_parts_add_up_to_a_refunded_payment(platform: Platform) -> No
     checkout = platform.pay(order_id).json()
     platform.wait_for_payment(order_id, status="paid", confirmed=True)
 
-    # Notification drops what a newer event has overtaken, so each is waited for.
+    # Notification drops an event if a newer one came first, so the test waits for each.
     platform.wait_for_inbox("notification", order_id, "payment.paid")
     platform.refund(checkout["razorpay_payment_id"], 4_000)
     platform.wait_for_payment(order_id, status="paid", confirmed=True, amount_refunded=4_000)

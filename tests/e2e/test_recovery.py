@@ -1,7 +1,7 @@
-"""Disaster recovery on the deployed template: the table as it was at an earlier moment, and Razorpay's help.
+"""Disaster recovery on the deployed template: the table's state at an earlier time, completed from Razorpay.
 
-The emulator restores a table "to a point in time" as it is now, so a backup that is taken at that moment stands for it
-here; on AWS the same steps begin with RestoreTableToPointInTime (docs/runbook.md, "Restoring the table").
+The emulator's restore "to a point in time" returns the current table, so the test takes a backup at that time instead.
+On AWS the same steps start with RestoreTableToPointInTime (docs/runbook.md, "Restoring the table").
 """
 
 import json
@@ -19,20 +19,20 @@ from sandbox.development import STAGE
 from tests.e2e.platform_client import Platform, eventually
 
 RESTORED = "payments-restored"
-# More than can have been handed out since the backup; gaps in the payment ids are fine.
+# More ids than can have been used since the backup; gaps in the payment ids are fine.
 SKIPPED_IDS = 1_000_000
 
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalService]:
-    """A service of its own: another table takes the place of this one's."""
+    """A separate service, because its table is replaced."""
     with LocalService.start(tmp_path_factory.mktemp("recovery")) as service:
         yield service
 
 
 @dataclass
 class Disaster:
-    """The customers, and what the service said of their payments before the table was lost."""
+    """The customers, and the service's responses about their payments before the table was lost."""
 
     began: int
     customers: dict[str, Platform]
@@ -45,13 +45,13 @@ class Disaster:
 
 
 def what_matters(payment: dict[str, Any]) -> dict[str, Any]:
-    """Everything that the API tells but when it was last stored, and the second in which the order was made."""
+    """Everything the API returns, except when it was last stored and the second of the order's creation."""
     return {name: value for name, value in payment.items() if name not in {"updated_at", "created_at"}}
 
 
 @pytest.fixture(scope="module")
 def disaster(service: LocalService) -> Disaster:
-    """Payments before and after a backup, all of their webhooks delivered; then the backup takes the table's place."""
+    """Payments before and after a backup, with all webhooks delivered; then the backup replaces the table."""
     began = int(time.time()) - 60
     names = (
         "refunded after it",
@@ -100,7 +100,7 @@ def disaster(service: LocalService) -> Disaster:
 
 
 def switch_to_the_backup(service: LocalService, backup: str) -> None:
-    """As the runbook has it: restore, skip the payment ids handed out since, deploy with the restored table."""
+    """Follows the runbook: restore, skip the payment ids used since, deploy with the restored table."""
     dynamodb = service.cloud.client("dynamodb")
     dynamodb.restore_table_from_backup(TargetTableName=RESTORED, BackupArn=backup)
     dynamodb.get_waiter("table_exists").wait(TableName=RESTORED, WaiterConfig={"Delay": 1, "MaxAttempts": 30})
@@ -123,7 +123,7 @@ def switch_to_the_backup(service: LocalService, backup: str) -> None:
 
 
 def rebuild(service: LocalService, start: int) -> list[dict[str, Any]]:
-    """The rebuild of everything since then, run after run."""
+    """Rebuilds everything since then, run after run."""
     reports = []
     asked: dict[str, Any] | None = {"rebuild": {"from": start, "to": int(time.time()) + 60}}
     while asked is not None:
@@ -159,7 +159,7 @@ def test_after_the_rebuild_every_payment_is_what_it_was_and_nobody_is_told_twice
     outcomes = {name for report in reports for name in report["outcomes"]}
     assert {"rebuilt", "settled", "unchanged"} <= outcomes
     assert {name: disaster.payment(name) for name in disaster.before} == disaster.before
-    # Events that were on the bus before come again under their old ids, and consumers know them.
+    # Events from before the loss are published again with their old ids, which consumers recognise.
     for name in ("made after it", "paid after it"):
         assert disaster.customers[name].inbox("job", disaster.orders[name]) == ["payment.paid"]
 

@@ -1,4 +1,4 @@
-"""`make run` as a developer meets it: one at a time, ended as a whole, and clear about what failed."""
+"""`make run` as a developer uses it: one at a time, stopped as a whole, with clear errors."""
 
 import contextlib
 import json
@@ -67,7 +67,7 @@ def run(tmp_path: Path) -> Iterator[Run]:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether the process runs; one that ended and waits to be collected does not."""
+    """Whether the process runs; a zombie does not."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except FileNotFoundError:
@@ -121,7 +121,7 @@ def test_with_a_proxy_for_everything_it_starts_and_a_payment_gets_all_the_way(tm
                 check=False,
             )
             assert done.returncode == 0, done.stdout + done.stderr
-        # As it stands there, to be pasted into the same shell.
+        # Exactly as printed, to be pasted into the same shell.
         (pasted,) = re.findall(r"^curl .+?\n\n", run.output.read_text(), re.MULTILINE | re.DOTALL)
         answer = subprocess.run(  # noqa: S602 - what the program tells a person to run
             pasted, shell=True, env=os.environ | shell, capture_output=True, text=True, check=True
@@ -133,7 +133,7 @@ def test_with_a_proxy_for_everything_it_starts_and_a_payment_gets_all_the_way(tm
     assert run.end() == 0
 
 
-# As `ssh -t … make run` does: the session's first process, which alone hears of the end, waits for the service.
+# As with `ssh -t … make run`: only the session's first process gets the signal, and it waits for the service.
 ON_A_TERMINAL_OF_ITS_OWN = """
 import fcntl, os, signal, subprocess, sys, termios
 os.setsid()
@@ -157,7 +157,7 @@ def test_when_its_terminal_closes_it_ends_as_a_whole(tmp_path: Path) -> None:
         while not endpoints_file.exists():
             assert time.monotonic() < deadline
             with contextlib.suppress(BlockingIOError):
-                os.read(terminal, 65536)  # a terminal that nobody reads holds up who writes to it
+                os.read(terminal, 65536)  # a terminal that nobody reads blocks its writers
             time.sleep(0.1)
         pids = json.loads(endpoints_file.read_text())["pids"]
 
@@ -234,7 +234,7 @@ def payment_id_counter(endpoints: dict[str, Any]) -> int:
 
 
 class ClosedProxy(socketserver.ThreadingTCPServer):
-    """A proxy that leads nowhere, and remembers where it was asked to lead."""
+    """A proxy that connects nowhere, and records the requested targets."""
 
     daemon_threads = True
 
@@ -260,7 +260,7 @@ def proxy() -> Iterator[ClosedProxy]:
 
 
 def test_with_test_keys_it_uses_the_real_test_mode_and_starts_no_stand_in(tmp_path: Path, proxy: ClosedProxy) -> None:
-    # Whether Razorpay can be reached from here must not decide this test: nothing can.
+    # Nothing can be reached, so that the result does not depend on this machine's access to Razorpay.
     shell = {"HTTPS_PROXY": proxy.url, "https_proxy": proxy.url, "HTTP_PROXY": proxy.url, "http_proxy": proxy.url}
     run = Run(tmp_path / "run", TEST_KEYS, **shell, NO_PROXY="", no_proxy="")
     try:
@@ -289,13 +289,13 @@ def test_with_test_keys_it_uses_the_real_test_mode_and_starts_no_stand_in(tmp_pa
     assert counter > 20_000_000
     assert "gateway" not in endpoints["pids"]
     assert "through a tunnel" in said
-    # One call asks about the keys, and says what came of it without showing them.
+    # One call checks the keys, and the output gives the result without showing them.
     assert asked_before == ["CONNECT api.razorpay.com:443 HTTP/1.1\r\n"]
     assert "[1/7] Check the API keys with Razorpay" in said
     assert "Not checked: https://api.razorpay.com cannot be reached from here (ProxyError)" in said
     assert KEY_SECRET not in said
     assert WEBHOOK_SECRET not in said
-    # The functions go to Razorpay, and nowhere else, through the proxy.
+    # The functions use the proxy only for Razorpay.
     assert (order.status_code, order.json()["code"]) == (503, "gateway_unavailable")
     assert len(proxy.asked) > 1
     assert set(proxy.asked) == set(asked_before)

@@ -1,8 +1,8 @@
-"""Every block of shell in docs/runbook.md and docs/deploying.md, run on the local cloud as the runbook's rehearsal is.
+"""Every shell block in docs/runbook.md and docs/deploying.md, run on the local cloud like the runbook's rehearsal.
 
-A block that the local cloud cannot run is in one of the two tables below, with the reason. Those that ask AWS are taken
-by the AWS CLI, which checks service, operation and parameters against AWS's own models and sends nothing. Those that
-build and deploy get stand-ins for `make` and `sam`, which write down what they were asked.
+Blocks that the local cloud cannot run are in one of the two tables below, with the reason. Those that call AWS go to
+the AWS CLI, which checks service, operation and parameters against AWS's models but sends nothing. Those that build and
+deploy get stand-ins for `make` and `sam`, which record their arguments.
 """
 
 import os
@@ -16,11 +16,13 @@ from pathlib import Path
 import pytest
 
 from sandbox import development
+from sandbox.cloud.processes import ServerProcess
 from sandbox.cloud.service import LocalService
+from tests.e2e import warm_aws
 from tests.e2e.platform_client import Platform
 from tests.runbook.book import DEPLOYING, PROJECT, RUNBOOK, Block, blocks
 
-AWS = PROJECT / ".venvs/aws/bin/aws"
+AWS = PROJECT / ".venvs/aws/bin"
 HELPERS, VARIABLES = (block for block in blocks(RUNBOOK) if block.section == "Before you begin")
 (REHEARSE,) = (block for block in blocks(RUNBOOK) if block.section == "Rehearse on your machine")
 BLOCKS = [
@@ -29,20 +31,23 @@ BLOCKS = [
     for block in blocks(page)
     if block not in (HELPERS, VARIABLES, REHEARSE)
 ]
-# What the emulator lacks or does differently.
+# Blocks that need what the emulator lacks or does differently.
 ONLY_ON_AWS = {
     "reviews-waiting 2": "needs the receipt handle of a message that waits",
     "dead-letters 4": "the emulator has no StartMessageMoveTask",
     "Quotas 2": "nobody grants a quota here",
 }
-# What builds and deploys for real, and where it runs instead: in a repository of its own.
+# Blocks that build, deploy or change an older stage; tests with stand-ins run them, most in a separate repository.
 WITH_STAND_INS = {
     "Roll back to the previous version 1": "needs a repository with tags, and a remote",
     "Roll back to the previous version 2": "builds and deploys another commit",
     "Deploy 1": "builds and deploys to an account",
+    "Update a stage of 1.0.0 1": "changes the template and deploys it; tests/runbook/test_new_indexes.py runs it",
+    "Update a stage of 1.0.0 3": "the stage has this index already; tests/runbook/test_new_indexes.py runs it",
+    "Update a stage of 1.0.0 4": "needs the block before it; tests/runbook/test_new_indexes.py runs both",
     "Try it out 2": "the stack's ApiUrl is AWS's; tests/smoke runs the program itself",
 }
-# What a person answers to `fill`, or to the question for a token.
+# The answers to `fill` and to the prompt for a token.
 KEY = f"{development.RAZORPAY_KEY_ID}\n{development.RAZORPAY_KEY_SECRET}\n"
 ANSWERS = {
     "The webhook secret 2": development.RAZORPAY_WEBHOOK_SECRET + "\n",
@@ -50,21 +55,23 @@ ANSWERS = {
     "The API keys 1": KEY,
     "The key of the callers' tokens 1": development.JWT_SECRET + "\n",
     "The key of the callers' tokens 2": "@public.pem\n",
+    "The key of quotes 1": development.QUOTE_SECRET + "\n",
+    "The key of quotes 2": "@public.pem\n",
     "Secrets 1": KEY,
     "Secrets 2": development.RAZORPAY_WEBHOOK_SECRET + "\n",
     "Secrets 3": development.JWT_SECRET + "\n",
     "Try it out 1": development.token(301) + "\n",
 }
-# The order of the rehearsal is paid as agreed, so there is nothing to release.
+# The rehearsal's order is paid as agreed, so there is nothing to release.
 REFUSED = {"Reviews 2": "NotPossible", "Reviews 3": "NotPossible"}
-# As the function of this name in the rehearsal, for blocks that are each run in a shell of their own.
-LOCAL = f"""#!/bin/sh
-exec {AWS} --endpoint-url "$AWS_ENDPOINT_URL" "$@"
+# The rehearsal's function of this name, for blocks that each run in a new shell.
+LOCAL = """#!/bin/sh
+exec "$(dirname "$0")/../.venvs/aws/bin/aws" --endpoint-url "$AWS_ENDPOINT_URL" "$@"
 """
-# With this the CLI checks what it is given, and sends nothing.
-DRY = f"""#!/bin/sh
+# With this the CLI checks its arguments and sends nothing.
+DRY = """#!/bin/sh
 case "$2" in wait) exit 0 ;; esac
-exec {AWS} "$@" --generate-cli-skeleton output
+exec "$(dirname "$0")/../.venvs/aws/bin/aws" "$@" --generate-cli-skeleton output
 """
 STAND_IN = """#!/bin/sh
 echo "$(basename "$0") $*" >> "$CALLS"
@@ -73,7 +80,7 @@ echo "$(basename "$0") $*" >> "$CALLS"
 
 @dataclass(frozen=True)
 class Shell:
-    """A shell as the runbook wants it, at work on a local cloud."""
+    """A shell set up as the runbook says, on a local cloud."""
 
     folder: Path
     environment: dict[str, str]
@@ -90,7 +97,7 @@ class Shell:
             text=True,
             check=False,
             timeout=100,
-            start_new_session=True,  # without a terminal, python's getpass reads the answers
+            start_new_session=True,  # without a terminal, Python's getpass reads the answers
         )
 
     def programs(self, *names: str) -> str:
@@ -100,38 +107,55 @@ class Shell:
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalService]:
-    """A service of its own: the runbook stops functions, replaces secrets, and in the end tears everything down."""
+    """A separate service, because the runbook stops functions, replaces secrets and finally deletes everything."""
     with LocalService.start(tmp_path_factory.mktemp("runbook")) as service:
         yield service
 
 
 @pytest.fixture(scope="module")
-def shell(service: LocalService, tmp_path_factory: pytest.TempPathFactory) -> Shell:
-    """After "Rehearse on your machine" and "Before you begin", with an order that is paid."""
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The home directory of the shell, with the AWS CLI already started."""
+    folder = tmp_path_factory.mktemp("shell")
+    cli = ServerProcess.start(
+        "the AWS CLI",
+        [str(AWS / "python"), str(Path(warm_aws.__file__)), str(folder)],
+        env={"HOME": str(folder), "LANG": "C.UTF-8"},
+        cwd=folder,
+        log=folder / "aws.log",
+    )
+    try:
+        cli.wait_until((folder / warm_aws.SOCKET).exists, seconds=30)
+        yield folder
+    finally:
+        cli.stop()
+
+
+@pytest.fixture(scope="module")
+def shell(service: LocalService, folder: Path) -> Shell:
+    """The state after "Rehearse on your machine" and "Before you begin", with a paid order."""
     platform = Platform(service)
     order_id = platform.create_order().json()["order_id"]
     payment = platform.pay(order_id).json()["razorpay_payment_id"]
     platform.wait_for_payment(order_id, status="paid", confirmed=True)
 
-    folder = tmp_path_factory.mktemp("shell")
     for name, program, script in (
+        (".venvs/aws/bin", "aws", warm_aws.client(folder)),
         ("local", "aws", LOCAL),
         ("dry", "aws", DRY),
         ("stand-ins", "make", STAND_IN),
         ("stand-ins", "sam", STAND_IN),
     ):
         file = folder / name / program
-        file.parent.mkdir(exist_ok=True)
+        file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(script)
         file.chmod(0o755)
-    # What a checkout has, as far as it is read.
+    # The files of a checkout that the blocks read.
     (folder / ".run").symlink_to(service.endpoints["run_dir"])
-    (folder / ".venvs").symlink_to(PROJECT / ".venvs")
     (folder / "docs").symlink_to(PROJECT / "docs")
     (folder / "public.pem").write_text("-----BEGIN PUBLIC KEY-----\nMFkw\n-----END PUBLIC KEY-----\n")
     bare = {"PATH": os.defpath, "HOME": str(folder), "TMPDIR": str(folder), "LANG": "C.UTF-8", "AWS_MAX_ATTEMPTS": "1"}
     begun = f"{REHEARSE.script}\n{HELPERS.script}\n{VARIABLES.script}\nenv -0"
-    # Somebody's own settings must not lead anywhere else.
+    # The user's own settings must not redirect it.
     done = Shell(folder, bare).run(begun, AWS_PROFILE="production", AWS_REGION="us-east-1", AWS_SESSION_TOKEN="x")
     assert done.returncode == 0, done.stderr
     assert "Stage local in account 000000000000, region ap-south-1." in done.stdout
@@ -159,7 +183,7 @@ def test_before_anything_else_every_variable_gets_a_value(shell: Shell) -> None:
     assigned = [
         line.split("=")[0].removeprefix("export ") for line in VARIABLES.script.splitlines() if "$(output" in line
     ]
-    assert len(assigned) == 12
+    assert len(assigned) == 13
     assert all(shell.environment[name] not in {"", "None"} for name in assigned)
     assert "AWS_PROFILE" not in shell.environment
 
@@ -198,7 +222,7 @@ def named(name: str) -> str:
 
 @pytest.fixture
 def checkout(shell: Shell, tmp_path: Path) -> tuple[Path, dict[str, str]]:
-    """A repository with two deployed commits and a remote, and what the programs in it need."""
+    """A repository with two deployed commits and a remote, and the environment its programs need."""
     git = shutil.which("git")
     assert git is not None
     (tmp_path / "bin").mkdir()
@@ -289,7 +313,7 @@ def test_trying_out_hands_the_token_over_in_a_file(shell: Shell, tmp_path: Path)
     assert call.startswith("make smoke API=https://")
 
 
-# --- everything else, in the order of the pages: the last of it is the teardown ---------------------------------------
+# --- everything else, in the order of the pages: the teardown is last -------------------------------------------------
 
 
 RUN = [block for _, block in BLOCKS if block.name not in WITH_STAND_INS]
@@ -307,7 +331,7 @@ def test_a_block_runs(shell: Shell, block: Block) -> None:
     assert "Traceback" not in done.stderr
     for answer in ANSWERS.get(block.name, "").splitlines():
         assert answer not in done.stdout + done.stderr
-    # Nothing is left lying about but the file with the token, which is private.
+    # The only file left over is the one with the token, which is private.
     left = {file.name for file in shell.folder.iterdir()} - before
     assert left == ({".smoke-token"} if block.name == "Try it out 1" else set())
     if left:
@@ -319,6 +343,13 @@ def test_every_block_of_the_tables_exists() -> None:
     assert len(names) == len(BLOCKS), "two blocks have one name, and the tables cannot tell them apart"
     for table in (ONLY_ON_AWS, WITH_STAND_INS, ANSWERS, REFUSED):
         assert set(table) <= names
+
+
+def test_the_cli_that_is_forked_is_the_one_that_is_installed(shell: Shell) -> None:
+    forked = shell.run("aws --version", PATH=shell.programs("local"))
+    installed = shell.run(f"{AWS / 'aws'} --version")
+    assert forked.returncode == installed.returncode == 0
+    assert forked.stdout == installed.stdout != ""
 
 
 @pytest.mark.parametrize("program", ["local", "dry"])

@@ -10,21 +10,35 @@ import requests
 from sandbox import mint
 from sandbox.cloud.build import PROJECT
 from sandbox.cloud.service import LocalService
-from sandbox.development import JWT_SECRET, token
+from sandbox.development import JWT_SECRET, quote, token
 
 CLIENT = 301
 
 
-def create_order(service: LocalService, application_id: int, *, slash: str = "/") -> requests.Response:
-    order: Any = {
+def create_order(service: LocalService, application_id: int, *, slash: str = "/", **more: object) -> requests.Response:
+    order: Any = offer_of(application_id) | more
+    url = f"{service.endpoints['api']}/api/payments/create-order{slash}"
+    return requests.post(url, json=order, headers={"Authorization": f"Bearer {token(CLIENT)}"}, timeout=20)
+
+
+def offer_of(application_id: int) -> dict[str, Any]:
+    return {
         "job_id": 101,
         "application_id": application_id,
         "client_id": CLIENT,
         "freelancer_id": 401,
         "amount": "2500.00",
     }
-    url = f"{service.endpoints['api']}/api/payments/create-order{slash}"
-    return requests.post(url, json=order, headers={"Authorization": f"Bearer {token(CLIENT)}"}, timeout=20)
+
+
+def test_the_platforms_quote_decides_what_the_price_is(local_service: LocalService) -> None:
+    signed = quote(offer_of(2))
+    cheaper = create_order(local_service, 2, quote=signed, amount="1.00")
+    assert (cheaper.status_code, cheaper.json()["code"]) == (400, "invalid_request")
+    assert cheaper.json()["errors"][0]["field"] == "quote"
+    assert create_order(local_service, 2, quote=token(CLIENT)).status_code == 400
+    created = create_order(local_service, 2, quote=signed)
+    assert (created.status_code, created.json()["amount"]) == (201, 250000)
 
 
 def test_an_order_is_created_and_read_with_and_without_the_trailing_slash(local_service: LocalService) -> None:

@@ -1,4 +1,4 @@
-"""Tokens of a published key set on the deployed template: the layer with cryptography is really built and attached."""
+"""Tokens of a published key set on the deployed template: the layer with cryptography is built and attached."""
 
 import json
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from tests.key_server import KeyServer, answers, publishes
 from tests.signers import claims, signer
 
 STACK = "payments-tokens"
-# Another stage than the local one, so that nothing of its documented secrets would start here.
+# Not the stage `local`, so that its documented secrets would be refused here.
 STAGE = "tokens"
 API_KEYS = {"RAZORPAY_KEY_ID": "rzp_test_Zq81Lm20Xc53Vb", "RAZORPAY_KEY_SECRET": "mX7pQ2rT9vWb4Kc8"}
 UNKNOWN_ORDER = "order_Zz000000000000"
@@ -47,7 +47,7 @@ def outputs(local_service: LocalService, key_server: KeyServer) -> dict[str, str
 
 
 def read_payment(cloud: Cloud, outputs: dict[str, str], token: str) -> tuple[int, str]:
-    """What verify answers to a GET: the status and the code."""
+    """Status and code of a GET."""
     event = events.reading(UNKNOWN_ORDER)
     event["headers"]["authorization"] = f"Bearer {token}"
     answer: Any = cloud.client("lambda").invoke(
@@ -64,7 +64,7 @@ def test_a_token_of_a_published_key_is_taken_and_others_are_not(
     cloud = local_service.cloud
     known = signer("RS256")
 
-    # Nobody has that order, but the caller is known.
+    # The order does not exist, but the caller is authenticated.
     assert read_payment(cloud, outputs, known.token(claims())) == (404, "order_not_found")
     assert read_payment(cloud, outputs, signer("RS256", 2).token(claims())) == (401, "unauthenticated")
     assert read_payment(cloud, outputs, known.token(claims(), {"kid": "key-2"})) == (401, "unauthenticated")
@@ -83,7 +83,7 @@ def test_the_layer_with_cryptography_is_where_tokens_are_and_nowhere_else(
     both = [f"payments-{STAGE}", f"payments-{STAGE}-cryptography"]
     assert layers(outputs["CreateOrderFunctionName"]) == layers(outputs["VerifyFunctionName"]) == both
     assert layers(outputs["WebhookFunctionName"]) == layers(outputs["ReconcileFunctionName"]) == both[:1]
-    # The service itself, whose tokens are signed with HS256, does without.
+    # The service itself, whose tokens use HS256, does not need it.
     assert layers(local_service.outputs["VerifyFunctionName"]) == ["payments-local"]
 
 
@@ -97,7 +97,7 @@ def test_there_is_no_secret_of_tokens_where_keys_are_published(
 def test_a_token_of_a_key_that_cannot_be_looked_up_may_be_sent_again(
     local_service: LocalService, key_server: KeyServer
 ) -> None:
-    # Another address is another version of the function, which knows no key yet.
+    # A new URL means a new version of the function, which knows no key yet.
     key_server.answer = answers(503, b"")
     outputs = local_service.cloud.deploy(build(), STACK, parameters(JwtJwksUrl=key_server.url + "?again"))
     try:

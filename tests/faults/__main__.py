@@ -1,7 +1,7 @@
-"""Every campaign under faults, whole: `make faults`. Shows the progress and writes docs/evidence/faults.md.
+"""Runs every fault campaign in full: `make faults`. Shows the progress and writes docs/evidence/faults.md.
 
-What each campaign found is kept in docs/evidence/faults/, so that `--only` renews one part of the page. 0: all of them
-held; 1: one of them found something, and says how to see it again.
+Each campaign's result is kept in docs/evidence/faults/, so that `--only` renews one part of the page. Exit status 0:
+all invariants held; 1: a campaign found something and printed how to reproduce it.
 """
 
 import sys
@@ -20,7 +20,7 @@ CAMPAIGNS: Final = (
     "mistakes",
     "soak",
 )
-"""In the order of the page: from the decision alone to the deployed service."""
+"""In the order of the page: from the decision to the deployed service."""
 
 _HEAD: Final = """# Evidence: nothing is lost, nothing is doubled
 
@@ -34,7 +34,7 @@ the figures of the last time that it held. The numbers I1 to I23 are explained i
 
 
 def campaign(name: str) -> Campaign:
-    """A campaign, whose module is loaded when it is its turn."""
+    """A campaign; its module is loaded when it runs."""
 
     def run(budget: Budget, progress: Progress) -> Report:
         module: Campaign = import_module(f"tests.faults.{name}").run

@@ -1,4 +1,4 @@
-"""What every campaign under faults has in common: it gets a budget and a seed, tells its progress, and reports figures.
+"""What all fault campaigns share: they get a budget and a seed, show progress, and report figures.
 
 `make test` runs each with a small budget, `make faults` runs all of each and writes docs/evidence/faults.md.
 """
@@ -13,39 +13,39 @@ class Budget:
     """How much of a campaign to run."""
 
     share: float
-    """Of the whole, 0 to 1; an exhaustive campaign takes a sample of its cases, a random one fewer of them."""
+    """The fraction to run, 0 to 1; an exhaustive campaign samples its cases, a random one draws fewer."""
     seed: int
-    """Whatever is drawn at random is drawn from this, so that a failure can be played again."""
+    """The seed of all random choices, so that a failure can be reproduced."""
 
 
 class Progress(Protocol):
-    """Is told how far a campaign is, often."""
+    """Is called often with a campaign's progress."""
 
     def __call__(self, done: int, of: int) -> None:
-        """So many of so many cases are done."""
+        """Reports how many cases are done, and of how many."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a campaign did and found; a broken invariant is not in here but raised as an AssertionError."""
+    """A campaign's result; a broken invariant is not part of it but raised as an AssertionError."""
 
     title: str
     what: str
-    """What was tried and what held, in a sentence or two for a sceptical reader (Markdown)."""
+    """What was tried and what held, in one or two sentences (Markdown)."""
     figures: Mapping[str, int | str]
-    """In the order in which to print them."""
+    """In print order."""
     tables: Sequence[str] = field(default=())
     """Markdown tables, such as the crash matrix."""
 
 
 class Campaign(Protocol):
-    """One campaign: runs, checks, reports. A module of this folder has one as `run`."""
+    """One campaign: runs, checks, reports. Each campaign module has one as `run`."""
 
     def __call__(self, budget: Budget, progress: Progress) -> Report:
         """Runs that much of the campaign.
 
         Raises:
-            AssertionError: an invariant was broken; the message says what to do to see it again.
+            AssertionError: an invariant was broken; the message says how to reproduce it.
         """
         ...

@@ -17,9 +17,9 @@ MOMENTS_S: Final = (
     *(hour * HOUR_S for hour in (2, 8, 28)),
     *(day * DAY_S for day in (2, 5, 9, 16)),
 )
-"""When the schedules are looked at after the last action, beside the moments at which something comes due: once after
-each age at which a pass looks, the last time after the last look and the last pass of any age (design, section 7).
-Between them nothing is lost, since each run reads what has gathered since the last one."""
+"""When the schedules run after the last action, besides the moments at which something is due: once after each age at
+which a pass reads, and finally after the last check and the last pass (design, section 7). Nothing is lost in between,
+since each run reads everything since the last one."""
 _UNITS: Final = {"minute": MINUTE_S, "hour": HOUR_S, "day": DAY_S}
 _RATE: Final = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
 
@@ -69,9 +69,11 @@ def schedules() -> tuple[Schedule, ...]:
 
 @cache
 def due_attributes() -> tuple[str, ...]:
-    """The sort keys of the table's indexes: what says when an item is due."""
-    indexes = resources()["PaymentsTable"]["Properties"]["GlobalSecondaryIndexes"]
-    return tuple(key["AttributeName"] for index in indexes for key in index["KeySchema"] if key["KeyType"] == "RANGE")
+    """What says when an item is due: the sort keys of indexes that are times. In the others, texts are sorted."""
+    table = resources()["PaymentsTable"]["Properties"]
+    times = {one["AttributeName"] for one in table["AttributeDefinitions"] if one["AttributeType"] == "N"}
+    keys = [key for index in table["GlobalSecondaryIndexes"] for key in index["KeySchema"] if key["KeyType"] == "RANGE"]
+    return tuple(key["AttributeName"] for key in keys if key["AttributeName"] in times)
 
 
 def _seconds(rate: str) -> int:

@@ -1,13 +1,13 @@
-"""The crash matrix: every call of every function meets everything that may become of a call, alone and in pairs.
+"""The crash matrix: every call of every function meets every fault, alone and in pairs.
 
-Some scenarios together make the four functions do all that they do. Each is played undisturbed, which finds its calls;
-then once for each call and kind of fault; then with a second fault at a call that such a run made *after* its first,
-for it must also strike what was only done because of the first. The frontend asks again as frontends do, Razorpay
-delivers again what it saw no 2xx for, and reconcile runs. In the end the table and the bus are compared with Razorpay's
-books, and with the end of the undisturbed run.
+Together, the scenarios exercise everything the four functions do. Each is played without faults, which finds its calls;
+then once for each call and kind of fault; then with a second fault at a call made *after* the first, so that it also
+hits calls that only the first fault caused. The frontend retries as frontends do, Razorpay redelivers whatever got no
+2xx, and reconcile runs. In the end the table and the bus are compared with Razorpay's data and with the end of the run
+without faults.
 
-A case is plain data: `python -m tests.faults.crashes "the good case" "11 dies after" "17 hangs"` plays it and tells
-each call; without numbers, the undisturbed run.
+A case is plain data: `python -m tests.faults.crashes "the good case" "11 dies after" "17 hangs"` plays it and prints
+each call; without numbers, it plays the run without faults.
 """
 
 import random
@@ -28,12 +28,12 @@ from tests.faults.outside import Call, Kind, OutOfTime, good
 from tests.faults.rig import Answer, Died, World, installed
 
 LIMITS_S: Final = {"create_order": 20.0, "verify": 10.0, "webhook": 5.0, "refund": 20.0}
-"""Within which a function answers whichever one dependency hangs."""
+"""The time within which a function responds if any one dependency hangs."""
 CALLS, PAIRS = "calls found by playing them", "pairs of faults"
 FUNCTIONS, EVENTS, AGAIN = "function runs", "events on the bus", "… of these published again, under the same id"
 _ASK_AGAIN: Final = frozenset({500, 503})
 _WAITS: Final = frozenset({Kind.HANGS, Kind.FAILS_AFTER})
-# One more than there are faults.
+# One more than the number of faults.
 _TRIES: Final = 3
 _PAIR: Final = 2
 _WITHOUT: Final = "without "
@@ -44,9 +44,9 @@ _SWEPT_AFTER_S: Final = 21 * 60
 # Then Razorpay's list of refunds shows one that exists, and what it does not show may be asked for again.
 _LISTED_AFTER_S: Final = 15 * 60
 _THREE: Final = 3
-# There are hundreds of thousands of pairs, and each passes sixteen days: so many are drawn after each single fault, …
+# There are hundreds of thousands of pairs, and each simulates sixteen days: this many are drawn after each fault, …
 _PAIRS_EACH: Final = 2
-# … and in a part of the campaign one after so many of them.
+# … and in a part of the campaign, one after this fraction of the faults.
 _PAIRED: Final = 0.2
 
 
@@ -54,22 +54,22 @@ _PAIRED: Final = 0.2
 
 
 class Play:
-    """A world in which things go wrong, and the people and machines who ask again when they do."""
+    """A world with faults, and the clients that retry after them."""
 
     def __init__(self, world: World) -> None:
         self.world = world
 
     def create_order(self, **offer: Any) -> str:
-        """The frontend orders, and asks again until it has an order id."""
+        """The frontend orders, and retries until it has an order id."""
         order_id: str = self._insist(lambda: self.world.create_order(**offer)).body["order_id"]
         return order_id
 
     def refused(self, code: str, ask: Callable[[], Answer]) -> None:
-        """The frontend asks, and asks again until it hears of this conflict."""
+        """The frontend orders, and retries until it gets this conflict."""
         self._insist(ask, expected=code)
 
     def verify(self, checkout: Mapping[str, str]) -> None:
-        """The frontend hands over what Checkout gave it, until it is told that this was done."""
+        """The frontend calls verify, and retries until it succeeds."""
         self._insist(lambda: self.world.verify(checkout))
 
     def read(self, order_id: str) -> None:
@@ -85,7 +85,7 @@ class Play:
         raise AssertionError(f"asked {_TRIES} times, and nobody knows whether there is a refund")
 
     def deliver(self, *webhooks: Webhook) -> None:
-        """Razorpay delivers each of them once; what is not acknowledged waits."""
+        """Razorpay delivers each of them once; unacknowledged ones wait."""
         for webhook in webhooks:
             self._once(lambda webhook=webhook: self.world.deliver(webhook))  # type: ignore[misc]  # bound per turn
 
@@ -93,14 +93,14 @@ class Play:
         self.deliver(*self.world.waiting)
 
     def reconcile(self, *order_ids: str) -> None:
-        """The schedules run, the outbox and the watch lane for the shards of these orders; for all if none is named."""
+        """The schedules run; outbox and watch lane only for the shards of these orders, or for all if none is given."""
         shards = {"shards": sorted({shard(Lane.OUTBOX, order_id) for order_id in order_ids})} if order_ids else {}
         self.run("outbox", shards)
         self.run("reconcile", {"lane": "watch", **shards})
         self.run("reconcile", {"lane": "sweep"})
 
     def sweep(self) -> None:
-        """The youngest passes over Razorpay's lists reach what has just happened."""
+        """The youngest passes over Razorpay's lists read what has just happened."""
         self.world.now += _SWEPT_AFTER_S
         self.run("reconcile", {"lane": "sweep", "passes": ["payments-900", "refunds-900"]})
 
@@ -126,7 +126,7 @@ class Play:
         return list(self.world.razorpay.account.orders)[-1]
 
     def mend(self) -> None:
-        """What is left is delivered once more, and reconcile runs if something is due: faults may strike here too."""
+        """Redelivers what is left, and runs reconcile if something is due; faults may occur here too."""
         self.deliver_all()
         due = {
             pk.removeprefix("order#"): int(item["attention_at"]["N"])
@@ -145,7 +145,7 @@ class Play:
         raise AssertionError(f"asked {_TRIES} times without an answer")
 
     def _once(self, ask: Callable[[], Answer], *, expected: str | None = None) -> Answer | None:
-        """One request; None when it died or is to be asked again, which takes a fault."""
+        """One request; None if a fault killed it or made a retry necessary."""
         answers: list[Answer] = []
 
         def request() -> bool:
@@ -158,7 +158,7 @@ class Play:
         return answers[0] if self._watched(request) else None
 
     def _watched(self, run: Callable[[], bool]) -> bool:
-        """Lets one function run; without a fault it must succeed, and one dependency that hangs must not hold it up."""
+        """Runs one function; without a fault it must succeed, and one hanging dependency must not delay it."""
         outside = self.world.outside
         before, death = len(outside.played), None
         try:
@@ -184,11 +184,11 @@ class Scenario:
     what: str
     play: Callable[[Play], None]
     prepare: Callable[[Play], None] = field(default=lambda _: None)
-    """What was before, and meets no fault but its own."""
+    """What happened before, without the case's faults."""
     warm: bool = True
     """Every function has read its secrets already."""
     deaf: bool = False
-    """What Razorpay tells after the scenario's end is lost."""
+    """Razorpay's webhooks after the scenario's end are lost."""
 
 
 def _good_case(play: Play) -> None:
@@ -230,7 +230,7 @@ def _there_and_back(play: Play) -> None:
     second = play.create_order(amount=_OTHER_AMOUNT)
     third = play.create_order()
     assert len({first, second, third}) == _THREE
-    # A double click: the open order is handed out again.
+    # A double click: the open order is returned again.
     assert play.create_order() == third
     play.pay(third)
     play.deliver_all()
@@ -238,7 +238,7 @@ def _there_and_back(play: Play) -> None:
 
 
 def _there_and_back_and_paid_before(play: Play) -> None:
-    """The customer has the first Checkout still open, and pays there before asking a third time."""
+    """The customer still has the first Checkout open, and pays there before ordering a third time."""
     first = play.create_order()
     play.create_order(amount=_OTHER_AMOUNT)
     play.pay(first)
@@ -298,7 +298,7 @@ def _prepare_paid_late(play: Play) -> None:
 
 
 def _restored(play: Play) -> None:
-    """A day is gone: what was ordered, paid and refunded in it is only at Razorpay."""
+    """A day is lost: only Razorpay has what was ordered, paid and refunded in it."""
     kept = play.create_order()
     play.world.now += 60
     moment = play.world.now
@@ -329,7 +329,7 @@ def _prepare_dead_publishers(play: Play) -> None:
     checkout = play.pay(order_id)
     play.world.refund(checkout["razorpay_payment_id"], _PART_MINOR)
     _lose(play, lambda _: True)
-    # Not even the one that was never acknowledged is sent again: reconcile is all that is left.
+    # Not even the unacknowledged one is sent again: only reconcile can find it.
     assert play.world.record(order_id).pending
 
 
@@ -348,9 +348,9 @@ def _prepare_unknown(play: Play) -> None:
     play.fail()
     checkout = play.pay(ours)
     play.world.refund(checkout["razorpay_payment_id"], _PART_MINOR)
-    # The refund comes alone and tells of the capture too.
+    # Only the refund arrives, and it also reports the capture.
     _lose(play, lambda webhook: webhook.event not in {"payment.failed", "refund.processed"})
-    # Authorised, no more: the other application captures by itself.
+    # Only authorised: the other application captures by itself.
     play.pay(play.world.foreign_order())
 
 
@@ -366,14 +366,14 @@ def _cold(play: Play) -> None:
 
 
 def _lose(play: Play, lost: Callable[[Webhook], bool]) -> None:
-    """These webhooks never come."""
+    """These webhooks never arrive."""
     for webhook in play.world.waiting:
         if lost(webhook):
             play.world.drop(webhook)
 
 
 def _doomed(play: Play, operation: str, run: Callable[[], object]) -> None:
-    """Lets a function die at a call: before a publish, after anything else."""
+    """Kills a function at a call: before a publish, after any other call."""
     kind = Kind.DIES_BEFORE if operation.startswith("events") else Kind.DIES_AFTER
     play.world.outside.fate = lambda call: kind if call.operation == operation else None
     with suppress(Died):
@@ -458,7 +458,7 @@ class Strike(NamedTuple):
     """One fault of a case."""
 
     number: int
-    """Of the call, from the start of the scenario."""
+    """The call's number since the start of the scenario."""
     kind: Kind
 
     def __str__(self) -> str:
@@ -469,17 +469,17 @@ class Outage(NamedTuple):
     """Everything at one dependency hangs while one function runs."""
 
     turn: int
-    """How many functions ran before."""
+    """How many functions ran before this one."""
     client: str
 
 
 class Place(NamedTuple):
-    """Where in the code a call is made, as far as that can be seen from outside."""
+    """Where in the code a call is made, as far as visible from outside."""
 
     during: str
     operation: str
     nth: int
-    """Among the calls of this operation, since the function began."""
+    """Its number among this function's calls of the same operation."""
 
     def __str__(self) -> str:
         return f"{self.during}: {self.operation}" + (f" ({self.nth})" if self.nth > 1 else "")
@@ -496,7 +496,7 @@ class Found(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What goes wrong in which scenario."""
+    """A scenario and its faults."""
 
     scenario: str
     strikes: tuple[Strike, ...] = ()
@@ -512,16 +512,16 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What was seen of a case."""
+    """The observations of a case."""
 
     found: tuple[Found, ...]
-    """The calls of the scenario, the undisturbed ones at the end left out."""
+    """The scenario's calls, without the fault-free ones at the end."""
     end: tuple[object, ...]
     counts: Counter[str]
 
 
 class _Fates:
-    """Records the calls of a scenario and strikes those of the case."""
+    """Records the calls of a scenario and injects the case's faults."""
 
     def __init__(self, world: World, case: Case) -> None:
         self.found: list[Found] = []
@@ -551,11 +551,11 @@ def play(case: Case, install: Callable[[World], World], *, undisturbed: Run | No
 
     Args:
         case: which.
-        install: puts a world around the functions.
-        undisturbed: how the scenario goes without a fault; it must end in the same way.
+        install: installs a world around the functions.
+        undisturbed: the scenario without faults; the case must end in the same way.
 
     Raises:
-        AssertionError: an invariant was broken; says how to see it again, and each call.
+        AssertionError: an invariant was broken; lists each call and how to reproduce it.
     """
     world = install(World())
     try:
@@ -592,7 +592,7 @@ def _count(world: World, turns: int) -> Counter[str]:
 
 
 def _warm(world: World) -> None:
-    """Every function has read its secrets, by a request that goes no further."""
+    """Makes every function read its secrets, by a request that is then refused."""
     nobody = {"razorpay_order_id": "", "razorpay_payment_id": "", "razorpay_signature": ""}
     world.create_order(amount="0")
     world.verify(nobody)
@@ -601,7 +601,7 @@ def _warm(world: World) -> None:
 
 
 def _check_redelivery(world: World) -> None:
-    """Delivering again whatever was acknowledged changes nothing (I8)."""
+    """Redelivering anything acknowledged changes nothing (I8)."""
     before = dict(world.table.items), len(world.bus.accepted)
     for webhook in world.acknowledged:
         assert world.deliver(webhook).ok
@@ -609,7 +609,7 @@ def _check_redelivery(world: World) -> None:
 
 
 def _end(world: World) -> tuple[object, ...]:
-    """How it ended, for every order that somebody had, the oldest first."""
+    """The outcome of every order that a client had, the oldest first."""
     account = world.razorpay.account
     return tuple(
         (
@@ -637,10 +637,10 @@ def _story(world: World) -> str:
 
 
 def run(budget: Budget, progress: Progress) -> Report:
-    """Plays every single fault, every hanging dependency, and after each fault some second ones.
+    """Plays every single fault, every hanging dependency, and some second faults after each.
 
     Raises:
-        AssertionError: an invariant was broken; says how to see it again.
+        AssertionError: an invariant was broken; says how to reproduce it.
     """
     counts: Counter[str] = Counter()
     dice = random.Random(budget.seed)  # noqa: S311 - no secret
@@ -676,9 +676,9 @@ def run(budget: Budget, progress: Progress) -> Report:
 
 
 def _chosen(undisturbed: Mapping[str, Run], budget: Budget, dice: random.Random) -> list[Case]:
-    """Every single fault and every hanging dependency; of a part of the campaign, one of each kind of them.
+    """Every single fault and hanging dependency; in a part of the campaign, one of each kind.
 
-    Many scenarios, and the webhooks of several events, are alike: a kind is a function, a call and what becomes of it.
+    Many scenarios and webhook events are alike: a kind is a function, a call and a fault.
     """
     kinds: dict[tuple[object, ...], list[Case]] = {}
     for name, usual in undisturbed.items():
@@ -709,14 +709,14 @@ def singles(name: str, usual: Run) -> Iterator[Case]:
 
 
 def outages(name: str, usual: Run) -> Iterator[Case]:
-    """Every dependency hanging for every function that asks it for something."""
+    """Every dependency hanging for every function that calls it."""
     hanging = {Outage(call.turn, call.place.operation.split()[0]): None for call in usual.found}
     for outage in hanging:
         yield Case(name, outage=outage)
 
 
 def _pairs(case: Case, struck: Run, usual: Run, budget: Budget, dice: random.Random) -> Iterator[Case]:
-    """The case with a second fault in what was called after the first: some of hundreds of thousands, as one draws."""
+    """The case with a second fault in a call made after the first: a random sample of hundreds of thousands."""
     for strike in case.strikes:
         assert struck.found[: strike.number] == usual.found[: strike.number], f"not the same each time: {case}"
         number = _PAIRS_EACH if budget.share >= 1 else int(dice.random() < _PAIRED)
@@ -727,15 +727,15 @@ def _pairs(case: Case, struck: Run, usual: Run, budget: Budget, dice: random.Ran
 
 
 def _possible(kinds: Iterable[Kind]) -> list[Kind]:
-    """In a fixed order: a seed must draw the same cases everywhere."""
+    """In a fixed order, so that a seed draws the same cases everywhere."""
     return [kind for kind in Kind if kind in kinds]
 
 
-# --- to see one case again ------------------------------------------------------------------------------------------
+# --- reproducing one case -------------------------------------------------------------------------------------------
 
 
 def read_case(name: str, faults: Sequence[str]) -> Case:
-    """The case that a failure message names."""
+    """Parses the case that a failure message names."""
     strikes, outage = [], None
     for fault in faults:
         number, _, what = fault.partition(" ")
@@ -747,7 +747,7 @@ def read_case(name: str, faults: Sequence[str]) -> Case:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Plays one case and tells each call."""
+    """Plays one case and prints each call."""
     name, *strikes = arguments
     case = read_case(name, strikes)
     with installed() as install:

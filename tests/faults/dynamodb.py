@@ -1,11 +1,11 @@
-"""DynamoDB in memory: the table of template.yaml behind a client that takes boto3's own parameters.
+"""DynamoDB in memory: the table of template.yaml behind a client that takes boto3's parameters.
 
-Conditions and updates are read by `expressions`, and requests against DynamoDB's documented limits are
-refused by `tests/aws_limits.py`. `tests/table` holds it to the contract of the real adapter, and
-`test_dynamodb_contract.py` to DynamoDB's own on moto and on DynamoDB Local.
+`expressions` reads conditions and updates, and `tests/aws_limits.py` refuses requests above DynamoDB's documented
+limits. `tests/table` runs the real adapter's contract on it, and `test_dynamodb_contract.py` DynamoDB's contract, as on
+moto and DynamoDB Local.
 
-A read that is not strongly consistent gives the item as it was before its last change, which DynamoDB may do; a query
-of an index is told of every change at once, which DynamoDB may do as well.
+An eventually consistent read returns the item before its last change, and an index query sees every change at once;
+DynamoDB may do both.
 """
 
 import json
@@ -26,7 +26,7 @@ from tests.faults.outside import Client, Outside
 from tests.handlers.template import table_schema
 
 type Watcher = Callable[[str, Item | None, Item | None], None]
-"""Is told of every change: the key, the item before and after."""
+"""Is called with every change: the key, the item before and after."""
 type Request = Mapping[str, Any]
 type Answer = dict[str, Any]
 
@@ -41,12 +41,12 @@ _PARAMETERS: Final[Mapping[str, frozenset[str]]] = {
     "DeleteItem": _WRITTEN | {"Key"},
     "Query": frozenset(
         {"TableName", "IndexName", "KeyConditionExpression", "ExpressionAttributeNames", "ExpressionAttributeValues"}
-        | {"Limit", "ExclusiveStartKey", "ConsistentRead"}
+        | {"Limit", "ExclusiveStartKey", "ConsistentRead", "ScanIndexForward"}
     ),
     "BatchGetItem": frozenset({"RequestItems"}),
     "TransactWriteItems": frozenset({"TransactItems", "ClientRequestToken"}),
 }
-"""The parameters that this stand-in knows."""
+"""The parameters that this stand-in supports."""
 _READS: Final = frozenset({"GetItem", "Query", "BatchGetItem"})
 _KEY: Final = "pk"
 
@@ -63,27 +63,27 @@ class MemoryDynamo:
         self.items: dict[str, Item] = {}
         self._before: dict[str, Item | None] = {}
         self._done: dict[str, str] = {}
-        """The transactions that took effect, by the client's token for them."""
+        """The transactions that took effect, by client token."""
         self._outside = outside
         self._patience_s = patience_s
         self._on_change = on_change
         self._lock = Lock()
 
     def forget_earlier(self) -> None:
-        """Nothing was ever otherwise: as in a table that was made from a backup."""
+        """Forgets earlier versions, as in a table restored from a backup."""
         self._before.clear()
 
     def client(self, patience_s: float, *, repeats: bool) -> "DynamoClient":
         """A client of this table.
 
         Args:
-            patience_s: how long it waits for an answer, its own retries included.
-            repeats: whether it sends a call again by itself.
+            patience_s: how long it waits for a response, including its own retries.
+            repeats: whether it retries calls by itself.
         """
         return DynamoClient(self, self._outside, _client(patience_s, repeats=repeats))
 
     def answer(self, operation: str, request: Request, *, partly: bool = False) -> Answer:
-        """What DynamoDB answers; `partly` leaves some keys of a BatchGetItem for the next time.
+        """DynamoDB's response; `partly` leaves some keys of a BatchGetItem unprocessed.
 
         Raises:
             ClientError: as boto3.
@@ -147,19 +147,21 @@ class MemoryDynamo:
         schema = _index(request.get("IndexName"))
         if schema.name and request.get("ConsistentRead"):
             raise Refused("Consistent reads are not supported on global secondary indexes")
-        found = sorted(_selected(self.items.values(), schema, request), key=schema.place)
+        forward = request.get("ScanIndexForward", True)
+        found = sorted(_selected(self.items.values(), schema, request), key=schema.place, reverse=not forward)
         start = request.get("ExclusiveStartKey")
         if start is not None:
             if start.keys() != set(schema.keys):
                 raise Refused("The provided starting key is invalid")
-            found = [item for item in found if schema.place(item) > schema.place(start)]
+            begin = schema.place(start)
+            found = [item for item in found if (schema.place(item) > begin if forward else schema.place(item) < begin)]
         page: list[Item] = []
         size, limit = 0, request.get("Limit")
         for item in found:
             entry = schema.entry(item)
             page.append(entry)
             size += aws_limits.item_bytes(entry)
-            # There is a key to go on from also when nothing is left: "the query reached its limit" is all it says.
+            # There is a LastEvaluatedKey even when nothing is left: it only means that "the query reached its limit".
             if len(page) == limit or size >= aws_limits.PAGE_BYTES:
                 last = {name: entry[name] for name in schema.keys}
                 return {"Items": page, "Count": len(page), "ScannedCount": len(page), "LastEvaluatedKey": last}
@@ -179,9 +181,9 @@ class MemoryDynamo:
         return {"Attributes": after} if returned == "ALL_NEW" else {}
 
     def _transact(self, request: Request) -> Answer:
-        """TransactWriteItems: everything or nothing, and once for one token.
+        """TransactWriteItems: all or nothing, and once per token.
 
-        AWS forgets a token after ten minutes; nothing here sends one again after so long.
+        AWS forgets a token after ten minutes; nothing here repeats one that late.
         """
         token, wanted = request.get("ClientRequestToken"), json.dumps(request, sort_keys=True)
         if token is not None and token in self._done:
@@ -229,7 +231,7 @@ class MemoryDynamo:
             raise _ConditionFailed
 
     def _store(self, changes: Mapping[str, Item | None]) -> None:
-        """Stores all of it, then tells of it."""
+        """Stores everything, then reports it."""
         before = {pk: self.items.get(pk) for pk in changes}
         self._before.update(before)
         for pk, item in changes.items():
@@ -243,7 +245,7 @@ class MemoryDynamo:
 
 
 class DynamoClient:
-    """The calls of boto3's client that an adapter makes, with boto3's parameters."""
+    """The boto3 client calls that an adapter makes, with boto3's parameters."""
 
     _tokens = count(1)
 
@@ -260,7 +262,7 @@ class DynamoClient:
 
     def _call(self, operation: str, request: Request) -> Any:
         if operation == "TransactWriteItems":
-            # As boto3 does, so that what it sends again by itself takes effect once.
+            # As boto3 does, so that its own retries take effect once.
             request = {"ClientRequestToken": f"client-{next(self._tokens)}", **request}
         unknown = request.keys() - _PARAMETERS[operation]
         assert not unknown, f"this stand-in for DynamoDB does not know {', '.join(sorted(unknown))}"
@@ -318,7 +320,7 @@ def _pk(key: Item) -> str:
 
 
 def _keyed(item: Item) -> Item:
-    """The key of an item that is to be put."""
+    """The key of an item to put."""
     if _KEY not in item:
         raise Refused(f"One or more parameter values were invalid: Missing the key {_KEY} in the item")
     key = {_KEY: item[_KEY]}
@@ -328,7 +330,7 @@ def _keyed(item: Item) -> Item:
 
 
 def _after(operation: str, before: Item | None, request: Request) -> Item | None:
-    """What a write makes of an item."""
+    """The item after a write."""
     match operation:
         case "DeleteItem":
             return None
@@ -375,20 +377,20 @@ class _Schema:
         self._order = expressions.sort_key(types[self.sort]) if self.sort else None
 
     def place(self, item: Item) -> tuple[Any, ...]:
-        """Where an item stands among those of its partition."""
+        """An item's sort position in its partition."""
         pk = item[_KEY]["S"]
         if self.sort is None or self._order is None:
             return (pk,)
         return (self._order(item[self.sort][self.types[self.sort]]), pk)
 
     def entry(self, item: Item) -> Item:
-        """What the index has of an item."""
+        """The index's projection of an item."""
         if self._kept == "ALL":
             return item
         return {name: item[name] for name in self.keys}
 
     def check(self, item: Item) -> None:
-        """What an item has of the keys must be of their types, and not empty."""
+        """Checks that an item's key attributes have the right types and are not empty."""
         for name, kind in self.types.items():
             value = item.get(name)
             if value is None:
@@ -408,7 +410,7 @@ class _Schema:
 
 @cache
 def _indexes() -> Mapping[str, _Schema]:
-    """The indexes that template.yaml describes, and the table itself under no name."""
+    """The indexes that template.yaml describes, and the table itself under an empty name."""
     schema = table_schema()
     types = {one["AttributeName"]: one["AttributeType"] for one in schema["AttributeDefinitions"]}
     indexes = {"": _Schema("", schema["KeySchema"], types, "ALL")}
@@ -427,7 +429,7 @@ def _index(name: str | None) -> _Schema:
 
 
 def _selected(items: Iterable[Item], schema: _Schema, request: Request) -> Iterator[Item]:
-    """The items that a KeyConditionExpression names: one partition, and a part of it."""
+    """What a KeyConditionExpression selects: one partition, and a range in it."""
     placeholders = bound(request)
     parts = {
         placeholders.path(one.path): (one.sign, placeholders.values[one.value])

@@ -1,7 +1,7 @@
 """EventBridge, Secrets Manager and Razorpay in memory, behind the clients that the functions use.
 
 Razorpay is the stand-in itself (`sandbox/gateway`): its state, its API and its webhooks, called without a socket. So
-whatever the functions are told here they would be told over HTTP.
+the functions get the same responses as over HTTP.
 """
 
 import json
@@ -86,7 +86,7 @@ class MemoryBus:
 
 
 class BusClient:
-    """The call of boto3's client that the adapter makes."""
+    """The boto3 client call that the adapter makes."""
 
     def __init__(self, bus: MemoryBus, outside: Outside, client: Client) -> None:
         self._bus = bus
@@ -103,7 +103,7 @@ class BusClient:
 
 
 class SecretsClient:
-    """Secrets Manager: secrets by id, each a JSON object of settings, of which no version before is kept."""
+    """Secrets Manager: secrets by id, each a JSON object of settings; previous versions are not kept."""
 
     def __init__(self, secrets: Mapping[str, Mapping[str, str]], outside: Outside, patience_s: float) -> None:
         self._secrets = secrets
@@ -121,7 +121,7 @@ class SecretsClient:
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """An event of Razorpay's, as it is delivered: always the same bytes under the same signature."""
+    """A Razorpay event as delivered: always the same bytes and signature."""
 
     event: str
     order_id: str
@@ -131,7 +131,7 @@ class Webhook:
 
 
 class Razorpay:
-    """One account at Razorpay, and the webhooks that it has to tell."""
+    """One Razorpay account and its webhooks."""
 
     def __init__(self, outside: Outside, clock: Callable[[], int]) -> None:
         self.webhook_secret = development.RAZORPAY_WEBHOOK_SECRET
@@ -148,12 +148,12 @@ class Razorpay:
 
     @property
     def told(self) -> list[Webhook]:
-        """Every event that ever happened, the oldest first; what is due by now has happened."""
+        """Every event so far, the oldest first; first lets happen what is due."""
         self.account.pass_time()
         return self._told
 
     def transport(self) -> "Transport":
-        """What the SDK's HTTP session sends its requests through."""
+        """The SDK's HTTP transport adapter."""
         return Transport(self, self._outside)
 
     def answer(self, request: requests.PreparedRequest) -> requests.Response:
@@ -182,7 +182,7 @@ class Razorpay:
 
 
 class Transport(BaseAdapter):
-    """Takes the place of a connection."""
+    """Replaces a connection."""
 
     def __init__(self, razorpay: Razorpay, outside: Outside) -> None:
         super().__init__()
@@ -199,7 +199,7 @@ class Transport(BaseAdapter):
             patience_s=timeout[1],
         )
         parts = urlsplit(request.url or "").path.split("/")
-        # Without the ids, so that calls of one kind have one name.
+        # Without ids, so that calls of one kind share a name.
         operation = f"{request.method} {'/'.join('{id}' if '_' in part else part for part in parts)}"
         try:
             return self._outside.call(
@@ -213,7 +213,7 @@ class Transport(BaseAdapter):
 
 
 class _Answered(Exception):
-    """An error answer is an answer, not an exception."""
+    """An error response is returned, not raised."""
 
     def __init__(self, response: requests.Response) -> None:
         super().__init__()
@@ -231,7 +231,7 @@ def _response(request: requests.PreparedRequest, status: int, content: bytes) ->
 
 
 def _run(app: Starlette, scope: dict[str, Any], body: bytes) -> tuple[int, bytes]:
-    """Runs the application for one request. It never waits for anything, so it needs no event loop."""
+    """Runs the application for one request. It never waits, so it needs no event loop."""
     sent: list[dict[str, Any]] = []
 
     async def receive() -> dict[str, Any]:

@@ -1,11 +1,11 @@
-"""DynamoDB's expressions, as far as the service and its tests write them: read once, then judged on items with types.
+"""The DynamoDB expressions that the service and its tests use: parsed once, then evaluated on typed items.
 
-What DynamoDB knows besides (BETWEEN, IN, NOT, `contains`, arithmetic, sets, places in lists) is refused with an
-AssertionError that says so: teach it here first, with cases in the contract test.
+Other features of DynamoDB (BETWEEN, IN, NOT, `contains`, arithmetic, sets, list indexes) raise an AssertionError: add
+them here first, with cases in the contract test.
 
-Grammar and meaning: "Condition and filter expressions, operators, and functions in DynamoDB", "Using update
-expressions in DynamoDB", "Using projection expressions in DynamoDB" (DynamoDB developer guide). Where these leave
-something open, as DynamoDB Local, Amazon's own engine, does it; `tests/table/test_dynamodb_contract.py` compares them.
+Grammar and meaning: "Condition and filter expressions, operators, and functions in DynamoDB", "Using update expressions
+in DynamoDB", "Using projection expressions in DynamoDB" (DynamoDB developer guide). Where these are not specific, it
+follows DynamoDB Local, Amazon's own engine; `tests/table/test_dynamodb_contract.py` compares them.
 """
 
 import re
@@ -24,19 +24,19 @@ type Item = dict[str, Any]
 type Path = tuple[str, ...]
 """A document path: names of attributes and members."""
 type Operand = Callable[[Item, Bound], Value | None]
-"""The value that something has on an item; None if it has none."""
+"""The value of an operand on an item; None if absent."""
 type Condition = Callable[[Item, Bound], bool]
-"""Whether something holds of an item; where there is no item, of an empty one."""
+"""Whether a condition holds for an item; a missing item counts as empty."""
 
 _TOKEN: Final = re.compile(r"\s*(?:([#:][A-Za-z0-9_]+|[A-Za-z_][A-Za-z0-9_]*|\d+|<>|<=|>=|[=<>+\-().,\[\]])|(\S))")
 _WORD: Final = re.compile(r"[A-Za-z_#]")
 _KEPT: Final = 20_000
-"""Expressions that are kept as read; a campaign writes the same few again and again."""
+"""The number of parsed expressions to cache; a campaign uses the same few repeatedly."""
 _NUMBERS: Final = Context(prec=38)
 """DynamoDB keeps 38 digits ("Service, account, and table quotas in Amazon DynamoDB", data types)."""
 _ORDERED: Final = frozenset({"S", "N"})
 _UNKNOWN: Final = frozenset({"BETWEEN", "IN", "NOT", "CONTAINS", "ATTRIBUTE_TYPE", "DELETE", "+", "-", "["})
-"""Words and signs of DynamoDB's that nobody here writes."""
+"""DynamoDB's words and signs that are not supported here."""
 _ORDERS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {"<": lt, "<=": le, ">": gt, ">=": ge}
 _NO_PATH: Final = "The document path provided in the update expression is invalid for update"
 _NO_VALUE: Final = "The provided expression refers to an attribute that does not exist in the item"
@@ -54,13 +54,13 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """What the placeholders of one request stand for."""
+    """The names and values behind one request's placeholders."""
 
     names: Mapping[str, str]
     values: Mapping[str, Value]
 
     def path(self, path: Path) -> Path:
-        """The path with the names themselves."""
+        """The path with its real names."""
         return tuple([self.names.get(part, part) for part in path])
 
 
@@ -75,19 +75,19 @@ class Compared(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """What an expression uses."""
+    """The placeholders and operators that an expression uses."""
 
     names: frozenset[str]
     values: frozenset[str]
     operators: int
-    """Comparisons, logic, arithmetic and functions; the `=` of a SET is none."""
+    """Comparisons, logic, arithmetic and functions; the `=` of a SET does not count."""
 
 
 # --- values ---------------------------------------------------------------------------------------------------------
 
 
 def at(item: Item, path: Path) -> Value | None:
-    """What an item has at a path."""
+    """The value at a path of an item."""
     name, *rest = path
     value = item.get(name)
     for part in rest:
@@ -115,7 +115,7 @@ def _begins_with(value: Value | None, begin: Value | None) -> bool:
 
 
 def equal(first: Value, second: Value) -> bool:
-    """Whether two values are the same: numbers by what they are worth."""
+    """Whether two values are equal; numbers compare by value."""
     if first == second:
         return True
     ((kind, content),), ((other_kind, other),) = first.items(), second.items()
@@ -132,7 +132,7 @@ def equal(first: Value, second: Value) -> bool:
 
 
 def compare(sign: str, first: Value | None, second: Value | None) -> bool:
-    """Whether a comparison holds; what is not there is unlike everything."""
+    """Whether a comparison holds; an absent value differs from everything."""
     if sign in {"=", "<>"}:
         same = first is not None and second is not None and equal(first, second)
         return same == (sign == "=")
@@ -149,7 +149,7 @@ def compare(sign: str, first: Value | None, second: Value | None) -> bool:
 
 
 def sort_key(kind: str) -> Callable[[Any], Any]:
-    """By what contents of one type are ordered: numbers by value, texts by their UTF-8 bytes."""
+    """The sort key within one type: numbers by value, texts by their UTF-8 bytes."""
     return Decimal if kind == "N" else str.encode
 
 
@@ -173,7 +173,7 @@ class Update:
     actions: tuple[Action, ...]
 
     def paths(self, bound: Bound) -> list[Path]:
-        """The paths that it changes.
+        """The paths it changes.
 
         Raises:
             Refused: two of them overlap.
@@ -191,10 +191,10 @@ class Update:
         return paths
 
     def applied(self, item: Item, bound: Bound) -> Item:
-        """The item as it is then. Every operand has the value that it had before.
+        """The item after the update. Operands have their values from before it.
 
         Raises:
-            Refused: a path or an operand is not in the item, or of another type.
+            Refused: a path or an operand is missing from the item, or has the wrong type.
         """
         changing = _Changing(item)
         paths = self.paths(bound)
@@ -213,7 +213,7 @@ class Update:
 
 
 class _Changing:
-    """An item in the making: what is changed is copied first, the rest is shared with the item before."""
+    """An item being updated: changed parts are copied, the rest is shared with the old item."""
 
     def __init__(self, item: Item) -> None:
         self.item = dict(item)
@@ -228,7 +228,7 @@ class _Changing:
         holder.pop(last, None)
 
     def _holder(self, path: Path) -> tuple[dict[str, Any], str]:
-        """The map that has the last part of a path."""
+        """The map that contains the last part of a path."""
         holder: dict[str, Any] = self.item
         for part in path[:-1]:
             if "M" not in holder.get(part, {}):
@@ -258,10 +258,10 @@ def _added(stored: Value | None, more: Value | None) -> Value:
 
 @lru_cache(_KEPT)
 def condition(text: str) -> tuple[Condition, Used]:
-    """Reads a ConditionExpression or FilterExpression; of a KeyConditionExpression what it uses.
+    """Parses a ConditionExpression or FilterExpression, or finds what a KeyConditionExpression uses.
 
     Raises:
-        Refused: it is none; the message lacks the name of the parameter.
+        Refused: it is invalid; the message does not name the parameter.
     """
     reader = _Reader(text)
     read = reader.either()
@@ -271,7 +271,7 @@ def condition(text: str) -> tuple[Condition, Used]:
 
 @lru_cache(_KEPT)
 def key_condition(text: str) -> tuple[Compared, ...]:
-    """Reads a KeyConditionExpression: what must hold of each attribute.
+    """Parses a KeyConditionExpression: one condition per attribute.
 
     Raises:
         Refused: as `condition`.
@@ -321,7 +321,7 @@ class _Reader:
         self._values: set[str] = set()
         self._operators = 0
         self._group = (-1, -1)
-        """Where the last expression in parentheses began and ended."""
+        """Start and end of the last expression in parentheses."""
         if not self._tokens:
             raise Refused("The expression can not be empty;")
         unknown = _UNKNOWN & {token.upper() for token in self._tokens}
@@ -339,7 +339,7 @@ class _Reader:
         while self._take(","):
             yield read()
 
-    # conditions, what binds least first
+    # conditions, lowest precedence first
 
     def either(self) -> Condition:
         conditions = [self._both()]
@@ -521,7 +521,7 @@ def _tokens(text: str) -> Iterator[str]:
 
 @cache
 def reserved_words() -> frozenset[str]:
-    """Names that an expression cannot use as they are ("Reserved words in DynamoDB"): moto's copy of the list."""
+    """Names that an expression cannot use directly ("Reserved words in DynamoDB"): moto's copy of the list."""
     moto = find_spec("moto")
     assert moto is not None
     assert moto.origin is not None

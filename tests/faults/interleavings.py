@@ -1,25 +1,27 @@
-"""Two handlers (once three) meet on one record: every order in which their calls can follow each other.
+"""Two handlers (once three) work on one record: every possible order of their calls.
 
-Each handler runs in a thread of its own and stops before every call to the outside; which one goes next is a choice,
-and all the choices are made, one run after the other (depth first: the beginning of the last run again, then another
-way).
-Between two calls a handler only computes, so nothing is left out at the grain of a call. At most one of the calls may
-also go wrong on the way: the instance dies when it has taken effect, or its answer is lost.
+Each handler runs in its own thread and stops before every outside call. Which one continues is a choice, and all
+choices are explored, one run after the other (depth first: the last run's beginning, then another choice). Between two
+calls a handler only computes, so no interleaving of calls is missed. At most one call may also fail: the instance dies
+after the call took effect, or the response is lost.
 
-Every run ends with everything at rest and compared with Razorpay's books. What has become of the record, its events and
-the answers must be what it becomes when the handlers run one after the other, in one of their orders.
+In the end everything settles and is compared with Razorpay's data. The record, its events and the responses must match
+those of a run in which the handlers run one after the other, in some order.
 
-A run is plain data: `python -m tests.faults.interleavings "verify, captured" 0 1 "1 dies after" 0` plays it and tells
+A run is plain data: `python -m tests.faults.interleavings "verify, captured" 0 1 "1 dies after" 0` plays it and prints
 each call; the numbers are the handlers in the order of the name.
 """
 
+import os
 import random
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import permutations
 from math import comb
+from multiprocessing import get_context
 from threading import Semaphore, Thread, current_thread
 from typing import Any, Final, NamedTuple
 
@@ -35,16 +37,16 @@ from tests.faults.rig import AMOUNT, Answer, Died, Instance, World, installed
 
 OTHER_AMOUNT: Final = "600.00"
 FAULTS: Final = (Kind.DIES_AFTER, Kind.FAILS_AFTER, Kind.FAILS_BEFORE)
-"""What may become of one call. Dying before a call leaves what dying after the one before it leaves, and a call that
-hangs or is repeated looks to the other handler like one of these."""
+"""The faults of one call. Dying before a call is the same as dying after the previous one, and to the other handler a
+call that hangs or is repeated looks like one of these."""
 _FIRST_LOOK_S: Final = 15 * 60
 # A handler computes for milliseconds between two calls.
 _PATIENCE_S: Final = 60.0
-# How many runs of a meeting a sample has: of this many its share, and this many at the least.
+# A sample's runs per meeting: its share of the first number, at least the second.
 _DRAWN: Final = 400
 _FEWEST: Final = 4
-# Up to so many orders of two handlers' calls all of them are played, and up to so many with every fault as well; of a
-# meeting with more, a sample: each run passes sixteen days.
+# Up to this many orders of two handlers' calls, all are played; up to the second number, with every fault too. Larger
+# meetings are sampled, since each run simulates sixteen days.
 _MOST_ORDERS: Final = 3_000
 _STRUCK_ORDERS: Final = 100
 _DEATH: Final = "died"
@@ -62,20 +64,22 @@ class Handler(NamedTuple):
     instance: Instance
     act: Act
     repeated: bool = True
-    """Whether whoever got no answer asks again: the frontend, Razorpay, the schedule."""
+    """Whether the caller retries without a response: the frontend, Razorpay, the schedule."""
 
 
 class Meeting(NamedTuple):
     """Handlers that meet."""
 
     prepare: "Prepare"
-    """Makes the situation, and says who meets in it; everything before the meeting is undisturbed."""
+    """Creates the situation and returns the handlers; no faults before the meeting."""
     serial: bool = True
-    """Without a fault, the answers and the end are those of one of the serial orders."""
+    """Without faults, responses and end state match a serial order."""
     serial_when_struck: bool = True
-    """With a fault the end is so too, once everybody has asked again."""
+    """With a fault the end state also matches, after all retries."""
     struck: bool = True
-    """Whether every run is also played with every fault, or only a sample of the runs: there are too many of them."""
+    """Whether every run is also played with every fault, or only a sample because there are too many."""
+    may_fail: bool = True
+    """Whether any call of a run may fail."""
 
 
 type Prepare = Callable[[World], Sequence[Handler]]
@@ -84,7 +88,7 @@ MEETINGS: Final[dict[str, Meeting]] = {}
 
 
 def _meets(name: str, **flags: bool) -> Callable[[Prepare], Prepare]:
-    """Registers what it decorates as a meeting of this name."""
+    """Registers the decorated function as a meeting of this name."""
 
     def register(prepare: Prepare) -> Prepare:
         MEETINGS[name] = Meeting(prepare, **flags)
@@ -127,7 +131,7 @@ def _sweep(world: World, name: str) -> Handler:
 
 def _lane(world: World, function: str, event: Mapping[str, Any]) -> Handler:
     instance = Instance()
-    # An input that means nothing: it only reads its secrets.
+    # An invalid input: it only reads its secrets.
     with suppress(RunFailed):
         world.invoke(function, {"lane": "none"}, instance=instance)
     name = next(iter(event)) if function == "reconcile" else function
@@ -135,7 +139,7 @@ def _lane(world: World, function: str, event: Mapping[str, Any]) -> Handler:
 
 
 def _warm(world: World, function: str) -> Instance:
-    """An instance that has read its secrets, so that the calls which meet are those for the record."""
+    """An instance that has already read its secrets, so that only calls for the record interleave."""
     instance, path = Instance(), f"/api/payments/{function.replace('_', '-')}"
     nobody = {"httpMethod": "POST", "resource": path, "path": path, "headers": {}, "body": "{}"}
     world.request(function, nobody, instance=instance)
@@ -275,7 +279,7 @@ def _verify_and_look(world: World) -> Sequence[Handler]:
 
 @_meets("order.paid, outbox, an event left behind")
 def _order_paid_and_outbox(world: World) -> Sequence[Handler]:
-    """A dead publisher left its event behind; a webhook and reconcile both find it."""
+    """A publisher died and left its event; a webhook and reconcile both find it."""
     order_id = _ordered(world)
     _paid(world, order_id)
     captured, paid = _told(world, "payment.captured", "order.paid")
@@ -343,7 +347,7 @@ def _change_the_amount_and_verify(world: World) -> Sequence[Handler]:
 
 
 def _left_unrecorded(world: World) -> str:
-    """An order of ours of which only Razorpay knows: create-order died before it stored it."""
+    """An order of ours that only Razorpay knows: create-order died before storing it."""
     world.outside.fate = lambda call: Kind.DIES_BEFORE if call.operation == "dynamodb PutItem" else None
     try:
         world.create_order()
@@ -358,9 +362,13 @@ def _create_and_unknown(world: World) -> Sequence[Handler]:
     return [_create(world), *_webhooks(world, "payment.captured")]
 
 
-@_meets("create-order, captured of what it makes", serial=False, serial_when_struck=False)
+@_meets("create-order, captured of what it makes", serial=False, struck=False, may_fail=False)
 def _create_and_paid_at_once(world: World) -> Sequence[Handler]:
-    """Nobody can pay an order before its id is handed out; and if somebody did, it would not be lost."""
+    """Nobody can pay an order before its id is returned; even so, a payment would not be lost.
+
+    Without faults: if create-order fails between the order's record and its application, it returns no id, and the
+    client gets another order. Then a payment of the first one cannot happen at all.
+    """
     instance = _warm(world, "webhook")
 
     def pay_and_tell(on: Instance) -> Answer | None:
@@ -405,27 +413,27 @@ def _verify_captured_and_order_paid(world: World) -> Sequence[Handler]:
     return [_verify(world, checkout), _webhook(world, captured), _webhook(world, paid)]
 
 
-# --- who goes next --------------------------------------------------------------------------------------------------
+# --- scheduling -----------------------------------------------------------------------------------------------------
 
 
 class Step(NamedTuple):
-    """One handler makes the call it stands at, and goes on to its next."""
+    """One handler makes its pending call and continues to the next one."""
 
     who: int
-    """Its place in the meeting, from 0."""
+    """Its index in the meeting, from 0."""
     fault: Kind | None = None
-    """What becomes of the call."""
+    """The call's fault."""
 
     def __str__(self) -> str:
         return f"{self.who} {self.fault}" if self.fault else str(self.who)
 
 
 class _Abandoned(BaseException):
-    """The run is over before its handlers are. No Exception, which the handlers would answer."""
+    """The run ended before its handlers. Not an Exception, which the handlers would catch."""
 
 
 class _Player(Thread):
-    """One handler, which stops before each call until it is told to go on."""
+    """One handler, which stops before each call until released."""
 
     def __init__(self, handler: Handler, arrived: Semaphore) -> None:
         super().__init__(name=handler.name, daemon=True)
@@ -459,7 +467,7 @@ class _Player(Thread):
 
 
 class Turns:
-    """Lets the handlers of one meeting run in turns, one call at a time; only one of them ever runs."""
+    """Runs the handlers of one meeting in turns, one call at a time; only one runs at any moment."""
 
     def __init__(self, world: World, handlers: Sequence[Handler], patience_s: float) -> None:
         self._world = world
@@ -476,11 +484,11 @@ class Turns:
 
     @property
     def waiting(self) -> list[int]:
-        """Who stands at a call."""
+        """The handlers that wait at a call."""
         return [number for number, player in enumerate(self.players) if not player.done]
 
     def let(self, step: Step) -> Call | None:
-        """Lets a handler make its call and run to the next; the call, unless it stood at something else."""
+        """Lets a handler make its call and run to the next; returns the call, if it waited at one."""
         assert step.who in self.waiting, f"handler {step.who} has no call to make"
         outside, player = self._world.outside, self.players[step.who]
         outside.fate = lambda call: step.fault if step.fault in call.kinds else None
@@ -491,7 +499,7 @@ class Turns:
         return outside.calls[-1] if len(outside.calls) > before else None
 
     def stop(self) -> None:
-        """Ends whatever still runs."""
+        """Ends the handlers that still run."""
         self._world.outside.gate, self._world.outside.fate = None, good
         for player in self.players:
             player.abandoned = True
@@ -512,11 +520,11 @@ class Turns:
 
 @contextmanager
 def taking_turns(world: World, handlers: Sequence[Handler], *, patience_s: float = _PATIENCE_S) -> Iterator[Turns]:
-    """The handlers at their first calls; whatever still runs at the end is ended.
+    """Starts the handlers up to their first calls; at the end stops those that still run.
 
     Args:
-        world: they are in.
-        handlers: who meets.
+        world: their world.
+        handlers: those that meet.
         patience_s: how long a handler may compute between two calls before it counts as deadlocked.
     """
     turns = Turns(world, handlers, patience_s)
@@ -537,23 +545,23 @@ def _gate(operation: str) -> None:
 
 type Outcome = tuple[Any, ...]
 type Choose = Callable[[Sequence[int], int], Step]
-"""Who goes next, of those that stand at a call, after so many steps."""
+"""Chooses the next handler among those waiting at a call, given the number of steps so far."""
 
 
 @dataclass(slots=True)
 class Run:
-    """What was played, and what became of it."""
+    """What was played, and its outcome."""
 
     steps: list[Step] = field(default_factory=list)
     kinds: list[frozenset[Kind]] = field(default_factory=list)
-    """What might have become of each step's call."""
+    """The possible faults of each step's call."""
     answers: Outcome = ()
     end: Outcome = ()
     statuses: tuple[tuple[str, str], ...] = ()
-    """Of the orders that there were before the meeting."""
+    """The ids of orders that existed before the meeting."""
     calls: list[Call] = field(default_factory=list)
     ahead: int = 0
-    """How many calls were made before the handlers met."""
+    """The number of calls before the meeting."""
 
     @property
     def struck(self) -> bool:
@@ -566,11 +574,11 @@ def play(world: World, meeting: Meeting, choose: Choose, run: Run) -> None:
     Args:
         world: a new one.
         meeting: who meets, and how.
-        choose: who goes next.
-        run: is filled as it goes, so that it tells what was played if a check fails.
+        choose: chooses the next handler.
+        run: filled along the way, so that it shows what was played if a check fails.
     """
-    # Ends are compared with the ids in them, which are handed out in order: a refund that time alone makes, among the
-    # handlers' orders, would have another id in every run. A meeting says itself when money goes back.
+    # End states are compared including ids, which are assigned in order: an automatic refund between the handlers'
+    # calls would get a different id in every run. So meetings trigger refunds explicitly.
     world.razorpay.account.faults = Faults(auto_refund_after_s=LONGEST_S)
     handlers = meeting.prepare(world)
     run.ahead, run.calls = len(world.outside.calls), world.outside.calls
@@ -599,7 +607,7 @@ def _said(answer: object) -> object:
         case Answer(status, body):
             return status, body.get("code", "")
         case dict():
-            # Who publishes what both found, and how many runs see that nothing is left, depends on who is first.
+            # Which handler publishes what both found, and how many runs find nothing left, depends on who is first.
             return "reconciled"
         case _:
             return answer
@@ -616,12 +624,12 @@ def _is_done(answer: object) -> bool:
 
 
 def _end(world: World) -> Outcome:
-    """What has become of every order that somebody has or has paid, without times and versions."""
+    """The outcome of every order that a client has or has paid, without times and versions."""
     books = world.razorpay.account
     orders = []
     for order_id, record in world.ledger.records.items():
         if order_id not in world.handed_out and not books.payments_of(books.order(order_id)):
-            # Nobody has its id, so what became of it is nobody's business.
+            # Nobody has its id, so its outcome does not matter.
             continue
         events = sorted(
             (kind, "" if kind == "payment.review" and record.superseded_by else identity)
@@ -629,7 +637,7 @@ def _end(world: World) -> Outcome:
             if of == order_id
         )
         agreed = None if record.order is None else record.order.amount_minor
-        # A successor has the id of the order that was made first or last, whoever made it.
+        # A successor has the id of the first or last order created, whichever handler created it.
         reviews = sorted((review.reason, review.subject.partition("_")[0]) for review in record.reviews)
         pays = sorted(
             (key, attempt.signed_at is not None, attempt.captured) for key, attempt in record.attempts.items()
@@ -655,7 +663,7 @@ def _end(world: World) -> Outcome:
 
 @dataclass(slots=True)
 class _Fork:
-    """A place where it was chosen who goes next."""
+    """A point at which the next handler was chosen."""
 
     options: list[Step]
     taken: int = 0
@@ -673,11 +681,11 @@ class Explored:
     runs: int = 0
     struck: int = 0
     together: int = 0
-    """The most calls that the handlers made in one run."""
+    """The maximum number of calls in one run."""
 
 
 class Explorer:
-    """Plays the runs of one meeting and compares their ends."""
+    """Plays the runs of one meeting and compares their end states."""
 
     def __init__(self, install: Callable[[World], World], name: str) -> None:
         self._install = install
@@ -688,7 +696,7 @@ class Explorer:
         self._statuses: set[tuple[tuple[str, str], ...]] = set()
 
     def play_serially(self) -> None:
-        """One handler after the other, in every order: what every other run is compared with."""
+        """One handler after the other, in every order: the reference for all other runs."""
         handlers = len(self._meeting.prepare(self._install(World(watch_logs=False))))
         for order in permutations(range(handlers)):
 
@@ -700,7 +708,7 @@ class Explorer:
             self._serial_answers.add(run.answers)
 
     def play_all(self, *, struck: bool) -> None:
-        """Every run, depth first; with a fault at one call too, if `struck`."""
+        """Every run, depth first; if `struck`, also with a fault at one call."""
         path: list[_Fork] = []
 
         def choose(waiting: Sequence[int], depth: int) -> Step:
@@ -711,7 +719,7 @@ class Explorer:
         while True:
             run = self._play(choose)
             for depth, fork in enumerate(path):
-                # What can become of a call is known once it was made.
+                # A call's possible faults are known once it has been made.
                 if struck and fork.step.fault is None and not any(step.fault for step in run.steps[:depth]):
                     faults = [Step(fork.step.who, kind) for kind in _faults(run.kinds[depth])]
                     fork.options += [step for step in faults if step not in fork.options]
@@ -722,9 +730,9 @@ class Explorer:
             path[-1].taken += 1
 
     def play_some(self, dice: random.Random, number: int) -> None:
-        """So many runs in which it is drawn who goes next and, every other time, which call goes wrong and how."""
+        """This many runs with random scheduling and, in every other run, a random fault at a random call if allowed."""
         for turn in range(number):
-            at = dice.randrange(self.found.together) if turn % 2 else None
+            at = dice.randrange(self.found.together) if turn % 2 and self._meeting.may_fail else None
             kind = dice.choice(FAULTS)
 
             def choose(waiting: Sequence[int], depth: int, at: int | None = at, kind: Kind = kind) -> Step:
@@ -762,7 +770,7 @@ class Explorer:
 
 
 def _faults(kinds: frozenset[Kind]) -> list[Kind]:
-    """Death, and the worst that can become of the answer: it is lost, or where nothing was changed it is an error."""
+    """Death, and the worst fate of the response: it is lost or, for a read, an error."""
     answers = [kind for kind in (Kind.FAILS_AFTER, Kind.FAILS_BEFORE) if kind in kinds]
     return [kind for kind in (Kind.DIES_AFTER, *answers[:1]) if kind in kinds]
 
@@ -791,16 +799,15 @@ def explore(install: Callable[[World], World], name: str, budget: Budget) -> Exp
 
 
 def run(budget: Budget, progress: Progress) -> Report:
-    """Every meeting, every run of it; or a sample of the runs.
+    """Every run of every meeting, or a sample.
 
     Raises:
-        AssertionError: see `explore`; the message says how to play that run again.
+        AssertionError: see `explore`; the message says how to replay that run.
     """
     found: list[Explored] = []
-    with installed() as install:
-        for name in MEETINGS:
-            found.append(explore(install, name, budget))
-            progress(len(found), len(MEETINGS))
+    for one in _in_parallel(budget) if budget.share >= 1 else (_explored(name, budget) for name in MEETINGS):
+        found.append(one)
+        progress(len(found), len(MEETINGS))
     return Report(
         title="Interleavings",
         what=(
@@ -822,8 +829,20 @@ def run(budget: Budget, progress: Progress) -> Report:
     )
 
 
+def _in_parallel(budget: Budget) -> Iterator[Explored]:
+    """The whole takes an hour of one processor. The meetings have nothing in common: each processor takes the next."""
+    with ProcessPoolExecutor(len(os.sched_getaffinity(0)), mp_context=get_context("spawn")) as pool:
+        for done in as_completed([pool.submit(_explored, name, budget) for name in MEETINGS]):
+            yield done.result()
+
+
+def _explored(name: str, budget: Budget) -> Explored:
+    with installed() as install:
+        return explore(install, name, budget)
+
+
 def replay(install: Callable[[World], World], name: str, steps: Sequence[Step]) -> Run:
-    """Plays one run again; what is not said is played by the first handler that can."""
+    """Replays one run; after the given steps, the first handler that can continues."""
 
     def choose(waiting: Sequence[int], depth: int) -> Step:
         return steps[depth] if depth < len(steps) else Step(waiting[0])
@@ -837,7 +856,7 @@ def replay(install: Callable[[World], World], name: str, steps: Sequence[Step]) 
 
 
 def step(text: str) -> Step:
-    """A step as it is printed: `0` or `1 dies after`."""
+    """A step as printed: `0` or `1 dies after`."""
     who, _, fault = text.partition(" ")
     return Step(int(who), Kind(fault) if fault else None)
 

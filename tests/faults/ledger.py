@@ -1,7 +1,7 @@
-"""What must be true at every write, at every publish, and when everything has come to rest.
+"""What must be true at every write, at every publish, and when everything has settled.
 
-R is the stored record, F what was acknowledged or verified, E the events ever recorded, B those on the bus. The numbers
-of the invariants are those of docs/invariants.md. What the end should be is the oracle's business (`tests/oracle`).
+R is the stored record, F what was acknowledged or verified, E the events ever recorded, B those on the bus. Invariants
+are numbered as in docs/invariants.md. The oracle (`tests/oracle`) judges the end state.
 """
 
 import json
@@ -20,7 +20,7 @@ _RECORD: Final = "order#"
 
 
 class Ledger:
-    """Everything that was recorded, published and acknowledged, each checked as it happened."""
+    """Everything recorded, published and acknowledged, each checked as it happened."""
 
     def __init__(self) -> None:
         self.recorded: dict[str, str] = {}
@@ -34,12 +34,12 @@ class Ledger:
         self.records: dict[str, Record] = {}
         """R, by order id."""
         self._numbers: dict[int, str] = {}
-        """Whose each of our payment ids is, by order id."""
+        """Our payment id of each order, by order id."""
 
     # --- as it happens ---
 
     def on_change(self, pk: str, before: Item | None, after: Item | None) -> None:
-        """A write took effect."""
+        """Notes that a write took effect."""
         if not pk.startswith(_RECORD):
             return
         assert after is not None
@@ -54,7 +54,7 @@ class Ledger:
         if new.order is not None:
             holder = self._numbers.setdefault(new.order.payment_id, new.order_id)
             assert holder == new.order_id, f"two orders have the payment id {new.order.payment_id}"
-        # Whoever dies now must leave it where reconcile finds it.
+        # If the function dies now, reconcile must find it.
         assert new.attention_at is not None or not new.pending, "events are pending and nothing says when to look"
         self.records[new.order_id] = new
 
@@ -105,14 +105,14 @@ class Ledger:
         assert not lost, f"I9: neither on the bus nor pending: {[self.types[identity] for identity in lost]}"
 
     def restore(self, items: Mapping[str, Item]) -> None:
-        """The table was put back to an earlier moment: what came later is to be learned again, under the same ids.
+        """The table was restored to an earlier time: later facts must be learned again, with the same ids.
 
-        Versions count on from the records that are there, so what is told again has other bytes.
+        Versions continue from the restored records, so repeated events have different bytes.
         """
         records = [to_record(plain(item)) for pk, item in items.items() if pk.startswith(_RECORD)]
         self.records = {record.order_id: record for record in records}
         for order_id, facts in self.acknowledged.items():
-            # Of the gap, Razorpay's books tell all that counts, but neither which proofs were presented nor each step.
+            # For the lost time, Razorpay's data has all that counts, but not which proofs were presented nor each step.
             known = self.records.get(order_id)
             facts[:] = [one for one in facts if known is not None and is_known(known, one)]
         self._numbers = {record.order.payment_id: record.order_id for record in records if record.order is not None}
@@ -121,7 +121,7 @@ class Ledger:
     # --- at the end ---
 
     def check_rest(self) -> None:
-        """Everything has come to rest: nothing recorded is unpublished, nothing acknowledged is forgotten."""
+        """Checks the settled end state: everything recorded is published, everything acknowledged is stored."""
         assert self.recorded.keys() <= self.published.keys(), "I9: events were recorded and never published"
         for order_id, record in self.records.items():
             assert not record.pending, "I9: events are still pending"
@@ -130,7 +130,7 @@ class Ledger:
 
 
 def _content(record: Record) -> tuple[Any, ...]:
-    """What counts as a change of the record."""
+    """The parts of a record that count as a change."""
     return (
         record.order,
         record.status,

@@ -1,15 +1,15 @@
-"""A state machine: whatever can happen to a few payments, in any order, and any call can go wrong at any time.
+"""A state machine: anything that can happen to a few payments, in any order, with faults of any call at any time.
 
-Clients order, pay in every way and come back; Razorpay delivers its webhooks in any order, twice or never; instances
-die, services are down, secrets are rotated, keys are wrong for days, months pass, the table is put back, an operator
-accepts and releases. Hypothesis chooses what is next and, when something breaks, looks for the shortest story that
-breaks it. Who has no right, or makes no sense, is left to `tests/attacks` and `tests/fuzz`.
+Clients order, pay in every way and return; Razorpay delivers its webhooks in any order, twice or never; instances die,
+services are down, secrets are rotated, keys are wrong for days, months pass, the table is restored, an operator accepts
+and releases. Hypothesis chooses each step and, if something breaks, searches for the shortest story that breaks it.
+Unauthorised and malformed requests are covered by `tests/attacks` and `tests/fuzz`.
 
-Every write and every event is held to the invariants as it happens (`ledger`), every answer to what it should be. In
-the end the schedules run for 16 days, and the oracle judges all that can be seen from outside by Razorpay's books alone
-(`World.check`). No story is exempt.
+Every write and event is checked against the invariants as it happens (`ledger`), and every response against what it
+should be. Finally the schedules run for 16 days, and the oracle judges everything visible from outside, only by
+Razorpay's data (`World.check`). No story is exempt.
 
-A seed always plays the same stories: `python -m tests.faults.machine SEED EXAMPLES` plays them again.
+A seed always gives the same stories: `python -m tests.faults.machine SEED EXAMPLES` replays them.
 """
 
 import random
@@ -48,13 +48,13 @@ from tests.faults.outside import Call, Kind, good
 from tests.faults.rig import AMOUNT, CLIENT, START, Answer, Died, World, installed
 
 ALL: Final = 700
-"""Examples of the whole campaign."""
+"""The number of examples in the full campaign."""
 STEPS: Final = 40
-"""At most, per example."""
+"""The maximum number of steps per example."""
 CLIENTS: Final = (CLIENT, 43)
 APPLICATIONS: Final = (12, 13)
 AMOUNTS: Final = (AMOUNT, "600.00", "1.00")
-# Shares of calls that go wrong while luck is bad: most requests get through, and most reconcile runs (16 reads) too.
+# Fractions of calls that fail in a bad phase: most requests succeed, and most reconcile runs (16 reads) too.
 _BAD: Final = 0.03
 _BAD_FOR_WRITES: Final = 0.25
 _MOST_ROTATIONS: Final = 2
@@ -65,7 +65,7 @@ _MOST_API_FAULTS: Final = 2
 _MOST_OPERATIONS: Final = 4
 _MOST_RESTORES: Final = 2
 _OLDEST_S: Final = 160 * DAY_S
-"""How far stories go; with the rest at their end no order is older than the 180 days that Razorpay answers for."""
+"""How long stories last; including their end, no order exceeds the 180 days for which Razorpay returns orders."""
 _FLOOR: Final = 90
 """The setting `AcceptOffers`, where there is one, in per cent."""
 _COUNTER: Final = "counter#payment_id"
@@ -91,9 +91,9 @@ WAYS_TO_PAY: Final[Mapping[str, Mapping[str, Any]]] = {
 _NOT_SOLD: Final = frozenset({"already_paid", "payment_in_progress", "payment_under_review"})
 _NOT_PAID: Final = frozenset({"payment_refunded", "payment_returned", "payment_failed", "payment_under_review"})
 _YOUNG_S: Final = 2 * DAY_S
-"""Until when banks bring late answers: afterwards Razorpay has given the money back or up ("Late authorisation")."""
+"""Until when banks authorise late: afterwards Razorpay has refunded or given up ("Late authorisation")."""
 _PLACE: Final = st.integers(0, 5)
-"""Of something in a list, which may be shorter: counted around."""
+"""An index into a list, modulo its length."""
 _CLIENTS: Final = ("dynamodb", "events", "razorpay", "secretsmanager")
 RULES: Final[set[str]] = set()
 """The names of all rules."""
@@ -101,7 +101,7 @@ RULES: Final[set[str]] = set()
 
 @dataclass(slots=True)
 class Tally:
-    """What was done, over all examples."""
+    """Statistics over all examples."""
 
     examples: int = 0
     steps: Counter[str] = field(default_factory=Counter)
@@ -110,13 +110,13 @@ class Tally:
     faults: Counter[str] = field(default_factory=Counter)
     """By kind."""
     statuses: Counter[str] = field(default_factory=Counter)
-    """Of the records in the end."""
+    """The final statuses of records."""
 
 
 def _step[**P](do: Callable[Concatenate["Payments", P], None]) -> Callable[Concatenate["Payments", P], None]:
-    """Counts a rule, checks what it left, and remembers whether it came to its end.
+    """Counts a rule, checks the state after it, and remembers whether it completed.
 
-    The checks are made here and not as Hypothesis' invariants, which would stand between all steps of a printed story.
+    The checks are here and not in Hypothesis invariants, which would appear between all steps of a printed story.
     """
     RULES.add(do.__name__)
 
@@ -136,7 +136,7 @@ def _of[T](things: Sequence[T], place: int) -> T:
 
 
 class Payments(RuleBasedStateMachine):
-    """A few applications, their orders and payments, and everybody around them."""
+    """A few applications, their orders and payments, and everyone involved."""
 
     install: ClassVar[Callable[[World], World]]
     tally: ClassVar[Tally] = Tally()
@@ -148,16 +148,16 @@ class Payments(RuleBasedStateMachine):
         self.unfinished = False
         self.checkouts: list[dict[str, str]] = []
         self.luck: random.Random | None = None
-        """While it is bad: draws which calls go wrong, and how."""
+        """In a bad phase: draws which calls fail, and how."""
         self.down: dict[str, tuple[int, Kind]] = {}
-        """Clients of which so many more calls fail."""
+        """Clients, and how many more of their calls fail."""
         self.secret_number = 0
         self.foreign = 0
         self.rebuilds = 0
         self.confusions = 0
         self.operations = 0
         self.deaf = False
-        """Whether what Razorpay has not told by the end never comes."""
+        """Whether webhooks undelivered at the end never arrive."""
         self.world.outside.fate = self._fate
 
     # --- the platform's clients ---
@@ -179,7 +179,7 @@ class Payments(RuleBasedStateMachine):
     @rule(application=st.sampled_from(APPLICATIONS), way=st.sampled_from(sorted(WAYS_TO_PAY)), told=st.booleans())
     @_step
     def buy(self, application: int, way: str, *, told: bool) -> None:
-        """What most customers do, and most of what Razorpay says of it."""
+        """What most customers do, and most of Razorpay's webhooks about it."""
         self._buy(application, way, told=told)
 
     def _buy(self, application: int, way: str, *, told: bool) -> None:
@@ -227,7 +227,7 @@ class Payments(RuleBasedStateMachine):
             return
         record = self.world.ledger.records.get(order_id)
         if record is None or record.order is None:
-            # The table was put back to before it.
+            # The table was restored to a time before it.
             assert self.world.restored
         elif reader in {self.world.handed_out[order_id][0], events.FREELANCER}:
             assert (answer.body["status"], answer.body["confirmed"]) == (record.status, record.confirmed)
@@ -257,14 +257,14 @@ class Payments(RuleBasedStateMachine):
     @rule(webhook=_PLACE)
     @_step
     def redeliver(self, webhook: int) -> None:
-        """I8: what was acknowledged changes nothing when it comes again; what is still pending is published."""
+        """I8: redelivering something acknowledged changes nothing, except that pending events are published."""
         again = _of(self.world.acknowledged, webhook)
         records, recorded = dict(self.world.ledger.records), set(self.world.ledger.recorded)
         answer = self._ask(lambda: self.world.deliver(again))
         if answer is not None:
             assert answer.status == (200 if self._is_signed(again) else 400)
         if self.world.restored:
-            # It may tell again what went with the table.
+            # It may repeat what was lost with the table.
             return
         assert self.world.ledger.recorded.keys() == recorded, "I8: an event came out of old news"
         for order_id, record in self.world.ledger.records.items():
@@ -282,7 +282,7 @@ class Payments(RuleBasedStateMachine):
     @rule(payment=_PLACE, minor=st.sampled_from([None, None, 1, 10_000]))
     @_step
     def refund(self, payment: int, minor: int | None) -> None:
-        """Also more than there is, which Razorpay refuses."""
+        """Also more than is left, which Razorpay refuses."""
         self.world.refund(_of(self.captured, payment).id, minor)
 
     def _has_payments(self) -> bool:
@@ -295,7 +295,7 @@ class Payments(RuleBasedStateMachine):
     )
     @_step
     def time_tells(self, payment: int, what: str) -> None:
-        """What becomes of a payment that failed, is authorised or is left open at the bank, by and by."""
+        """The later outcome of a payment that failed, is authorised or is still open at the bank."""
         account, one = self.world.razorpay.account, _of(self._payments, payment)
         if what != "fee reported" and self.world.now - one.created_at > _YOUNG_S:
             return
@@ -351,9 +351,9 @@ class Payments(RuleBasedStateMachine):
         deaf: bool,
         bought: list[tuple[int, str, bool]],
     ) -> None:
-        """Razorpay's settings and habits, and whether its last words are lost; the passes over its lists have begun.
+        """Razorpay's settings and behaviour, and whether its last webhooks are lost; the sweep's passes have started.
 
-        What was bought before anything goes wrong is in every story, so that there is something that can.
+        Every story starts with a purchase before the first fault, so that something can fail.
         """
         self.world.razorpay.account.faults = Faults(
             refunds="pending" if pending else "processed",
@@ -375,7 +375,7 @@ class Payments(RuleBasedStateMachine):
     @rule(fails=st.booleans())
     @_step
     def pay_a_foreign_order(self, *, fails: bool) -> None:
-        """Another application's on the same account; `tests/judge` has the one that another stack of ours makes."""
+        """Another application's order on the same account; `tests/judge` has an order of another stack of ours."""
         self.foreign += 1
         self.world.pay(self.world.foreign_order(), **{"outcome": "failure"} if fails else {"capture": "now"})
 
@@ -389,7 +389,7 @@ class Payments(RuleBasedStateMachine):
     @rule(payment=_PLACE)
     @_step
     def accept(self, payment: int) -> None:
-        """Lets a payment stand that does not, if that may be."""
+        """Accepts a payment that does not count, if that is allowed."""
         self.operations += 1
         one = _of(self._payments, payment)
         before = len(self.world.outside.played)
@@ -405,7 +405,7 @@ class Payments(RuleBasedStateMachine):
     @rule(order=_PLACE)
     @_step
     def release(self, order: int) -> None:
-        """Lets an order that nobody paid no longer count."""
+        """Releases an order that nobody paid."""
         self.operations += 1
         with suppress(Died):
             self.world.operate("release", order_id=_of(self._orders, order))
@@ -415,14 +415,14 @@ class Payments(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([60, 15 * 60, 3600, 6 * 3600, 13 * 3600, 86_400, 4 * 86_400]))
     @_step
     def wait(self, seconds: int) -> None:
-        """Nothing that is scheduled runs meanwhile."""
+        """Time passes without scheduled runs."""
         if self._may_last(seconds):
             self.world.now += seconds
 
     @rule(which=st.integers(0, len(schedules()) - 1))
     @_step
     def reconcile(self, which: int) -> None:
-        """One of the lanes runs."""
+        """Runs one of the lanes."""
         played, schedule = len(self.world.outside.played), schedules()[which]
         with suppress(Died):
             report = self.world.run_lane(schedule.function, schedule.event)
@@ -434,7 +434,7 @@ class Payments(RuleBasedStateMachine):
     @rule(begin=st.sampled_from([START - DAY_S] * 5 + [EARLIEST]))
     @_step
     def rebuild(self, begin: int) -> None:
-        """An operator has everything in Razorpay's lists gone through, as after a restore."""
+        """An operator rebuilds everything from Razorpay's lists, as after a restore."""
         self.rebuilds += 1
         played = len(self.world.outside.played)
         with suppress(Died):
@@ -450,7 +450,7 @@ class Payments(RuleBasedStateMachine):
         self.world.forget_instances()
 
     def _may_rotate(self) -> bool:
-        """Razorpay signs again with the old secret for a day; by then nothing waits that is older than that one."""
+        """Razorpay's retries use the old secret for a day; by then no older event is waiting."""
         current = self.world.razorpay.webhook_secret
         still = all(one.signature == signatures.of_webhook(current, one.body) for one in self.world.waiting)
         return still and self.secret_number < _MOST_ROTATIONS
@@ -468,9 +468,9 @@ class Payments(RuleBasedStateMachine):
     @rule(days=st.sampled_from([1, 5, 31, 100, 155]), deaf=st.booleans())
     @_step
     def let_days_pass(self, days: int, *, deaf: bool) -> None:
-        """Everything scheduled runs, with whatever keys and Razorpay as it is; what it tells comes, or is all lost.
+        """Everything scheduled runs, with the current keys and faults; webhooks arrive or are all lost.
 
-        Checkout stays open in somebody's browser: an order never ends.
+        Checkout may stay open in a browser: an order never expires.
         """
         if not self._may_last(days * DAY_S):
             return
@@ -488,7 +488,7 @@ class Payments(RuleBasedStateMachine):
     @rule()
     @_step
     def rotate_keys_wrongly(self) -> None:
-        """Somebody regenerates the keys at Razorpay and forgets the secret, or puts it right again."""
+        """Someone regenerates the keys at Razorpay and forgets to update the secret, or updates it."""
         self.confusions += 1
         if self.confusions % 2:
             self.world.lose_keys()
@@ -500,10 +500,10 @@ class Payments(RuleBasedStateMachine):
     @rule(hours=st.sampled_from([1, 24]))
     @_step
     def restore(self, hours: int) -> None:
-        """The table is put back, and payment ids are skipped, as the runbook has it; rebuilding is left to luck."""
+        """The table is restored and payment ids are skipped, as in the runbook; rebuilding is left to chance."""
         world = self.world
         if world.now - hours * 3_600 < START:
-            # Before the first sweep there was no table, and a rebuild from the first day is not left to luck.
+            # Not before the first sweep: a rebuild from the first day is not left to chance.
             return
         installation = world.table.items.get(_COUNTER, {}).get("installation", {"S": world.installation})
         world.restore(world.now - hours * 3_600)
@@ -519,14 +519,14 @@ class Payments(RuleBasedStateMachine):
     @rule(order=_PLACE, fault=st.sampled_from(["500", "502", "hang", "400_key"]))
     @_step
     def fail_for_an_order(self, order: int, fault: ApiFaultName) -> None:
-        """Razorpay always fails when it is asked about this one."""
+        """Razorpay always fails on queries about this payment or order."""
         self._add_fault(ApiFault(fault, id=_of(self._orders, order)))
 
     @precondition(_may_fail)
     @rule(fault=st.sampled_from(["429_burst", "429_cool_down", "503"]), times=st.integers(1, 4))
     @_step
     def be_refused_for_a_while(self, fault: ApiFaultName, times: int) -> None:
-        """Razorpay asks us to slow down, or is down, for a few calls."""
+        """Razorpay throttles us or is down, for a few calls."""
         self._add_fault(ApiFault(fault, times=times))
 
     def _add_fault(self, fault: ApiFault) -> None:
@@ -564,14 +564,14 @@ class Payments(RuleBasedStateMachine):
     # --- what is always true ---
 
     def check_always(self) -> None:
-        """What is true after each step, whatever went wrong in it; most is checked at each write (`ledger`)."""
+        """Checks what is true after each step, even a failed one; most is checked at each write (`ledger`)."""
         ledger = self.world.ledger
         pending = {identity for record in ledger.records.values() for identity in record.pending}
         lost = ledger.recorded.keys() - ledger.published.keys() - pending
         assert not lost, f"I9: neither on the bus nor pending: {[ledger.types[identity] for identity in lost]}"
 
     def teardown(self) -> None:
-        """Everything comes to rest, and is compared with Razorpay's books."""
+        """Everything settles and is compared with Razorpay's data."""
         world, tally = self.world, self.tally
         if not self.unfinished:
             account = world.razorpay.account
@@ -592,14 +592,14 @@ class Payments(RuleBasedStateMachine):
 
     @property
     def _orders(self) -> list[str]:
-        """The order ids that were handed out, the last one first."""
+        """The order ids returned to clients, the last one first."""
         return list(reversed(self.world.handed_out))
 
     def _pay(self, order_id: str, way: str) -> None:
         try:
             checkout = self.world.pay(order_id, **WAYS_TO_PAY[way])
         except ImpossibleError:
-            # An offer, where the customer bears the fee.
+            # An offer combined with a fee that the customer bears.
             return
         if checkout is not None:
             self.checkouts.insert(0, checkout)
@@ -617,7 +617,7 @@ class Payments(RuleBasedStateMachine):
         return None
 
     def _ask(self, request: Callable[[], Answer]) -> Answer | None:
-        """The answer, if nothing went wrong on the way; then any documented one would do."""
+        """Checks the response; after a fault, any documented one is allowed."""
         played = len(self.world.outside.played)
         try:
             answer = request()
@@ -646,7 +646,7 @@ class Payments(RuleBasedStateMachine):
 
 
 def _facts(record: Record) -> tuple[Any, ...]:
-    """All that old news must leave as it was."""
+    """Everything that a repeated fact must not change."""
     return (record.version, record.status, record.attempts, record.refunds, record.reviews, record.updated_at)
 
 
@@ -654,15 +654,15 @@ def _facts(record: Record) -> tuple[Any, ...]:
 
 
 def run(budget: Budget, progress: Progress, *, shrink: bool = True) -> Report:
-    """Plays that many examples.
+    """Plays the budget's number of examples.
 
     Args:
-        budget: how many, and the seed of what they are.
-        progress: is told after each.
-        shrink: whether to look for the shortest story that breaks something.
+        budget: how many examples, and their seed.
+        progress: is called after each.
+        shrink: whether to search for the shortest story that breaks something.
 
     Raises:
-        AssertionError: something broke; the message tells the story, and how to see it again.
+        AssertionError: something broke; the message has the story and how to reproduce it.
     """
     examples = max(round(budget.share * ALL), 1)
     tally = play(examples, budget.seed, lambda done: progress(min(done, examples), examples), shrink=shrink)
@@ -706,7 +706,7 @@ def play(examples: int, number: int, told: Callable[[int], None], *, shrink: boo
 
 @contextmanager
 def _nothing_but_the_seed() -> Iterator[None]:
-    """Hypothesis also draws from the constants of whichever modules are loaded; here the seed alone decides."""
+    """Hypothesis also draws constants from loaded modules; here only the seed decides."""
     with (
         patch.object(providers, "_get_local_constants", Constants),
         patch.object(providers, "CONSTANTS_CACHE", {}),

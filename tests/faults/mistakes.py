@@ -1,9 +1,8 @@
 """The checkers are checked: mistakes seeded into the source, each of which must be found.
 
-Each mistake is one that somebody could make for a reason that sounds good. It is made in a copy of the tree, never in
-the tree itself, and the part of the suite that is to find it runs on the copy: a part of a campaign, or a test. On the
-copy as it was that part must be content, and with the mistake it must break an invariant or fail a test. A copy that
-does not even run, or runs for ever, counts as neither.
+Each mistake is a plausible one. It is made in a copy of the tree, and the check that should find it, a part of a
+campaign or a test, runs on the copy. That check must pass on the unchanged copy and, with the mistake, break an
+invariant or fail a test. A copy that does not run at all, or hangs, counts as neither.
 """
 
 import os
@@ -31,12 +30,12 @@ _COPIED: Final = (
     *("template.yaml", "monitoring.yaml", "web-acl.yaml"),
 )
 _SECONDS: Final = 600
-"""When a part has hung; the longest takes a few seconds on a machine that is not busy."""
+"""After this a check has hung; the longest takes a few seconds on an idle machine."""
 _FOUND: Final = 3
-"""The exit status of a campaign that found something; Python's own, when it cannot even begin, is 1."""
+"""The exit status of a campaign that found something; Python's own status for a failed start is 1."""
 _WORKERS: Final = 2
 
-# How much of the campaigns that draw at random. A sixth of it finds nearly every mistake that is left to them.
+# How much of the random campaigns to run. A sixth of this finds nearly every mistake assigned to them.
 _STORIES: Final = 60
 _REACHED: Final = 0.006
 _OUTAGES: Final = 0.1
@@ -48,7 +47,7 @@ class Mistake:
 
     name: str
     why: str
-    """Why somebody would, and what it breaks."""
+    """Why someone would make it, and what it breaks."""
     path: str
     was: str
     now: str
@@ -57,10 +56,10 @@ class Mistake:
 
 
 MISTAKES: Final = (
-    # --- telling others
+    # --- publishing
     Mistake(
         "publish only when the write won",
-        "Who did not write has no news. But a writer whose answer was lost, or who died, wrote and never told.",
+        "No write, nothing new. But a writer that died, or whose response was lost, wrote and never published.",
         "shared/payments/core/outbox.py",
         "        published += publish_pending(table, bus, decision.record)\n",
         "        published += publish_pending(table, bus, decision.record) if decision.changed else 0\n",
@@ -68,7 +67,7 @@ MISTAKES: Final = (
     ),
     Mistake(
         "publish before the write",
-        "Then nobody can die in between and not tell. But what was told need not come to be stored.",
+        "A crash in between then loses no event. But a published event need not get stored.",
         "shared/payments/core/outbox.py",
         "        decision = record_facts(table, order_id, batch,",
         "        if (found := table.read(order_id)) is not None:\n"
@@ -78,7 +77,7 @@ MISTAKES: Final = (
     ),
     Mistake(
         "clear before publish",
-        "So that nobody publishes it again. Whoever dies in between has lost it.",
+        "Prevents a second publish. But a crash in between loses the event.",
         "shared/payments/core/outbox.py",
         "    accepted = bus.publish(",
         "    table.clear(record, record.pending.keys())\n    accepted = bus.publish(",
@@ -86,7 +85,7 @@ MISTAKES: Final = (
     ),
     Mistake(
         "clear the whole map",
-        "One write instead of a list of keys. What the bus refused goes with it.",
+        "One write instead of a list of keys. But it also clears events that the bus refused.",
         "shared/payments/adapters/table.py",
         '    for key in event_ids:\n        update.remove(("pending", key))\n    return update',
         '    update.set(("pending",), {})\n    return update',
@@ -102,7 +101,7 @@ MISTAKES: Final = (
     ),
     Mistake(
         "set no due time for pending events",
-        "They are published in a moment. If the publisher dies, nobody looks for them.",
+        "They are published in a moment. But if the publisher dies, nothing finds them.",
         "shared/payments/core/attention.py",
         "    soon = now + OUTBOX_DELAY_S\n    if record.pending:",
         "    soon = now + OUTBOX_DELAY_S\n    if False:",
@@ -110,7 +109,7 @@ MISTAKES: Final = (
     ),
     Mistake(
         "draw the event id at random",
-        "UUIDs are random. Then an event that is recorded again is another one to whoever deduplicates.",
+        "UUIDs are random. But consumers cannot deduplicate an event that is recorded again.",
         "shared/payments/core/events.py",
         "    return str(uuid5(_NAMESPACE, ",
         '    return str(uuid5(__import__("uuid").uuid4(), ',
@@ -118,7 +117,7 @@ MISTAKES: Final = (
     ),
     Mistake(
         "put the time into the event id",
-        "Events at two times are two events. A record that is rebuilt would tell everything again under new ids.",
+        "Events at two times are two events. But a rebuilt record would publish everything again under new ids.",
         "shared/payments/core/announcements.py",
         "event_id(record.order_id, event_type, subject, *(review or ()))",
         'event_id(record.order_id, event_type, f"{subject} {record.updated_at}", *(review or ()))',
@@ -126,7 +125,7 @@ MISTAKES: Final = (
     ),
     Mistake(
         "date an event when it is published",
-        "It occurs now. Then one event has other bytes each time.",
+        "It occurs now. But then each publish of one event has different bytes.",
         "shared/payments/core/events.py",
         "occurred_at=event.at,",
         "occurred_at=record.updated_at,",
@@ -134,7 +133,7 @@ MISTAKES: Final = (
     ),
     Mistake(
         "tell the status of now",
-        "Consumers want the latest. Then one event has other bytes after the next webhook.",
+        "Consumers want the latest. But then one event has different bytes after the next webhook.",
         "shared/payments/core/events.py",
         "status=event.status,",
         "status=record.status,",
@@ -142,7 +141,7 @@ MISTAKES: Final = (
     ),
     Mistake(
         "leave surplus out of what is told",
-        "Consumers were told of one payment. Then nobody learns that the second one was given back.",
+        "Consumers know one payment. But nobody learns that the second one was refunded.",
         "shared/payments/core/announcements.py",
         "        if refund not in of_standing:",
         "        if False:",
@@ -151,7 +150,7 @@ MISTAKES: Final = (
     # --- writing
     Mistake(
         "take a failed condition for done",
-        "Somebody else stored it already. But what they stored need not be this.",
+        "Another writer has stored it already. But that need not be the same change.",
         "shared/payments/core/outbox.py",
         "        except StorageConflict:\n            continue\n        except TableUnavailable:",
         "        except StorageConflict:\n            return decision\n        except TableUnavailable:",
@@ -159,7 +158,7 @@ MISTAKES: Final = (
     ),
     Mistake(
         "write without looking at the version",
-        "The record was read a moment ago. The slower of two writers takes back what the faster one stored.",
+        "The record was read a moment ago. But the slower of two writers overwrites the faster one.",
         "shared/payments/adapters/table.py",
         '    return _record_key(before.order_id), update, update.equals("version", before.version)',
         '    return _record_key(before.order_id), update, "attribute_exists(pk)"',
@@ -167,7 +166,7 @@ MISTAKES: Final = (
     ),
     Mistake(
         "read eventually consistent",
-        "Half the price. But what is read may be what was before one's own write.",
+        "Half the price. But the read may return the state before one's own write.",
         "shared/payments/adapters/table.py",
         "ConsistentRead=True",
         "ConsistentRead=False",
@@ -175,7 +174,7 @@ MISTAKES: Final = (
     ),
     Mistake(
         "acknowledge what could not be stored",
-        "Razorpay must not switch the webhook off. But it never sends again what it got a 2xx for.",
+        "Razorpay must not disable the webhook. But it never resends an event after a 2xx.",
         "functions/webhook/app.py",
         "    if delivery.created_at is not None and now - delivery.created_at >= _RETRY_FOR_S:",
         "    if delivery.facts:",
@@ -183,7 +182,7 @@ MISTAKES: Final = (
     ),
     Mistake(
         "refuse an old event for ever",
-        "It is genuine, so it must come in. After a day of refusals Razorpay switches the webhook off.",
+        "It is genuine, so it must be stored. But after a day of refusals Razorpay disables the webhook.",
         "functions/webhook/app.py",
         "now - delivery.created_at >= _RETRY_FOR_S:",
         "now - delivery.created_at >= 3 * _RETRY_FOR_S:",
@@ -191,7 +190,7 @@ MISTAKES: Final = (
     ),
     Mistake(
         "drop what is said of an unknown order",
-        "It is not ours. It may be ours, if the record was lost or is still to come.",
+        "It is not ours. But it may be, if the record was lost or is not stored yet.",
         "functions/webhook/app.py",
         "keep_unknown=True",
         "keep_unknown=False",
@@ -199,7 +198,7 @@ MISTAKES: Final = (
     ),
     Mistake(
         "leave the timeouts as they come",
-        "A minute gives DynamoDB time to answer. Razorpay waits for five seconds.",
+        "A minute gives DynamoDB time to respond. But Razorpay waits only five seconds.",
         "shared/payments/wiring/aws.py",
         '_TABLE_TIMEOUTS = {"connect_timeout": 0.5, "read_timeout": 1.0}',
         '_TABLE_TIMEOUTS = {"connect_timeout": 60.0, "read_timeout": 60.0}',
@@ -207,7 +206,7 @@ MISTAKES: Final = (
     ),
     Mistake(
         "let blocks of payment ids overlap",
-        "The counter says where a block begins. It grew by one, so the next instance begins inside this block.",
+        "The counter gives the start of a block. But it grew by one, so the next block starts inside this one.",
         "shared/payments/adapters/table.py",
         '        update.add("last_taken", count)',
         '        update.add("last_taken", 1)',
@@ -215,7 +214,7 @@ MISTAKES: Final = (
     ),
     Mistake(
         "clear with all keys in one expression",
-        "One write instead of several. Over 4 KB, DynamoDB refuses it for ever.",
+        "One write instead of several. But above 4 KB DynamoDB always refuses it.",
         "shared/payments/adapters/table.py",
         "_MOST_CLEARED = 50",
         "_MOST_CLEARED = 5_000",
@@ -224,7 +223,7 @@ MISTAKES: Final = (
     # --- deciding
     Mistake(
         "rank failed above authorized",
-        "The failure came later. But Razorpay can still capture what it called failed.",
+        "The failure came later. But Razorpay can still capture a failed payment.",
         "shared/payments/core/position.py",
         "        return attempt.authorized and not attempt.captured and not attempt.released",
         "        return attempt.authorized and not attempt.failed and not attempt.captured and not attempt.released",
@@ -232,7 +231,7 @@ MISTAKES: Final = (
     ),
     Mistake(
         "let a refunded order be paid again",
-        "A capture is a capture. Consumers would see an order that was closed come back.",
+        "A capture is a capture. But consumers would see a closed order reopen.",
         "shared/payments/core/position.py",
         "        if self.refunded or (matches and",
         "        if (matches and",
@@ -240,7 +239,7 @@ MISTAKES: Final = (
     ),
     Mistake(
         "count a refund that was only created",
-        "It is on its way. It may still fail, and refunded is final.",
+        "It is on its way. But it may still fail, and `refunded` is final.",
         "shared/payments/core/position.py",
         "        return self._sum(payment, RefundState.PROCESSED)\n",
         "        return self._sum(payment, RefundState.PROCESSED) + self._sum(payment, RefundState.CREATED)\n",
@@ -248,7 +247,7 @@ MISTAKES: Final = (
     ),
     Mistake(
         "believe the last word about a refund",
-        "The newest delivery knows best. But the newest to arrive may be the oldest.",
+        "The newest delivery knows best. But the last to arrive may be the oldest.",
         "shared/payments/core/facts.py",
         "        if fact.state.rank > known.state.rank:",
         "        if fact.state is not known.state:",
@@ -256,7 +255,7 @@ MISTAKES: Final = (
     ),
     Mistake(
         "take a capture told again for news",
-        "payment.captured and order.paid are two events. They tell one fact, and each changes a record once.",
+        "payment.captured and order.paid are two events. But they report one fact, which changes a record once.",
         "shared/payments/core/facts.py",
         "        is_news = known is None or _without_details(grown) != _without_details(known)\n",
         "        is_news = known is None or isinstance(fact, Captured) or grown != known\n",
@@ -264,7 +263,7 @@ MISTAKES: Final = (
     ),
     Mistake(
         "tell of every capture that the order is paid",
-        "Money came. A second capture is money to give back, and consumers would pay twice for it.",
+        "Money came. But a second capture must be refunded, and consumers would pay out twice.",
         "shared/payments/core/announcements.py",
         "    if after.standing is not None and record.stood is None:\n"
         '        recorder.record("payment.paid", after.standing, subject=record.order_id)',
@@ -274,7 +273,7 @@ MISTAKES: Final = (
     ),
     Mistake(
         "compare no amounts",
-        "Razorpay takes only the order's amount. Not with a fee that the customer bears.",
+        "Razorpay accepts only the order's amount. But not with a fee that the customer bears.",
         "shared/payments/core/position.py",
         "        if attempt.amount_minor == order.amount_minor:",
         "        if attempt.amount_minor is not None:",
@@ -282,8 +281,7 @@ MISTAKES: Final = (
     ),
     Mistake(
         "know nothing of the fee that a customer bears",
-        "The payment has another sum than the order. It is the sum and Razorpay's fee, and the merchant "
-        "gets what was agreed.",
+        "The payment's sum differs from the order's. But it includes Razorpay's fee; the merchant gets the agreed sum.",
         "shared/payments/core/position.py",
         "        if attempt.fee_minor is not None and attempt.amount_minor == order.amount_minor + attempt.fee_minor:",
         "        if False:",
@@ -291,7 +289,7 @@ MISTAKES: Final = (
     ),
     Mistake(
         "call a payment returned by its own sum alone",
-        "All of it came back. With a fee that the customer bears, the agreed sum is all there is to give back.",
+        "All of it was refunded. But with a customer fee only the agreed sum is refunded.",
         "shared/payments/core/position.py",
         "            amount = min(amount, self.order.amount_minor)\n",
         "            pass\n",
@@ -299,7 +297,7 @@ MISTAKES: Final = (
     ),
     Mistake(
         "keep the status when another sum is captured",
-        "It is not what was agreed, so it is nothing. Then the client is sold another order while we hold the money.",
+        "It is not what was agreed. But then the client gets another order while we hold the money.",
         "shared/payments/core/position.py",
         "        if any(map(self.holds_money, self.attempts)):\n            return Status.AUTHORIZED\n",
         "",
@@ -307,7 +305,7 @@ MISTAKES: Final = (
     ),
     Mistake(
         "let a superseded order be paid like any other",
-        "The money is the agreed sum. The client has another order for the same work, and pays twice.",
+        "The sum is as agreed. But the client has another order for the same work, and pays twice.",
         "shared/payments/core/position.py",
         "            not self.superseded or self.attempts[payment].accepted or payment == self.stood",
         "            True",
@@ -315,7 +313,7 @@ MISTAKES: Final = (
     ),
     Mistake(
         "let a failed webhook end a signature",
-        "It failed. Failed, then authorised, is normal for one payment.",
+        "It failed. But failed, then authorised, is normal for one payment.",
         "shared/payments/core/position.py",
         "        if attempt.signed_at is None or attempt.listed_failed_at is None:\n"
         "            return False\n"
@@ -325,7 +323,7 @@ MISTAKES: Final = (
     ),
     Mistake(
         "ignore Razorpay's sum of the refunds",
-        "The refunds themselves are the truth. Those that no webhook told are in the sum alone.",
+        "The refunds themselves are authoritative. But refunds without a webhook are only in the sum.",
         "shared/payments/core/facts.py",
         "        elif total.amount_minor > known.total_minor and not agrees:",
         "        elif False:",
@@ -334,7 +332,7 @@ MISTAKES: Final = (
     # --- ordering
     Mistake(
         "leave the old order payable",
-        "Nobody will pay it. Whoever has its Checkout open will.",
+        "Nobody will pay it. But a customer with its Checkout open can.",
         "shared/payments/core/ordering.py",
         "        old = None if current is None else (current, supersede(current, fresh.order_id, self._now))",
         "        old = None",
@@ -342,7 +340,7 @@ MISTAKES: Final = (
     ),
     Mistake(
         "hand out the open order whatever was agreed",
-        "There is one already. It is for the amount that was agreed before.",
+        "There is one already. But it is for the amount agreed earlier.",
         "shared/payments/core/ordering.py",
         "            and current.order.same_fields(self._offer)\n",
         "",
@@ -350,8 +348,7 @@ MISTAKES: Final = (
     ),
     Mistake(
         "decide over the current order alone",
-        "It is the one that is handed out. Money that came on an older one is forgotten, and the client is "
-        "sold a third.",
+        "It is the one that is returned. But money on an older order is ignored, and the client gets a third.",
         "shared/payments/core/ordering.py",
         "        _refuse_if_sold(records.values(), candidate)\n",
         "        _refuse_if_sold([current] if current is not None else [], candidate)\n",
@@ -359,7 +356,7 @@ MISTAKES: Final = (
     ),
     Mistake(
         "replace an order without asking Razorpay",
-        "Webhooks tell within seconds. The client who has just paid is sold another order in them.",
+        "Webhooks arrive within seconds. But in that time a client who has just paid gets another order.",
         "shared/payments/core/ordering.py",
         "        if self._look_before_replacing(application, records):\n            return None\n",
         "",
@@ -367,7 +364,7 @@ MISTAKES: Final = (
     ),
     Mistake(
         "call a refused amount a mistake of ours",
-        "Razorpay refused, so somebody must look at our account. It is the client's amount that is too high.",
+        "Razorpay refused, so our account needs attention. But it is the client's amount that is too high.",
         "shared/payments/adapters/gateway.py",
         '    elif error.get("field") == "amount":',
         "    elif False:",
@@ -376,7 +373,7 @@ MISTAKES: Final = (
     # --- repairing
     Mistake(
         "count due times from an order's birth",
-        "It is as old as its order. A payment, a refund or a return that comes later is never looked at.",
+        "It is as old as its order. But a later payment, refund or return is never checked.",
         "shared/payments/core/attention.py",
         "    newest = epoch(record.updated_at)\n"
         "    return next((newest + age for age in WATCH_AGES_S if newest + age > now), now + WEEK_S)",
@@ -386,7 +383,7 @@ MISTAKES: Final = (
     ),
     Mistake(
         "look for payments that are new alone",
-        "What is a day old has been told. A payment may be captured later, and a list lags.",
+        "After a day everything is known. But a payment may be captured later, and lists lag.",
         "shared/payments/core/sweeping.py",
         '    *(Pass("refunds", age, every) for age, every in _AGES),\n    Pass("refunds", 15 * _DAY_S, _DAY_S),\n',
         "",
@@ -394,7 +391,7 @@ MISTAKES: Final = (
     ),
     Mistake(
         "read the first page of a slice",
-        "A slice of five minutes fits on a page. On a good day it does not.",
+        "A slice of five minutes fits on a page. But on a busy day it does not.",
         "shared/payments/core/sweeping.py",
         "        if len(page) < PAGE:\n",
         "        if page is not None:\n",
@@ -402,7 +399,7 @@ MISTAKES: Final = (
     ),
     Mistake(
         "move the watermark before the page is applied",
-        "So that nobody reads it twice. Whoever dies in between has skipped it.",
+        "Prevents a second read. But a crash in between skips the page.",
         "shared/payments/core/sweeping.py",
         "        following = _read_slice(mark, end, read, apply, is_over)\n"
         "        try:\n"
@@ -417,7 +414,7 @@ MISTAKES: Final = (
     ),
     Mistake(
         "take wrong keys for no such order",
-        "Razorpay answered 400, as it does for an order that is not there. Our own order would be deleted in 30 days.",
+        "Razorpay returned 400, as for an unknown order. But our own order would be deleted after 30 days.",
         "shared/payments/core/reconciliation.py",
         "        listed = self.gateway.order(record.order_id)\n",
         "        from payments.core.errors import GatewayRefused\n"
@@ -431,7 +428,7 @@ MISTAKES: Final = (
     ),
     Mistake(
         "leave a record that fails as it is",
-        "It stays due and is tried again. The same few are the first of every run, and nobody else gets a turn.",
+        "It stays due and is retried. But the same few come first in every run, and no other record gets a turn.",
         "shared/payments/core/reconciliation.py",
         "            table.save(record, attention.after_failure(record, now))",
         "            table.save(record, record)",
@@ -439,16 +436,16 @@ MISTAKES: Final = (
     ),
     Mistake(
         "take another installation's orders for ours",
-        "Marker and stage are ours. Two stacks of one stage on an account would adopt each other's orders.",
+        "Marker and stage are ours. But two stacks of one stage on an account would adopt each other's orders.",
         "shared/payments/core/listing.py",
         "    if installation is not None and installation != origin.installation:",
         "    if False:",
         "tests/judge/test_ten_classes.py::test_two_stacks_on_one_account_leave_each_others_orders_alone",
     ),
-    # --- who may
+    # --- permissions
     Mistake(
         "let anybody verify anybody's payment",
-        "The signature proves it. But it tells a stranger that the order exists, and what becomes of it.",
+        "The signature proves it. But a stranger learns that the order exists, and its outcome.",
         "functions/verify/app.py",
         "        if record.order is None or record.order.client_id != user_id:",
         "        if record.order is None:",
@@ -456,7 +453,7 @@ MISTAKES: Final = (
     ),
     Mistake(
         "check no signature once Razorpay has spoken",
-        "The webhook has proven the payment. Not the one that this caller claims.",
+        "The webhook has proven the payment. But not the one that this caller claims.",
         "functions/verify/app.py",
         "        if not service.is_signed(",
         "        if not record.attempts and not service.is_signed(",
@@ -464,7 +461,7 @@ MISTAKES: Final = (
     ),
     Mistake(
         "refuse what Checkout never sent before",
-        "Unknown fields are refused everywhere. Checkout's object is Razorpay's, and mobile SDKs add to it.",
+        "Unknown fields are refused everywhere. But Checkout's object is Razorpay's, and mobile SDKs add fields.",
         "shared/payments/core/wire.py",
         "class VerifyBody(Body):",
         'class VerifyBody(Body, extra="forbid"):',
@@ -472,7 +469,7 @@ MISTAKES: Final = (
     ),
     Mistake(
         "check the signature over JSON written again",
-        "The body is parsed anyway. Escaped slashes and non-ASCII text do not survive it.",
+        "The body is parsed anyway. But escaped slashes and non-ASCII text change when re-serialized.",
         "shared/payments/core/signature.py",
         "def webhook_signature_is_valid(",
         "def webhook_signature_is_valid(raw, signature, secrets):  # type: ignore\n"
@@ -487,7 +484,7 @@ MISTAKES: Final = (
     ),
     Mistake(
         "forget the previous secret",
-        "There is a new one. Razorpay signs what it sends again with the old one.",
+        "There is a new one. But Razorpay signs retries with the old one.",
         "shared/payments/core/signature.py",
         "    return any(matches)",
         "    return matches[0]",
@@ -495,7 +492,7 @@ MISTAKES: Final = (
     ),
     Mistake(
         "accept an empty secret",
-        "The settings are checked elsewhere. Against an empty key anyone can sign.",
+        "The settings are checked elsewhere. But with an empty key anyone can sign.",
         "shared/payments/core/signature.py",
         "    if not secret:\n",
         "    if False:\n",
@@ -503,7 +500,7 @@ MISTAKES: Final = (
     ),
     Mistake(
         "read a body before its signature is checked",
-        "What cannot be used need not be verified. Then a stranger gets a 200, and an alarm.",
+        "An unusable body need not be verified. But then a stranger gets a 200 and can raise an alarm.",
         "functions/webhook/app.py",
         "    if not service.is_signed(",
         "    try:\n        read_delivery(body)\n    except UnusableEvent:\n"
@@ -512,7 +509,7 @@ MISTAKES: Final = (
     ),
     Mistake(
         "log the body that cannot be used",
-        "A person will want to see it. It holds the customer's e-mail address and number.",
+        "An operator will want to see it. But it contains the customer's e-mail address and number.",
         "functions/webhook/app.py",
         "        log.note(why=unusable.why, **unusable.ids)",
         '        log.note(why=f"{unusable.why}: {body!r}", **unusable.ids)',
@@ -520,7 +517,7 @@ MISTAKES: Final = (
     ),
     Mistake(
         "refuse a large body before its signature is checked",
-        "It is too large to be ours. Notes of any script make genuine bodies large.",
+        "It is too large to be genuine. But notes in any script make genuine bodies large.",
         "functions/webhook/app.py",
         "_MAX_BODY_BYTES = 10 * 1024 * 1024",
         "_MAX_BODY_BYTES = 64 * 1024",
@@ -530,14 +527,14 @@ MISTAKES: Final = (
 
 
 def run(budget: Budget, progress: Progress) -> Report:
-    """Makes every mistake, or a sample of them, each alone; the untouched copy is checked as well.
+    """Makes every mistake, or a sample of them, one at a time; also checks the unchanged copy.
 
     Raises:
-        AssertionError: a mistake was not found, or the untouched copy does not pass.
+        AssertionError: a mistake was not found, or the unchanged copy does not pass.
     """
     dice = random.Random(budget.seed)  # noqa: S311 - reproducible on purpose
     quick = [mistake for mistake in MISTAKES if not mistake.found_by.startswith("crashes: ")]
-    # A whole scenario takes minutes: a sample is of the others.
+    # A full scenario takes minutes, so samples use only the others.
     chosen = dice.sample(quick, max(round(len(MISTAKES) * budget.share), 1)) if budget.share < 1 else MISTAKES
     jobs: list[tuple[str, Mistake | None]] = [(one, None) for one in sorted({one.found_by for one in chosen})]
     jobs += [(mistake.found_by, mistake) for mistake in chosen]
@@ -568,7 +565,7 @@ def _judge(trees: SimpleQueue[Path], checker: str, mistake: Mistake | None, seed
     """Seeds a mistake into one of the copies, or none.
 
     Raises:
-        AssertionError: it was not found, or there was something to say of a copy without one.
+        AssertionError: it was not found, or the check failed on a copy without a mistake.
     """
     tree = trees.get()
     try:
@@ -591,7 +588,7 @@ def copy() -> Iterator[Path]:
         for name in _COPIED:
             source = PROJECT / name
             if source.is_dir():
-                # What is compiled too, which belongs to the copies of the sources as they have the same times.
+                # Bytecode too: it stays valid because the copied sources keep their times.
                 shutil.copytree(source, tree / name)
             else:
                 shutil.copy(source, tree / name)
@@ -600,7 +597,7 @@ def copy() -> Iterator[Path]:
 
 @contextmanager
 def made(tree: Path, mistake: Mistake) -> Iterator[None]:
-    """The mistake is in the copy, for as long as this lasts."""
+    """Puts the mistake into the copy inside the context."""
     path = tree / mistake.path
     source = path.read_text(encoding="utf-8")
     assert source.count(mistake.was) == 1, f"“{mistake.name}” does not fit {mistake.path} any more"
@@ -612,10 +609,10 @@ def made(tree: Path, mistake: Mistake) -> Iterator[None]:
 
 
 def check(tree: Path, checker: str, seed: int) -> str | None:
-    """Runs a checker on a copy; None when it is content, else what it said.
+    """Runs a checker on a copy; returns None if it passes, otherwise its message.
 
     Raises:
-        AssertionError: it did not come to a judgment.
+        AssertionError: it gave no result.
     """
     if checker.startswith("tests/"):
         command = ["-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--tb=line", checker]
@@ -623,7 +620,7 @@ def check(tree: Path, checker: str, seed: int) -> str | None:
         command = ["-m", "tests.faults.mistakes", checker, str(seed)]
     environment = {**os.environ, "PYTHONPATH": "shared:.", "PYTHONDONTWRITEBYTECODE": "1"}
     try:
-        # The same interpreter and fixed arguments, in a folder of our own.
+        # The same interpreter and fixed arguments, in our own folder.
         done = subprocess.run(  # noqa: S603 - as above
             [sys.executable, *command],
             cwd=tree,
@@ -646,12 +643,12 @@ def check(tree: Path, checker: str, seed: int) -> str | None:
 
 
 def find(checker: str, seed: int) -> None:
-    """Runs a part of a campaign on the tree that this process was started in.
+    """Runs a part of a campaign on the tree in which this process was started.
 
     Args:
         checker: `crashes: …`, every single fault and outage of that scenario; `interleavings: …`, every order of calls
-            of that meeting; or the name of a campaign that draws at random, of which a part is run.
-        seed: what it draws from.
+            of that meeting; or the name of a random campaign, of which a part is run.
+        seed: of its random choices.
 
     Raises:
         AssertionError: it found something.
@@ -674,7 +671,7 @@ def find(checker: str, seed: int) -> None:
 
 
 def _strike_each(scenario: str) -> None:
-    # Each process loads only what it runs: that is half of its time.
+    # Each process loads only what it runs, since loading is half of its time.
     from tests.faults.crashes import Case, outages, play, singles  # noqa: PLC0415 - as above
     from tests.faults.rig import installed  # noqa: PLC0415 - as above
 
@@ -695,7 +692,7 @@ def _play_each_order(meeting: str) -> None:
 
 
 def words_of(cause: AssertionError) -> str:
-    """What was found, in a line: the message of the check that failed, or the check itself if it has none."""
+    """The result in one line: the failed check's message, or its source if it has none."""
     message = next(iter(str(cause).splitlines()), "").strip()
     if message:
         return message
@@ -704,12 +701,12 @@ def words_of(cause: AssertionError) -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs one checker on the tree it is started in; what it found is the last line that it prints."""
+    """Runs one checker on the tree in which it is started; the last line printed is the result."""
     checker, seed = arguments
     try:
         find(checker, int(seed))
     except Exception as error:
-        # A check that failed, or something else that went wrong.
+        # A failed check, or another error.
         cause: BaseException = error
         while cause.__cause__ is not None:
             cause = cause.__cause__

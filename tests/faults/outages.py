@@ -1,8 +1,8 @@
-"""Long outages on a simulated clock, minute by minute: of EventBridge, of Razorpay's webhooks, of looks at a backlog.
+"""Long outages on a simulated clock, minute by minute: of EventBridge, of Razorpay's webhooks, and with a backlog.
 
-Each minute what template.yaml schedules runs, and Razorpay delivers what its measured ladder of retries makes due.
-Everything else is the rig's: the real handlers, adapters and SDK. Each outage ends with the oracle. What is promised in
-minutes is measured here alone; wrong keys and pauses that Razorpay asks for are the state machine's.
+Each minute the schedules of template.yaml run, and Razorpay delivers what is due by its measured retry schedule.
+Everything else is the rig's: the real handlers, adapters and SDK. The oracle judges the end of each outage. Only this
+campaign measures promises in minutes; the state machine covers wrong keys and Razorpay's throttling.
 """
 
 import random
@@ -19,9 +19,9 @@ from tests.faults.outside import Call, Kind, good
 from tests.faults.rig import START, Died, World, installed
 
 OUTAGE_S: Final = 25 * HOUR_S
-"""An hour longer than Razorpay retries: an event that is refused all the time is one that it gives up."""
+"""An hour longer than Razorpay retries, so that it gives up on an event that is always refused."""
 _OF: Final = 100
-"""How many steps a run tells of: two outages by the hour, and the payments without webhooks in 50 parts."""
+"""The number of progress steps: two outages by the hour, and the payments without webhooks in 50 parts."""
 PAYMENTS_IN_AN_OUTAGE: Final = 60
 PAYMENTS_WITHOUT_WEBHOOKS: Final = 400
 BACKLOG: Final = 3_000
@@ -32,9 +32,9 @@ _OLDEST_S: Final = 170 * DAY_S
 
 # What the design promises (sections 4 and 7, I22).
 EVENT_WAITS_S: Final = 2 * MINUTE_S
-"""No backlog of looks delays a pending event by more."""
+"""The longest that a backlog of checks may delay a pending event."""
 _RETRIED_EVENT_WAITS_S: Final = 3 * MINUTE_S
-"""Where it has failed again and again: the longest backoff of the outbox, and the minute of the next run."""
+"""The same after repeated failures: the outbox's longest backoff, plus a minute until the next run."""
 VERIFIED_WAITS_S: Final = 4 * MINUTE_S
 """The outbox after 60 s, the watch lane after 2 min, and a minute each until they run."""
 UNHEARD_WAITS_S: Final = 20 * MINUTE_S
@@ -46,7 +46,7 @@ _AGES_S: Final = (0, 30 * MINUTE_S, 6 * HOUR_S, DAY_S, 4 * DAY_S, 40 * DAY_S, _O
 
 
 def run(budget: Budget, progress: Progress) -> Report:
-    """Plays all outages; a share makes fewer payments of each, and has the long ones run less often."""
+    """Plays all outages; with a smaller share, fewer payments each, and fewer runs in the long ones."""
     dice = random.Random(budget.seed)  # noqa: S311 - reproducible on purpose
     many = max(int(PAYMENTS_IN_AN_OUTAGE * budget.share), 3)
     every_s = MINUTE_S if budget.share >= 1 else 30 * MINUTE_S
@@ -98,7 +98,7 @@ def run(budget: Budget, progress: Progress) -> Report:
 def without_eventbridge(  # noqa: PLR0913 - what is played, how, and who is told
     world: World, dice: random.Random, *, payments: int, kind: Kind, every_s: int, step: Callable[[], None]
 ) -> int:
-    """A day and an hour in which every PutEvents goes wrong, and the minutes until everything is told afterwards.
+    """A day and an hour in which every PutEvents fails, and the minutes until everything is published afterwards.
 
     Returns:
         How many events waited.
@@ -110,7 +110,7 @@ def without_eventbridge(  # noqa: PLR0913 - what is played, how, and who is told
         world.now = now
         while pays and pays[0] <= now:
             for before in list(world.razorpay.account.payments)[-1:]:
-                # What waits to be told of it must not change with the record.
+                # Its pending events must not change with the record.
                 world.refund(before, 1_00)
             _tell_and_pay(world, dice, _order(world, len(pays)))
             pays.pop(0)
@@ -137,10 +137,10 @@ def without_eventbridge(  # noqa: PLR0913 - what is played, how, and who is told
 
 
 def without_webhooks(world: World, dice: random.Random, payments: int, step: Callable[[], None]) -> tuple[int, int]:
-    """Payments of which Razorpay never says a word, of orders of every age: each is found and told in time.
+    """Payments without any webhook, on orders of every age: each is found and published in time.
 
     Returns:
-        The longest until one was told of, verified and not verified, in seconds.
+        The longest time until publication, verified and not verified, in seconds.
     """
     steps = 0
     slowest = {True: 0, False: 0}
@@ -165,10 +165,10 @@ def without_webhooks(world: World, dice: random.Random, payments: int, step: Cal
 
 
 def _until_told(world: World, paid: dict[str, tuple[int, bool]]) -> Iterator[tuple[str, int]]:
-    """Lets minutes pass until each of these orders is told of; after how many seconds each was.
+    """Lets minutes pass until each of these orders is published; returns the seconds for each.
 
     Raises:
-        AssertionError: one was not told of in time.
+        AssertionError: one was not published in time.
     """
     left = dict(paid)
     world.now += -world.now % MINUTE_S
@@ -203,11 +203,10 @@ _MOST_MINUTES_OF_LOOKS: Final = 90
 
 
 def behind_a_backlog(world: World, dice: random.Random, backlog: int) -> tuple[int, int]:
-    """Records that wait for a look, some of which Razorpay always fails for; each minute an instance dies before
-    it has published.
+    """Records that wait for a check, for some of which Razorpay fails; each minute an instance dies unpublished.
 
     Returns:
-        How long an event, and a healthy record, waited at the most, in seconds.
+        The longest wait of an event and of a healthy record, in seconds.
     """
     _run_all(world)
     waiting = _authorized(world, range(1, backlog + 1))
@@ -244,7 +243,7 @@ def behind_a_backlog(world: World, dice: random.Random, backlog: int) -> tuple[i
 
 
 def _authorized(world: World, applications: Collection[int]) -> list[str]:
-    """Orders with an authorised, verified payment each, of which Razorpay tells nothing."""
+    """Orders with an authorised, verified payment each, without webhooks."""
     orders = []
     for application in applications:
         order_id = _order(world, application)
@@ -257,7 +256,7 @@ def _authorized(world: World, applications: Collection[int]) -> list[str]:
 
 
 def _dies_before_publishing(world: World, application: int) -> str:
-    """An order that is paid, recorded and not told: the instance that had it is gone, and Razorpay does not repeat."""
+    """An order that is paid, recorded and not published: its instance died, and Razorpay does not retry."""
     order_id = _order(world, application)
     checkout = world.pay(order_id)
     assert checkout is not None
@@ -278,7 +277,7 @@ def _dies_before_publishing(world: World, application: int) -> str:
 
 
 class _Retries:
-    """Razorpay's deliveries along its ladder of retries."""
+    """Razorpay's deliveries by its retry schedule."""
 
     def __init__(self, world: World) -> None:
         self.disabled = False
@@ -298,14 +297,14 @@ class _Retries:
 
 
 def _run_all(world: World, *, at_most_every_s: int = MINUTE_S) -> None:
-    """Runs what is scheduled for this minute."""
+    """Runs the functions scheduled for this minute."""
     for schedule in schedules():
         if world.now // MINUTE_S % (max(schedule.every_s, at_most_every_s) // MINUTE_S) == 0:
             world.run(schedule)
 
 
 def _wait_on_schedule(world: World, seconds: int) -> None:
-    """Time passes, and what is scheduled runs ten times in it, the last time at its end."""
+    """Time passes, and the schedules run ten times in it, the last time at its end."""
     start = world.now
     for part in range(1, 11):
         world.now = start + seconds * part // 10
@@ -327,10 +326,10 @@ def _eventbridge(kind: Kind) -> Callable[[Call], Kind | None]:
 
 
 def _tell_and_pay(world: World, dice: random.Random, order_id: str) -> bool:
-    """A customer pays, after a failed attempt or without, comes back or not, and may get the money back at once.
+    """A customer pays, with or without a failed attempt, returns to the page or not, and may be refunded at once.
 
     Returns:
-        Whether the customer came back, so that the payment is verified.
+        Whether the customer returned, so that the payment is verified.
     """
     if dice.random() < _TRIED_TWICE:
         assert world.pay(order_id, outcome="failure") is None

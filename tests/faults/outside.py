@@ -1,8 +1,8 @@
-"""Every call that a function makes to the outside, numbered, and what may become of it.
+"""Every outside call of a function, numbered, and its possible faults.
 
 All four functions reach the outside through four clients only: DynamoDB, EventBridge, Secrets Manager and Razorpay's
-HTTP. Each of them asks `Outside.call`, which records the call and lets it meet its fate. So the list of calls is found
-by running the functions, never written down.
+HTTP. Each of them goes through `Outside.call`, which records the call and applies its fault. So the list of calls is
+found by running the functions and not written by hand.
 """
 
 import threading
@@ -16,80 +16,80 @@ from tests.fakes import Crash
 
 
 class Kind(StrEnum):
-    """What may become of one call."""
+    """The fate of one call."""
 
     DIES_BEFORE = "dies before"
-    """The function instance is gone before the call was made."""
+    """The function instance dies before the call."""
     DIES_AFTER = "dies after"
-    """The call took effect, and the function instance is gone before it heard of it."""
+    """The call takes effect, and the function instance dies before the response."""
     FAILS_BEFORE = "fails before"
-    """An error answer, and nothing happened."""
+    """An error response; nothing happened."""
     FAILS_AFTER = "fails after"
-    """It took effect, and the answer was lost."""
+    """It took effect, but the response was lost."""
     HANGS = "hangs"
-    """Nothing happened, and no answer came until the client's timeouts had passed."""
+    """Nothing happened, and no response came within the client's timeouts."""
     REPEATED = "repeated"
-    """It took effect, the answer was lost, and the client sent it again by itself, as botocore does."""
+    """It took effect, the response was lost, and the client retried by itself, as botocore does."""
     PARTLY = "partly"
-    """Some of what was asked was done; only PutEvents and BatchGetItem can do that."""
+    """Only a part was done, which only PutEvents and BatchGetItem can do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call to the outside."""
+    """One outside call."""
 
     number: int
-    """From 1, over everything since the start of the scenario."""
+    """Its number since the start of the scenario, from 1."""
     during: str
-    """What was going on, such as `webhook payment.captured`."""
+    """The invocation, such as `webhook payment.captured`."""
     operation: str
-    """Such as `dynamodb UpdateItem` or `razorpay POST /v1/orders`."""
+    """The operation, such as `dynamodb UpdateItem` or `razorpay POST /v1/orders`."""
     kinds: frozenset[Kind]
-    """What may become of it."""
+    """Its possible faults."""
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """How a client takes trouble, in its own exceptions."""
+    """How a client reports faults, with its own exceptions."""
 
     name: str
     refused: Callable[[], Exception]
-    """What it raises on an error answer."""
+    """What it raises on an error response."""
     lost: Callable[[], Exception]
-    """What it raises when no answer came."""
+    """What it raises without a response."""
     patience_s: float
-    """How long it waits for an answer, its own retries included."""
+    """How long it waits for a response, including its own retries."""
     repeats: bool = False
-    """Whether it sends a call again by itself when no answer came."""
+    """Whether it retries by itself without a response."""
 
 
 class Fate(Protocol):
-    """Decides what becomes of a call; None is the usual."""
+    """Decides a call's fault; None: it succeeds."""
 
     def __call__(self, call: Call, /) -> Kind | None:
-        """What becomes of this call."""
+        """The fault of this call."""
         ...
 
 
 def good(call: Call) -> Kind | None:  # noqa: ARG001 - as `Fate`
-    """Nothing ever goes wrong."""
+    """Never a fault."""
     return None
 
 
 class OutOfTime(Crash):
-    """Lambda ended the function, since it took longer than its timeout."""
+    """Lambda stopped the function after its timeout."""
 
 
 class Outside:
-    """Records every call and deals out what becomes of it.
+    """Records every call and applies its fault.
 
     Attributes:
         calls: every call so far.
-        played: the calls that did not go the usual way, with what became of them.
-        took: every function that ran to its end or died, with how long it had waited for answers, in seconds.
-        refused: the requests that AWS would refuse as they are; each is a mistake of ours.
-        fate: decides it.
-        gate: is passed by each call before anything else happens; lets two functions run in turns.
+        played: the calls with a fault, and the fault.
+        took: every function that completed or died, and how long it waited for responses, in seconds.
+        refused: the requests that AWS would refuse; each is a mistake in the service.
+        fate: decides the faults.
+        gate: is called first by each call; lets two functions run in turns.
     """
 
     def __init__(self) -> None:
@@ -103,7 +103,7 @@ class Outside:
 
     @contextmanager
     def during(self, what: str, timeout_s: float) -> Iterator[None]:
-        """What the calls inside belong to, in this thread, and how long it may take altogether."""
+        """Assigns the calls inside, in this thread, to an invocation with this time limit."""
         self._local.what, self._local.left_s = what, timeout_s
         try:
             yield
@@ -113,7 +113,7 @@ class Outside:
 
     @property
     def left_s(self) -> float:
-        """How much of its time the function of this thread has left."""
+        """The time left for this thread's function."""
         left: float = self._local.left_s
         return left
 
@@ -126,14 +126,14 @@ class Outside:
         partly: Callable[[], T] | None = None,
         reads: bool = False,
     ) -> T:
-        """Makes one call, or lets it go wrong.
+        """Makes one call, or applies its fault.
 
         Args:
-            client: who makes it.
-            operation: what it is called at the other side.
-            perform: lets it take effect and returns the answer.
-            partly: does some of it, where that is possible.
-            reads: it changes nothing, so that whether it took effect makes no difference.
+            client: the caller.
+            operation: its name at the other side.
+            perform: performs it and returns the response.
+            partly: performs a part of it, if that is possible.
+            reads: it changes nothing, so it does not matter whether it took effect.
         """
         if self.gate is not None:
             self.gate(operation)

@@ -1,24 +1,23 @@
-"""Every record that the decision can reach, and every step it can take from there, held to the invariants.
+"""Every record that the decision can reach, and every step from there, checked against the invariants.
 
-A model of the record, written here from the design and sharing nothing with the code, foresees each step: the facts
-kept, the status, the payment that stands, the events, and which reviews open and close. Breadth first, each delivery is
-decided on each record that was reached; whatever differs from the model, or breaks an invariant, is an AssertionError
-that says the shortest way there.
+A model of the record, written from the design without sharing code, predicts each step: the facts kept, the status, the
+standing payment, the events, and which reviews open and close. Breadth first, each delivery is decided on each reached
+record. Any difference from the model, or broken invariant, raises an AssertionError with the shortest way there.
 
-All facts about two payments with two refunds each are too many to be had at once. So there are worlds, each of them
-explored to its end: one payment with every fact there is; two payments and all that is said of money; two payments and
-all that is said of promises of money. Random ways go through all facts together.
+All facts about two payments with two refunds each are too many at once. So there are separate worlds, each explored
+completely: one payment with every fact; two payments with all facts about money; two payments with all facts about
+promised money (signatures, authorisations). Random walks combine all facts.
 
-Why the reached states of a world are all there are, though only one record of each is decided upon:
+Why the reached states of a world are complete, although only one record of each is decided:
 
-* A state leaves out times, version, history, and which events went before: what is kept, decided and told next depends
-  on none of them. An event is foreseen only where something turns true for good, so no path can see it twice.
+* A state omits times, version, history and past events, because the next decision depends on none of them. The model
+predicts an event only when something becomes true for good, so no path can have it twice.
 * Records that differ only in which payment is called A are one state.
-* What is kept is the union of what was said, in whichever order. (A payment that is listed as failed before its
-  signature is stored counts as failed alone, until the next look.) With at most one captured payment the same facts
-  have the same status, whichever way led to them: that is compared for every state.
+* What is kept is the union of all facts, in any order. (A payment listed as failed before its signature is stored
+counts as failed only, until the next check.) With at most one captured payment, the same facts give the same status
+whichever way led to them; this is compared for every state.
 
-The table of transitions is the code's own: no step leaves it, and in the whole every one of its steps is taken.
+The table of transitions is the code's: no step leaves it, and overall each of its transitions is taken.
 """
 
 import random
@@ -54,7 +53,7 @@ from tests.core.story import AMOUNT, OPENED, ORDER, ORDER_ID, OTHER_ORDER_ID, A,
 from tests.faults.campaigns import Budget, Progress, Report
 
 NOW: Final = OPENED + 60
-# How often a random way takes a turn where a delivery does not fit.
+# How often a random walk retries if a delivery does not fit.
 _TURNS: Final = 0.1
 
 PAYMENTS: Final = (A, B)
@@ -69,7 +68,7 @@ FEE_MINOR: Final = 1_180
 NOT, EXACT, UNTOLD, FEE, SHORT, DOLLARS = range(6)
 SUMS: Final[Mapping[int, tuple[int, str]]] = {
     EXACT: (AMOUNT, "INR"),
-    # The customer bears the fee; at first Razorpay has not said what it is.
+    # The customer bears the fee; at first Razorpay has not reported it.
     UNTOLD: (AMOUNT + FEE_MINOR, "INR"),
     FEE: (AMOUNT + FEE_MINOR, "INR"),
     SHORT: (HALF, "INR"),
@@ -90,18 +89,18 @@ CREATED, FAILED, PROCESSED = range(3)
 
 
 class Back(NamedTuple):
-    """What is kept of one refund."""
+    """The stored facts of one refund."""
 
     size: int = 0
-    """In `SIZES`; 0 while nothing is known of it."""
+    """One of `SIZES`; 0 while it is unknown."""
     reached: int = -1
-    """The index in `STATES`."""
+    """An index into `STATES`."""
     contrary: bool = False
     """It was reported as failed and as processed."""
 
 
 class Review(NamedTuple):
-    """A reason for a person to look, and what closed it."""
+    """A review, and what closed it."""
 
     reason: str
     refund: int
@@ -110,14 +109,14 @@ class Review(NamedTuple):
 
 
 class Payment(NamedTuple):
-    """What is kept of one Razorpay payment."""
+    """The stored facts of one Razorpay payment."""
 
     known: bool = False
     signed: bool = False
     authorized: bool = False
     failed: bool = False
     listed: bool = False
-    """As failed, by a look that began after it was signed."""
+    """Listed as failed by a check that started after it was signed."""
     lapsed: bool = False
     accepted: bool = False
     released: bool = False
@@ -126,11 +125,11 @@ class Payment(NamedTuple):
     """Its failure was."""
     refunds: tuple[Back, Back] = (Back(), Back())
     reviews: tuple[Review, ...] = ()
-    """Sorted: when each came makes no difference."""
+    """Sorted, because the order of arrival does not matter."""
 
 
 class State(NamedTuple):
-    """Everything about a record that decides what becomes of it."""
+    """Everything in a record that affects later decisions."""
 
     kind: str
     """`open`, `superseded` or `unknown`."""
@@ -138,13 +137,13 @@ class State(NamedTuple):
     matched: tuple[int, ...] = ()
     """The matches in the order in which they were recorded."""
     stood: int = -1
-    """Which payment stands, or did last."""
+    """The payment that stands, or stood last."""
     final: bool = False
-    """It was refunded once: whatever is captured later is surplus."""
+    """It was refunded once: later captures are surplus."""
 
 
 class Judged(NamedTuple):
-    """What follows from the facts; payments by their index."""
+    """What follows from the facts; payments by index."""
 
     returned: tuple[bool, ...]
     holds: tuple[bool, ...]
@@ -155,7 +154,7 @@ class Judged(NamedTuple):
 
 
 class Told(NamedTuple):
-    """An event: its type, what it is about, and of a review its reason and state."""
+    """An event: its type, its subject, and for a review its reason and state."""
 
     event: str
     subject: str
@@ -183,7 +182,7 @@ class Move(NamedTuple):
 
 
 class Foreseen(NamedTuple):
-    """What the model expects of one step."""
+    """The model's expectation of one step."""
 
     state: State
     judged: Judged
@@ -192,7 +191,7 @@ class Foreseen(NamedTuple):
 
 @cache
 def back_minor(payment: Payment) -> int:
-    """Processed refunds alone have moved money."""
+    """Only processed refunds have moved money."""
     return sum(SIZES[refund.size] for refund in payment.refunds if refund.reached == PROCESSED)
 
 
@@ -203,14 +202,14 @@ def is_match(payment: Payment) -> bool:
 
 @cache
 def is_returned(payment: Payment) -> bool:
-    """Processed refunds reach the smaller of both sums; or money came back of what was never captured."""
+    """Processed refunds reach the smaller of both sums, or a never captured payment was refunded."""
     back = back_minor(payment)
     return back > 0 if payment.capture == NOT else back >= min(SUMS[payment.capture][0], AMOUNT)
 
 
 @cache
 def is_alive(payment: Payment) -> tuple[bool, bool]:
-    """Whether its signature, and whether its authorisation, still promises money."""
+    """Whether its signature and its authorisation still promise money."""
     if payment.capture != NOT or payment.released or is_returned(payment):
         return False, False
     dead = payment.listed and not payment.authorized
@@ -218,7 +217,7 @@ def is_alive(payment: Payment) -> tuple[bool, bool]:
 
 
 def judge(state: State) -> Judged:
-    """The design's rules, in their order."""
+    """The design's rules, in order."""
     payments = state.payments
     returned = tuple(map(is_returned, payments))
     holds = tuple([payment.capture != NOT and not back for payment, back in zip(payments, returned, strict=True)])
@@ -254,10 +253,10 @@ def status_of(state: State, returned: Sequence[bool], holds: Sequence[bool], sta
 
 
 def with_fact(payment: Payment, said: Said) -> Payment:
-    """The payment with one more fact: nothing is forgotten, a refund never goes back to a lower state."""
+    """The payment with one more fact: nothing is removed, and a refund never returns to a lower state."""
     match said.what:
         case "lapsed" | "accepted" | "released":
-            # Operators and looks speak of what is known; the first and the last of what is not captured.
+            # Facts of operators and checks concern known payments; the first and the last, uncaptured ones.
             fits = payment.known and (payment.capture != NOT) == (said.what == "accepted")
             return with_flag(payment, said.what) if fits else payment
         case "listed":
@@ -285,7 +284,7 @@ def with_refund(refunds: tuple[Back, Back], said: Said) -> tuple[Back, Back]:
 
 
 def foresee(before: State, was: Judged, move: Move) -> Foreseen | None:
-    """What a delivery must lead to; None where it says nothing new."""
+    """The expected result of a delivery; None if it reports nothing new."""
     payments = list(before.payments)
     for said in move.said:
         payments[said.of] = with_fact(payments[said.of], said)
@@ -295,7 +294,7 @@ def foresee(before: State, was: Judged, move: Move) -> Foreseen | None:
 
 
 def told_of(before: State, was: Judged, grown: State) -> Foreseen:
-    """What a change must tell, and which reviews it opens and closes."""
+    """The events of a change, and the reviews it opens and closes."""
     if grown.kind == "unknown":
         return Foreseen(grown, judge(grown), frozenset())
     new = [p for p, payment in enumerate(grown.payments) if is_match(payment) and p not in grown.matched]
@@ -306,7 +305,7 @@ def told_of(before: State, was: Judged, grown: State) -> Foreseen:
         if now.stands >= 0:
             stood = now.stands
         elif stood < 0 and now.status == "refunded" and grown.kind == "open":
-            # Capture and full refund were learned together: nothing is told of having been paid.
+            # Capture and full refund were learned together: no `payment.paid`.
             stood = grown.matched[0]
     grown = grown._replace(stood=stood, final=now.status == "refunded")
     told: set[Told] = set()
@@ -326,7 +325,7 @@ def told_of(before: State, was: Judged, grown: State) -> Foreseen:
 
 
 def reviews_told(p: int, payment: Payment, reviews: tuple[Review, ...]) -> Iterator[Told]:
-    """A review is told when it is opened, and when it is over."""
+    """A review is published when it opens and when it closes."""
     for review in set(reviews) - set(payment.reviews):
         subject = PAYMENTS[p] if review.refund < 0 else REFUNDS[p][review.refund]
         if all(known[:2] != review[:2] for known in payment.reviews):
@@ -336,7 +335,8 @@ def reviews_told(p: int, payment: Payment, reviews: tuple[Review, ...]) -> Itera
 
 
 def refunds_told(before: State, was: Judged, grown: State, now: Judged) -> Iterator[Told]:
-    """Each processed refund of a captured payment, up to the one that returns it; and that all of it is refunded."""
+    """An event per processed refund of a captured payment, up to the one that returns it, and one for the full
+    refund."""
     completing: list[int] = []
     for p, payment in enumerate(grown.payments):
         old = before.payments[p]
@@ -355,9 +355,9 @@ def refunds_told(before: State, was: Judged, grown: State, now: Judged) -> Itera
             completing = news
     if now.status == "refunded" and not before.final and grown.stood >= 0:
         refunds = grown.payments[grown.stood].refunds
-        # Told before as surplus, where only a fee that was reported later shows that the payment matched.
+        # Published earlier as surplus, if only a fee reported later shows that the payment matched.
         known = [r for r, refund in enumerate(refunds) if refund.reached == PROCESSED]
-        # Where several complete it at once, any of them would do; the service names the last.
+        # If several complete it at once, any would be correct; the service names the last.
         for last in (completing or known)[-1:]:
             yield Told("payment.refunded", REFUNDS[grown.stood][last])
 
@@ -374,7 +374,7 @@ def failed_refunds_told(before: State, grown: State) -> Iterator[Told]:
 
 
 def reviews_of(p: int, old: Payment, grown: State, now: Judged) -> tuple[Review, ...]:
-    """The reviews of one payment after a change: those it opens, and those that it closes by itself."""
+    """The reviews of one payment after a change: those it opens, and those it closes automatically."""
     payment = grown.payments[p]
     known = {review[:2]: review for review in payment.reviews}
     for about in opened_by(p, old, grown, now):
@@ -397,7 +397,7 @@ def opened_by(p: int, old: Payment, grown: State, now: Judged) -> Iterator[tuple
     if is_over(payment) and not is_over(old):
         yield "over_refunded", max(r for r in (0, 1) if payment.refunds[r].reached == PROCESSED)
     for r in (0, 1):
-        # Reported lower than known; a failure that came before the processing was its own past.
+        # Reported lower than known; a failure before the processing is only history.
         if payment.refunds[r].contrary and old.refunds[r].reached == PROCESSED and not old.refunds[r].contrary:
             yield "refund_reversed", r
     if payment.lapsed and not old.lapsed and not now.returned[p]:
@@ -409,7 +409,7 @@ def is_over(payment: Payment) -> bool:
 
 
 def resolution(review: Review, p: int, grown: State, now: Judged) -> str:
-    """What closes a review by itself; nothing while a person should still look."""
+    """What closes a review automatically; None while a person must still decide."""
     payment, returned = grown.payments[p], now.returned[p]
     match review.reason:
         case "duplicate_capture":
@@ -433,10 +433,10 @@ def returned_of_stood(state: State) -> int:
 
 
 def observed(record: Record, payments: int) -> State:
-    """A record as a state of so many payments.
+    """A record as a state with this many payments.
 
     Raises:
-        AssertionError: it holds something that no delivery said.
+        AssertionError: it contains something that no delivery reported.
     """
     assert set(record.attempts) <= set(PAYMENTS[:payments]), "I5: a payment that nobody spoke of"
     assert set(record.refunds) <= {refund for refunds in REFUNDS for refund in refunds}, "I5: an unspoken refund"
@@ -514,7 +514,7 @@ def observed_reviews(record: Record, p: int) -> tuple[Review, ...]:
 
 
 def word(record: Record) -> str:
-    """The status, `paid°` where it is not confirmed."""
+    """The status, with `paid°` for paid but unconfirmed."""
     unconfirmed = record.status is Status.PAID and not record.confirmed
     return "paid°" if unconfirmed else record.status.value
 
@@ -572,10 +572,10 @@ def moves(
     """Every delivery of a world. A refund's may also say that its payment is captured, as Razorpay's do.
 
     Args:
-        payments: of how many payments.
-        words: what else is said of one.
-        captures: the sums it is captured with.
-        refunds: which refund, of which size, in which state.
+        payments: the number of payments.
+        words: the other facts of a payment.
+        captures: the captured sums.
+        refunds: index, size and state of each refund fact.
     """
     refunds = list(refunds)
     for p in range(payments):
@@ -590,13 +590,13 @@ def moves(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """Some payments, and what may be said of them."""
+    """Some payments, and the facts that may be reported of them."""
 
     name: str
     payments: int
     moves: tuple[Move, ...]
     unknown: bool = False
-    """Whether its order may be known from webhooks alone, and found to be ours later."""
+    """Whether its order may be known only from webhooks at first, and found to be ours later."""
 
 
 _EVERY_WORD: Final = ("signed", "authorized", "failed", "listed", "lapsed", "accepted", "released")
@@ -643,15 +643,15 @@ EVERYTHING: Final = World(
     unknown=True,
 )
 
-# Nobody but Razorpay speaks of an order that we do not know.
+# Only Razorpay reports on an order that we do not know.
 _FROM_RAZORPAY: Final = frozenset({"authorized", "failed", "captured", "refund"})
 
 
 def agrees(state: State, judged: Judged, move: Move) -> bool:
-    """Whether this may arrive next: anything, old news included, that does not contradict what Razorpay said before.
+    """Whether this may arrive next: anything, even known facts, that does not contradict Razorpay's earlier reports.
 
-    One payment is captured with one sum, one refund has one amount. An operator accepts what holds money, where nothing
-    else stands. A refund that says its payment is captured, where that is known, says no more than one that does not.
+    A payment is captured with one sum, and a refund has one amount. An operator accepts a payment that holds money if
+    no other stands. If the capture is known, a refund that reports it adds nothing.
     """
     for said in move.said:
         payment = state.payments[said.of]
@@ -681,7 +681,7 @@ def may_be_superseded(state: State, judged: Judged) -> bool:
 
 
 def canonical(state: State) -> State:
-    """One state for all that differ only in names."""
+    """One state for all that differ only in payment names."""
     if len(state.payments) == 1 or state.payments[0] < state.payments[1]:
         return state
     exchanged = state._replace(
@@ -696,17 +696,17 @@ def canonical(state: State) -> State:
 
 
 class Node(NamedTuple):
-    """A record that was reached, and how."""
+    """A reached record, and how it was reached."""
 
     record: Record
     state: State
     path: tuple[str, ...]
     told: frozenset[Told] = frozenset()
-    """Every event on the way."""
+    """Every event along the way."""
 
 
 def check_change(before: Record, decision: Decision, foreseen: Foreseen) -> None:
-    """What holds for every change of a record, against the model and in itself."""
+    """Checks every change of a record, against the model and by itself."""
     after = decision.record
     assert decision.changed, "I5: news is not stored"
     check_status(before, after, foreseen)
@@ -739,13 +739,13 @@ _IDENTITIES: Final[dict[str, tuple[str, str, str, str]]] = {}
 
 
 def check_told(before: Record, decision: Decision, foreseen: Foreseen) -> None:
-    """I9 to I12: exactly the events that the model foresees, each stored under an id of its own, none taken away."""
+    """I9 to I12: exactly the events that the model predicts, each stored under a unique id, none removed."""
     after = decision.record
     told: list[Told] = []
     for identity in decision.recorded:
         event = after.pending[identity]
         what = Told(event.type, event.refund or event.payment or "", event.review or "", event.review_state or "")
-        # Of this one an order has one for ever; which payment it names depends on what came first.
+        # An order has this event at most once; which payment it names depends on what came first.
         about = what if event.type != "payment.paid" else what._replace(subject="the order")
         assert _IDENTITIES.setdefault(identity, about) == about, f"I12: {what} has the id of another event"
         assert identity not in before.pending, f"I12: {what} is recorded a second time"
@@ -762,7 +762,7 @@ def check_told(before: Record, decision: Decision, foreseen: Foreseen) -> None:
 
 
 def check_life(before: frozenset[Told], foreseen: Foreseen) -> None:
-    """I6, I7 and I11: what was told of the money from the beginning, whatever came first."""
+    """I6, I7 and I11: all events about the money since the start, in any order of facts."""
     assert not before & foreseen.told, f"I12: {sorted(before & foreseen.told)} is told a second time"
     told = before | foreseen.told
     state, judged = foreseen.state, foreseen.judged
@@ -804,7 +804,7 @@ def check_reviews(before: Record, after: Record, foreseen: Foreseen) -> None:
 
 
 def check_due(after: Record, foreseen: Foreseen) -> None:
-    """What is pending, alive, under way or unknown has a due time."""
+    """A record with anything pending, alive, in progress or unknown has a due time."""
     promises = any(any(is_alive(payment)) and not payment.lapsed for payment in foreseen.state.payments)
     under_way = any(refund.reached == CREATED for payment in foreseen.state.payments for refund in payment.refunds)
     waits = bool(after.pending) or promises or under_way or foreseen.state.kind == "unknown"
@@ -813,7 +813,7 @@ def check_due(after: Record, foreseen: Foreseen) -> None:
 
 
 def check_untouched(before: Record, after: Record) -> None:
-    """I1, whatever was delivered."""
+    """I1, for any delivery."""
     assert (after.order_id, after.order, after.created_at, after.superseded_by, after.expires_at) == (
         before.order_id,
         before.order,
@@ -827,7 +827,7 @@ def check_untouched(before: Record, after: Record) -> None:
 
 
 def starts(world: World) -> list[Node]:
-    """Where a world begins."""
+    """The start of a world."""
     nobody = unknown_record(ORDER_ID, OPENED)
     begins = [(opened(), "an open order"), *([(nobody, "an order nobody knows")] if world.unknown else [])]
     return [Node(record, observed(record, world.payments), (label,)) for record, label in begins]
@@ -835,19 +835,19 @@ def starts(world: World) -> list[Node]:
 
 @dataclass
 class Exploration:
-    """What has been reached in a world, breadth first, and what was seen on the way."""
+    """The states reached in a world, breadth first, and observations along the way."""
 
     world: World
     room: int | None = None
-    """How many records of each depth are decided upon, drawn at random; all of them if None."""
+    """How many random records of each depth are decided; all if None."""
     draw: random.Random = field(default_factory=random.Random)
     progress: Progress = lambda done, of: None  # noqa: ARG005 - nobody listens
     reached: set[State] = field(default_factory=set)
     steps: Counter[tuple[Status, Status]] = field(default_factory=Counter)
     ends: dict[State, tuple[str, bool, int]] = field(default_factory=dict)
-    """By the facts alone, of records with at most one captured payment: what became of them."""
+    """The outcome by facts, for records with at most one captured payment."""
     met_again: int = 0
-    """How often the same facts were met after another way."""
+    """How often the same facts were reached in another way."""
     expanded: int = 0
     decisions: int = 0
     old_news: int = 0
@@ -855,10 +855,10 @@ class Exploration:
     _found: list[Node] = field(default_factory=list)
 
     def run(self) -> None:
-        """Goes on until nothing new is reached.
+        """Continues until nothing new is reached.
 
         Raises:
-            AssertionError: an invariant is broken; the message has the shortest way to see it that was found.
+            AssertionError: an invariant is broken; the message has the shortest way found to reproduce it.
         """
         for start in starts(self.world):
             self._reach(start)
@@ -875,7 +875,7 @@ class Exploration:
         self.progress(self.expanded, self.expanded if self.room is not None else len(self.reached))
 
     def walk(self, length: int) -> None:
-        """Goes one random way of so many deliveries.
+        """Takes a random walk of this many deliveries.
 
         Raises:
             AssertionError: as `run`.
@@ -900,7 +900,7 @@ class Exploration:
             self._found.append(node)
 
     def expand(self, node: Node) -> None:
-        """Decides everything that may come next."""
+        """Decides every delivery that may come next."""
         judged = judge(node.state)
         for move in self.world.moves:
             if agrees(node.state, judged, move):
@@ -912,7 +912,7 @@ class Exploration:
         with_path(node, "all of that", lambda: check_pure(node))
 
     def _deliver(self, node: Node, was: Judged, move: Move) -> Node | None:
-        """Decides one delivery; None where it is old news."""
+        """Decides one delivery; None if it reports nothing new."""
         foreseen = foresee(node.state, was, move)
         decision = transitions.decide(node.record, move.facts, NOW)
         self.decisions += 1
@@ -926,7 +926,7 @@ class Exploration:
         return self._changed(node, decision, foreseen, move.label)
 
     def _turns(self, node: Node, judged: Judged) -> Iterator[tuple[str, Callable[[], Node]]]:
-        """What may happen to an order besides deliveries."""
+        """Other events of an order besides deliveries."""
         if node.state.kind == "unknown":
             for successor in (None, OTHER_ORDER_ID):
                 label = "found to be ours" if successor is None else "found to be ours, of an application that is paid"
@@ -935,7 +935,7 @@ class Exploration:
             yield "superseded", partial(self._supersede, node, judged)
 
     def _adopt(self, node: Node, successor: str | None, label: str) -> Node:
-        """As if everything that is known of it arrived now."""
+        """As if all its known facts arrived now."""
         kind = "open" if successor is None else "superseded"
         nothing = State(kind, tuple(_NOTHING for _ in node.state.payments))
         foreseen = told_of(nothing, judge(nothing), node.state._replace(kind=kind))
@@ -952,7 +952,7 @@ class Exploration:
         return self._changed(node, decision, foreseen, label)
 
     def _supersede(self, node: Node, was: Judged) -> Node:
-        """Tells nothing, and only a later capture is another one for it."""
+        """Sends no event, and changes only how a later capture counts."""
         record = transitions.supersede(node.record, OTHER_ORDER_ID, NOW)
         state = node.state._replace(kind="superseded")
         assert observed(record, len(state.payments)) == state, "I5: superseding an order changed its facts"
@@ -966,7 +966,7 @@ class Exploration:
         check_life(node.told, foreseen)
         self._compare(foreseen)
         self.steps[node.record.status, decision.record.status] += 1
-        # What was told with this step is still pending when the next arrives; whatever was before has been published.
+        # This step's events are still pending when the next one arrives; earlier ones have been published.
         pending = {identity: decision.record.pending[identity] for identity in decision.recorded}
         record = replace(decision.record, history=(), pending=pending)
         return Node(record, foreseen.state, (*node.path, label), node.told | foreseen.told)
@@ -978,7 +978,7 @@ class Exploration:
             return
         alone = tuple(payment._replace(announced=False, reviews=()) for payment in state.payments)
         facts = State(state.kind, alone)
-        # An operator's word counts from the moment that it is given.
+        # An operator's decision counts from when it is made.
         accepted = any(payment.accepted for payment in alone)
         end = (foreseen.judged.status, state.stood >= 0, returned_of_stood(state))
         known = self.ends.setdefault(facts, end)
@@ -987,7 +987,7 @@ class Exploration:
 
 
 def with_path[T](node: Node, label: str, step: Callable[[], T]) -> T:
-    """Takes one step; should it break an invariant, says how to get there.
+    """Takes one step; if it breaks an invariant, the message says how to get there.
 
     Raises:
         AssertionError: as the step did.
@@ -999,7 +999,7 @@ def with_path[T](node: Node, label: str, step: Callable[[], T]) -> T:
 
 
 def check_pure(node: Node) -> None:
-    """A decision leaves the record that it was given alone."""
+    """A decision does not modify the given record."""
     seen = observed(node.record, len(node.state.payments))
     assert seen == node.state, "the decision changed the record that it was given"
 
@@ -1007,7 +1007,7 @@ def check_pure(node: Node) -> None:
 # --- the campaign ---------------------------------------------------------------------------------------------------
 
 _WIDTH: Final = 2_000
-"""Records of each depth, about; a sample decides upon equally many of each, so that it gets to the deepest."""
+"""About how many records each depth has; a sample takes equally many of each, so that it reaches the deepest."""
 _WALKS: Final = 20_000
 _STEPS_OF_A_WALK: Final = 60
 
@@ -1015,16 +1015,16 @@ INVARIANTS: Final = "I1, I2, I3, I4, I5, I6, I7, I8, I9, I11, I12, I13"
 
 
 def run(budget: Budget, progress: Progress) -> Report:
-    """Reaches every record of each world, or with a share below 1 a sample of each depth; then goes random ways.
+    """Reaches every record of each world, or with a share below 1 a sample of each depth; then takes random walks.
 
     Raises:
-        AssertionError: an invariant is broken, or (in the whole) a step of the table is never taken.
+        AssertionError: an invariant is broken, or (in a full run) a transition of the table is never taken.
     """
     whole = budget.share >= 1
     explored = []
     for world in WORLDS:
         room = None if whole else max(1, ceil(budget.share * _WIDTH))
-        # Nothing secret: it must be possible to draw the same sample again.
+        # Not for secrets: the same sample must be reproducible.
         exploration = Exploration(world, room, random.Random(budget.seed), progress)  # noqa: S311
         exploration.run()
         explored.append(exploration)
@@ -1042,7 +1042,7 @@ def run(budget: Budget, progress: Progress) -> Report:
 
 
 def check_all_taken(explored: Iterable[Exploration]) -> None:
-    """The table has no step that nothing leads to."""
+    """Every transition of the table was taken."""
     taken = {step for exploration in explored for step in exploration.steps}
     never = [
         f"{before} to {after}" for before, row in TRANSITIONS.items() for after in row if (before, after) not in taken
@@ -1051,7 +1051,7 @@ def check_all_taken(explored: Iterable[Exploration]) -> None:
 
 
 def report(explored: Sequence[Exploration], *, whole: bool) -> Report:
-    """What was seen."""
+    """The report of a run."""
     steps = sum((exploration.steps for exploration in explored), Counter[tuple[Status, Status]]())
     return Report(
         title="Reachability of the decision",

@@ -1,8 +1,8 @@
-"""The four functions with everything around them in memory, and a clock that can be turned.
+"""The four functions with everything around them in memory, and a clock that tests set.
 
 The handlers, the wiring, the adapters and Razorpay's SDK are the real ones; only what lies beyond the network is not:
 DynamoDB, EventBridge, Secrets Manager (`dynamodb`, `elsewhere`) and the stand-in for Razorpay, called without a socket.
-Every call goes through `Outside`, which can let it go wrong, and every write and publish through `Ledger`, which checks
+Every call goes through `Outside`, which can inject a fault, and every write and publish through `Ledger`, which checks
 it.
 
     with installed() as install:
@@ -63,7 +63,8 @@ _SECRETS_OF: Final = {
     "create_order": f"{API_KEYS},{JWT}",
     "verify": f"{API_KEYS},{JWT}",
     "webhook": WEBHOOK,
-    "refund": API_KEYS,
+    # As with a scope for tokens: then it reads both secrets.
+    "refund": f"{API_KEYS},{JWT}",
     "reconcile": API_KEYS,
 }
 DOCUMENTED: Final = frozenset({200, 201, 202, *(problem.status.value for problem in PROBLEMS.values())})
@@ -73,25 +74,26 @@ SECRET: Final = (
     development.RAZORPAY_WEBHOOK_SECRET,
     development.RAZORPAY_WEBHOOK_SECRET_PREVIOUS,
     development.JWT_SECRET,
+    development.QUOTE_SECRET,
     *events.PERSONAL,
     "Bearer ",
 )
-"""What may be in no log, answer, table or event."""
+"""What must not be in any log, response, table or event."""
 _OK: Final = range(200, 300)
 _MOST_DELIVERIES: Final = 16
 _RETRIED_FOR_S: Final = 12 * 3600
 _TOLD_OF_MONEY: Final = frozenset({"payment_refunded", "payment_returned", "payment_failed", "payment_under_review"})
-"""Refusals of verify after which a genuine proof is known all the same (design, section 2)."""
+"""Refusals of verify after which a genuine proof is still stored (design, section 2)."""
 _READS_WHAT_IS_DUE: Final = frozenset({"dynamodb GetItem", "dynamodb Query", "secretsmanager GetSecretValue"})
-"""What only asks the index what is due reads no more; the watermarks of the passes are read in a batch."""
+"""The number of reads of a run that finds nothing due; the passes' watermarks are read in one batch."""
 
 
 class Died(Exception):
-    """The function instance was gone before it could answer."""
+    """The function instance died before it could respond."""
 
 
 class _Broken(BaseException):
-    """An invariant was broken. No Exception, which the functions would answer with 500 as if it were a fault."""
+    """An invariant was broken. Not an Exception, which the functions would turn into a 500."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__()
@@ -122,34 +124,34 @@ class Answer:
 
 @dataclass(slots=True)
 class Instance:
-    """What one instance of a function keeps between requests; a dead one is never used again."""
+    """The state of one function instance between requests; a dead instance is never used again."""
 
     payment_ids: dict[str, create_order.PaymentIds] = field(default_factory=dict)
     secrets: Secrets | None = None
 
 
 class World:
-    """One platform: a table, a bus, an account at Razorpay, and the functions between them.
+    """One platform: a table, a bus, a Razorpay account, and the functions between them.
 
     Attributes:
-        handed_out: every order id that a client was given, with the client, the application and the amount.
-        presented: order and payment id of every genuine checkout proof that verify answered.
-        doubtful: those that it may have stored without an answer.
-        restored: when the table was put back, and to which moment.
-        accepted: order and payment id of every payment that an operator accepted.
-        forgotten: payment ids that one accepted, before the table was put back.
+        handed_out: every order id returned to a client, with the client, the application and the amount.
+        presented: order and payment id of every genuine checkout proof to which verify responded.
+        doubtful: those that it may have stored without a response.
+        restored: when the table was restored, and to which time.
+        accepted: order and payment id of every accepted payment.
+        forgotten: payment ids accepted before the table was restored.
         released: every order id that an operator released.
-        accept_offers: the setting of this name, in per cent of what was agreed.
-        waiting: the webhooks that Razorpay has not seen acknowledged yet, the oldest first.
+        accept_offers: the setting of this name, in per cent of the agreed amount.
+        waiting: the webhooks that are not acknowledged yet, the oldest first.
     """
 
     def __init__(self, *, watch_logs: bool = True, beside: "World | None" = None, first_day: bool = False) -> None:
-        """A platform that nothing has happened on yet.
+        """A new, unused platform.
 
         Args:
-            watch_logs: whether secrets are looked for in what is logged.
-            beside: another stack on the same account at Razorpay.
-            first_day: whether the passes over Razorpay's lists have never run; else they are up to date.
+            watch_logs: whether to search logs for secrets.
+            beside: another stack on the same Razorpay account.
+            first_day: whether the passes over Razorpay's lists have never run; otherwise they are up to date.
         """
         self.now: int = START if beside is None else beside.now
         self.outside = Outside()
@@ -175,22 +177,22 @@ class World:
         self.released: set[str] = set()
         self.accept_offers: int | None = None
         self.changes = 0
-        """How many writes took effect."""
+        """The number of writes that took effect."""
         self.instances: dict[str, Instance] = {}
         self.log = StringIO()
         self.answers: Counter[tuple[str, int]] = Counter()
         self.given_up: list[Webhook] = []
-        """Acknowledged unstored, since they were too old to be sent for again: a person was told."""
+        """Acknowledged without being stored, because they were too old for a retry; an alarm reported them."""
         self.installation = "a0000001" if beside is None else "b0000002"
-        """What a new table calls itself."""
+        """The installation's name for a new table."""
         self.ids: Iterator[str] = (f"{number:014d}" for number in count(1)) if beside is None else beside.ids
-        """Of whatever is made at Razorpay, after its prefix: always the same, so that a scenario can be replayed."""
+        """The ids of Razorpay's entities after their prefix: always the same, so that a scenario can be replayed."""
         self._acknowledged: set[Webhook] = set()
         self._dropped: set[Webhook] = set()
         self._watch_logs = watch_logs
         self._is_watched = True
         self._before: list[tuple[int, str, Item | None]] = []
-        """When each item was changed, and what it was before, so that the table can be put back."""
+        """When each item changed and its value before, so that the table can be restored."""
 
         if not first_day:
             for one in PASSES:
@@ -210,7 +212,7 @@ class World:
 
     @contextmanager
     def unwatched(self) -> Iterator[None]:
-        """What is done inside is no part of the story, and is not held to the rules of writing and publishing."""
+        """Actions inside are not part of the story, and writes and publishes are not checked."""
         self._is_watched = False
         try:
             yield
@@ -225,13 +227,13 @@ class World:
         """Runs a function as Lambda does.
 
         Args:
-            function: which.
-            event: what it gets.
-            what: told apart from other invocations of it, such as the name of a webhook's event.
+            function: its name.
+            event: its input.
+            what: distinguishes its invocations, such as the name of a webhook's event.
             instance: the instance to run it on; the function's one warm instance unless given.
 
         Raises:
-            Died: the instance is gone; the next request gets a new one.
+            Died: the instance died; the next request gets a new one.
         """
         if instance is None:
             instance = self.instances.setdefault(function, Instance())
@@ -241,7 +243,7 @@ class World:
             try:
                 return handler(function)(event, context)
             except Crash as crash:
-                # A crash is the end of this instance, and of all that it knew.
+                # A crash ends this instance and loses its state.
                 self.instances = {name: kept for name, kept in self.instances.items() if kept is not instance}
                 raise Died from crash
             except _Broken as broken:
@@ -294,12 +296,12 @@ class World:
         return answer
 
     def verify(self, checkout: Mapping[str, str], *, client: int = CLIENT, instance: Instance | None = None) -> Answer:
-        """The frontend hands over what Checkout gave it."""
+        """The frontend calls verify with Checkout's fields."""
         order_id, payment_id = checkout["razorpay_order_id"], checkout["razorpay_payment_id"]
         genuine = signatures.of_checkout(development.RAZORPAY_KEY_SECRET, order_id, payment_id)
         is_genuine = checkout["razorpay_signature"] == genuine
         if is_genuine:
-            # It may be stored even if the answer is lost.
+            # It may be stored even if the response is lost.
             self.doubtful.add((order_id, payment_id))
         event = {**_post(VERIFY, client), "body": json.dumps(dict(checkout))}
         answer = self.request("verify", event, instance=instance)
@@ -310,8 +312,12 @@ class World:
         return answer
 
     def read(self, order_id: str, *, client: int = CLIENT) -> Answer:
-        """The frontend asks how the payment stands."""
+        """The frontend asks for the payment's status."""
         return self.request("verify", events.reading(order_id, user_id=client), what="GET")
+
+    def find(self, *, user_id: int = CLIENT, **query: str) -> Answer:
+        """The frontend asks for a user's payments."""
+        return self.request("verify", events.listing(user_id=user_id, **query), what="GET")
 
     def request_refund(
         self, order_id: str, key: str, amount: str | None = None, *, instance: Instance | None = None
@@ -330,7 +336,7 @@ class World:
         return answer
 
     def reconcile(self, *, instance: Instance | None = None, **event: Any) -> dict[str, Any] | None:
-        """Reconcile runs; None when the run failed as a whole.
+        """Runs reconcile; None if the run failed as a whole.
 
         Raises:
             Died: as `invoke`.
@@ -340,7 +346,7 @@ class World:
     def run_lane(
         self, function: str, event: Mapping[str, Any], *, instance: Instance | None = None
     ) -> dict[str, Any] | None:
-        """A scheduled function runs; None when the run failed as a whole.
+        """Runs a scheduled function; None if the run failed as a whole.
 
         Raises:
             Died: as `invoke`.
@@ -348,16 +354,16 @@ class World:
         try:
             report: dict[str, Any] = self.invoke(function, event, what=str(event.get("lane", "")), instance=instance)
         except RunFailed as failure:
-            # Lambda sets a failed run aside; the next is a minute away. Without a fault it must not fail.
+            # Lambda drops a failed run; the next is a minute away. Without a fault it must not fail.
             if not self.is_disturbed:
                 raise AssertionError(f"{function} failed though nothing went wrong") from failure
             return None
         return report
 
     def operate(self, command: str, **named: str) -> dict[str, Any] | None:
-        """An operator has reconcile do something about one order; None when it says that this is not possible.
+        """An operator invokes reconcile for one order; None if it refuses.
 
-        What is stored counts even if no answer came.
+        What was stored counts even without a response.
 
         Raises:
             Died: as `invoke`.
@@ -384,7 +390,7 @@ class World:
     # --- Razorpay ---
 
     def pay(self, order_id: str, **how: Any) -> dict[str, str] | None:
-        """The customer pays in Checkout; None when the payment fails, or Razorpay takes none."""
+        """The customer pays in Checkout; None if the payment fails or Razorpay accepts none."""
         press = customer.paying({"order_id": order_id, **how})
         try:
             return customer.pay(self.razorpay.account, press, development.RAZORPAY_KEY_SECRET)
@@ -392,7 +398,7 @@ class World:
             return None
 
     def refund(self, payment_id: str, amount_minor: int | None = None) -> None:
-        """The platform pays back, all that is left unless an amount is given; what Razorpay refuses is not done."""
+        """The platform refunds everything left, or an amount; if Razorpay refuses, nothing happens."""
         account = self.razorpay.account
         document = {} if amount_minor is None else {"amount": amount_minor}
         payment = account.payment(payment_id)
@@ -402,19 +408,19 @@ class World:
             return
 
     def foreign_order(self) -> str:
-        """Another application on the same account makes an order."""
+        """Another application on the same account creates an order."""
         request = validation.order({"amount": 100_00, "currency": "INR", "receipt": f"foreign-{identifiers.bare()}"})
         return self.razorpay.account.create_order(request).id
 
     @property
     def is_deprived(self) -> bool:
-        """Razorpay refuses our keys, or fails for some orders."""
+        """Whether Razorpay refuses our keys or fails for some orders."""
         keys = self.secrets[API_KEYS]["RAZORPAY_KEY_ID"]
         return keys != development.RAZORPAY_KEY_ID or bool(self.razorpay.account.faults.api)
 
     @property
     def is_disturbed(self) -> bool:
-        """Something went wrong at some time that was not the service's fault."""
+        """Whether something failed that was not the service's fault."""
         return bool(self.outside.played) or self.is_deprived
 
     @property
@@ -427,30 +433,30 @@ class World:
 
     @property
     def acknowledged(self) -> list[Webhook]:
-        """What Razorpay was given a 2xx for and what is stored, the oldest first."""
+        """The webhooks that got a 2xx and are stored, the oldest first."""
         return [
             webhook for webhook in self.razorpay.told if webhook in self._acknowledged and webhook not in self.given_up
         ]
 
     def drop(self, webhook: Webhook) -> None:
-        """This webhook never comes (again)."""
+        """This webhook never arrives (again)."""
         self._dropped.add(webhook)
 
     def rotate_webhook_secret(self, secret: str) -> None:
-        """A new webhook secret: first at our end, beside the old one, then at Razorpay's."""
+        """A new webhook secret: first on our side, next to the old one, then at Razorpay."""
         old = self.secrets[WEBHOOK]["RAZORPAY_WEBHOOK_SECRET"]
         self.secrets[WEBHOOK] = {"RAZORPAY_WEBHOOK_SECRET": secret, "RAZORPAY_WEBHOOK_SECRET_PREVIOUS": old}
-        # The cache holds a secret for a minute; afterwards every instance has read the new one.
+        # Secrets are cached for a minute; afterwards every instance has read the new one.
         self.now += 61
         self.forget_instances()
         self.razorpay.webhook_secret = secret
 
     def forget_instances(self) -> None:
-        """Every function starts anew."""
+        """Restarts every function."""
         self.instances.clear()
 
     def _acknowledge(self, webhook: Webhook) -> None:
-        """Razorpay got a 2xx: it will not send it again, so its facts must be stored."""
+        """Razorpay got a 2xx and will not resend it, so its facts must be stored."""
         self._acknowledged.add(webhook)
         delivery = read_delivery(webhook.body)
         if delivery.order_id is None:
@@ -465,7 +471,7 @@ class World:
     # --- the end ---
 
     def seen(self) -> Seen:
-        """What the outside world knows and Razorpay does not."""
+        """What is known outside but not to Razorpay."""
         return Seen(
             handed_out=tuple(self.handed),
             presented=frozenset(self.presented),
@@ -477,7 +483,7 @@ class World:
         )
 
     def restore(self, moment: int) -> None:
-        """An operator puts the table back to what it was then; every function starts anew."""
+        """An operator restores the table to this time; every function restarts."""
         while self._before and self._before[-1][0] > moment:
             _, pk, before = self._before.pop()
             if before is None:
@@ -487,10 +493,10 @@ class World:
         self.table.forget_earlier()
         self.changes += 1
         self.restored.append((self.now, moment))
-        # Which proofs of the gap had been presented before, nobody knows.
+        # Which proofs were presented in the lost time is unknown.
         self.presented.clear()
         self.ledger.restore(self.table.items)
-        # What an operator decided in the gap is gone with the table.
+        # An operator's decisions in that time are lost with the table.
         kept = self.ledger.records
         self.forgotten |= {one for _, one in self.accepted}
         self.accepted = {(key, one) for key, one in self.accepted if key in kept and _is_accepted(kept[key], one)}
@@ -498,26 +504,26 @@ class World:
         self.forget_instances()
 
     def lose_webhooks(self) -> None:
-        """Nothing that Razorpay has to tell until now ever comes."""
+        """Drops all webhooks so far that are still undelivered."""
         for webhook in self.waiting:
             self.drop(webhook)
 
     def lose_keys(self) -> None:
-        """Razorpay does not know the key any more that the functions have."""
+        """The functions' key is no longer valid at Razorpay."""
         self.secrets[API_KEYS] = {**self.secrets[API_KEYS], "RAZORPAY_KEY_ID": "rzp_test_00000000000000"}
         self.forget_instances()
 
     def find_keys(self) -> None:
-        """The right ones again."""
+        """Restores the valid keys."""
         self.secrets[API_KEYS] = {**self.secrets[API_KEYS], "RAZORPAY_KEY_ID": development.RAZORPAY_KEY_ID}
         self.forget_instances()
 
     def let_time_pass(self, seconds: int, *, deaf: bool = False) -> None:
-        """Days go by: schedules run, Razorpay gives back what nobody captured and tells of it.
+        """Time passes: schedules run, Razorpay returns uncaptured payments and reports that.
 
         Args:
             seconds: how long.
-            deaf: whether what Razorpay tells meanwhile is lost.
+            deaf: whether webhooks in this time are lost.
         """
         start = self.now
         idle: dict[Schedule, int] = {}
@@ -530,10 +536,10 @@ class World:
             self._let_run(moment, idle, last, deaf=deaf)
 
     def come_to_rest(self, *, deaf: bool = False) -> None:
-        """No more faults, and the right keys: Razorpay delivers what it has, and everything scheduled runs for 16 days.
+        """Settles: no faults, valid keys, Razorpay delivers everything, and the schedules run for 16 days.
 
         Args:
-            deaf: whether what Razorpay still has to tell is lost.
+            deaf: whether Razorpay's undelivered webhooks are lost.
         """
         self.outside.fate = good
         account = self.razorpay.account
@@ -544,18 +550,18 @@ class World:
         self.let_time_pass(MOMENTS_S[-1], deaf=deaf)
 
     def check(self, *, settings: Settings | None = None) -> None:
-        """Everything that must be true once `come_to_rest` is done, as the oracle has it."""
+        """Checks everything that must be true after `come_to_rest`, by the oracle."""
         self.check_writing()
         found = verdict.complaints(self, settings)
         assert not found, "\n".join(found)
 
     def check_writing(self) -> None:
-        """What was recorded was told, what was acknowledged is stored, and no secret is anywhere."""
+        """Checks that what was recorded is published, what was acknowledged is stored, and no secret leaked."""
         self.ledger.check_rest()
         self._check_secrecy()
 
     def _hear(self, *, deaf: bool) -> None:
-        """Razorpay delivers what it has until it is acknowledged."""
+        """Razorpay delivers its webhooks until they are acknowledged."""
         if deaf:
             self.lose_webhooks()
         for webhook in self.waiting:
@@ -566,7 +572,7 @@ class World:
                 raise AssertionError(f"{webhook.event} was never acknowledged: {answer.body}")
 
     def _let_run(self, moment: int, idle: dict[Schedule, int], last: dict[Schedule, int], *, deaf: bool) -> None:
-        """One moment: what is scheduled runs, unless it can find nothing new."""
+        """One moment: runs the schedules, unless they can find nothing new."""
         self.now = max(self.now, moment)
         self.razorpay.account.pass_time()
         self._hear(deaf=deaf)
@@ -580,11 +586,11 @@ class World:
             self.run(schedule)
             made = {call.operation for call in self.outside.calls[before[0] :]}
             if made <= _READS_WHAT_IS_DUE and self.changes == before[1]:
-                # As long as nothing changes in the table or comes due, it finds nothing again.
+                # While nothing changes in the table or becomes due, it would find nothing again.
                 idle[schedule] = self.changes
 
     def run(self, schedule: Schedule) -> None:
-        """EventBridge runs what is scheduled; without a fault it must succeed."""
+        """EventBridge runs a schedule; without a fault it must succeed."""
         played = len(self.outside.played)
         try:
             self.invoke(schedule.function, schedule.event)
@@ -593,12 +599,12 @@ class World:
                 raise AssertionError(f"{schedule.function} failed though nothing went wrong") from failure
 
     def _next_due(self) -> int | None:
-        """When the next item comes due."""
+        """When the next item is due."""
         items = self.table.items.values()
         return min((int(item[name]["N"]) for item in items for name in due_attributes() if name in item), default=None)
 
     def record(self, order_id: str) -> Record:
-        """The record as it was last stored."""
+        """The last stored record."""
         return self.ledger.records[order_id]
 
     def _check_one_open_order(self, client: int, application: int) -> None:
@@ -625,7 +631,7 @@ def _is_accepted(record: Record, payment: str) -> bool:
     return payment in record.attempts and record.attempts[payment].accepted
 
 
-# --- what takes the place of the network ----------------------------------------------------------------------------
+# --- replacements for the network -----------------------------------------------------------------------------------
 
 _current: World
 _here = threading.local()
@@ -645,7 +651,7 @@ _ENVIRONMENTS: Final = {
 
 @contextmanager
 def installed() -> Iterator[Callable[[World], World]]:
-    """Puts the functions into a world; call what it gives with each new one."""
+    """Yields a function that installs a world around the functions; call it with each new world."""
     original = requests.Session.get_adapter
 
     def get_adapter(session: requests.Session, url: str) -> Any:
@@ -660,17 +666,17 @@ def installed() -> Iterator[Callable[[World], World]]:
     _forget_loggers(propagate=False)
     with (
         patch.object(aws, "now", lambda: _current.now),
-        # What a call waits for passes on this clock too, so that bounds on several calls hold.
+        # Waiting for a call also advances this clock, so that time limits over several calls hold.
         patch.object(aws, "clock", lambda: _current.now - _current.outside.left_s),
         patch("payments.wiring.create_order.secrets.token_hex", lambda _: _current.installation),
-        # One worker: what happens in another thread could not be played again.
+        # One worker, because other threads would not be reproducible.
         patch.object(reconcile, "WORKERS", 1),
         patch.object(aws, "_environment", _environment),
         patch.object(aws, "_client", _make_client),
         patch.object(aws, "_secrets", _secrets),
         patch.object(create_order, "_payment_ids", _payment_ids),
         patch.object(requests.Session, "get_adapter", get_adapter),
-        # Or each of thousands of requests would look through the environment for a proxy.
+        # Otherwise each of thousands of requests would search the environment for a proxy.
         patch.dict(os.environ, {"no_proxy": f"{os.environ.get('no_proxy', '')},{urlsplit(RAZORPAY_URL).hostname}"}),
         patch.object(identifiers, "bare", lambda: next(_current.ids)),
         redirect_stdout(cast("IO[str]", _Log())),
@@ -683,29 +689,29 @@ def installed() -> Iterator[Callable[[World], World]]:
 
 
 class _Log:
-    """Standard output, which Lambda keeps as the log."""
+    """Standard output, which is Lambda's log."""
 
     def write(self, text: str) -> int:
         return _current.log.write(text)
 
     def flush(self) -> None:
-        """Nothing is held back."""
+        """Nothing is buffered."""
 
 
 @contextmanager
 def _on(instance: Instance, function: str) -> Iterator[None]:
-    """What runs inside is this function on this instance."""
+    """Runs the block as this function on this instance."""
     _here.instance, _here.function = instance, function
     stdout = sys.stdout
     try:
         yield
     finally:
-        # Two functions in turns would restore each other's.
+        # Two functions in turns would overwrite each other's state.
         sys.stdout = stdout
         del _here.instance, _here.function
 
 
-# The wiring's own, without its cache: every instance has one.
+# The wiring's own function without its cache, since every instance has its own.
 _make_secrets: Final = cast("Callable[[], Secrets]", aws._secrets.__wrapped__)  # noqa: SLF001
 
 
@@ -717,7 +723,7 @@ def _environment() -> frozenset[tuple[str, str]]:
 
 
 def _make_client(service: str, *, attempts: int, connect_timeout: float, read_timeout: float) -> Any:  # noqa: ARG001 - as the wiring has it
-    # Between its tries botocore waits for up to a second.
+    # Between retries botocore waits for up to a second.
     patience_s = attempts * read_timeout + (attempts - 1)
     match service:
         case "dynamodb":
@@ -744,11 +750,11 @@ def _payment_ids(table: str) -> create_order.PaymentIds:
 
 
 def _forget_loggers(*, propagate: bool) -> None:
-    """Powertools keeps the standard output that a function's first logger found.
+    """Powertools keeps the standard output of a function's first logger.
 
     Args:
-        propagate: whether what they log goes to whoever listens to all loggers too, such as pytest, which would keep
-            every line of thousands of worlds.
+        propagate: whether their lines also reach the root logger and so pytest, which would keep every line of
+        thousands of worlds.
     """
     kept_logger.cache_clear()
     for name in functions():

@@ -1,9 +1,9 @@
-"""The soak: customers at once on the deployed template, while Razorpay's webhooks come twice or get lost on the way.
+"""The soak: concurrent customers on the deployed template, while Razorpay's webhooks come twice or get lost.
 
 Each thread plays one customer through the API, as the end-to-end tests do: orders (some click twice), pays (some fail
-first, some give up), verifies or does not, and gets money back or does not. In the end GET must show of every order
-what the oracle has from Razorpay's ledger, and each subscriber has noted its payment once. What goes wrong in one order
-alone the campaigns in memory find; here it is whether the deployed whole holds while many are under way.
+first, some give up), verifies or not, and is refunded or not. In the end GET must show for every order what the oracle
+derives from Razorpay's ledger, and each subscriber must have stored its payment once. The in-memory campaigns find
+faults of single orders; this one tests the deployed system under concurrent load.
 """
 
 import random
@@ -28,14 +28,14 @@ from tests.oracle.expect import Expected, expected_orders
 CUSTOMERS: Final = 1_000
 _THREADS: Final = 8
 _FAULTS: Final = {"lost_deliveries": 0.06, "ignored_answers": 0.04, "duplicates": 0.3}
-"""Of the deliveries of webhooks a tenth goes wrong; of the accepted ones three in ten come again all the same."""
+"""A tenth of webhook deliveries fails; three in ten of the accepted ones are repeated anyway."""
 _QUIET_S: Final = 300
-"""An event whose deliveries are lost again and again comes after minutes."""
+"""An event whose deliveries are lost repeatedly arrives after minutes."""
 _POLL_S: Final = 1.0
 
 
 class Bought(NamedTuple):
-    """What one customer did."""
+    """The actions of one customer."""
 
     platform: Platform
     order_id: str
@@ -50,10 +50,10 @@ def run(budget: Budget, progress: Progress) -> Report:
 
 
 def soak(service: LocalService, customers: int, seed: int, progress: Progress) -> Report:
-    """So many customers on a running service, and what the oracle says of their orders.
+    """Plays this many customers on a running service, and judges their orders by the oracle.
 
     Raises:
-        AssertionError: an answer was not as it must be, or the books do not agree after five minutes.
+        AssertionError: a response was wrong, or the records disagree after five minutes.
     """
     with _faults(service, seed) as played:
         with ThreadPoolExecutor(_THREADS) as pool:
@@ -84,9 +84,9 @@ def soak(service: LocalService, customers: int, seed: int, progress: Progress) -
 
 @contextmanager
 def _faults(service: LocalService, seed: int) -> Iterator[dict[str, int]]:
-    """The stand-in loses and repeats webhooks; how often it did is there in the end."""
+    """Lets the stand-in lose and repeat webhooks; counts both at the end."""
     url, played = f"{service.endpoints['razorpay']}/_control/faults", dict[str, int]()
-    # A seed each: with one in common, the deliveries whose answer is to be ignored would all be lost before.
+    # Separate seeds: with a common one, the deliveries whose response is to be ignored would all be lost before.
     switches = {name: {"share": share, "seed": seed + n} for n, (name, share) in enumerate(_FAULTS.items())}
     requests.put(url, json=switches, timeout=_QUIET_S).raise_for_status()
     try:
@@ -98,7 +98,7 @@ def _faults(service: LocalService, seed: int) -> Iterator[dict[str, int]]:
 
 
 def _play(service: LocalService, dice: random.Random) -> Bought:
-    """One customer's doings, drawn from the seed and the customer's number alone."""
+    """One customer's actions, drawn only from the seed and the customer's number."""
     platform, amount_minor = Platform(service), dice.randrange(1_000, 100_000_00)
     at, amount = int(time.time()), f"{amount_minor // 100}.{amount_minor % 100:02d}"
     clicks = 2 if dice.random() < 0.1 else 1
@@ -117,12 +117,12 @@ def _play(service: LocalService, dice: random.Random) -> Bought:
 
 
 def _is_final(answer: requests.Response) -> bool:
-    """Not one after which to ask again: an instance may not start in time on a busy machine."""
+    """Retries these statuses: on a busy machine an instance may not start in time."""
     return answer.status_code not in {429, 500, 503, 504}
 
 
 def _complaints(service: LocalService, bought: Sequence[Bought]) -> list[str]:
-    """What GET and the inboxes say that the books do not, by order."""
+    """Differences of GET and the inboxes from Razorpay's data, by order."""
     document = requests.get(f"{service.endpoints['razorpay']}/_control/ledger", timeout=_QUIET_S).json()
     mine = {one.order_id for one in bought}
     document["orders"] = [order for order in document["orders"] if order["id"] in mine]
@@ -145,7 +145,7 @@ def _handed_out(one: Bought) -> HandedOut:
 
 
 def differences(one: Bought, expected: Expected) -> Iterator[str]:
-    """What is seen of one order and not expected."""
+    """The differences of one order from what is expected."""
     shown: Mapping[str, Any] = one.platform.payment(one.order_id)
     fitting = [
         outcome

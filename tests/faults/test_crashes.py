@@ -1,4 +1,4 @@
-"""Every single fault and a share of the pairs, and that a mistake would not get past them."""
+"""Every single fault and a part of the pairs; and that they find a mistake."""
 
 import shlex
 from collections.abc import Collection, Iterable, Mapping
@@ -53,7 +53,7 @@ def test_every_single_fault_and_a_share_of_the_pairs_lose_double_and_invent_noth
 
 
 def test_the_scenarios_make_each_function_do_all_that_it_does() -> None:
-    """What no undisturbed run reaches, no fault strikes."""
+    """A call that no fault-free run reaches gets no fault."""
     found = {(call.place.during, call.place.operation) for name in SCENARIOS for call in undisturbed(name).found}
     assert {
         ("create_order", "secretsmanager GetSecretValue"),
@@ -85,7 +85,7 @@ def test_the_scenarios_make_each_function_do_all_that_it_does() -> None:
 
 
 def of_kind(kind: Kind, cases: Iterable[Case]) -> list[Case]:
-    """Where only these can show a mistake."""
+    """The scenarios in which only these can show a mistake."""
     return [case for case in cases if case.strikes[0].kind is kind]
 
 
@@ -105,7 +105,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def played(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Case, Run]]:
-    """What is played from now on."""
+    """Records the cases played from now on."""
     found: list[tuple[Case, Run]] = []
 
     def noting(case: Case, *arguments: Any, **named: Any) -> Run:

@@ -1,4 +1,4 @@
-"""A sample of the interleavings; that all runs of a small meeting are played; and that what goes wrong is found."""
+"""A sample of the interleavings; that all runs of a small meeting are played; and that mistakes are found."""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -76,7 +76,7 @@ def test_all_orders_of_two_reads_and_two_writes_are_played(install: Install, pla
     explorer.play_serially()
     explorer.play_all(struck=False)
     serial, orders = ({tuple(one.steps) for one in runs} for runs in (played[:2], played[2:]))
-    # Whoever loses the race reads and writes again, when nobody else is left to go.
+    # The loser of the race reads and writes again, when no other handler is left.
     assert len(orders) == len(played) - 2 == comb(4, 2)
     assert serial <= orders
 
@@ -91,7 +91,7 @@ def test_every_call_of_a_meeting_meets_every_fault_that_it_can_meet(install: Ins
     assert all(sum(one.fault is not None for one in run_.steps) == 1 for run_ in struck)
 
 
-# --- a check that cannot fail is none -------------------------------------------------------------------------------
+# --- the checks can fail --------------------------------------------------------------------------------------------
 
 
 def test_a_lost_update_is_found(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,7 +115,7 @@ def test_events_that_only_the_winner_publishes_are_missed(install: Install, monk
 
 
 def test_a_status_that_depends_on_the_order_is_found(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The last word wins: what comes after the capture makes a payment in progress of it."""
+    """The last fact wins: a fact after the capture returns the payment to an earlier state."""
 
     def last_word(record: Record, facts: Sequence[Fact], now: int, policy: Policy) -> Decision:
         decision = decide(record, facts, now, policy)
@@ -140,7 +140,7 @@ def test_a_deadlock_is_told_and_nothing_is_left_running(install: Install) -> Non
     def play() -> None:
         with taking_turns(world, handlers, patience_s=0.3) as turns:
             while turns.waiting:
-                # In strict turns, so that both stand in the same place.
+                # In strict turns, so that both reach the same point.
                 for who in turns.waiting:
                     turns.let(Step(who))
 

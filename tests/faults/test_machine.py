@@ -1,4 +1,4 @@
-"""A few dozen stories of the state machine; and that a mistake in the service is found, with a story that shows it."""
+"""A few dozen stories of the state machine; and that it finds a mistake in the service and prints its story."""
 
 from collections.abc import Sequence
 from copy import replace
@@ -17,7 +17,7 @@ from tests.faults.rig import World, installed
 FEW = 16
 
 
-# On a quiet machine a story takes less than a second; looking for the shortest one that breaks is left to the campaign.
+# On an idle machine a story takes less than a second; only the campaign searches for the shortest failing one.
 @pytest.mark.timeout(300)
 def test_a_few_stories_keep_the_invariants(seed: int) -> None:
     told: list[tuple[int, int]] = []
@@ -41,7 +41,7 @@ def test_a_whole_campaign_demands_that_every_rule_was_run(monkeypatch: pytest.Mo
         run(Budget(share=1, seed=0), lambda _done, _of: None)
 
 
-# --- a check that cannot fail is none -------------------------------------------------------------------------------
+# --- the checks can fail --------------------------------------------------------------------------------------------
 
 
 def stories(examples: int, seed: int) -> Tally:
@@ -52,7 +52,7 @@ def test_events_that_nobody_will_look_for_are_found(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(attention, "after_change", lambda record, _: record)
     with pytest.raises(AssertionError, match="nothing says when to look") as caught:
         stories(25, 2)
-    # The message tells the story, and how to see it again.
+    # The message has the story and how to reproduce it.
     assert "state = Payments()" in str(caught.value)
     assert str(caught.value).endswith("to see it again: PYTHONPATH=shared python -m tests.faults.machine 2 25")
 

@@ -1,4 +1,4 @@
-"""A sample of the seeded mistakes; and that neither a mistake nobody finds nor a copy that does not run would pass."""
+"""A sample of the seeded mistakes; and that neither an undetected mistake nor a broken copy passes."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A short form of the long outages, and that what they look for can be missing."""
+"""A short form of the long outages, and that their checks can fail."""
 
 import random
 

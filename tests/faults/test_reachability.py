@@ -1,4 +1,4 @@
-"""A sample of what the decision can reach; and that a decision gone wrong is found, whichever way it went wrong."""
+"""A sample of what the decision can reach; and that each kind of wrong decision is found."""
 
 import random
 from collections import Counter
@@ -54,13 +54,13 @@ def test_the_same_seed_draws_the_same_sample() -> None:
     assert run(Budget(share=0.0005, seed=8), lambda _done, _of: None) != reports[0]
 
 
-# --- a check that cannot fail is none -------------------------------------------------------------------------------
+# --- the checks can fail --------------------------------------------------------------------------------------------
 
 type Decide = Callable[[Record, Sequence[Fact], int], Decision]
 
 
 def then(change: Callable[[Record, Decision], Decision]) -> Decide:
-    """The decision, and then something is done to whatever it changed."""
+    """The decision, with its change then altered."""
 
     def wrong(record: Record, facts: Sequence[Fact], now: int) -> Decision:
         decision = decide(record, facts, now)
@@ -74,7 +74,7 @@ def altered(**changes: Any) -> Decide:
 
 
 def without_events(event_type: str) -> Decide:
-    """Events of this type are neither recorded nor pending."""
+    """Drops events of this type."""
 
     def quiet(_: Record, decision: Decision) -> Decision:
         pending = {key: event for key, event in decision.record.pending.items() if event.type != event_type}
@@ -105,7 +105,7 @@ def a_signature_is_forgotten(_: Record, decision: Decision) -> Decision:
 
 
 def the_status_falls_back(record: Record, decision: Decision) -> Decision:
-    """As if `refunded` were not final and a status only the latest news."""
+    """As if `refunded` were not final and the latest fact set the status."""
     back = record.status is Status.REFUNDED
     return replace(decision, record=replace(decision.record, status=Status.PAID)) if back else decision
 
@@ -220,7 +220,7 @@ def test_a_superseded_order_that_loses_a_fact_is_found(monkeypatch: pytest.Monke
 
 
 def test_an_end_that_depends_on_the_way_is_found() -> None:
-    """The model follows the facts; so the comparison of ways is given an end that one of them did not have."""
+    """The model follows the facts, so the test gives the comparison a false outcome for one way."""
     exploration = Exploration(WORLD["one payment"], room=3, draw=random.Random(1))  # noqa: S311 - as above
     exploration.run()
     exploration.ends = dict.fromkeys(exploration.ends, ("created", True, 1))
@@ -255,7 +255,7 @@ def test_a_step_of_the_table_that_is_never_taken_is_found() -> None:
         check_all_taken([exploration])
 
 
-# --- what is counted as one, and what is tried ----------------------------------------------------------------------
+# --- what counts as one state, and what is tried --------------------------------------------------------------------
 
 
 def test_a_state_has_one_name_however_its_payments_are_called(explored: list[Exploration]) -> None:
@@ -272,7 +272,7 @@ def test_a_state_has_one_name_however_its_payments_are_called(explored: list[Exp
 
 def test_every_fact_about_both_payments_and_their_refunds_is_tried() -> None:
     said = {(type(fact).__name__, fact.payment) for move in EVERYTHING.moves for fact in move.facts}
-    # Of the facts there are, only Razorpay's totals are left out: evidence, which changes no status.
+    # Of all facts, only Razorpay's totals are omitted: they are evidence and change no status.
     assert len(said) == (len(Fact.__value__.__args__) - 1) * 2
     refunds = {
         (one.of, one.refund, one.size, one.reached) for move in EVERYTHING.moves for one in move.said if one.size

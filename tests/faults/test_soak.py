@@ -1,4 +1,4 @@
-"""A few customers at once on the deployed template; and that a difference between the books does not go unseen."""
+"""A few concurrent customers on the deployed template; and that a difference between the records is found."""
 
 from collections.abc import Mapping
 from typing import Any, cast
@@ -14,7 +14,7 @@ from tests.oracle.books import Outside, read_ledger
 from tests.oracle.expect import expected_orders
 
 
-# Twenty seconds on a quiet machine; on a busy one it is the starting of function instances that takes its time.
+# Twenty seconds on an idle machine; on a busy one, starting function instances takes longer.
 @pytest.mark.timeout(400)
 def test_customers_at_once_leave_books_that_agree(local_service: LocalService, seed: int) -> None:
     told: list[tuple[int, int]] = []

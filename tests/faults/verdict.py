@@ -1,7 +1,7 @@
-"""Asks a world that has come to rest what it shows, through the real handlers, and lets the oracle judge it.
+"""Queries a settled world through the real handlers, and lets the oracle judge the responses.
 
-GET is asked about every order of ours, verify about every proof that was presented, create-order for every application:
-for the same purchase and for another one. What that changes is taken back, so that each question finds the same world.
+It calls GET for every order of ours, verify for every presented proof, and create-order for every application, with the
+same purchase and another one. Changes are reverted, so that each request finds the same world.
 """
 
 import json
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from tests.faults.rig import Answer, World
 
 _OTHER: Final = "123.45"
-"""An amount that no scenario uses."""
+"""An amount used by no scenario."""
 _RAZORPAY_SECRET: Final = development.RAZORPAY_KEY_SECRET
 
 
 def complaints(world: "World", settings: Settings | None = None) -> list[str]:
-    """Everything that is not as it must be.
+    """Everything that is wrong.
 
     Args:
-        world: has come to rest.
-        settings: what it is deployed with; what its orders say of themselves unless given.
+        world: settled.
+        settings: what it is deployed with; by default what its orders' notes say.
     """
     return _Verdict(world, settings or settings_of(world)).complaints()
 
@@ -44,7 +44,7 @@ def settings_of(world: "World") -> Settings:
 
 
 def told(world: "World") -> dict[str, list[Told]]:
-    """What is on the bus, by order; each event once, however often it was published."""
+    """The events on the bus by order; each event once, however often it was published."""
     found: dict[str, list[Told]] = {}
     seen: set[str] = set()
     for detail_type, text in world.bus.accepted:
@@ -67,7 +67,7 @@ class _Verdict:
 
     def complaints(self) -> list[str]:
         found = [*self._orders(), *self._foreign(), *self._refunds()]
-        # What is asked from now on is no part of the story: nothing of it is checked as it is written, or counted.
+        # The following requests are not part of the story: their writes are neither checked nor counted.
         with self._world.unwatched():
             found += self._proofs()
             found += self._applications()
@@ -89,7 +89,7 @@ class _Verdict:
             yield from (f"{order_id}: {complaint}" for complaint in refunded_twice(order))
 
     def _foreign(self) -> Iterator[str]:
-        """Of somebody else's order nothing is told, and nobody is shown anything."""
+        """A foreign order has no events and is shown to nobody."""
         on_the_bus = told(self._world)
         for order_id, order in self._ledger.orders.items():
             if order_id in self._expected:
@@ -121,13 +121,13 @@ class _Verdict:
         without_answer = orphans(self._ledger, self._outside, self._settings)
         known = frozenset(self._ledger.orders)
         for (client, application), mine in bought.items():
-            # What was handed out in the gap of a restore may be known or not, as if its answer had been lost.
+            # An order returned in the lost time of a restore may be known or not, as if its response had been lost.
             lost = [self._ledger.orders[one.order_id] for one in mine if in_a_gap(one, self._outside)]
             unanswered = [*lost, *without_answer.get((client, application), [])]
             kept = [one for one in mine if not in_a_gap(one, self._outside)]
             ids = [*(one.order_id for one in mine), *(one.id for one in unanswered)]
             if any(one not in self._chosen for one in ids):
-                # What is wrong with it has been said.
+                # Its errors have been reported already.
                 continue
             same = self._world.handed_out[mine[-1].order_id][2]
             for amount in (same, _OTHER):
@@ -149,7 +149,7 @@ class _Verdict:
 
 
 def fields(amount: str) -> tuple[Any, ...]:
-    """What makes two purchases of the rig's clients the same: all else never changes."""
+    """What makes two purchases of the rig's clients equal; everything else is constant."""
     return (int(Decimal(amount) * 100), "INR")
 
 
@@ -165,7 +165,7 @@ def _client(expected: Expected) -> int:
 
 @contextmanager
 def _taken_back(world: "World") -> Iterator[None]:
-    """Whatever is changed inside is as before afterwards, but for orders at Razorpay that nobody has the ids of."""
+    """Reverts all changes inside, except orders at Razorpay whose ids nobody has."""
     items, accepted = dict(world.table.items), len(world.bus.accepted)
     now, orders = world.now, dict(world.razorpay.account.orders)
     try:

@@ -1,4 +1,4 @@
-"""What docs/openapi.yaml lets the service answer, as a check."""
+"""Checks responses against docs/openapi.yaml."""
 
 import json
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 _DESCRIPTION: Final = Path(__file__).parents[2] / "docs/openapi.yaml"
-# Of any address that the description does not have.
+# For any path that the description does not have.
 _ELSEWHERE: Final = {404: "not_found", 405: "method_not_allowed"}
 
 
@@ -39,12 +39,12 @@ def _complaints(schema: dict[str, Any], value: object) -> list[str]:
 
 
 def undocumented(method: str, route: str, answer: Mapping[str, Any]) -> list[str]:
-    """What is wrong with an answer, by the description; nothing, if it is one of those that it has.
+    """The differences of a response from the description; empty if it is a described one.
 
     Args:
-        method: as the request has it.
+        method: of the request.
         route: the API's resource, such as `/api/payments/{order_id}`.
-        answer: what the function returned to API Gateway.
+        answer: the function's response to API Gateway.
     """
     if set(answer) != {"statusCode", "headers", "body", "isBase64Encoded"} or answer["isBase64Encoded"] is not False:
         return [f"not an answer: {answer}"]

@@ -1,13 +1,13 @@
-"""All five functions, called with whatever hypothesis comes up with, on the memory of `tests/faults`.
+"""All five functions, called with inputs from hypothesis, on the in-memory world of `tests/faults`.
 
-Each property makes up requests of one kind; every one of them runs on a service of its own, so that a failure depends
-on nothing before it. What must hold, whatever comes:
+Each property generates one kind of request; each request runs on a new service, so that a failure depends on nothing
+before it. For every input:
 
-* the answer is one that docs/openapi.yaml has for that operation, never 500, and nothing is raised (I15): only what is
-  no request of a REST API at all, or no input of a schedule's, fails, and before anything was asked;
-* what is refused before the record is read has asked nothing of the table, the bus or Razorpay (I14);
-* no secret, token or personal datum is in the answer, the log, the table or on the bus (I16);
-* what the client and we agreed to is as it was (I1).
+* the response is one that docs/openapi.yaml has for that operation, never 500, and nothing is raised (I15): only an
+event that is not a REST API request or a schedule's input fails, and before any outside call;
+* a request refused before the record is read makes no call to the table, the bus or Razorpay (I14);
+* no secret, token or personal data is in the response, the log, the table or on the bus (I16);
+* what was agreed with the client is unchanged (I1).
 """
 
 import json
@@ -17,6 +17,7 @@ from typing import Any, Final
 import jwt
 from hypothesis import strategies as st
 
+from payments.core.lookup import Place, Role, cursor_after
 from payments.wiring.boundary import RunFailed
 from sandbox import development, events
 from sandbox.gateway import signatures
@@ -25,19 +26,25 @@ from tests.attacks.target import Target
 from tests.attacks.tokens import b64
 from tests.faults.elsewhere import _response
 from tests.fuzz.contract import undocumented
-from tests.handlers.service import CREATE_ORDER, EVENTS, GET, VERIFY, WEBHOOK, committed
+from tests.handlers.service import CREATE_ORDER, EVENTS, GET, LIST, VERIFY, WEBHOOK, committed
 from tests.secrecy import watch
 
 type Draw = st.DataObject
 
-# Refusals that only the record can give; all others come before the first call.
+# Refusals that depend on the record; all others come before the first call.
 _OF_THE_RECORD: Final = frozenset(
     {"order_not_found", "already_paid", "payment_in_progress", "payment_under_review", "invalid_signature"}
 )
-# Refusals that come after the signature was recorded, which is a fact whatever has become of the payment.
+# Refusals after the signature was recorded, which is a fact whatever the payment's outcome.
 _AFTER_RECORDING: Final = frozenset({"payment_refunded", "payment_returned", "payment_failed"})
 _FUNCTIONS: Final = ("create_order", "verify", "webhook")
-_FUNCTION_BY_ROUTE: Final = {CREATE_ORDER: "create_order", VERIFY: "verify", GET: "verify", WEBHOOK: "webhook"}
+_FUNCTION_BY_ROUTE: Final = {
+    CREATE_ORDER: "create_order",
+    VERIFY: "verify",
+    GET: "verify",
+    LIST: "verify",
+    WEBHOOK: "webhook",
+}
 _AGREED: Final = (
     "payment_id",
     "order_id",
@@ -51,9 +58,9 @@ _AGREED: Final = (
     "created_at",
 )
 
-# --- what is made up ------------------------------------------------------------------------------------------------
+# --- generated inputs -----------------------------------------------------------------------------------------------
 
-# Lone surrogates as well: JSON can spell them, and nothing else can.
+# Including lone surrogates, which only JSON can encode.
 _TEXT: Final = st.text(st.characters(exclude_categories=()), max_size=40)
 _HOSTILE: Final = st.sampled_from(
     [
@@ -91,7 +98,7 @@ JSON: Final = st.recursive(
 )
 _SNIPPET: Final = st.sampled_from(
     [
-        # These one by one.
+        # Each of these separately.
         *"{}[]\",:\\-0' \n\u0000\ufeff\ud800é",
         "\\u",
         "\\ud800",
@@ -113,7 +120,7 @@ _SNIPPET: Final = st.sampled_from(
 
 
 def _mangled(draw: Draw, text: str) -> str:
-    """The text with pieces cut out, put in or doubled."""
+    """The text with pieces removed, inserted or doubled."""
     for _ in range(draw.draw(st.integers(1, 4))):
         at = draw.draw(st.integers(0, len(text)))
         length = draw.draw(st.integers(0, 12))
@@ -122,7 +129,7 @@ def _mangled(draw: Draw, text: str) -> str:
 
 
 def _changed(draw: Draw, document: Any) -> Any:
-    """The document with a value somewhere in it changed, left out or added."""
+    """The document with a value changed, removed or added somewhere."""
     if isinstance(document, dict) and document and draw.draw(st.booleans()):
         key = draw.draw(st.sampled_from(sorted(document, key=str)))
         action = draw.draw(st.sampled_from(["into", "into", "into", "drop", "rename"]))
@@ -146,7 +153,7 @@ def _genuine(draw: Draw) -> Event:
 
 
 def _any_event(draw: Draw, target: Target) -> str:
-    """An event of any shape: nothing of API Gateway's, or one of its own with anything in any place."""
+    """An event of any shape: not from API Gateway at all, or one of its events with anything in any place."""
     kind = draw.draw(st.sampled_from(["any", "parts", "changed", "changed"]))
     event: Any
     if kind == "any":
@@ -162,7 +169,7 @@ def _any_event(draw: Draw, target: Target) -> str:
 
 
 def _any_body(draw: Draw, target: Target) -> str:
-    """A genuine request with another body: any bytes, any text, or its own one damaged."""
+    """A genuine request with another body: any bytes, any text, or its own body damaged."""
     event = _genuine(draw)
     text = event["body"] or "{}"
     body: bytes | str = draw.draw(st.binary(max_size=200) | _TEXT) if draw.draw(st.booleans()) else _mangled(draw, text)
@@ -173,12 +180,18 @@ def _any_body(draw: Draw, target: Target) -> str:
 
 
 def _any_document(draw: Draw, target: Target) -> str:
-    """A client's document with values changed; the token is good, so that it is looked at."""
-    kind = draw.draw(st.sampled_from(["order", "order", "verify", "read"]))
+    """A client's document with changed values; the token is valid, so that the document is read."""
+    kind = draw.draw(st.sampled_from(["order", "order", "verify", "read", "list"]))
     if kind == "read":
         order_id = draw.draw(_TEXT | _HOSTILE | st.just(events.ORDER_ID))
         event = {**events.reading(events.ORDER_ID), "pathParameters": {"order_id": order_id}}
         return _judge(target, "verify", event)
+    if kind == "list":
+        names = st.sampled_from(["role", "application_id", "cursor"]) | _TEXT
+        cursor = cursor_after(Place("2026-03-01T09:32:00Z", events.ORDER_ID), Role.CLIENT, events.CLIENT)
+        values = _TEXT | _HOSTILE | st.sampled_from(["client", "freelancer", "12", "99", cursor, cursor[:-2]]) | _LEAF
+        query = draw.draw(st.dictionaries(names, st.lists(values, min_size=1, max_size=2), max_size=3))
+        return _judge(target, "verify", {**events.listing(), "multiValueQueryStringParameters": query})
     document: Any = dict(events.OFFER) if kind == "order" else events.checkout()
     for _ in range(draw.draw(st.integers(1, 3))):
         name = draw.draw(st.sampled_from(sorted(document)))
@@ -190,7 +203,7 @@ def _any_document(draw: Draw, target: Target) -> str:
             break
     route = CREATE_ORDER if kind == "order" else VERIFY
     text = json.dumps(document)
-    # A number as it might be written, which no JSON library would.
+    # A number in a notation that no JSON library would write.
     if draw.draw(st.integers(0, 4)) == 0:
         text = text.replace("499.5", draw.draw(st.from_regex(r"\A-?[0-9]{1,9}(\.[0-9]{1,9})?([eE][+-]?[0-9]{1,5})?\Z")))
     event = with_body(events.from_frontend(route, {}), text)
@@ -261,7 +274,7 @@ def _any_webhook(draw: Draw, target: Target) -> str:
 
 
 def _any_schedule(draw: Draw, target: Target) -> str:
-    """The schedules' inputs, and an operator's, are anything at all: what means nothing is refused before any call."""
+    """Any input of schedules and operators: an invalid one is refused before any call."""
     target.world.now += 1000
     function = draw.draw(st.sampled_from(["outbox", "reconcile", "reconcile", "reconcile"]))
     lane = st.sampled_from(["watch", "sweep"]) | JSON
@@ -283,7 +296,7 @@ def _any_schedule(draw: Draw, target: Target) -> str:
 
 
 def _any_answer(draw: Draw, target: Target) -> str:
-    """Razorpay's API answers anything at all, with any status, to create_order or to reconcile."""
+    """Razorpay's API returns anything, with any status, to create_order or reconcile."""
     kind = draw.draw(st.sampled_from(["bytes", "any", "list", "changed", "changed"]))
     if kind == "bytes":
         content = draw.draw(st.binary(max_size=100) | _SNIPPET.map(lambda text: text.encode("utf-8", "surrogatepass")))
@@ -338,7 +351,7 @@ def _json_bytes(document: object) -> bytes:
 
 
 def _judge(target: Target, function: str, event: Any, *, gateway_may_fail: bool = False) -> str:
-    """Calls a function and looks at everything; the answer's status and code."""
+    """Calls a function and checks everything; returns the response's status and code."""
     target.forget()
     agreed = _agreed(target)
     try:
@@ -350,7 +363,7 @@ def _judge(target: Target, function: str, event: Any, *, gateway_may_fail: bool 
     described = event if isinstance(event, dict) else {}
     method, resource, path = (_text(described.get(name)) for name in ("httpMethod", "resource", "path"))
     route = (resource or path).rstrip("/")
-    # A function knows its own routes only.
+    # A function knows only its own routes.
     wrong = undocumented(method.upper(), route if _FUNCTION_BY_ROUTE.get(route) == function else "", answer)
     assert not wrong, f"I15: {function} answered {answer}: {wrong}"
     status, body = answer["statusCode"], json.loads(answer["body"])
@@ -367,18 +380,18 @@ def _judge(target: Target, function: str, event: Any, *, gateway_may_fail: bool 
 
 
 def _is_of_a_rest_api(event: object) -> bool:
-    """Whether it has what the event of a REST API has, and that of an HTTP API, a queue or a schedule has not."""
+    """Whether it has what only REST API events have, not those of an HTTP API, a queue or a schedule."""
     return isinstance(event, dict) and isinstance(event.get("httpMethod"), str) and event.get("version") != "2.0"
 
 
 _REFUSALS: Final = frozenset({"MeaninglessInput", "OrderNotFound", "NotPossible"})
-"""Of the input; of an order that is none of ours; of what would break a promise to the client."""
+"""Errors about the input, about a foreign order, and about what would break a promise to the client."""
 _OF_A_RUN: Final = frozenset({"looked_at", "failed", "left_over", "outcomes"})
 _OF_AN_ORDER: Final = frozenset({"order_id", "status", "confirmed", "under_review", "version"})
 
 
 def _run(target: Target, function: str, event: Any, *, may_be: frozenset[str] = frozenset()) -> str:
-    """Runs a scheduled function, which may refuse what it was given, and does not fail otherwise."""
+    """Runs a scheduled function, which may refuse its input but must not fail otherwise."""
     agreed = _agreed(target)
     target.forget()
     try:

@@ -1,6 +1,6 @@
-"""What schemathesis loads beside the description: half of the orders that it makes up are the caller's own.
+"""Loaded by schemathesis with the description: half of the orders it generates are the caller's own.
 
-A made-up `client_id` is almost never the user of the token, and all that comes of somebody else's order is 403.
+A generated `client_id` is almost never the token's user, and for another user's order the only response is 403.
 """
 
 from typing import Any
@@ -14,7 +14,7 @@ _CREATE_ORDER = "/api/payments/create-order/"
 
 @schemathesis.hook
 def map_body(context: schemathesis.HookContext, body: Any) -> Any:
-    """Puts the caller's id in place of every other valid one."""
+    """Replaces every second valid id by the caller's."""
     if context.operation is not None and context.operation.path == _CREATE_ORDER and isinstance(body, dict):
         client_id = body.get("client_id")
         if isinstance(client_id, int) and not isinstance(client_id, bool) and client_id > 0 and client_id % 2:

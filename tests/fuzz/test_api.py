@@ -1,8 +1,8 @@
-"""The running API of the local cloud, asked by schemathesis for whatever docs/openapi.yaml says and forbids.
+"""Tests the local cloud's API with schemathesis: everything that docs/openapi.yaml allows and forbids.
 
-Every answer must be one that the description has for that operation: its status, its media type, its headers, its body
-to the last field; what the schema forbids must be refused, and no answer may be a server error. schemathesis runs as a
-program of its own, since its plugin for pytest would be loaded by every test run.
+Every response must be one that the description has for that operation: status, media type, headers and every field of
+the body. What the schema forbids must be refused, and no response may be a server error. schemathesis runs as a
+separate program, because every test run would load its pytest plugin.
 """
 
 import json
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 
 PROJECT: Final = Path(__file__).parents[2]
 DESCRIPTION: Final = PROJECT / "docs/openapi.yaml"
-# For each of the four operations; what schemathesis writes down beforehand comes on top. `make fuzz` asks for more.
+# For each of the five operations, besides schemathesis' fixed cases. `make fuzz` uses more.
 _FEW: Final = 16
 EXAMPLES: Final = 2 * int(os.environ.get("FUZZ_EXAMPLES") or _FEW // 2)
-# The API takes 100 a second and answers 429 beyond; half of that leaves room for whatever else the test run asks.
+# The API allows 100 a second and returns 429 above; half of that leaves room for other tests.
 _RATE: Final = "50/s"
-# Named, so that a new version's new checks are looked at before they count. Left out, with their reasons:
-# * positive_data_acceptance: that a document fits the schema does not make it acceptable. The signature must be
+# Listed, so that a new version's checks are reviewed before they are used. Left out, with reasons:
+# * positive_data_acceptance: a document that fits the schema need not be acceptable. The signature must be
 #   Razorpay's, the currency one that is configured, and no schema says that.
-# * unsupported_method: it wants 405 for a method without a route, which never reaches a function. API Gateway answers
+# * unsupported_method: it expects 405 for a method without a route, which never reaches a function. API Gateway answers
 #   it by the gateway responses, with 404; tests/e2e asks for each of them, and the handlers' tests have 405.
 # * use_after_free, ensure_resource_availability, object_level_authorization: they follow links between operations, and
-#   the description has none; whose payment it is has tests of its own.
+# the description has none; ownership of payments has separate tests.
 CHECKS: Final = (
     "not_a_server_error",
     "status_code_conformance",
@@ -48,7 +48,7 @@ CHECKS: Final = (
 
 
 def asked(api: str, description: Path, examples: int, seed: int, scratch: Path) -> tuple[dict[str, Any], str]:
-    """What schemathesis reports after it has asked the API, and what it said."""
+    """Runs schemathesis against the API; returns its report and its output."""
     report = scratch / "schemathesis.json"
     command = [
         str(Path(sys.executable).with_name("schemathesis")),

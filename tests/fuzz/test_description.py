@@ -1,4 +1,4 @@
-"""docs/openapi.yaml by itself: a valid description, whose examples are what it describes."""
+"""docs/openapi.yaml by itself: the description is valid, and its examples fit it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +16,7 @@ _PROBLEM: Final = _DOCUMENT["components"]["schemas"]["Problem"]
 
 
 def _examples(part: object, where: str = "") -> Iterator[tuple[str, dict[str, Any], Any]]:
-    """Where each example is, the schema beside it, and the example."""
+    """Each example with its location and schema."""
     match part:
         case {"schema": dict(schema), "example": example}:
             yield where, schema, example
@@ -73,7 +73,7 @@ def test_a_conflict_of_create_order_without_its_order_is_not_described() -> None
 
 
 def test_no_operation_answers_that_a_method_is_not_allowed_since_api_gateway_has_no_route_for_one() -> None:
-    # tests/template holds that the operations here are the methods of the deployed API.
+    # tests/template checks that the operations here are the methods of the deployed API.
     answers = {
         status
         for operations in _DOCUMENT["paths"].values()

@@ -1,4 +1,4 @@
-"""Whatever hypothesis makes up is answered as documented: a share of it in every run, and more of it by `make fuzz`."""
+"""Every generated input gets a documented response: a part in every run, more of them with `make fuzz`."""
 
 import os
 from typing import Final
@@ -26,9 +26,9 @@ EXAMPLES: Final = int(os.environ.get("FUZZ_EXAMPLES") or 100)
 )
 @given(data=st.data())
 def test_whatever_comes_is_answered_as_documented(data: Draw, name: str) -> None:
-    # Each on a service of its own, so that a failure depends on nothing before it.
+    # Each on a new service, so that a failure depends on nothing before it.
     with running_target() as target:
-        # What came of each, for hypothesis' statistics.
+        # The outcome of each, for hypothesis' statistics.
         event(PROPERTIES[name](data, target))
 
 

@@ -1,4 +1,4 @@
-"""The stand-in's account in memory, on a clock of its own."""
+"""The stand-in's account in memory, with its own clock."""
 
 from typing import Any, Final
 
@@ -7,11 +7,11 @@ from sandbox.gateway.entities import Order, Payment, Refund
 from sandbox.gateway.world import World
 
 NOW: Final = 1_772_357_400
-"""When it is opened, in Unix seconds."""
+"""When the account is opened, in Unix seconds."""
 
 
 class Account:
-    """A world that notes what it tells."""
+    """A world that records its webhook events."""
 
     def __init__(self) -> None:
         self.now: float = NOW

@@ -20,7 +20,7 @@ def shared_gateway() -> Iterator[Gateway]:
 
 @pytest.fixture
 def gateway(shared_gateway: Gateway) -> Gateway:
-    """A stand-in with an empty account and no webhook."""
+    """A stand-in with an empty account and without a webhook."""
     shared_gateway.control("PUT", "webhook", {"url": None, "secret": shared_gateway.settings.webhook_secret})
     shared_gateway.control("POST", "reset")
     return shared_gateway
@@ -34,7 +34,7 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture(scope="session")
 def sample() -> Callable[[str], Any]:
-    """The body of one of the samples, by its file's name."""
+    """The body of a sample, by file name."""
 
     def read(name: str) -> Any:
         return json.loads((SAMPLES / f"{name}.json").read_text(encoding="utf-8"))["body"]

@@ -1,4 +1,4 @@
-"""A running stand-in, as tests hold it: its URL, the real SDK and the control API."""
+"""A running stand-in for tests: its URL, the real SDK and the control API."""
 
 from typing import Any, Self
 
@@ -11,7 +11,7 @@ from tests.serving import Served
 
 
 class Gateway:
-    """The stand-in, served on a thread of its own."""
+    """The stand-in, served in a separate thread."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -33,7 +33,7 @@ class Gateway:
         self._served.stop()
 
     def order(self, **fields: Any) -> Any:
-        """A new order over 500.00, captured automatically unless told otherwise."""
+        """A new order of 500.00, with automatic capture unless requested otherwise."""
         return self.sdk.order.create({"amount": 50000, "currency": "INR", "payment": {"capture": "automatic"}} | fields)
 
     def control(self, method: str, path: str, document: Any = None, **query: str) -> Any:

@@ -1,4 +1,4 @@
-"""A merchant's webhook endpoint: keeps what arrives and answers as told."""
+"""A merchant's webhook endpoint: records deliveries and responds as configured."""
 
 import json
 import threading
@@ -11,7 +11,7 @@ from typing import Any, Self
 
 @dataclass(frozen=True)
 class Arrival:
-    """One request as it came in; header names as sent."""
+    """One received request; header names as sent."""
 
     at: float
     path: str
@@ -27,7 +27,7 @@ class Arrival:
 
 
 class Receiver:
-    """Answers with the given status codes in turn, the last for ever, each after `delay` seconds."""
+    """Returns the given status codes in turn and then the last one for ever, each after `delay` seconds."""
 
     def __init__(self, *statuses: int, delay: float = 0) -> None:
         self.arrivals: list[Arrival] = []

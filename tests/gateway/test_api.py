@@ -16,7 +16,7 @@ UNKNOWN_PAYMENT = "pay_00000000000000"
 
 @pytest.fixture
 def captured(gateway: Gateway) -> str:
-    """A captured payment over 500.00."""
+    """A captured payment of 500.00."""
     return gateway.pay(gateway.order()["id"])["razorpay_payment_id"]
 
 

@@ -28,7 +28,7 @@ def test_checkout_signatures_match_the_published_vectors(
 
 
 def test_webhook_signatures_match_a_known_vector() -> None:
-    # HMAC-SHA256 of `{}` under an empty secret: why no receiver may start with one.
+    # HMAC-SHA256 of `{}` with an empty secret, which is why no receiver may start with one.
     assert signatures.of_webhook("", b"{}") == "22f8eea909400af98adf3681a9f31923ef6b7fcba4abb553d92823a3e9d5c25e"
 
 

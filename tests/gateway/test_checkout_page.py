@@ -1,4 +1,4 @@
-"""The stand-in's Checkout over HTTP: what a browser is given, and who may ask for what."""
+"""The stand-in's Checkout over HTTP: what a browser gets, and who may request what."""
 
 import re
 from typing import Any
@@ -16,7 +16,7 @@ CONTACT = {"contact": "+919000090000", "email": "asha@example.com"}
 
 
 def from_the_frame(gateway: Gateway, **changed: str | None) -> dict[str, str]:
-    """The headers with which the frame's own calls arrive, some of them changed or (None) absent."""
+    """The headers of the frame's own calls, some changed or (None) absent."""
     headers = {"Origin": gateway.url, "Sec-Fetch-Site": "same-origin", "Content-Type": "application/json"}
     changes = {name.replace("_", "-"): value for name, value in changed.items()}
     return {name: value for name, value in {**headers, **changes}.items() if value is not None}
@@ -86,7 +86,7 @@ def test_every_file_that_the_frame_names_is_served_and_none_beside(gateway: Gate
         assert gateway.http.get(f"{gateway.url}/v1/checkout/assets/{other}", timeout=5).status_code == 400
 
 
-# --- what the frame asks ---
+# --- the frame's requests ---
 
 
 def test_the_frame_reads_what_is_to_be_paid(gateway: Gateway) -> None:
@@ -260,7 +260,7 @@ def test_only_upi_goes_to_an_app_from_the_frame(gateway: Gateway) -> None:
     assert gateway.sdk.order.payments(order_id)["count"] == 0
 
 
-# --- who may ask ---
+# --- who may request ---
 
 
 @pytest.mark.parametrize(
@@ -287,7 +287,7 @@ def test_the_endpoints_know_the_merchant_by_the_public_key_id(gateway: Gateway, 
         {"Sec_Fetch_Site": "cross-site"},
         {"Sec_Fetch_Site": "none"},
         {"Origin": None, "Sec_Fetch_Site": None},
-        # A name that somebody has pointed at this machine: its pages have the same origin as what they call.
+        # A name that resolves to this machine (DNS rebinding): its pages have the same origin as the API they call.
         {"Host": "shop.example:80", "Origin": "http://shop.example:80"},
     ],
 )
@@ -345,7 +345,7 @@ def test_an_order_of_nobody_is_told_clearly(gateway: Gateway, order_id: str) -> 
     assert answer.json()["error"]["reason"] == "input_validation_failed"
 
 
-# --- banks that answer too late ---
+# --- banks that respond too late ---
 
 
 def status_of(gateway: Gateway, payment_id: str) -> str:
@@ -391,7 +391,7 @@ def test_a_late_answer_that_somebody_brought_forward_does_not_come_again(gateway
     order_id = gateway.order()["id"]
     first, second = (pay_late(gateway, order_id, late_after_s=after_s) for after_s in (0.1, 0.2))
     gateway.control("POST", f"payments/{first}/authorize")
-    # The second is due after the first: once it has come, so has the first, which had nothing left to do.
+    # The second is due after the first, so once it has come, the first has run too, without effect.
     wait_until(lambda: status_of(gateway, second) == "refunded", 5, "the second answer")
     assert [event["event"] for event in gateway.events(payment_id=first)].count("payment.authorized") == 1
 

@@ -11,7 +11,7 @@ from tests.gateway.receiver import Arrival, Receiver, wait_until
 
 
 def in_time(gateway: Gateway, state: str, count: int, timeout: float = 10) -> list[dict[str, Any]]:
-    """The events in that state, once there are so many."""
+    """The events in that state, once there are this many."""
     wait_until(lambda: len(gateway.events(state=state)) >= count, timeout, f"{count} events {state}")
     return gateway.events(state=state)
 
@@ -82,9 +82,9 @@ def test_every_attempt_is_logged_with_time_status_and_duration(gateway: Gateway)
 @pytest.mark.parametrize(
     ("status", "fails", "attempts"),
     [
-        (500, False, 16),  # after a 5xx, payment events have the quick second rung
+        (500, False, 16),  # after a 5xx, payment events have a quick second retry
         (400, False, 15),
-        (500, True, 15),  # payment.failed has not
+        (500, True, 15),  # payment.failed does not
     ],
 )
 def test_the_ladder_has_the_measured_number_of_rungs_and_then_the_webhook_is_disabled(
@@ -101,7 +101,7 @@ def test_the_ladder_has_the_measured_number_of_rungs_and_then_the_webhook_is_dis
         gateway.pay(gateway.order()["id"])
         assert [event["state"] for event in gateway.events()[-3:]] == ["not_sent"] * 3
 
-        # Enabled by hand, it tells what happens from now on, and never what was missed.
+        # Once enabled by hand, it delivers later events, never those that were missed.
         gateway.control("PUT", "webhook", {"url": receiver.url})
         assert gateway.control("GET", "webhook")["enabled"] is True
         assert len(gateway.events(state="not_sent")) == 3
@@ -112,8 +112,8 @@ def test_the_waits_are_the_measured_ones_scaled(gateway: Gateway) -> None:
         gateway.control("PUT", "webhook", {"url": receiver.url})
         gateway.try_to_pay(gateway.order()["id"], outcome="failure")
         arrivals = receiver.wait_for(5)
-    # payment.failed skips the rung at 0.23 s; this stand-in runs a hundred times faster. Never early; late on a busy
-    # machine.
+    # payment.failed skips the retry at 0.23 s; this stand-in runs a hundred times faster. Never early, but late on a
+    # busy machine.
     for arrival, rung in zip(arrivals[1:], [0.061, 0.191, 0.395, 0.823], strict=True):
         assert rung <= arrival.at - arrivals[0].at < rung + 0.5
 

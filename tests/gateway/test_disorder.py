@@ -1,4 +1,4 @@
-"""Webhooks held back, out of order, twice, lost on their way, and on a clock of their own."""
+"""Webhooks held back, out of order, twice, lost on the way, and on a separate clock."""
 
 import json
 import random
@@ -18,7 +18,7 @@ THREE = ["payment.authorized", "payment.captured", "order.paid"]
 
 @pytest.fixture
 def told(gateway: Gateway, receiver: Receiver) -> Iterator[Gateway]:
-    """A stand-in whose events reach the receiver."""
+    """A stand-in that sends its events to the receiver."""
     gateway.control("PUT", "webhook", {"url": receiver.url})
     yield gateway
     gateway.control("POST", "reset")
@@ -29,14 +29,14 @@ def names(arrivals: list[Arrival]) -> list[str]:
 
 
 def hold(gateway: Gateway) -> list[str]:
-    """The ids of one payment's held events, as they happened."""
+    """The ids of one payment's held events, in order."""
     gateway.control("PUT", "faults", {"webhooks": "hold"})
     gateway.pay(gateway.order()["id"])
     return [event["event_id"] for event in gateway.events(state="held")]
 
 
 def settled(gateway: Gateway) -> list[dict[str, Any]]:
-    """The events, once none is under way any more."""
+    """The events, once none is in progress."""
     wait_until(lambda: not gateway.events(state="pending"), 10, "every event to be settled")
     return gateway.events()
 
@@ -157,7 +157,7 @@ def test_held_events_keep_the_secret_of_their_time(told: Gateway, receiver: Rece
     ("document", "complaint"),
     [
         ({"order": "random"}, "order can be: as_happened, reversed, shuffled"),
-        ({"order": "reversed", "event_ids": []}, "event_ids are an order by themselves"),
+        ({"order": "reversed", "event_ids": []}, "event_ids already give the order"),
         ({"seed": 1}, "seed is for order: shuffled"),
         ({"order": "shuffled", "seed": "x"}, "seed must be a whole number"),
         ({"event_ids": "all"}, "event_ids must be a list of event ids"),
@@ -190,7 +190,7 @@ def test_held_events_wait_for_a_url(told: Gateway) -> None:
     assert len(told.events(state="held")) == 3
 
 
-# --- shuffled by themselves ---
+# --- shuffled automatically ---
 
 
 def test_events_shuffle_themselves_by_a_seed(told: Gateway, receiver: Receiver) -> None:
@@ -212,7 +212,7 @@ def test_shuffled_events_leave_in_another_order_over_time(told: Gateway, receive
     assert len(orders) > 1
 
 
-# --- twice ---
+# --- duplicates ---
 
 
 def test_an_accepted_delivery_comes_again_the_same_in_every_byte(told: Gateway, receiver: Receiver) -> None:
@@ -331,7 +331,7 @@ def test_what_is_lost_depends_on_the_seed_alone() -> None:
 def test_events_under_way_follow_a_faster_clock(gateway: Gateway) -> None:
     with Receiver(500, 500, 500, 200) as receiver:
         gateway.control("PUT", "webhook", {"url": receiver.url})
-        gateway.control("PUT", "clock", {"ladder_scale": 100})  # the second rung is ten minutes away
+        gateway.control("PUT", "clock", {"ladder_scale": 100})  # the second retry is ten minutes away
         gateway.try_to_pay(gateway.order()["id"], outcome="failure")
         wait_until(lambda: gateway.events()[0]["attempts"], 5, "a first attempt")
         assert gateway.control("PUT", "clock", {"ladder_scale": 0.001}) == {"ladder_scale": 0.001}

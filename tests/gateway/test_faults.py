@@ -15,7 +15,7 @@ DOCUMENTED_5XX = "The server encountered an error. The incident has been reporte
 
 
 def call(gateway: Gateway, method: str = "GET", path: str = "orders", **arguments: Any) -> requests.Response:
-    # A connection of its own: the session of the fixture would repeat a call whose kept connection has gone.
+    # A separate connection: the fixture's session would repeat a call whose kept connection was closed.
     return requests.request(
         method,
         f"{gateway.url}/v1/{path}",
@@ -37,7 +37,7 @@ def played(gateway: Gateway) -> list[int]:
     return [fault["played"] for fault in gateway.control("GET", "faults")["api"]]
 
 
-# --- what is answered ---
+# --- the response ---
 
 
 def test_a_burst_is_throttled_with_plain_text_and_a_time_to_wait(gateway: Gateway) -> None:
@@ -122,7 +122,7 @@ def test_a_hanging_call_is_not_answered_for_as_long_as_the_client_waits(gateway:
     with pytest.raises(requests.ReadTimeout):
         create(gateway, timeout=0.3)
     assert gateway.sdk.order.all()["count"] == 0
-    assert call(gateway).status_code == 200  # and nobody else waits for it
+    assert call(gateway).status_code == 200  # and no other request waits for it
 
 
 def test_a_hanging_call_ends_without_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,7 +185,7 @@ def test_a_refund_can_be_under_way_already(gateway: Gateway) -> None:
     assert answers[0].json()["error"]["description"] == described
 
 
-# --- what is struck ---
+# --- which requests are affected ---
 
 
 def test_a_fault_of_an_id_strikes_the_calls_with_that_id_in_their_path(gateway: Gateway) -> None:
@@ -238,7 +238,7 @@ def test_a_share_of_calls_is_drawn_from_its_seed(gateway: Gateway) -> None:
     drawn = random.Random(7)  # noqa: S311 - the very generator that the switch documents
     expected = [500 if drawn.random() < 0.4 else 200 for _ in range(20)]
     assert set(expected) == {200, 500}
-    for _ in range(2):  # setting it again begins the same row again
+    for _ in range(2):  # setting it again restarts the same sequence
         switch(gateway, {"fault": "500", "share": 0.4, "seed": 7})
         assert [call(gateway).status_code for _ in range(20)] == expected
     assert played(gateway) == [expected.count(500)]

@@ -1,4 +1,4 @@
-"""The ledger: what the account holds and how it came to that, for whoever judges without trusting the API's lists."""
+"""The ledger: the account's state and history, for checks that must not rely on the API's lists."""
 
 from sandbox.gateway.entities import Payment
 from tests.gateway.account import NOW, Account

@@ -21,7 +21,7 @@ def ids(collection: Any) -> list[str]:
 
 @pytest.fixture
 def twelve(gateway: Gateway) -> dict[str, list[str]]:
-    """Twelve orders, each paid and refunded; by kind, their ids as they came to be."""
+    """Twelve orders, each paid and refunded; their ids by kind, in order of creation."""
     orders = [gateway.order()["id"] for _ in range(12)]
     payments = [gateway.pay(order_id)["razorpay_payment_id"] for order_id in orders]
     refunds = [gateway.sdk.payment.refund(payment_id, {"amount": 100})["id"] for payment_id in payments]
@@ -104,7 +104,7 @@ def test_a_period_is_of_creation_and_includes_both_its_ends() -> None:
     assert [order.created_at for order in orders] == [NOW + 20, NOW + 10]
 
 
-# --- lag: a published measurement saw lists behind by minutes, and single orders up to date ---
+# --- lag: in a published measurement lists lagged by minutes, single orders were up to date ---
 
 
 def test_the_accounts_lists_lag_and_single_fetches_do_not(gateway: Gateway) -> None:

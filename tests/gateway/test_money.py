@@ -1,4 +1,4 @@
-"""Sums that are not the order's: fees that the customer bears, offers; and refunds that go another way."""
+"""Sums that differ from the order's (customer fees, offers), and refunds that take another course."""
 
 import json
 from typing import Any
@@ -10,7 +10,7 @@ from tests.gateway.gateway import Gateway
 from tests.gateway.receiver import Receiver
 
 FEE, TAX = 1180, 180
-"""Of 500.00: two percent, and 18 percent tax on that."""
+"""For 500.00: two percent, plus 18 percent tax on that."""
 
 
 def last_payment(gateway: Gateway, event: str) -> Any:
@@ -78,7 +78,7 @@ def test_a_fee_can_be_reported_later_than_its_payment(gateway: Gateway, bearer: 
 
 
 def test_only_captured_money_has_a_fee_and_it_is_reported_once(gateway: Gateway) -> None:
-    for how, complaint in (({"capture": "later"}, "was never captured"), ({}, "is reported already")):
+    for how, complaint in (({"capture": "later"}, "was never captured"), ({}, "is already reported")):
         payment_id = gateway.pay(gateway.order()["id"], **how)["razorpay_payment_id"]
         answer = gateway.http.post(f"{gateway.url}/_control/payments/{payment_id}/fee", timeout=5)
         assert answer.status_code == 422
@@ -120,12 +120,12 @@ def test_an_offer_on_a_payment_that_fails_leaves_the_order_without_one(gateway: 
 @pytest.mark.parametrize(
     ("bearer", "currency", "how", "complaint"),
     [
-        ("customer", "INR", {}, "combines neither"),  # payments/offers/faqs.md, 3
-        ("platform", "USD", {}, "combines neither"),  # payments/offers.md
-        ("platform", "INR", {"offer": 50000}, "leaves something to pay"),
+        ("customer", "INR", {}, "cannot be combined"),  # payments/offers/faqs.md, 3
+        ("platform", "USD", {}, "cannot be combined"),  # payments/offers.md
+        ("platform", "INR", {"offer": 50000}, "must leave something to pay"),
         ("platform", "INR", {"offer": 0}, "offer must be a whole number"),
-        ("platform", "INR", {"amount": 40000}, "no other amount or currency"),
-        ("platform", "INR", {"currency": "USD"}, "no other amount or currency"),
+        ("platform", "INR", {"amount": 40000}, "do not give another amount or currency"),
+        ("platform", "INR", {"currency": "USD"}, "do not give another amount or currency"),
     ],
 )
 def test_an_offer_that_cannot_be_changes_nothing(

@@ -17,7 +17,7 @@ def command(port: int, *options: str) -> list[str]:
 
 
 def refused(port: int, *options: str) -> subprocess.CompletedProcess[str]:
-    """The outcome of a start that should fail."""
+    """The result of a start that should fail."""
     return subprocess.run(command(port, *options), capture_output=True, text=True, timeout=20, check=False)  # noqa: S603 - our own program
 
 
@@ -78,7 +78,7 @@ def test_it_stops_at_once_with_a_call_that_hangs() -> None:
         running.send_signal(signal.SIGTERM)
         log, _ = running.communicate(timeout=10)
     assert running.returncode == 0
-    assert "Cancel" not in log  # uvicorn's word for having lost its patience
+    assert "Cancel" not in log  # uvicorn's message when it stops waiting
     assert "Traceback" not in log
 
 

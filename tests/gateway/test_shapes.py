@@ -1,6 +1,6 @@
-"""Every body that the stand-in makes, against the documented samples: the same keys and types, at every depth.
+"""Every body of the stand-in against the documented samples: the same keys and types at every depth.
 
-Where it differs on purpose, the difference stands here with its reason, and one that is gone fails as well.
+Intended differences are listed here with reasons; a listed difference that no longer exists fails too.
 """
 
 import json
@@ -34,15 +34,14 @@ SAMPLE_OF: Final = {
     "settlement.processed": "webhook.settlement.processed",
 }
 
-# --- the differences, by their reasons ---
+# --- the differences, by reason ---
 
-# A payment carries the parts of its own method, whichever method the sample has.
+# A payment has the fields of its own method, whichever method the sample has.
 REFERENCES: Final = {"card": {"auth_code", "rrn"}, "netbanking": {"bank_transaction_id"}, "upi": {"rrn"}}
 DETAILS: Final = {"card": {"card"}, "netbanking": set[str](), "upi": {"upi"}}
-# The samples of card payments have these two and the others' have not; real deliveries by other methods have not
-# either (published measurement).
+# Only samples of card payments have these two; real deliveries of other methods lack them too (published measurement).
 OF_CARDS: Final = {"amount_transferred", "token_id"}
-# Added by real deliveries (published measurement); of cards none was measured.
+# Added by real deliveries (published measurement); none was of a card.
 MEASURED_ON_REFUNDS: Final = {
     "account_id",
     "customer_id",
@@ -62,12 +61,12 @@ MEASURED_ON_REFUNDS: Final = {
     "token_id",
 }
 MEASURED_ON_ORDERS: Final = {"+payload.order.entity.checkout", "+payload.order.entity.description"}
-# The sample of order.paid stops at error_description; the payment of the other samples, and of real ones, does not.
+# The sample of order.paid ends at error_description; the payment in other samples and real events does not.
 CUT_SHORT_IN_ORDER_PAID: Final = {"acquirer_data", "error_reason", "error_source", "error_step"}
 
 
 def expected(event: str, method: str) -> set[str]:
-    """The differences of that event from its sample."""
+    """The expected differences of that event from its sample."""
     is_card = method == "card"
     found: set[str] = set()
     match event:
@@ -86,7 +85,7 @@ def expected(event: str, method: str) -> set[str]:
             found = _of_method("netbanking", method) | _more(MEASURED_ON_REFUNDS)
         case "refund.speed_changed":
             found = _references(REFERENCES["netbanking"], REFERENCES[method])
-        case "payment.dispute.created":  # its sample has none, in an object that is there
+        case "payment.dispute.created":  # its sample has none in an existing object
             found = _references(set(), REFERENCES[method])
     return found
 
@@ -115,9 +114,9 @@ def _fewer(names: set[str], where: str = "") -> set[str]:
 
 
 def differences(documented: Any, made: Any, path: str = "") -> set[str]:
-    """`+path` is not documented, `-path` is not made, `path: documented/made` has another type.
+    """`+path` is undocumented, `-path` is missing, `path: documented/made` has another type.
 
-    Null is compatible with everything, and so are notes in either form: the empty ones are a list.
+    Null is compatible with everything, and so are notes in either form: empty notes are a list.
     """
     if documented is None or made is None or path.rsplit(".", maxsplit=1)[-1] == "notes":
         return set()
@@ -136,7 +135,7 @@ def differences(documented: Any, made: Any, path: str = "") -> set[str]:
 
 
 def body(gateway: Gateway, event: str) -> Any:
-    """The body of the latest event of that name."""
+    """The body of the latest event with that name."""
     return json.loads(gateway.events(event=event)[-1]["body"])
 
 
@@ -157,7 +156,7 @@ def play(gateway: Gateway, method: str) -> None:
 
 @pytest.fixture(scope="module")
 def stories() -> Iterator[dict[str, dict[str, Any]]]:
-    """By method, the body of the latest event of each name."""
+    """The body of the latest event of each name, by method."""
     with Gateway(Settings()) as gateway:
         told = {}
         for method in METHODS:
@@ -194,7 +193,7 @@ def test_an_event_names_itself_and_what_it_contains_as_its_sample_does(
 def test_an_event_has_its_samples_statuses(stories: dict[str, dict[str, Any]], sample: Sample, event: str) -> None:
     documented, made = sample(SAMPLE_OF[event])["payload"], stories["netbanking"][event]["payload"]
     for name in sample(SAMPLE_OF[event])["contains"]:
-        # The latest refund of the story is the failed one, which is also what changed its speed there.
+        # The story's latest refund is the failed one, whose speed changed too.
         if (event, name) not in {("refund.created", "refund"), ("refund.speed_changed", "refund")}:
             assert made[name]["entity"].get("status") == documented[name]["entity"].get("status")
 

@@ -1,4 +1,4 @@
-"""What becomes of payments after the customer has gone, and what is out of the ordinary while they pay."""
+"""What happens to payments after the customer has left, and unusual events while they pay."""
 
 import json
 from typing import Any
@@ -29,7 +29,7 @@ def told(gateway: Gateway, **query: str) -> list[tuple[str, str, bool]]:
 
 
 def refused(gateway: Gateway, method: str, path: str, document: Any = None) -> str:
-    """The reason why the control request was not followed."""
+    """The reason why the control request was refused."""
     answer = requests.request(method, f"{gateway.url}/_control/{path}", json=document, timeout=5)
     assert answer.status_code == 422, answer.text
     detail: str = answer.json()["detail"]
@@ -188,7 +188,7 @@ def test_a_payment_can_be_of_another_sum_than_its_order(
         assert (entity["amount"], entity["currency"]) == (amount, currency)
 
 
-# --- refunds under way ---
+# --- refunds in progress ---
 
 
 def test_a_refund_can_stay_pending_until_it_is_processed(gateway: Gateway) -> None:

@@ -1,4 +1,4 @@
-"""What time does by itself: banks that do not answer, and authorised money that nobody captures."""
+"""The effects of time: banks that do not respond, and authorised payments that are not captured."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ THREE_DAYS_S = 3 * 86400
 
 
 def opened(gateway: Gateway, order_id: str, **how: Any) -> str:
-    """A payment whose customer is in the bank's app."""
+    """A payment while its customer is in the bank's app."""
     answer = gateway.try_to_pay(order_id, outcome="open", **how)
     assert answer.status_code == 200
     payment_id: str = answer.json()["payment_id"]
@@ -27,7 +27,7 @@ def names(gateway: Gateway) -> list[str]:
     return [event["event"] for event in gateway.events()]
 
 
-# --- what nobody captures: payments/payments/capture-settings.md, three days from creation ---
+# --- uncaptured payments: payments/payments/capture-settings.md, three days from creation ---
 
 
 def test_authorised_money_goes_back_uncaptured_after_three_days() -> None:
@@ -96,12 +96,12 @@ def test_what_is_due_has_happened_before_a_call_is_answered(gateway: Gateway, ca
         case "the control API":
             assert gateway.control("GET", "ledger")["payments"][0]["status"] == "refunded"
         case _:
-            # The authorised payment would have held the order.
+            # The authorised payment would have blocked the order.
             order_id = gateway.events()[0]["order_id"]
             assert gateway.try_to_pay(order_id).status_code == 200
 
 
-# --- payments under way: payments/payments.md, "created" ---
+# --- payments in progress: payments/payments.md, "created" ---
 
 
 def test_a_payment_under_way_is_listed_as_created_and_is_no_attempt_yet(gateway: Gateway) -> None:

@@ -118,7 +118,7 @@ def test_a_upi_payment_carries_the_documented_fields(gateway: Gateway, sample: S
     gateway.pay(order_id, method="upi")
     payment = entity(bodies(gateway, order_id)["payment.captured"], "payment")
     documented = entity(sample("webhook.payment.captured.upi"), "payment")
-    # The measurement of real deliveries has `reward` and no `amount_transferred`; the documented sample the reverse.
+    # Measured real deliveries have `reward` and no `amount_transferred`; the documented sample has the reverse.
     assert payment.keys() ^ documented.keys() == {"reward", "amount_transferred"}
     assert payment["upi"].keys() == documented["upi"].keys()
     assert payment["vpa"] == "success@razorpay"
@@ -131,7 +131,7 @@ def test_card_events_come_with_sorted_keys_as_documented(gateway: Gateway, sampl
     assert list(failed) == list(documented) == sorted(documented)
     assert list(entity(failed, "payment")) == list(entity(documented, "payment"))
     assert entity(failed, "payment")["card"].keys() == entity(documented, "payment")["card"].keys()
-    assert entity(failed, "payment")["captured"] is False  # the sample's `true` contradicts its own status
+    assert entity(failed, "payment")["captured"] is False  # the sample's `true` contradicts its status
 
 
 @pytest.mark.parametrize("event", ["refund.created", "refund.processed"])

@@ -1,4 +1,4 @@
-"""The account by itself, without HTTP, event loop or time: as other tests use it in process."""
+"""The account without HTTP, event loop or real time, as other tests use it in process."""
 
 import pytest
 

@@ -1,6 +1,6 @@
-"""AWS in process (moto), with every request counted, and faults where a test wants them.
+"""AWS in process (moto), with every request counted and faults on demand.
 
-The one hook sits where botocore hands a request to moto, so the clients' own retries and timeouts are the real ones.
+The only hook is where botocore passes a request to moto, so the clients' retries and timeouts are real.
 """
 
 import json
@@ -37,7 +37,7 @@ type Fault = Callable[[AWSPreparedRequest, Send], AWSResponse | None]
 
 
 def times_out(request: AWSPreparedRequest, _send: Send) -> AWSResponse | None:
-    """No effect, no answer."""
+    """No effect, no response."""
     raise ReadTimeoutError(endpoint_url=request.url)
 
 
@@ -50,7 +50,7 @@ def is_unreachable(request: AWSPreparedRequest, _send: Send) -> AWSResponse | No
 
 
 def loses_the_answer(request: AWSPreparedRequest, send: Send) -> AWSResponse | None:
-    """It takes effect, and nobody hears of it."""
+    """It takes effect, but the response is lost."""
     send()
     raise ReadTimeoutError(endpoint_url=request.url)
 
@@ -71,7 +71,7 @@ denies = answers(400, "AccessDeniedException")
 
 
 def refuses_entries(*indexes: int) -> Fault:
-    """PutEvents answers 200 and accepts the other entries only."""
+    """PutEvents returns 200 but refuses these entries."""
 
     def fault(request: AWSPreparedRequest, _send: Send) -> AWSResponse | None:
         count = len(_entries(request))
@@ -88,8 +88,20 @@ def refuses_entries(*indexes: int) -> Fault:
     return fault
 
 
+def leaves_keys_over(request: AWSPreparedRequest, send: Send) -> AWSResponse | None:
+    """BatchGetItem answers 200 without the last item, and names its key as unprocessed."""
+    response = send()
+    assert response is not None
+    answer = json.loads(response.content)
+    ((table, items),) = answer["Responses"].items()
+    left = items.pop()
+    answer["UnprocessedKeys"] = {table: {"Keys": [{"pk": left["pk"]}], "ConsistentRead": True}}
+    body = MockRawResponse(json.dumps(answer))
+    return AWSResponse(request.url, 200, HTTPHeaders(), body)
+
+
 def _entries(request: AWSPreparedRequest) -> list[dict[str, Any]]:
-    """What a PutEvents wants sent."""
+    """The entries of a PutEvents request."""
     entries: list[dict[str, Any]] = json.loads(_sent(request))["Entries"]
     return entries
 
@@ -101,20 +113,20 @@ def _sent(request: AWSPreparedRequest) -> bytes | str:
 
 @cache
 def admin(service: Literal["dynamodb", "events"]) -> Any:
-    """A client of the test's own."""
+    """A client for the test itself."""
     return _SESSION.client(service)
 
 
 class Cloud:
-    """The table and the bus, and what was asked of them."""
+    """The table and the bus, and the requests to them."""
 
     def __init__(self) -> None:
         self.requests: list[str] = []
         """The operations, one for each HTTP request, retries included."""
         self.sent: list[dict[str, Any]] = []
-        """Every entry that was ever sent to the bus."""
+        """Every entry ever sent to the bus."""
         self.accepted: list[dict[str, Any]] = []
-        """Those that are on the bus."""
+        """The entries that the bus accepted."""
         self._faults: dict[str, deque[Fault]] = {}
         self._always: dict[str, Fault] = {}
         self._before: dict[str, deque[Callable[[], object]]] = {}
@@ -122,7 +134,7 @@ class Cloud:
         self._lock = threading.RLock()
 
     def fail(self, operation: str, *faults: Fault) -> None:
-        """The next requests of this operation meet these faults, one each."""
+        """Gives the next requests of this operation these faults, one each."""
         self._faults.setdefault(operation, deque()).extend(faults)
 
     def fail_always(self, operation: str, fault: Fault) -> None:
@@ -133,15 +145,15 @@ class Cloud:
         self._always.clear()
 
     def just_before(self, operation: str, act: Callable[[], object]) -> None:
-        """Somebody else does this right before the next request of this operation takes effect."""
+        """Runs this right before the next request of this operation takes effect, as another writer would."""
         self._before.setdefault(operation, deque()).append(act)
 
     def forget(self) -> None:
-        """Starts counting again."""
+        """Resets the counters."""
         self.requests.clear()
 
     def items(self) -> dict[str, dict[str, Any]]:
-        """Every item of the table as plain values, by its key."""
+        """Every item of the table as plain values, by key."""
         with self._unrecorded():
             found = admin("dynamodb").scan(TableName=TABLE)["Items"]
         plain = TypeDeserializer().deserialize
@@ -157,7 +169,7 @@ class Cloud:
         return self.items()[f"order#{order_id}"]
 
     def change(self, key: str, changes: dict[str, Any]) -> None:
-        """Writes attributes of an item, as nobody here does."""
+        """Writes attributes of an item, bypassing the service."""
         typed = TypeSerializer().serialize
         with self._unrecorded():
             admin("dynamodb").update_item(
@@ -167,7 +179,7 @@ class Cloud:
             )
 
     def remove(self, key: str) -> None:
-        """Removes an item, as nobody here does."""
+        """Removes an item, bypassing the service."""
         with self._unrecorded():
             admin("dynamodb").delete_item(TableName=TABLE, Key={"pk": {"S": key}})
 
@@ -213,7 +225,7 @@ class Cloud:
 
 @contextmanager
 def running_cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
-    """A fresh table, as the template has it, and a bus."""
+    """A new table as in the template, and a bus."""
     moto_guard.install()
     cloud = Cloud()
     real = BotocoreStubber.__call__
@@ -224,7 +236,7 @@ def running_cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
         return cloud.answer(event_name, request, lambda: real(stubber, event_name, request, **kwargs))
 
     class NoPause:
-        """The pauses between botocore's retries, without the wait."""
+        """Records the pauses between botocore's retries, without waiting."""
 
         @staticmethod
         def sleep(_seconds: float) -> None:

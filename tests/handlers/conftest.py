@@ -55,11 +55,11 @@ def service(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Service:
-    """The three functions, freshly started, with an empty table."""
+    """The functions, newly started, with an empty table."""
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("RAZORPAY_API_URL", razorpay.url)
-    # An instance reads its variables once; a test that changes one stands for an instance that was started with it.
+    # An instance reads its variables once; a test that changes one simulates an instance started with it.
     monkeypatch.setattr(aws, "_environment", aws._environment.__wrapped__)  # noqa: SLF001 - there is no other way
     start_afresh()
     return Service(cloud, razorpay, clock, capsys)
@@ -67,7 +67,7 @@ def service(
 
 @pytest.fixture
 def ordered(service: Service) -> Service:
-    """The story of `events/` after its first line: there is an order to pay."""
+    """The story of `events/` after its first step: there is an order to pay."""
     assert service.create_order().status == 201
     service.forget()
     return service
@@ -75,13 +75,13 @@ def ordered(service: Service) -> Service:
 
 @cache
 def secrets_manager() -> Any:
-    """A client of the test's own; making one takes longer than most tests."""
+    """A client for the test itself; creating one takes longer than most tests."""
     return boto3.client("secretsmanager", region_name=REGION)
 
 
 @pytest.fixture
 def secrets(service: Service, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Secrets Manager with the three secrets as the template has them, in place of the plain variables."""
+    """Secrets Manager with the template's three secrets, instead of plain variables."""
     client = secrets_manager()
     groups = {
         "api": {name: ENVIRONMENT[name] for name in ("RAZORPAY_KEY_ID", "RAZORPAY_KEY_SECRET")},
@@ -96,7 +96,7 @@ def secrets(service: Service, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("SECRET_IDS", "api, jwt,webhook")
 
     class TheSamePresent:
-        """`datetime`, as Powertools' cache asks it."""
+        """The `datetime` that Powertools' cache uses."""
 
         @staticmethod
         def now() -> datetime:
@@ -109,6 +109,6 @@ def secrets(service: Service, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def start_afresh() -> None:
-    """Forgets what a function instance keeps between requests; clients may stay, making one reads botocore's models."""
+    """Clears an instance's state between requests; clients stay, because creating one is slow."""
     for kept in (aws._secrets, gateway, callers._key_set, create_order._payment_ids):  # noqa: SLF001 - there is no other way to end an instance
         kept.cache_clear()

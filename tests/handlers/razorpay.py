@@ -1,4 +1,4 @@
-"""Razorpay's API as a script: a real HTTP server on 127.0.0.1 that answers as it is told and keeps what it was sent."""
+"""A scripted Razorpay API: a real HTTP server on 127.0.0.1 that returns given responses and records requests."""
 
 import base64
 import json
@@ -18,7 +18,7 @@ _KEYS = f"{development.RAZORPAY_KEY_ID}:{development.RAZORPAY_KEY_SECRET}"
 
 @dataclass(frozen=True)
 class Reply:
-    """One answer; `hangs` never gives it."""
+    """One response; with `hangs` it is never sent."""
 
     status: int = 200
     body: bytes = b"{}"
@@ -34,7 +34,7 @@ def refusal(status: int, description: str, **more: str) -> Reply:
 
 @dataclass(frozen=True)
 class Asked:
-    """One request as it came in; header names in lower case."""
+    """One received request; header names in lower case."""
 
     method: str
     path: str
@@ -64,13 +64,13 @@ KEYS_REFUSED = refusal(400, "Authentication failed", reason="NA", step="NA", sou
 
 
 class Razorpay:
-    """Makes every order it is asked for and keeps books of them, unless `script` or `trouble` has another reply."""
+    """Creates and stores every requested order, unless `script` or `trouble` has another reply."""
 
     def __init__(self) -> None:
         self.asked: list[Asked] = []
         self.script: deque[Reply] = deque()
         self.trouble: Callable[[Asked], Reply | None] = lambda _: None
-        """Another reply to some request; None: the books answer it."""
+        """Another reply to a request; None: the stored data answers it."""
         self.orders: dict[str, dict[str, Any]] = {}
         self.payments: dict[str, dict[str, Any]] = {}
         self.refunds: dict[str, dict[str, Any]] = {}
@@ -107,7 +107,7 @@ class Razorpay:
         self._made = 0
 
     def pay(self, order_id: str | None, payment_id: str, status: str = "captured", **changes: Any) -> None:
-        """A payment on an order becomes this."""
+        """Adds or replaces a payment on an order."""
         order = self.orders.get(order_id or "", {})
         self.payments[payment_id] = (
             {
@@ -131,7 +131,7 @@ class Razorpay:
             order["status"] = "paid" if status in {"captured", "refunded"} else "attempted"
 
     def give_back(self, payment_id: str, refund_id: str, amount: int, status: str = "processed", **more: Any) -> None:
-        """A refund of a payment becomes this; Razorpay's own sum counts what did not fail."""
+        """Adds or replaces a refund of a payment; Razorpay's sum counts refunds that did not fail."""
         self.refunds[refund_id] = (
             {"id": refund_id, "entity": "refund", "payment_id": payment_id, "created_at": ORDERED_AT + 90}
             | self.refunds.get(refund_id, {})
@@ -142,11 +142,11 @@ class Razorpay:
         self.payments[payment_id]["amount_refunded"] = sum(one["amount"] for one in mine)
 
     def paths(self) -> list[str]:
-        """What was asked for: each request's method and path, without its query."""
+        """Each request's method and path, without the query."""
         return [f"{asked.method} {urlsplit(asked.path).path}" for asked in self.asked]
 
     def order(self, asked: Asked, **changes: Any) -> bytes:
-        """The order that is asked for, as documented."""
+        """The requested order, as documented."""
         wanted = asked.document
         with self._lock:
             self._made += 1
@@ -199,7 +199,7 @@ class Razorpay:
             return Reply(body=json.dumps(self.refunds[self.keys_of_refunds[key]]).encode())
 
     def _read(self, asked: Asked) -> Reply:
-        """What the books say ("Fetch …" in Razorpay's API pages)."""
+        """The stored data ("Fetch …" in Razorpay's API pages)."""
         address = urlsplit(asked.path)
         query = {name: int(values[0]) for name, values in parse_qs(address.query).items()}
         _, _, kind, *rest = address.path.rstrip("/").split("/")

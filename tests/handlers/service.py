@@ -1,4 +1,4 @@
-"""The functions as API Gateway sees them: an event in, an answer out."""
+"""The functions as API Gateway sees them: an event in, a response out."""
 
 import importlib.util
 import json
@@ -27,6 +27,7 @@ SECRETS = (
     development.RAZORPAY_WEBHOOK_SECRET,
     development.RAZORPAY_WEBHOOK_SECRET_PREVIOUS,
     development.JWT_SECRET,
+    development.QUOTE_SECRET,
 )
 ENVIRONMENT = {
     "STAGE": development.STAGE,
@@ -44,6 +45,7 @@ CREATE_ORDER = "/api/payments/create-order"
 VERIFY = "/api/payments/verify"
 WEBHOOK = "/api/payments/webhook"
 GET = "/api/payments/{order_id}"
+LIST = "/api/payments"
 REFUNDS = "/api/payments/{order_id}/refunds"
 REFUNDS_BY_TOKEN = "/api/payments/{order_id}/refunds/by-token"
 LANES: list[tuple[str, dict[str, Any]]] = [
@@ -51,16 +53,17 @@ LANES: list[tuple[str, dict[str, Any]]] = [
     ("reconcile", {"lane": "watch"}),
     ("reconcile", {"lane": "sweep"}),
 ]
-"""What runs on a schedule: the function, and what it is given."""
+"""The scheduled functions and their inputs."""
 RUN_S = {
     function: resources()[f"{function.capitalize()}Function"]["Properties"]["Timeout"]
     for function in ("outbox", "reconcile")
 }
-"""How long Lambda lets each of them run, in seconds."""
+"""Their Lambda timeouts, in seconds."""
 _FUNCTION_BY_ROUTE = {
     CREATE_ORDER: "create_order",
     VERIFY: "verify",
     GET: "verify",
+    LIST: "verify",
     WEBHOOK: "webhook",
     REFUNDS: "refund",
     REFUNDS_BY_TOKEN: "refund",
@@ -75,7 +78,7 @@ def committed(name: str) -> dict[str, Any]:
 
 @cache
 def handler(function: str) -> Any:
-    """The function's handler, loaded from its file as Lambda does."""
+    """The function's handler, loaded from its file as in Lambda."""
     specification = importlib.util.spec_from_file_location(f"{function}_app", ROOT / "functions" / function / "app.py")
     assert specification is not None
     assert specification.loader is not None
@@ -103,7 +106,7 @@ class Answer:
 
 
 def invoke(event: Mapping[str, Any], function: str | None = None) -> Answer:
-    """What the function of the event's route, or another one, makes of it."""
+    """The response to the event by its route's function, or by another one."""
     forget_loggers()
     returned = handler(function or _FUNCTION_BY_ROUTE[event["resource"]])(event, None)
     assert set(returned) == {"statusCode", "headers", "body", "isBase64Encoded"}
@@ -114,7 +117,7 @@ def invoke(event: Mapping[str, Any], function: str | None = None) -> Answer:
 
 
 class Clock:
-    """What the service takes for the present."""
+    """The service's current time."""
 
     def __init__(self, now: int) -> None:
         self.now = now
@@ -124,7 +127,7 @@ class Clock:
 
 
 class Service:
-    """The functions with everything around them; one per test."""
+    """The functions and everything around them; one per test."""
 
     def __init__(self, cloud: Cloud, razorpay: Razorpay, clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
         self.cloud = cloud
@@ -159,6 +162,10 @@ class Service:
         """A refund, asked for by a service whose signature API Gateway has checked."""
         return self.invoke(events.from_service(order_id, {} if document is None else document, key=key))
 
+    def find(self, *, user_id: int = events.CLIENT, **query: str) -> Answer:
+        """The user's payments, by these query parameters."""
+        return self.invoke(events.listing(user_id=user_id, **query))
+
     def deliver(self, body: bytes) -> Answer:
         """A signed webhook."""
         return self.invoke(events.from_razorpay(body))
@@ -171,11 +178,11 @@ class Service:
         return report
 
     def outside_calls(self) -> list[str]:
-        """Everything that was asked of the table, the bus and Razorpay since `forget`."""
+        """All requests to the table, the bus and Razorpay since `forget`."""
         return [*self.cloud.requests, *("Razorpay" for _ in self.razorpay.asked)]
 
     def forget(self) -> None:
-        """Starts counting calls and collecting output again."""
+        """Resets the recorded calls and output."""
         self.cloud.forget()
         self.razorpay.asked.clear()
         self.output()
@@ -206,8 +213,8 @@ class Service:
 
 
 def forget_loggers() -> None:
-    """Powertools keeps the stdout of its first logger; pytest has another one for each phase of a test."""
-    # A new logger hangs one more filter on each of pytest's handlers: thousands of them would be looked through soon.
+    """Powertools keeps the stdout of its first logger; pytest replaces stdout for each phase of a test."""
+    # Each new logger adds a filter to each of pytest's handlers, which would soon be thousands.
     for handler in logging.root.handlers:
         for left in [each for each in handler.filters if isinstance(each, SuppressFilter)]:
             handler.removeFilter(left)

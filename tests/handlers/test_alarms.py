@@ -1,4 +1,4 @@
-"""Every metric of ours that an alarm or the dashboard looks at is one that the functions really send, and no other."""
+"""The metrics that alarms and dashboard use are exactly those that the functions send."""
 
 import json
 import re
@@ -18,18 +18,18 @@ from tests.template.metrics import Metric, conditions_of, filtered, of_alarm, of
 
 OURS = "Payments/${Stage}"
 VERSION = "7"
-"""What Lambda tells a function of itself; in the template it is a reference to the version that is published."""
+"""The function's version variable in Lambda; in the template it is a reference to the published version."""
 SCHEDULED = SimpleNamespace(get_remaining_time_in_millis=lambda: 290_000)
 TEMPLATE = read_whole(ROOT / "template.yaml")
 RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
 NAMESPACE = text(TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]["POWERTOOLS_METRICS_NAMESPACE"])
 FILTERS = {name: item["Properties"] for name, item in RESOURCES.items() if item["Type"] == "AWS::Logs::MetricFilter"}
-# Said, and of no interest to anybody by night: what Razorpay tells about other products, and what reconcile did.
+# Logged but not alarming: Razorpay's events about other products, and what reconcile did.
 ONLY_COUNTED = {"IgnoredEvents", "Reconciled"}
 
 
 def reconcile(service: Service) -> None:
-    """Every lane, once what verify left has been waiting for long enough."""
+    """Runs every lane, once what verify left is due."""
     for function, event in (
         ("outbox", {}),
         ("reconcile", {"lane": "watch"}),
@@ -134,7 +134,7 @@ def lines(
     emitted: set[Metric],
     logged: list[Any],
 ) -> list[dict[str, Any]]:
-    """What the functions write in one scene; gathered over all of them."""
+    """The functions' output, collected over all scenes."""
     namespace = NAMESPACE.replace("${Stage}", "local")
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", namespace)
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_VERSION", VERSION)
@@ -168,7 +168,7 @@ def test_the_stages_own_namespace_is_the_one_that_the_alarms_look_at() -> None:
 
 
 def made_from(logged: list[Any]) -> set[Metric]:
-    """What the metric filters make of the functions' log lines."""
+    """The metrics that the metric filters take from the functions' log lines."""
     made = set()
     for metric_filter in FILTERS.values():
         conditions = conditions_of(metric_filter["FilterPattern"])
@@ -188,7 +188,7 @@ def watched() -> set[Metric]:
 
 
 def of_one_version(metric: Metric) -> Metric:
-    """The metric with the number of the version that these tests are."""
+    """The metric with the version number of these tests."""
     dimensions = {(name, VERSION if name == "version" else value) for name, value in metric.dimensions}
     return metric._replace(dimensions=frozenset(dimensions))
 
@@ -201,9 +201,9 @@ def test_every_name_that_the_source_counts_is_watched() -> None:
 
 
 def test_what_is_watched_is_what_is_sent(emitted: set[Metric], logged: list[Any]) -> None:
-    # Counted from the access log, which API Gateway writes: tests/template looks at the two beside each other.
+    # Counted from API Gateway's access log: tests/template compares the two.
     elsewhere = {Metric(OURS, "ThrottledDeliveries", frozenset())}
-    # Of a published key set and of Secrets Manager, which these functions run without.
+    # About a published key set and Secrets Manager, which these functions do not use.
     elsewhere |= {metric for metric in watched() if metric.name in {"KeySetFailures", "StaleSecrets"}}
     assert emitted, "the scenes above did not run: run this file as a whole"
     assert watched() - elsewhere - emitted - made_from(logged) == set()

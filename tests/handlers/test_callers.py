@@ -1,4 +1,4 @@
-"""Who calls, by each algorithm and by published keys, on the real handlers."""
+"""Token checks with each algorithm and with published keys, on the real handlers."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -73,7 +73,7 @@ def test_a_new_key_is_taken_up_by_the_first_token_it_signed(ordered: Service, ke
     key_server.answer = publishes(RSA.jwk(), new.jwk("key-2"))
     ordered.clock.now += 30
     assert ordered.invoke(with_token(new.token(claims(), {"kid": "key-2"}))).status == 200
-    # Under its own name only.
+    # Only under its own name.
     assert ordered.invoke(with_token(new.token(claims()))).status == 401
 
 

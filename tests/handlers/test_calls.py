@@ -1,4 +1,4 @@
-"""What a payment costs: every call outside, counted where it leaves the process."""
+"""What a payment costs: every outside call, counted where it leaves the process."""
 
 import pytest
 

@@ -56,7 +56,7 @@ def test_a_new_order_leaves_a_record_a_pointer_and_a_counter(service: Service) -
         "INR",
     )
     assert (record["status"], record["confirmed"], record["version"]) == ("created", False, 1)
-    # "An order that nobody pays costs nothing after its creation": nothing looks at it.
+    # "An order that nobody pays costs nothing after its creation": no lane processes it.
     assert not {"attention_at", "attention_shard", "expires_at"} & record.keys()
     assert items["application#42#12"] == {
         "pk": "application#42#12",
@@ -142,7 +142,7 @@ def test_another_client_or_application_gets_an_order_of_its_own(ordered: Service
 
 
 def test_an_old_order_of_a_client_with_themselves_is_read_paid_and_told_as_any_other(ordered: Service) -> None:
-    # create-order took such orders once.
+    # create-order used to accept such orders.
     ordered.cloud.change(f"order#{events.ORDER_ID}", {"freelancer_id": events.CLIENT})
     assert ordered.read().body["freelancer_id"] == events.CLIENT
     assert ordered.verify().status == 200
@@ -164,7 +164,7 @@ def test_an_old_order_of_a_client_with_themselves_makes_room_for_one_that_is_rig
 
 
 def conflict(answer: Answer) -> tuple[str, str]:
-    """The code of a 409, and the order that it is about."""
+    """The code of a 409, and the order it concerns."""
     assert answer.status == 409
     assert answer.headers["Content-Type"] == "application/problem+json"
     order_id: str = answer.body["order_id"]
@@ -222,7 +222,7 @@ def test_after_a_full_refund_the_application_may_be_paid_again(ordered: Service)
     assert ordered.read().body["amount_refunded"] == 49950
 
 
-# --- what Razorpay is asked before an order is handed out ---
+# --- queries to Razorpay before an order is returned ---
 
 MINUTE, HOUR, DAY = 60, 3600, 24 * 3600
 
@@ -257,7 +257,7 @@ def test_a_payment_that_no_webhook_told_is_found_before_the_order_is_handed_out(
     assert conflict(ordered.create_order()) == ("already_paid", events.ORDER_ID)
     record = ordered.cloud.item(events.ORDER_ID)
     assert (record["status"], record["confirmed"]) == ("paid", True)
-    # create_order may not publish: the outbox will.
+    # create_order may not publish; the outbox will.
     assert [event["type"] for event in record["pending"].values()] == ["payment.paid"]
     assert record["attention_at"] == ordered.clock.now + MINUTE
     assert ordered.cloud.sent == []
@@ -505,7 +505,7 @@ def test_ten_concurrent_requests_leave_one_payable_order(service: Service) -> No
     def request(_number: int) -> Answer:
         return service.invoke(event)
 
-    # The adapter sets stdout aside, which is one for all threads; Lambda has one request at a time.
+    # The adapter redirects stdout, which all threads share; Lambda handles one request at a time.
     with redirect_stdout(StringIO()), ThreadPoolExecutor(10) as pool:
         answers = list(pool.map(request, range(10)))
     assert sorted({answer.status for answer in answers}) in ([200, 201], [201])
@@ -522,7 +522,7 @@ def test_of_two_different_purchases_at_once_one_is_superseded(service: Service) 
     assert answer.status == 201
     assert pointer(service) == answer.body["order_id"]
     items = service.cloud.items()
-    # An order that the application does not name was handed out to nobody.
+    # An order that the application does not list was never returned to a client.
     named = [items[f"order#{order_id}"] for order_id in items["application#42#12"]["orders"]]
     payable = [item["order_id"] for item in named if item["status"] == "created" and "superseded_by" not in item]
     assert payable == [answer.body["order_id"]]
@@ -537,7 +537,7 @@ def test_a_payment_that_arrives_meanwhile_is_not_superseded(ordered: Service) ->
     assert ordered.cloud.types() == ["payment.paid"]
 
 
-# --- Razorpay answers otherwise ---
+# --- other responses of Razorpay ---
 
 HTML = Reply(502, b"<html><body>Bad Gateway</body></html>", {"Content-Type": "text/html"})
 UNAVAILABLE = {
@@ -607,7 +607,7 @@ def test_a_gateway_that_is_not_there_is_answered_503_and_nothing_is_printed(
     assert [line["message"] for line in service.log()] == ["request failed"]
 
 
-# --- the table answers otherwise ---
+# --- other responses of the table ---
 
 NOT_NOW: dict[str, Fault] = {
     "throttled": faults.throttles,

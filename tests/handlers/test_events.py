@@ -1,4 +1,4 @@
-"""The files in `events/` and the example settings: what they are, and what each event does."""
+"""The files in `events/` and the example settings: their form, and each event's effect."""
 
 import base64
 import json
@@ -13,7 +13,7 @@ from sandbox import development, events
 from sandbox.cloud.gateways import STAND_IN, gateway_of
 from tests.handlers.service import EVENTS, ROOT, Service, committed
 
-# Told in this order, with what each is answered and the status it leaves behind.
+# Sent in this order; each with its response and the resulting status.
 STORY = [
     ("create-order-no-token", 401, None),
     ("create-order-another-client", 403, None),
@@ -37,6 +37,11 @@ STORY = [
     ("webhook-unusable", 200, "refunded"),
     ("get", 200, "refunded"),
     ("get-trailing-slash", 200, "refunded"),
+    ("list", 200, "refunded"),
+    ("list-as-freelancer", 200, "refunded"),
+    ("list-of-application", 200, "refunded"),
+    ("list-of-another-clients-application", 404, "refunded"),
+    ("list-without-parameters", 400, "refunded"),
 ]
 
 
@@ -74,7 +79,7 @@ def test_the_events_tell_one_story(service: Service) -> None:
 @pytest.mark.parametrize("name", EVENTS)
 def test_an_event_is_answered_even_where_there_is_no_record(service: Service, name: str) -> None:
     expected = {told: status for told, status, _ in STORY} | {"create-order-string-amount": 201}
-    expected |= {told: 404 for told in expected if told.startswith(("get", "verify"))}
+    expected |= {told: 404 for told in expected if told.startswith(("get", "verify", "list-of"))}
     assert service.replay(name).status == expected[name]
 
 
@@ -134,8 +139,8 @@ def test_the_example_of_settings_names_everything_that_the_code_reads() -> None:
     documented = set(re.findall(r"^#?([A-Z][A-Z0-9_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
     sources = [*(ROOT / "shared/payments/adapters").glob("*.py"), *(ROOT / "shared/payments/wiring").glob("*.py")]
     code = "\n".join(source.read_text() for source in sources)
-    # Lambda's own variables are not set by anybody.
-    asked = r'(?:required|secret|get|given)\(\s*"(?!AWS_LAMBDA_)([A-Z][A-Z0-9_]+)"'
+    # Nobody sets Lambda's own variables.
+    asked = r'(?:required|secret|get|given|_shared_key|_pem)\(\s*"(?!AWS_LAMBDA_)([A-Z][A-Z0-9_]+)"'
     assert set(re.findall(asked, code)) == documented
 
 

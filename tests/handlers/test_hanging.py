@@ -1,4 +1,4 @@
-"""With any one dependency hanging, every function answers in time (I18). Real sockets: only they can hang."""
+"""If any one dependency hangs, every function responds in time (I18). Uses real sockets: only they can hang."""
 
 import socket
 import time
@@ -17,7 +17,7 @@ from tests.handlers.service import LANES, ROOT, RUN_S, Service, committed
 from tests.handlers.template import resources
 from tests.signers import claims, signer
 
-# What one call takes that hangs, in seconds: its tries, and botocore's longest pause between two.
+# How long a hanging call takes, in seconds: its attempts, and botocore's longest pause between them.
 _PAUSE_S = 1.0
 TABLE_S = 2 * lanes.TABLE_READ_TIMEOUT_S + _PAUSE_S
 BUS_S = 2 * aws._BUS_TIMEOUTS["read_timeout"] + _PAUSE_S  # noqa: SLF001 - nothing else shows it
@@ -26,7 +26,7 @@ RAZORPAY_S = gateway.CONNECT_TIMEOUT_S + gateway.READ_TIMEOUT_S
 
 @pytest.fixture
 def black_hole() -> Iterator[str]:
-    """Takes connections and never says a word."""
+    """Accepts connections and never responds."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen(64)
@@ -35,7 +35,7 @@ def black_hole() -> Iterator[str]:
 
 @pytest.fixture
 def new_clients(ordered: Service, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:  # noqa: ARG001 - first
-    """Clients that look up anew where AWS is, and really pause between tries. The order is made by the old ones."""
+    """New clients, which read AWS's endpoint again and really pause between attempts. The order exists already."""
     monkeypatch.setattr("botocore.endpoint.time", time)
     aws._client.cache_clear()  # noqa: SLF001 - there is no other way to end an instance
     yield
@@ -70,7 +70,7 @@ def hanging_secrets(
     black_hole: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Callable[[], None]]:
-    """Call it, and Secrets Manager hangs from then on; what was read before is known."""
+    """Call it to make Secrets Manager hang; secrets read before stay cached."""
     monkeypatch.setenv("SECRET_IDS", "webhook")
     monkeypatch.setattr("botocore.endpoint.time", time)
 
@@ -87,7 +87,7 @@ def hanging_secrets(
 
 
 def took(service: Service, event: dict[str, Any]) -> tuple[int, float]:
-    """The status and the seconds until it was there."""
+    """The status and the seconds it took."""
     started = time.monotonic()
     status = service.invoke(event).status
     return status, time.monotonic() - started
@@ -116,14 +116,14 @@ def test_a_webhook_is_taken_in_time_when_secrets_manager_hangs_later(
 def test_a_forged_webhook_is_refused_in_time_when_secrets_manager_hangs(
     ordered: Service, hanging_secrets: Callable[[], None]
 ) -> None:
-    # The worst there is: its secret's minute is over, and no known secret fits.
+    # The worst case: its secret's minute is over, and no cached secret matches.
     assert ordered.replay("webhook-payment-authorized").status == 200
     hanging_secrets()
     ordered.clock.now += 61
     status, seconds = took(ordered, committed("webhook-forged"))
     assert status == 400
     assert seconds < 4
-    # Within the minute it is read anew for the forgery alone.
+    # Within the minute it is read again only for the forgery.
     ordered.clock.now += 61
     status, seconds = took(ordered, committed("webhook-forged"))
     assert status == 400
@@ -142,7 +142,7 @@ def test_verify_is_answered_in_time_when_the_identity_service_hangs(
     assert (answer.status, answer.code) == (503, "temporarily_unavailable")
     assert answer.headers["Retry-After"]
     assert time.monotonic() - started < 9
-    # Until it is asked again, nobody waits for it.
+    # Until the next fetch, nobody waits for it.
     assert took(ordered, event)[0] == 503
     assert ordered.outside_calls() == []
 
@@ -212,7 +212,7 @@ def test_watch_puts_off_in_time_what_a_hanging_razorpay_does_not_tell(
 def test_a_sweep_ends_and_moves_nothing_when_razorpay_hangs(
     ordered: Service, black_hole: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Shorter than they are: each worker waits for every pass that it takes up.
+    # Shorter than in production: each worker waits for every pass that it picks up.
     monkeypatch.setattr(gateway, "READ_TIMEOUT_S", 0.5)
     before = ordered.cloud.items()
     monkeypatch.setenv("RAZORPAY_API_URL", black_hole)
@@ -238,15 +238,15 @@ def test_a_lane_fails_in_time_when_secrets_manager_hangs_at_its_start(
 
 def test_a_lane_keeps_enough_time_for_one_more_whose_calls_hang() -> None:
     outbox = run_path(str(ROOT / "functions/outbox/app.py"))["_TIME_FOR_ONE_MS"] / 1000
-    # Read or published, put off, and what is due next asked for.
+    # Read or published, postponed, and the next due record queried.
     assert max(TABLE_S, BUS_S) + 2 * TABLE_S < outbox < RUN_S["outbox"]
     watched, page, entry = (
         kept / 1000
         for kept in (watch._TIME_FOR_ONE_MS, sweep._TIME_FOR_A_PAGE_MS, sweep._TIME_FOR_AN_ENTRY_MS)  # noqa: SLF001 - nothing else shows it
     )
-    # Razorpay or the table hangs for the record, then the table when it is put off, and for what is due next.
+    # Razorpay or the table hangs for the record, then the table for postponing it and for the next due record.
     assert max(TABLE_S, RAZORPAY_S) + 2 * TABLE_S <= watched < RUN_S["reconcile"]
-    # A page that Razorpay does not give; an entry that hangs, is set aside, and the run summed up.
+    # A page that Razorpay does not return; an entry that hangs and is set aside; then the run's report.
     assert RAZORPAY_S + TABLE_S < page < RUN_S["reconcile"]
     assert max(TABLE_S, RAZORPAY_S) + 2 * TABLE_S <= entry <= page
 

@@ -1,4 +1,4 @@
-"""The two scheduled functions: what each lane looks at, and that one record's or entry's trouble stays its own."""
+"""The two scheduled functions: what each lane processes, and that one failing record or entry affects no other."""
 
 import importlib.util
 import json
@@ -40,14 +40,14 @@ AMOUNT = 50_000
 
 
 class DueTable(FakeTable):
-    """The fake, with what is due by name as the real one has it."""
+    """The fake table, with partitions named as in the real one."""
 
     def due(self, partition: str, now: int) -> Iterator[Any]:
         return (Due(key, at) for key, at in super().due(partition, now))
 
 
 class World:
-    """Both functions with everything around them in memory."""
+    """Both functions, with everything around them in memory."""
 
     def __init__(self, outbox: ModuleType, reconcile: ModuleType) -> None:
         self.apps = {"outbox": outbox, "reconcile": reconcile}
@@ -95,7 +95,7 @@ class World:
         return order_ids
 
     def authorized(self, count: int) -> list[str]:
-        """Orders with a payment alive that a look is due for, and captured since then."""
+        """Orders with an alive payment that is due for a check, and has been captured since."""
         order_ids = self.place(count)
         for number, order_id in enumerate(order_ids):
             record_facts(self.table, order_id, [Authorized(payment=f"pay_{number:014d}")], CREATED + MINUTE)
@@ -105,7 +105,7 @@ class World:
         return order_ids
 
     def paid(self, count: int) -> list[str]:
-        """Orders whose capture is stored and has not been told yet."""
+        """Orders whose capture is stored but not published yet."""
         order_ids = self.place(count)
         for number, order_id in enumerate(order_ids):
             capture = Captured(payment=f"pay_{number:014d}", amount_minor=AMOUNT, currency="INR")
@@ -160,7 +160,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
 
 
 def counted(capsys: pytest.CaptureFixture[str]) -> dict[str, int]:
-    """The metrics of a run by name; those of one name for several outcomes by their outcome."""
+    """The metrics of a run by name; a name with several outcomes by outcome."""
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
     names = [line["_aws"]["CloudWatchMetrics"][0]["Metrics"][0]["Name"] for line in lines]
     values = {line.get("outcome", name): line[name] for line, name in zip(lines, names, strict=True)}
@@ -523,7 +523,7 @@ def test_an_unknown_order_of_ours_is_rebuilt_told_and_belongs_to_its_application
 
 
 def test_an_unknown_order_of_a_client_with_themselves_is_rebuilt_as_any_other(world: World) -> None:
-    # create-order took such orders once, and Razorpay's notes have them for ever.
+    # create-order used to accept such orders, and Razorpay's notes keep them for ever.
     order = replace(world.order(0), freelancer_id=world.order(0).client_id)
     world.razorpay.put_order(ORDER, order)
     world.razorpay.pay(ORDER, PAYMENT)
@@ -541,7 +541,7 @@ def test_only_a_foreign_order_expires_and_what_nobody_can_tell_is_alarmed_on_eve
         capture = Captured(payment=PAYMENT, amount_minor=AMOUNT, currency="INR")
         record_facts(world.table, order_id, [capture], CREATED, keep_unknown=True)
     world.razorpay.put_order(ORDER, world.order(0), stage="another")
-    # The other is not at Razorpay, as far as it says.
+    # Razorpay says that it does not know the other one.
     world.watch()
     assert world.record(ORDER).expires_at is not None
     lost = world.record("order_00000000000001")
@@ -670,7 +670,7 @@ def test_an_entry_that_cannot_be_applied_is_set_aside_until_it_can_and_the_other
     aside = world.table.aside("pay_00000000000002")
     assert aside is not None
 
-    # Tried again by its own GET, later and later.
+    # Retried by a separate GET, at growing intervals.
     waits = []
     for _ in range(3):
         world.now = aside.due_at
@@ -815,7 +815,7 @@ PERIOD = {"from": CREATED - 60, "to": NOW}
 
 
 def lost(world: World, count: int) -> list[str]:
-    """Orders of ours that are at Razorpay, paid, and nowhere else; every other one is somebody else's."""
+    """Paid orders that only Razorpay has; every second one is foreign."""
     order_ids = [f"order_{number:014d}" for number in range(count)]
     for number, order_id in enumerate(order_ids):
         world.razorpay.put_order(order_id, world.order(number), stage="test" if number % 2 == 0 else "another")

@@ -1,4 +1,4 @@
-"""What every endpoint does before its own work: routes, sizes, tokens, JSON; and the shape of every refusal."""
+"""What every endpoint checks first: routes, sizes, tokens, JSON; and the form of every refusal."""
 
 import base64
 import json
@@ -10,7 +10,7 @@ import pytest
 
 from sandbox import development, events
 from tests.adapters.test_http import LOAD_BALANCER, OTHER_EVENTS
-from tests.handlers.service import CREATE_ORDER, GET, VERIFY, WEBHOOK, Answer, Service, committed
+from tests.handlers.service import CREATE_ORDER, GET, LIST, VERIFY, WEBHOOK, Answer, Service, committed
 
 NOW = events.ORDERED_AT
 FAR = 4_102_444_800
@@ -18,7 +18,7 @@ KIB = 1024
 
 
 def problem(answer: Answer, status: int, code: str) -> Mapping[str, Any]:
-    """The body, after a look at everything that all problems share."""
+    """The body, after checking what all problems share."""
     assert (answer.status, answer.code) == (status, code)
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert answer.headers["Cache-Control"] == "no-store"
@@ -60,10 +60,11 @@ def test_both_forms_of_a_path_are_served(ordered: Service, slash: str) -> None:
         events.from_frontend(CREATE_ORDER, events.OFFER),
         events.from_frontend(VERIFY, events.checkout()),
         events.reading(events.ORDER_ID),
+        events.listing(role="client"),
         committed("webhook-payment-captured"),
     ):
         path = event["path"].rstrip("/") + slash
-        # A local API may show the called path as the resource.
+        # A local API may report the called path as the resource.
         for resource in {event["resource"], event["resource"] + slash}:
             assert ordered.invoke({**event, "path": path, "resource": resource}, _function(event)).status == 200
 
@@ -85,6 +86,7 @@ def test_header_names_are_compared_without_case(ordered: Service, case: Any) -> 
         ("create_order", "GET", CREATE_ORDER, "POST"),
         ("verify", "PUT", VERIFY, "POST"),
         ("verify", "POST", GET, "GET"),
+        ("verify", "POST", LIST, "GET"),
         ("webhook", "DELETE", WEBHOOK, "POST"),
     ],
 )
@@ -126,7 +128,7 @@ def test_whatever_the_event_the_answer_is_a_documented_one(
     assert answer.code in {"not_found", "unauthenticated", "invalid_signature"}
 
 
-@pytest.mark.parametrize("name", ["create-order", "create-order-no-token", "verify", "get"])
+@pytest.mark.parametrize("name", ["create-order", "create-order-no-token", "verify", "get", "list"])
 def test_answers_to_pages_are_for_the_one_origin_and_never_stored(ordered: Service, name: str) -> None:
     answer = ordered.replay(name)
     assert answer.headers["Access-Control-Allow-Origin"] == "https://app.example.com"

@@ -1,6 +1,6 @@
-"""Rotation of each secret, on the real handlers: nothing is lost, nothing is down, and forgeries cost next to nothing.
+"""Rotation of each secret, on the real handlers: no loss, no downtime, and forgeries cost almost nothing.
 
-The steps are those of docs/runbook.md: first the new value in Secrets Manager, then at the other end.
+The steps are those of docs/runbook.md: first the new value in Secrets Manager, then on the other side.
 """
 
 import itertools
@@ -41,7 +41,7 @@ def put_webhook_secret(secrets: Any, value: str) -> None:
 
 
 def captured(number: int) -> bytes:
-    """A webhook about an order of its own."""
+    """A webhook about a new order."""
     body = events.webhook_body("payment.captured")
     body = body.replace(events.ORDER_ID.encode(), f"order_{number:014d}".encode())
     return body.replace(events.PAYMENT_ID.encode(), f"pay_{number:014d}".encode())
@@ -53,7 +53,7 @@ def deliver(service: Service, body: bytes, secret: str) -> int:
 
 @pytest.fixture(autouse=True)
 def only_the_webhooks_secret(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, secrets: Any) -> None:
-    """As each function has it: its own secrets."""
+    """Each function has its own cached secrets."""
     named = {"webhook": "webhook", "callers": "api,jwt"}[request.param] if hasattr(request, "param") else "webhook"
     monkeypatch.setenv("SECRET_IDS", named)
     assert secrets
@@ -67,22 +67,22 @@ calls_of_users = pytest.mark.parametrize("only_the_webhooks_secret", ["callers"]
 
 @dataclass
 class Razorpay:
-    """Sends events, signs each once with the secret it has then, and sends again, so signed, what was not taken."""
+    """Sends events, signs each once with the current secret, and resends refused ones with the same signature."""
 
     service: Service
     instances: list[Any]
-    """One `Secrets` for each warm instance of the function; whichever is free takes the next delivery."""
+    """One `Secrets` per warm instance of the function; any instance takes the next delivery."""
     use: Callable[[Any], None]
     secret: str = OLD
     waiting: list[tuple[int, int, str]] = field(default_factory=list)
-    """When to send it (again), the event's number, its secret."""
+    """When to send it (again), the event's number, and its secret."""
     answers: list[tuple[int, int, str, int]] = field(default_factory=list)
-    """When, which event, signed with which secret, what was answered."""
+    """Time, event, secret and response of each delivery."""
     luck: random.Random = field(default_factory=lambda: random.Random(11))  # noqa: S311 - to be drawn again
     _sent: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def happen(self) -> None:
-        """Something happened to a payment; one delivery in four is lost on the way, and comes again within a day."""
+        """Adds an event; one delivery in four is lost on the way, and is repeated within a day."""
         now = self.service.clock.now
         delay = self.luck.choice([MINUTE, HOUR, 10 * HOUR, 23 * HOUR]) if self.luck.random() < 0.25 else 0
         self.waiting.append((now + delay, next(self._sent), self.secret))
@@ -166,7 +166,7 @@ def test_forgeries_in_the_middle_of_it_delay_a_webhook_by_a_minute_and_lose_none
     pass_time(razorpay_sends, 2 * MINUTE + 30, every=5, meanwhile=forge)
     put_webhook_secret(secrets, NEW)
     rotated = service.clock.now
-    razorpay_sends.secret = NEW  # at once, so that every instance meets it unprepared
+    razorpay_sends.secret = NEW  # at once, so that it surprises every instance
     pass_time(razorpay_sends, 10 * MINUTE, every=5, meanwhile=forge)
     razorpay_sends.send_the_rest()
 
@@ -197,7 +197,7 @@ def test_a_second_rotation_leaves_the_first_secret_behind(service: Service, secr
 def test_a_leaked_secret_is_good_for_a_minute_after_it_was_taken_away(service: Service, secrets: Any) -> None:
     put_webhook_secret(secrets, NEW)
     assert deliver(service, captured(1), OLD) == 200
-    # Putting the new value a second time makes it the previous version as well.
+    # Storing the new value a second time also makes it the previous version.
     put_webhook_secret(secrets, NEW)
     service.clock.now += LATER
     assert deliver(service, captured(2), OLD) == 400
@@ -242,7 +242,7 @@ def test_without_a_forgery_there_is_one_reading_a_minute(service: Service) -> No
     assert service.cloud.requests.count(FETCH) <= 10 + 1
 
 
-# --- Secrets Manager away ---
+# --- Secrets Manager down ---
 
 
 @pytest.mark.parametrize("fault", [times_out, fails, throttles])
@@ -275,18 +275,18 @@ def test_while_it_is_away_it_is_asked_twice_a_minute_whatever_comes_in(service: 
         secret = OLD if number % 2 else "a-forgers-secret"
         assert deliver(service, captured(number % 20), secret) == (200 if number % 2 else 400)
         service.clock.now += 1
-    tries = 2  # of the client's own
+    tries = 2  # by the client itself
     assert service.cloud.requests.count(FETCH) <= tries * (300 // adapter.PAUSE_S + 1)
 
 
 def test_a_forgery_while_it_is_away_waits_for_one_answer_and_not_for_two(service: Service) -> None:
-    # An instance of its own: botocore tries again only as long as its budget for that lasts, which others have used up.
+    # A new instance, because botocore retries only within a budget, which others have used up.
     aws._client.cache_clear()  # noqa: SLF001 - there is no other way to end an instance
     assert deliver(service, captured(1), OLD) == 200
     service.cloud.fail_always(FETCH, times_out)
     service.forget()
     assert deliver(service, captured(2), "a-forgers-secret") == 400
-    # The client's two tries for the current version, and none for the one before.
+    # The client's two attempts for the current version, and none for the previous one.
     assert service.outside_calls() == [FETCH, FETCH]
 
 
@@ -388,7 +388,7 @@ def test_reconcile_takes_new_api_keys_up_as_well(
     assert service.verify(next(iter(service.razorpay.orders))).status == 200
     monkeypatch.setenv("SECRET_IDS", "api")
     service.clock.now += MINUTE
-    run("outbox", {})  # hands it to watch, two minutes after the signature
+    run("outbox", {})  # moves it to the watch lane, two minutes after the signature
     service.clock.now += MINUTE // 2
     assert run("reconcile", {"lane": "watch"})["looked_at"] == 0  # it has read the old keys
     put(secrets, "api", **NEW_KEYS)
@@ -479,7 +479,7 @@ def test_everything_may_be_rotated_at_once(service: Service, secrets: Any) -> No
     service.razorpay.keys = ROTATED
     event = events.from_frontend("/api/payments/create-order", events.OFFER)
     event["headers"]["Authorization"] = reading_with(NEW_JWT_SECRET)["headers"]["authorization"]
-    # Both are noticed by one request, which reads the secrets once.
+    # One request detects both, and reads the secrets once.
     service.forget()
     assert service.invoke(event).status == 201
     assert service.cloud.requests.count(FETCH) == 2

@@ -1,4 +1,4 @@
-"""No secret and no personal datum in a log line, an answer, the table or an event (I16)."""
+"""No secret and no personal data in a log line, a response, the table or an event (I16)."""
 
 import base64
 import json
@@ -18,7 +18,7 @@ CARD = Card("card_DESp9fNnu0RoNc", "Gaurav Kumar", "0153", "Visa", "999999")
 
 
 def words(event: dict[str, Any]) -> Iterator[str]:
-    """What stands in an event and must stand nowhere else."""
+    """Values of an event that must appear nowhere else."""
     yield from events.PERSONAL
     yield from ("gaurav", "919876543210", events.BANK, "Customer Notes", "was not completed")
     headers = {name.lower(): value for name, value in event["headers"].items()}
@@ -28,7 +28,7 @@ def words(event: dict[str, Any]) -> Iterator[str]:
 
 
 def everything_said(service: Service) -> str:
-    """All that left the service, as text."""
+    """Everything that left the service, as text."""
     return "\n".join((service.output(), json.dumps(service.cloud.items(), default=str), json.dumps(service.cloud.sent)))
 
 

@@ -1,4 +1,4 @@
-"""Settings: from the environment or from Secrets Manager, and what a function does without them."""
+"""Settings from the environment or Secrets Manager, and what a function does without them."""
 
 import json
 from typing import Any
@@ -20,7 +20,7 @@ NEEDED = {
     "webhook": {"PAYMENTS_TABLE", "EVENT_BUS", "STAGE", "RAZORPAY_WEBHOOK_SECRET"},
 }
 NEEDED_ON_SCHEDULE = {
-    # It publishes what is stored: no key, so that nothing of Razorpay's can stop it.
+    # The outbox publishes what is stored; it needs no key, so Razorpay cannot stop it.
     "outbox": {"PAYMENTS_TABLE", "EVENT_BUS", "STAGE"},
     "reconcile": {"PAYMENTS_TABLE", "EVENT_BUS", "STAGE", "RAZORPAY_KEY_ID", "RAZORPAY_KEY_SECRET"},
 }
@@ -172,12 +172,12 @@ def test_a_secret_that_may_not_be_read_is_a_500(service: Service, secrets: Any) 
     assert service.replay("webhook-payment-captured").code == "internal_error"
 
 
-# --- a new stack, whose secrets nobody has filled ---
+# --- a new stack with empty secrets ---
 
 
 @pytest.fixture(params=["no value", "an empty value"])
 def unfilled(request: pytest.FixtureRequest, service: Service, secrets: Any) -> Any:
-    """The three secrets as CloudFormation makes them: they exist, and hold nothing."""
+    """The three secrets as CloudFormation creates them: without a value."""
     for name in ("api", "jwt", "webhook"):
         secrets.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
         secrets.create_secret(Name=name, **({} if request.param == "no value" else {"SecretString": " "}))
@@ -208,7 +208,7 @@ def test_before_the_secrets_are_filled_reconcile_says_so_once_a_run_and_sets_no_
     assert report == {"looked_at": 0, "failed": 0, "left_over": False, "outcomes": {}}
     (line,) = service.log()
     assert (line["level"], line["why"]) == ("INFO", "not configured yet: the secret api has no value yet")
-    # Without these two figures the alarms would say that the lanes do not run.
+    # Without these two metrics the alarms would report that the lanes do not run.
     assert sorted(service.metrics()) == ["OldestDueSeconds", "SweepLagSeconds"]
     assert service.razorpay.asked == []
 

@@ -1,4 +1,4 @@
-"""verify and get: fast feedback, for the right people only."""
+"""verify and get: fast feedback, only for authorised callers."""
 
 import itertools
 import json
@@ -28,7 +28,7 @@ def test_a_valid_signature_makes_the_payment_paid_and_not_yet_confirmed(ordered:
     assert (record["status"], record["confirmed"], record["version"]) == ("paid", False, 2)
     assert record["payments"] == {events.PAYMENT_ID: {"signed": ordered.clock.now}}
     assert record["pending"] == {}
-    # Looked at in a minute, should no webhook come.
+    # Checked in a minute if no webhook arrives.
     assert record["attention_at"] == ordered.clock.now + 60
     assert ordered.cloud.sent == []
 
@@ -180,7 +180,7 @@ def test_a_payment_that_a_later_look_lists_as_failed_is_dead(ordered: Service) -
     assert ordered.read().body["status"] == "failed"
 
 
-# What Checkout's mobile SDKs hand over beside the three fields, and whatever they may add.
+# What Checkout's mobile SDKs return besides the three fields, and what they may add.
 MORE = {
     "org_logo": "",
     "org_name": "Razorpay Software Private Ltd",
@@ -246,7 +246,7 @@ def test_a_triple_that_was_valid_for_another_order_does_not_pass(ordered: Servic
     assert verifying(ordered, **{**triple, "razorpay_order_id": events.ORDER_ID}).code == "invalid_signature"
 
 
-# --- somebody else's ---
+# --- foreign orders ---
 
 
 def test_somebody_elses_order_and_an_unknown_one_look_the_same_to_the_byte(ordered: Service) -> None:
@@ -254,7 +254,7 @@ def test_somebody_elses_order_and_an_unknown_one_look_the_same_to_the_byte(order
     ordered.deliver(events.webhook_body("payment.captured").replace(b"order_DESlLckIVRkHWj", b"order_DESxiijbl9xjDB"))
     answers = [
         unknown_first,
-        ordered.verify(events.UNKNOWN_ORDER_ID),  # facts, but no order of ours
+        ordered.verify(events.UNKNOWN_ORDER_ID),  # facts, but not one of our orders
         ordered.verify(user_id=events.SOMEBODY_ELSE),
         ordered.verify(user_id=events.FREELANCER),  # does not pay
         ordered.invoke(
@@ -321,7 +321,7 @@ def test_what_is_no_order_id_is_not_looked_up(ordered: Service, order_id: str) -
     assert ordered.outside_calls() == []
 
 
-# --- the table answers otherwise ---
+# --- other responses of the table ---
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The webhook: what it takes for genuine, what it keeps, and what it tells Razorpay to do next."""
+"""The webhook: what it accepts as genuine, what it stores, and how it responds to Razorpay."""
 
 import itertools
 import json
@@ -122,7 +122,7 @@ def test_the_event_id_header_decides_nothing(ordered: Service) -> None:
     assert logged == {"Rp71ZiqdEWusLa", None}
 
 
-# --- what is kept and told ---
+# --- what is stored and published ---
 
 
 def test_a_capture_confirms_the_payment_and_tells_the_bus(ordered: Service) -> None:
@@ -384,7 +384,7 @@ UNUSABLE = {
 @pytest.mark.parametrize("body", UNUSABLE.values(), ids=UNUSABLE.keys())
 def test_a_genuine_event_that_cannot_be_used_is_acknowledged_and_alarmed_on(ordered: Service, body: bytes) -> None:
     stored = ordered.cloud.items()
-    # As base64, since some of them are no text.
+    # As base64, because some of them are not text.
     assert ordered.invoke(events.from_razorpay(body, as_base64=True)).body == OK
     assert ordered.outside_calls() == []
     assert ordered.metrics() == ["UnusableEvents"]
@@ -407,7 +407,7 @@ def test_a_key_that_occurs_twice_is_forgiven_a_proven_sender(ordered: Service) -
     assert ordered.cloud.item(events.ORDER_ID)["status"] == "paid"
 
 
-# --- the table or the bus cannot now ---
+# --- the table or the bus is unavailable ---
 
 NOT_NOW: dict[str, Fault] = {
     "throttled": faults.throttles,
@@ -597,7 +597,7 @@ def test_a_writer_that_dies_before_publishing_leaves_its_event_to_the_next_deliv
     ordered: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class KilledError(BaseException):
-        """Lambda's timeout: no handler runs on."""
+        """Lambda's timeout: stops the handler."""
 
     def die(_request: object, _send: object) -> None:
         raise KilledError

@@ -1,7 +1,7 @@
-"""Repairs that a second net hides in the stories: each held by itself, as design, sections 3, 4 and 7, have it.
+"""Repairs that a second mechanism hides in the stories, each tested by itself (design, sections 3, 4 and 7).
 
-A total that is ignored is found by the sweep of the refunds all the same, a record that does not back off by the sweep
-of the payments, and a clear of too many keys only with more of them than a story has.
+The sweep of refunds also finds an ignored total, the sweep of payments a record that does not back off, and a clear of
+too many keys fails only with more keys than a story has.
 """
 
 from copy import replace
@@ -52,7 +52,7 @@ def test_a_record_that_keeps_failing_waits_longer_each_time() -> None:
 
 
 class _Client:
-    """DynamoDB, as far as a clear needs it."""
+    """A fake DynamoDB for clears."""
 
     def __init__(self) -> None:
         self.expressions: list[str] = []

@@ -1,6 +1,6 @@
-"""Ten classes of faults that version 0.1 had, each as stories on the real handlers.
+"""Ten classes of faults of version 0.1, each as stories on the real handlers.
 
-The end is judged by the oracle, an answer by the published contract.
+The oracle judges the end state, the published contract the responses.
 """
 
 import json
@@ -52,7 +52,7 @@ def tell(world: World) -> None:
 
 
 def confirmed(world: World, **offer: Any) -> dict[str, str]:
-    """A payment of which everything is known."""
+    """A payment with all facts known."""
     checkout = pay(world, order(world, **offer))
     assert world.verify(checkout).ok
     tell(world)
@@ -69,7 +69,7 @@ def refusal(answer: Answer) -> tuple[int, str | None, str | None]:
 
 
 def counted(world: World) -> set[str]:
-    """The metrics that were counted."""
+    """The metrics counted."""
     lines = [json.loads(line) for line in world.log.getvalue().splitlines() if '"_aws"' in line]
     return {
         metric["Name"] for line in lines for group in line["_aws"]["CloudWatchMetrics"] for metric in group["Metrics"]
@@ -146,7 +146,7 @@ def test_a_second_capture_after_the_first_was_confirmed_is_found_without_its_web
 
 
 def test_a_payment_within_minutes_is_found_without_its_webhooks(world: World) -> None:
-    """What version 0.1 does find: the stories above fail for their ages, not for their silence."""
+    """What version 0.1 does find: the stories above fail because of their ages, not because of missing webhooks."""
     pay(world, order(world))
     rest(world, deaf=True)
 
@@ -202,7 +202,7 @@ def test_a_second_capture_that_is_given_back_is_told_so(world: World) -> None:
     rest(world)
 
 
-# --- 4. the first page taken for the whole list ---------------------------------------------------------------------
+# --- 4. only the first page of a list read --------------------------------------------------------------------------
 
 
 def test_an_eleventh_refund_is_read(world: World) -> None:
@@ -231,7 +231,7 @@ def test_a_total_that_is_ahead_of_the_refunds_known_is_looked_into(world: World)
 
 
 def left_unrecorded(world: World) -> str:
-    """create-order died before it stored the order that it had made."""
+    """create-order died before storing the order it had created."""
     world.outside.fate = lambda call: Kind.DIES_AFTER if call.operation == "razorpay POST /v1/orders" else None
     with pytest.raises(Died):
         world.create_order()
@@ -244,13 +244,13 @@ def test_an_order_of_ours_is_not_taken_for_foreign_while_the_keys_are_wrong(worl
     world.lose_keys()
     tell(world)
     world.let_time_pass(2 * DAY_S)
-    # Neither may DynamoDB delete it.
+    # Nor may DynamoDB delete it.
     assert not [pk for pk, item in world.table.items.items() if "expires_at" in item]
     rest(world)
 
 
 def test_an_order_of_ours_that_was_never_recorded_is_rebuilt(world: World) -> None:
-    """What version 0.1 does do: the story above fails for the keys."""
+    """What version 0.1 does: the story above fails because of the keys."""
     pay(world, left_unrecorded(world))
     tell(world)
     rest(world)
@@ -265,7 +265,7 @@ def test_two_stacks_on_one_account_leave_each_others_orders_alone(install: Calla
     webhooks = other.waiting
     install(one)
     for webhook in webhooks:
-        # Razorpay tells every URL.
+        # Razorpay sends it to every URL.
         assert one.deliver(webhook).ok
     one.let_time_pass(DAY_S)
     assert one.read(foreign).status == 404
@@ -283,7 +283,7 @@ def test_a_hundred_events_that_have_waited_are_published_and_cleared(world: Worl
         world.refund(checkout["razorpay_payment_id"], 1_00)
     for webhook in world.waiting:
         if webhook.event == "refund.processed":
-            # Stored, not published: it is to come again, and does not.
+            # Stored, not published: Razorpay should resend it but does not.
             assert not world.deliver(webhook).ok
         world.drop(webhook)
     world.outside.fate = good
@@ -297,11 +297,11 @@ def test_more_than_a_hundred_refunds_that_are_found_at_once_are_recorded(world: 
     rest(world, deaf=True)
 
 
-# --- 8. few hold up many --------------------------------------------------------------------------------------------
+# --- 8. a few records block many ------------------------------------------------------------------------------------
 
 
 def same_shard(world: World, number: int) -> list[str]:
-    """So many orders of which version 0.1 looks at one after the other."""
+    """This many orders, which version 0.1 checks one after the other."""
     found: dict[int, list[str]] = {}
     for application in range(100, 300):
         order_id = order(world, application=application)
@@ -346,14 +346,14 @@ def test_a_thousand_open_orders_delay_no_event(install: Callable[[World], World]
 
 
 def test_checkouts_object_may_have_more_fields(world: World) -> None:
-    """As mobile SDKs hand it over (react-native-razorpay#332)."""
+    """As mobile SDKs return it (react-native-razorpay#332)."""
     checkout = pay(world, order(world))
     answer = world.verify({**checkout, "org_logo": "", "org_name": "Razorpay", "status_code": "200"})
     assert answer.status == 200
 
 
 def with_fee(amount: int) -> int:
-    """What a customer pays who bears the fee: `amount` and the fee that the stand-in reports of the whole."""
+    """What a customer who bears the fee pays: `amount` plus the fee that the stand-in reports for the total."""
     for paid in range(amount, 2 * amount):
         fee = paid * 2 // 100
         if paid - fee - (fee * 18 + 50) // 100 == amount:
@@ -377,7 +377,7 @@ def test_an_amount_that_razorpay_calls_too_high_is_the_clients_mistake(world: Wo
     assert [error["field"] for error in answer.body["errors"]] == ["amount"]
 
 
-# --- 10. strict at a third party's border ---------------------------------------------------------------------------
+# --- 10. too strict with a third party's input ----------------------------------------------------------------------
 
 
 def delivery(body: bytes, signature: str) -> dict[str, Any]:
@@ -400,7 +400,7 @@ def test_a_genuine_body_that_is_large_is_acknowledged(world: World) -> None:
     before = counted(world)
     answer = world.request("webhook", delivery(body, signatures.of_webhook(world.razorpay.webhook_secret, body)))
     assert answer.status == 200
-    # Read and applied, or counted so that a person looks.
+    # Read and applied, or counted so that an alarm fires.
     shown = world.read(next(iter(world.handed_out))).body
     assert shown["status"] == "paid" or counted(world) - before
 

@@ -1,4 +1,4 @@
-"""One payment as its sides know it, for the tests of the timeline and the observer."""
+"""One payment as each side knows it, for the tests of the timeline and the observer."""
 
 from typing import Any
 
@@ -43,7 +43,7 @@ def change(seconds: int, what: str, status: str) -> dict[str, str]:
 
 
 def paid_record(**fields: Any) -> dict[str, Any]:
-    """Signed, authorised and captured, all in second 5."""
+    """Signed, authorised and captured, all within second 5."""
     return record(
         **{
             "status": "paid",
@@ -67,7 +67,7 @@ def paid_record(**fields: Any) -> dict[str, Any]:
 
 
 def webhook(name: str, *attempts: dict[str, Any], at: float, **fields: Any) -> dict[str, Any]:
-    """A webhook event as the stand-in prints it; `at` in seconds from the beginning."""
+    """A webhook event as the stand-in prints it; `at` in seconds since the start."""
     return {
         "event_id": f"evt{name.replace('.', '')}",
         "event": name,
@@ -85,7 +85,7 @@ def attempt(at: float, status: int | None = 200, outcome: str = "ok", **fields: 
 
 
 def gateway_payment(payment_id: str = FIRST, **fields: Any) -> dict[str, Any]:
-    """A payment as the stand-in's books have it, personal data included."""
+    """A payment as stored by the stand-in, including personal data."""
     return {
         "id": payment_id,
         "status": "captured",
@@ -114,7 +114,7 @@ def note(detail_type: str = "payment.paid", *, version: int = 4, at: int = 5, **
 
 
 def three_webhooks() -> list[dict[str, Any]]:
-    """Of one payment at 5.2 s, each delivered once."""
+    """Events of one payment at 5.2 s, each delivered once."""
     return [
         webhook("payment.authorized", attempt(5.21), at=5.2),
         webhook("payment.captured", attempt(5.23), at=5.2),

@@ -5,7 +5,7 @@ from sandbox.live.board import Board, News
 
 
 def news_of(board: Board, last_id: str | None = None, count: int = 1) -> list[News]:
-    """The next news of a watcher."""
+    """The next update of a watcher."""
 
     async def watch() -> list[News]:
         told = board.watch(last_id)

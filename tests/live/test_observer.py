@@ -12,7 +12,7 @@ from tests.live.stories import ORDER, attempt, gateway_payment, note, paid_recor
 
 
 class FakeCloud:
-    """The payments table and the inboxes; `away` names what does not answer."""
+    """The payments table and the inboxes; `away` names the ones that do not respond."""
 
     def __init__(self) -> None:
         self.records: list[dict[str, Any]] = []
@@ -31,7 +31,7 @@ class FakeCloud:
 
 
 class FakeStandIn:
-    """The stand-in's events and books; counts what it is asked for."""
+    """The stand-in's events and data; counts the requests."""
 
     def __init__(self) -> None:
         self.account: list[dict[str, Any]] = []
@@ -196,7 +196,7 @@ def test_a_look_is_followed_by_a_pause_four_times_as_long_and_never_shorter_than
 
 
 class Looks:
-    """Looks that count; `then` is what each of them does."""
+    """A counting observer; `then` is the action of each observation."""
 
     def __init__(self, then: Callable[[int], dict[str, Any]]) -> None:
         self.count = 0
@@ -257,7 +257,7 @@ def test_a_look_that_fails_is_said_logged_and_made_again(caplog: pytest.LogCaptu
     async def watch() -> None:
         with observer.watched():
             await _until(lambda: bool(board.part("away")))
-            assert "the log of the shop says why" in board.part("away")[0]
+            assert "see the shop's log" in board.part("away")[0]
             await _until(lambda: board.part("away") == [])
 
     with caplog.at_level(logging.ERROR, logger="sandbox.live"):

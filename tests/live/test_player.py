@@ -14,7 +14,7 @@ from sandbox.live.stage import StageError, Stopped
 
 
 class FakeStage:
-    """A stage on which nothing happens; notes what the player does."""
+    """A stage on which nothing happens; records the player's actions."""
 
     def __init__(self, stopped: threading.Event | None = None) -> None:
         self.order_id = ""
@@ -52,7 +52,7 @@ def scenario(
 
 
 def performed(one: Scenario, stage: FakeStage) -> tuple[dict[str, Any], list[str]]:
-    """How the show looks in the end, and the states of the first step on the way."""
+    """The final show, and the states of the first step along the way."""
     show = module._programme(one, 1)  # noqa: SLF001 - what `play` begins with
     states: list[str] = []
     perform(one, lambda: stage, show, lambda now: states.append(now["steps"][0]["state"]))
@@ -130,7 +130,7 @@ def test_switches_that_cannot_be_put_back_are_said() -> None:
 
     show, _ = performed(scenario(), stage)
 
-    assert (show["state"], show["problem"]) == ("failed", "The switches could not be put back: refused")
+    assert (show["state"], show["problem"]) == ("failed", "The switches could not be reset: refused")
 
 
 async def _ended(board: Board) -> dict[str, Any]:
@@ -160,7 +160,7 @@ def test_only_one_scenario_plays_at_a_time_and_then_the_next() -> None:
             try:
                 assert player.play(scenario()) == 2
                 break
-            except AlreadyPlaying:  # its thread has told of the end and is about to end
+            except AlreadyPlaying:  # its thread has reported the end and is about to stop
                 await asyncio.sleep(0.01)
         assert (await _ended(board))["state"] == "met"
 
@@ -179,7 +179,7 @@ def test_a_mistake_of_the_scenario_itself_is_said_and_logged(caplog: pytest.LogC
 
     shown = asyncio.run(play())
 
-    assert shown["problem"] == "The live view itself failed; the log of the shop says why."
+    assert shown["problem"] == "The live view itself failed; see the shop's log."
     assert "KeyError" in caplog.text
 
 
@@ -200,7 +200,7 @@ def test_a_scenario_ends_with_the_server() -> None:
         while not stages:  # noqa: ASYNC110 - the thread knows of no event of this loop
             await asyncio.sleep(0.01)
 
-    asyncio.run(play())  # and the loop ends, as a server's does: all its tasks are cancelled, its threads waited for
+    asyncio.run(play())  # and the loop ends as in a server: all its tasks are cancelled, and its threads joined
 
     assert stages[0].put_backs == 1
 

@@ -43,7 +43,7 @@ class Stage:
 
 
 class Server:
-    """The routes on a free port of 127.0.0.1; `parts` is what a look sees."""
+    """The routes on a free port of 127.0.0.1; `parts` is what the observer returns."""
 
     def __init__(self, *, scenarios: bool = True) -> None:
         self.parts: dict[str, Any] = {"payments": []}
@@ -77,7 +77,7 @@ def server() -> Iterator[Server]:
 
 
 class Stream:
-    """A browser's EventSource, as far as a test needs one."""
+    """A minimal EventSource client."""
 
     def __init__(self, server: Server, last_id: str | None = None) -> None:
         headers = {} if last_id is None else {"Last-Event-ID": last_id}
@@ -103,7 +103,7 @@ class Stream:
         raise AssertionError("the stream has ended")
 
     def until(self, name: str) -> Any:
-        """The next news of this part."""
+        """The next update of this part."""
         while True:
             _, _, parts = self.next()
             if name in parts:
@@ -137,7 +137,7 @@ def test_a_watcher_gets_the_whole_state_first_and_then_what_changes(server: Serv
     server.parts = {"payments": ["a"], "payment/a": {"version": 1}, "away": []}
     with Stream(server) as stream:
         _, kind, _ = stream.next()
-        assert kind == "state"  # of a board on which nothing has been put yet
+        assert kind == "state"  # of a board that is still empty
         assert stream.until("payment/a") == {"version": 1}
 
         server.parts = {"payments": ["a"], "payment/a": {"version": 2}, "away": []}

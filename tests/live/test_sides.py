@@ -1,4 +1,4 @@
-"""The sides as they are: DynamoDB (moto's), and a running stand-in."""
+"""The real sides: DynamoDB (moto's), and a running stand-in."""
 
 from collections.abc import Iterator
 from typing import Any

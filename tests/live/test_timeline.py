@@ -129,8 +129,8 @@ def test_what_reconcile_found_is_not_put_down_to_a_webhook_that_came_later() -> 
         notes={"job": [note(version=2, at=7)]},
     )
 
-    # Both are within second 7, and nothing says which was first; what reconcile stored was stored without the webhook
-    # unless that was under way by then.
+    # Both are within second 7, in unknown order; reconcile stored it without the webhook, unless that was in progress
+    # by then.
     moments = {entry["title"]: entry["at"] for entry in timeline(sources)}
     assert moments["payment.captured answered 200"] == BEGIN + 7.5
     assert moments["Captured"] in {BEGIN + 7.0, BEGIN + 7.5}
@@ -169,7 +169,7 @@ def test_versions_are_counted_from_the_end_because_a_long_history_is_cut() -> No
         (attempt(5.2, None, "lost"), "payment.failed lost on the way", "bad", "30 ms · event evtpaymentfailed"),
         (
             attempt(5.2, 200, "ignored"),
-            "payment.failed accepted, but the answer was lost",
+            "payment.failed accepted, but the response was lost",
             "wait",
             "30 ms · event evtpaymentfailed",
         ),
@@ -361,11 +361,11 @@ def test_a_review_that_is_resolved_says_why_and_is_no_longer_to_be_looked_at() -
 
     assert [(entry["title"], entry["mood"]) for entry in reviews] == [
         ("A person should look", "plain"),
-        ("Nobody has to look any more", "good"),
+        ("The review is closed", "good"),
     ]
     assert reviews[1]["detail"] == f"The money was paid back. · duplicate capture · {SECOND}"
     assert (payment(Sources(record=twice))["reviews"], payment(sources)["reviews"]) == (["duplicate_capture"], [])
-    # Opened and resolved are two events; the refund of a second capture is not one of the payment's own.
+    # Opened and resolved are two events; the refund of a second capture does not belong to the payment.
     assert [title for title in titles(sources) if title.endswith("recorded")] == ["payment.review recorded"] * 2
     assert payment(sources)["amount_refunded"] == 0
 

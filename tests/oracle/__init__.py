@@ -1,8 +1,8 @@
 """The independent judge: what the service must look like once everything is quiet.
 
-It is computed from the books at Razorpay (`books`) and from what the outside world did (`books.Outside`), by rules
-written from the design and from Razorpay's documents (`rules`, `expect`). Nothing here imports the service or any test
-of it, so that both cannot share a mistake; import-linter holds that, and so does `test_independence.py`.
+It is computed from Razorpay's data (`books`) and the actions of the outside world (`books.Outside`), by rules written
+from the design and Razorpay's documents (`rules`, `expect`). Nothing here imports the service or its tests, so that
+they cannot share a mistake; import-linter and `test_independence.py` enforce this.
 
     ledger = read_ledger(document)
     orders = expected_orders(ledger, outside, settings)

@@ -1,4 +1,4 @@
-"""What the judge is given: Razorpay's books, what the outside world did, and three settings.
+"""The judge's input: Razorpay's data, the actions of the outside world, and three settings.
 
 All amounts are in minor units, all times are epoch seconds.
 """
@@ -14,7 +14,7 @@ MARKER: Final = "payment-service"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refund:
-    """A refund as Razorpay has it in the end (api/refunds/entity.md)."""
+    """A refund's final state at Razorpay (api/refunds/entity.md)."""
 
     id: str
     payment_id: str
@@ -23,14 +23,14 @@ class Refund:
     """`pending`, `processed` or `failed`."""
     created_at: int = 0
     was_processed: bool = False
-    """It was told as processed at some time, whatever it is now."""
+    """Razorpay reported it as processed at some time, whatever its state now."""
     intent: str | None = None
     """The request of our service that its notes name; None if it was made elsewhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payment:
-    """A payment as Razorpay has it in the end (api/payments/entity.md), with its refunds."""
+    """A payment's final state at Razorpay (api/payments/entity.md), with its refunds."""
 
     id: str
     order_id: str
@@ -43,13 +43,13 @@ class Payment:
     amount_refunded: int = 0
     created_at: int = 0
     failed_at: int | None = None
-    """When it failed (for the last time); a payment that was authorised later has failed all the same."""
+    """When it failed (for the last time), even if it was authorised later."""
     refunds: tuple[Refund, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """An order as Razorpay has it in the end, with its payments, the oldest first (then by id)."""
+    """An order's final state at Razorpay, with its payments, the oldest first (then by id)."""
 
     id: str
     amount: int
@@ -61,34 +61,34 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HandedOut:
-    """create-order answered 200 or 201 with this order."""
+    """create-order returned 200 or 201 with this order."""
 
     order_id: str
     client_id: int
     application_id: int
     fields: tuple[Any, ...]
-    """What the client asked for: the same purchase has the same fields."""
+    """What the client requested: the same purchase has the same fields."""
     at: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outside:
-    """What the outside world knows and Razorpay does not."""
+    """What is known outside but not to Razorpay."""
 
     handed_out: Sequence[HandedOut] = ()
-    """In the order in which it happened; an order may be handed out more than once."""
+    """In order; an order may be returned more than once."""
     presented: frozenset[tuple[str, str]] = frozenset()
-    """Order and payment id of every genuine checkout proof that verify answered with 200 or 409."""
+    """Order and payment id of every genuine checkout proof that got 200 or 409 from verify."""
     doubtful: frozenset[tuple[str, str]] = frozenset()
-    """Of those of which the answer was lost, so that they may or may not be stored."""
+    """The same for proofs whose response was lost, so that they may or may not be stored."""
     accepted: frozenset[str] = frozenset()
     """Payment ids that an operator accepted (design, section 3)."""
     forgotten: frozenset[str] = frozenset()
-    """Payment ids that one accepted, and that went with a table that was put back; what they led to may be told."""
+    """Payment ids accepted before a restore lost them; their events may have been published."""
     released: frozenset[str] = frozenset()
     """Order ids that an operator released."""
     restored: Sequence[tuple[int, int]] = ()
-    """When the table was put back, and to which moment."""
+    """When the table was restored, and to which time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,14 +97,14 @@ class Settings:
 
     stage: str
     installation: str | None = None
-    """What this stack's orders carry in their notes; None if they carry nothing."""
+    """The installation in the notes of this stack's orders; None if there is none."""
     accept_offers: int | None = None
-    """The lowest per cent of the order's amount that a capture may have (`AcceptOffers`); None: none is accepted."""
+    """The lowest per cent of the order's amount that a capture may have (`AcceptOffers`); None: no offers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """Razorpay's books."""
+    """Razorpay's data."""
 
     orders: Mapping[str, Order]
 
@@ -113,11 +113,11 @@ def read_ledger(document: Mapping[str, Any]) -> Ledger:
     """Reads the stand-in's ledger.
 
     Args:
-        document: `orders`, `payments` and `refunds`, each entity as the API prints it, and `story`: everything that
-            happened, as `{at, what, payment_id, refund_id, …}` in its order.
+        document: `orders`, `payments` and `refunds`, each entity as in the API, and `story`: everything that happened,
+        in order, as `{at, what, payment_id, refund_id, …}`.
 
     Raises:
-        KeyError, ValueError: it is not that.
+        KeyError, ValueError: the document has another form.
     """
     failed_at, processed = _told(document.get("story", ()))
     refunds: defaultdict[str, list[Refund]] = defaultdict(list)
@@ -172,7 +172,7 @@ def _payment(entity: Mapping[str, Any], failed_at: Mapping[str, int], refunds: I
 
 
 def _told(story: Iterable[Mapping[str, Any]]) -> tuple[dict[str, int], set[str]]:
-    """When each payment failed, and which refunds were ever processed."""
+    """When each payment failed, and which refunds were ever processed, from the story."""
     failed_at: dict[str, int] = {}
     processed: set[str] = set()
     for entry in story:

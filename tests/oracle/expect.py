@@ -1,7 +1,7 @@
-"""What must be seen of every order from outside once everything is quiet.
+"""What must be visible of every order from outside once everything is quiet.
 
-Where the design leaves it to the order in which things were learned, there is more than one outcome; each is whole, so
-that a status of one and an event of another do not pass together.
+If the design lets the result depend on the order in which facts were learned, there are several outcomes. Each is
+complete, so that the status of one and an event of another do not pass together.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,18 +19,18 @@ _MOST_ORDERS: Final = 100
 
 
 class Key(NamedTuple):
-    """An event as the outside tells it from others: detail type and what it is about."""
+    """An event's identity for consumers: detail type and subject."""
 
     type: str
     subject: str
-    """The refund it names; else the payment; the order for `payment.paid` and `payment.refunded`, one for ever."""
+    """The refund it names, otherwise the payment; for `payment.paid` and `payment.refunded`, sent once, the order."""
     reason: str = ""
     state: str = ""
-    """Of a `payment.review`: `open` or `resolved`."""
+    """For a `payment.review`: `open` or `resolved`."""
 
 
 class Group(NamedTuple):
-    """Events of which a number must be on the bus."""
+    """Events, of which a given number must be on the bus."""
 
     what: str
     keys: frozenset[Key]
@@ -40,7 +40,7 @@ class Group(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """What GET answers, as far as the books decide it."""
+    """What GET returns, as far as Razorpay's data decides it."""
 
     status: str
     confirmed: bool
@@ -51,43 +51,43 @@ class View:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Events:
-    """What is on the bus about an order."""
+    """The events about an order."""
 
     must: frozenset[Key] = frozenset()
     may: frozenset[Key] = frozenset()
     groups: tuple[Group, ...] = ()
     follows: tuple[tuple[Key, Key], ...] = ()
-    """If the first is there, the second must be: a review that was opened and is over was told as resolved."""
+    """If the first is there, the second must be: a review that was opened and closed was published as resolved."""
     before: Mapping[Key, int] = field(default_factory=dict)
-    """The last moment at which one may have been recorded (`occurred_at`), exclusive."""
+    """Latest time at which one may have been recorded (`occurred_at`), exclusive."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """One of the ways in which an order may end."""
+    """One possible outcome of an order."""
 
     view: View
     stands: str | None
-    """The payment that stands or stood last."""
+    """The payment that stands, or stood last."""
     events: Events
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expected:
-    """What must be seen of one order of ours."""
+    """What must be visible of one order of ours."""
 
     order: Order
     signed: frozenset[str]
-    """The payment ids of which a genuine proof was presented."""
+    """The payment ids with a genuine presented proof."""
     outcomes: tuple[Outcome, ...]
     known: bool
-    """Whether GET must know the order: it was handed out, or somebody tried to pay it."""
+    """Whether GET must know the order: it was returned to a client, or there was an attempt to pay it."""
 
 
 def expected_orders(ledger: Ledger, outside: Outside, settings: Settings) -> dict[str, Expected]:
-    """What must be seen of every order that is ours; a foreign one is not in it, and nothing may be seen of it."""
+    """What must be visible of every order of ours; foreign orders are left out and must not be visible."""
     found = {}
-    # An unpaid order of a gap is in no list of payments; its client gets another one.
+    # An unpaid order of the lost time is in no list of payments; its client gets another one.
     handed = {one.order_id for one in outside.handed_out if not in_a_gap(one, outside)}
     for order in ledger.orders.values():
         if not rules.is_ours(order, settings):
@@ -120,7 +120,7 @@ def expected_orders(ledger: Ledger, outside: Outside, settings: Settings) -> dic
 
 
 def _told_before(outcomes: Sequence[Outcome], earlier: Sequence[Outcome]) -> list[Outcome]:
-    """What was told before the table was put back stays told, whichever outcome it belonged to."""
+    """Events published before the table was restored remain, whichever outcome they belonged to."""
     every = [one.events for one in earlier]
     told = frozenset[Key]().union(
         *(one.must | one.may for one in every), *(group.keys for one in every for group in one.groups)
@@ -129,22 +129,22 @@ def _told_before(outcomes: Sequence[Outcome], earlier: Sequence[Outcome]) -> lis
 
 
 def _with_told(events: Events, told: frozenset[Key]) -> Events:
-    # What is told again may be told of another payment: which of two came first is learned anew.
+    # A repeated event may name another payment: which of two came first is learned again.
     groups = tuple(group._replace(most=max(group.most, len(group.keys))) for group in events.groups)
-    # And what was opened before, and is over when it is learned again, is not opened again to be resolved.
+    # And a review that was opened before, and is over when learned again, is not opened again to be resolved.
     return replace(events, may=events.may | told, groups=groups, follows=())
 
 
 def in_a_gap(handed: HandedOut, outside: Outside) -> bool:
-    """Whether it was handed out between the moment that a table was put back to and the moment when it was."""
+    """Whether it was returned in the time that a restore lost."""
     return any(back < handed.at <= at for at, back in outside.restored)
 
 
-# --- which order took which one's place ----------------------------------------------------------------------------
+# --- which order replaced which -------------------------------------------------------------------------------------
 
 
 def purchases(outside: Outside) -> dict[tuple[int, int], list[HandedOut]]:
-    """The orders that each client's application was given, each when it was given first."""
+    """The orders of each client's application, each with the time at which it was first returned."""
     found: dict[tuple[int, int], list[HandedOut]] = {}
     for handed in outside.handed_out:
         orders = found.setdefault((handed.client_id, handed.application_id), [])
@@ -154,7 +154,7 @@ def purchases(outside: Outside) -> dict[tuple[int, int], list[HandedOut]]:
 
 
 def orphans(ledger: Ledger, outside: Outside, settings: Settings) -> dict[tuple[int, int], list[Order]]:
-    """Orders of ours at Razorpay whose id nobody was given: create-order did not come to its answer."""
+    """Orders of ours at Razorpay whose id was never returned: create-order died or its response was lost."""
     handed = {one.order_id for one in outside.handed_out}
     found: dict[tuple[int, int], list[Order]] = {}
     for order in ledger.orders.values():
@@ -169,30 +169,30 @@ def _noted(order: Order) -> tuple[int, int]:
 
 
 def _superseded(order: Order, ledger: Ledger, outside: Outside, settings: Settings) -> Sequence[int | None]:
-    """Since when the order is superseded; None if it is not. Both where nobody can tell.
+    """Since when the order is superseded; None if it is not; both if it cannot be known.
 
     "Set `superseded_by` on the old current"; "before any hand-out every other open order in `orders` is marked"
-    (section 6). An order that was replaced before it was captured is so for good, since nothing is ever pointed back.
+    (section 6). An order replaced before its capture stays replaced, since nothing reverts `superseded_by`.
     """
     mine = purchases(outside).get(_noted(order), [])
     unanswered = orphans(ledger, outside, settings).get(_noted(order), [])
     place = next((number for number, one in enumerate(mine) if one.order_id == order.id), None)
     if place is None:
-        # Never handed out: found by a webhook or by the sweep, before or after another one was handed out.
+        # Never returned: found by a webhook or by the sweep, before or after another one was returned.
         alone = not any(one.at >= order.created_at for one in mine) and len(unanswered) == 1
         return [None] if alone else [None, order.created_at]
     if any(in_a_gap(one, outside) for one in mine):
-        # What was marked, and after what, went with the table.
+        # Which orders were marked, and when, was lost with the table.
         return [None, order.created_at] if len(mine) > 1 or unanswered else [None]
     if successors := mine[place + 1 :]:
         at = successors[0].at
-        # Paid and given back before it was replaced, it stood; or nobody knew of that yet.
+        # If it was paid and refunded before it was replaced, it stood, unless that was not known yet.
         stood = any(
             rules.is_returned(order, payment) and payment.created_at <= at
             for payment in rules.matches(order, settings, outside.accepted | outside.forgotten)
         )
         return [None, at] if stood else [at]
-    # An answer that was lost may have left a successor that nobody was given.
+    # A lost response may have left a successor that no client received.
     newer = [one.created_at for one in unanswered if one.created_at >= mine[place].at]
     return [None, newer[0]] if newer else [None]
 
@@ -201,23 +201,23 @@ def _superseded(order: Order, ledger: Ledger, outside: Outside, settings: Settin
 
 
 class _Case(NamedTuple):
-    """An order with what decides its outcome."""
+    """An order with everything that decides its outcome."""
 
     order: Order
     signed: frozenset[str]
     superseded: int | None
-    """Since when; None if it is not."""
+    """Since when it is superseded; None if it is not."""
     accepted: frozenset[str]
     settings: Settings
     replaced: bool
-    """Whether another order took its place at any time: perhaps after it was paid and refunded."""
+    """Whether another order ever replaced it, even after it was paid and refunded."""
 
     @property
     def is_superseded(self) -> bool:
         return self.superseded is not None
 
     def matches(self) -> list[Payment]:
-        """Everything that could stand."""
+        """The payments that could stand."""
         return rules.matches(self.order, self.settings, self.accepted)
 
     def accepts(self) -> list[Payment]:
@@ -246,7 +246,7 @@ def _outcomes(case: _Case) -> Iterator[Outcome]:
         # 1. "A payment stands: `paid`, confirmed."
         for payment in kept:
             yield _paid(case, payment)
-        # "Final for the order; later captures on it are surplus": if the first was given back before the second was
+        # "Final for the order; later captures on it are surplus": if the first was refunded before the second was
         # known.
         for payment in back:
             yield from _refunded(case, payment)
@@ -273,7 +273,7 @@ def _paid(case: _Case, stands: Payment) -> Outcome:
 
 
 def _refunded(case: _Case, stood: Payment | None) -> Iterator[Outcome]:
-    # Where nothing ever stood, the design does not say which payment GET names: none, or one that came back.
+    # If nothing ever stood, the design does not say which payment GET names: none, or a returned one.
     named = [stood.id] if stood is not None else [None, *(one.id for one in case.matches())]
     named += [one.id for one in rules.held(case.order)] if stood is None else []
     for payment in named:
@@ -283,14 +283,14 @@ def _refunded(case: _Case, stood: Payment | None) -> Iterator[Outcome]:
             confirmed=stood is not None,
             amount_refunded=rules.refunded_minor(stood) if stood is not None else 0,
             razorpay_payment_id=payment,
-            # Whatever is held beside it stands for nothing: another sum, or a later capture, which is surplus.
+            # Other held money does not count: another sum, or a later capture, which is surplus.
             under_review=bool(rules.held(case.order)),
         )
         yield Outcome(view=view, stands=stood.id if stood is not None else None, events=_events(case, stood, view))
 
 
 def _without_standing(case: _Case, stood: Payment | None) -> Iterator[Outcome]:
-    """No payment stands; one that an operator accepted may have stood, until it was returned."""
+    """No payment stands; an accepted one may have stood until it was returned."""
     order = case.order
     held = rules.held(order)
     alive = [payment for payment in order.payments if rules.is_authorized(order, payment)]
@@ -298,13 +298,12 @@ def _without_standing(case: _Case, stood: Payment | None) -> Iterator[Outcome]:
         # 2. "Else some payment holds money: `authorized` and under review, the same however we learned of it."
         status, based_on = "authorized", held
     elif alive:
-        # 3. is over in the end: a signed payment was captured, given back or found dead, or "`never_captured` ends the
-        # claim of a signature".
-        # 4. "Else some payment is authorised and not returned: `authorized`."
+        # 3. is over in the end: a signed payment was captured, returned or found dead, or "`never_captured` ends the
+        # claim of a signature". 4. "Else some payment is authorised and not returned: `authorized`."
         status, based_on = "authorized", alive
     else:
         status, based_on = _unpaid(order)
-    # The design does not say which payment GET names where none stands: none, or one that the status rests on.
+    # The design does not say which payment GET names if none stands: none, or one that explains the status.
     named = [stood.id] if stood is not None else [None, *(payment.id for payment in based_on)]
     for payment_id in named:
         view = View(
@@ -327,7 +326,7 @@ def _unpaid(order: Order) -> tuple[str, list[Payment]]:
 
 
 class _Collected:
-    """Gathers what may and what must be on the bus."""
+    """Collects what may and what must be on the bus."""
 
     def __init__(self) -> None:
         self.must: set[Key] = set()
@@ -340,20 +339,20 @@ class _Collected:
         self.groups.append(Group(what, frozenset(keys), least, most))
 
     def open_review(self, subject: str, reason: str) -> None:
-        """It was opened and is open."""
+        """The review was opened and is open."""
         self.must.add(Key("payment.review", subject, reason, "open"))
 
     def may_be_open(self, subject: str, reason: str) -> None:
         self.may.add(Key("payment.review", subject, reason, "open"))
 
     def may_be_over(self, subject: str, reason: str) -> None:
-        """If it was ever opened, it was told as resolved too."""
+        """If the review was ever opened, it was also published as resolved."""
         opened, resolved = (Key("payment.review", subject, reason, state) for state in ("open", "resolved"))
         self.may |= {opened, resolved}
         self.follows += [(opened, resolved), (resolved, opened)]
 
     def may_be(self, subject: str, reason: str, *, is_open: bool) -> None:
-        """If it was ever opened, it still is, or it is over."""
+        """If the review was ever opened, it is still open or was resolved."""
         (self.may_be_open if is_open else self.may_be_over)(subject, reason)
 
     def events(self) -> Events:
@@ -380,7 +379,7 @@ def _events(case: _Case, stands: Payment | None, view: View) -> Events:
 
 
 def _tell_payments(collected: _Collected, case: _Case, stands: Payment | None, view: View) -> None:
-    """`payment.paid` and `payment.refunded`, each once for ever."""
+    """`payment.paid` and `payment.refunded`, each at most once."""
     order_id = case.order.id
     if stands is None:
         return
@@ -397,7 +396,7 @@ def _tell_payments(collected: _Collected, case: _Case, stands: Payment | None, v
 def _tell_failure(collected: _Collected, case: _Case, payment: Payment) -> None:
     """`payment.failed`: "an attempt failed less than an hour ago, nothing else alive, order not superseded".
 
-    Whether anything else was alive then depends on what had been learned, so it may be there and need not.
+    Whether anything else was alive then depends on what had been learned, so the event is optional.
     """
     key = Key("payment.failed", payment.id)
     if payment.failed_at is not None:
@@ -405,13 +404,13 @@ def _tell_failure(collected: _Collected, case: _Case, payment: Payment) -> None:
             collected.may.add(key)
             collected.before[key] = payment.failed_at + HOUR_S
     elif not payment.captured and rules.is_returned(case.order, payment) and not case.is_superseded:
-        # The status is `failed` for a payment that was given back as for one that failed (rule 5); whether its end is
-        # told the design leaves open.
+        # The status is `failed` for a returned payment as for a failed one (rule 5); the design does not say whether
+        # this is published.
         collected.may.add(key)
 
 
 def _tell_refunds(collected: _Collected, case: _Case, payment: Payment, stands: Payment | None, view: View) -> None:
-    """A processed refund of the standing payment, or of another captured one; one event for each at the most.
+    """Processed refunds of the standing payment or another captured one; at most one event each.
 
     "Refunds after that [what makes it returned] change `amount_refunded` without an event."
     """
@@ -432,17 +431,17 @@ def _tell_refunds(collected: _Collected, case: _Case, payment: Payment, stands: 
         # It may have failed before it was processed after all, or only in a report that came late.
         collected.may.add(Key("payment.refund_failed", refund.id))
         partly, surplus = (Key(kind, refund.id) for kind in ("payment.partially_refunded", "payment.surplus_refunded"))
-        # Whichever came first, it was not returned before this one.
+        # In any order, it was not returned before this one.
         needed = refund.status == "processed" and total - refund.amount < enough
         if only_match and stands is payment and rules.verdict(order, payment, case.settings) == "exact":
-            # All refunds learned together with the one that completes them are told as `payment.refunded`.
+            # Refunds learned together with the completing one are published as `payment.refunded`.
             told_apart = view.status != "refunded"
             collected.group(f"refund {refund.id}", [partly], least=int(needed and told_apart), most=1)
         elif not is_match or (case.is_superseded and not case.accepted):
             collected.group(f"refund {refund.id}", [surplus], least=int(needed), most=1)
         else:
             # Which payment stood when it was recorded depends on what was learned first; so does whether a fee was
-            # known, that makes the capture a match.
+            # known that makes the capture a match.
             told_apart = view.status != "refunded"
             collected.group(f"refund {refund.id}", [partly, surplus], least=int(needed and told_apart), most=1)
 
@@ -463,7 +462,7 @@ def _review_sum(collected: _Collected, case: _Case, payment: Payment, *, is_open
         if case.is_superseded:
             (collected.may_be_open if is_open else collected.may_be_over)(payment.id, "superseded_order")
     elif case.is_superseded:
-        # A second capture is a duplicate as well; which of the two reasons it gets is not said.
+        # A second capture is also a duplicate; the design does not say which of the two reasons it gets.
         is_only = len(rules.matches(order, case.settings)) == 1
         opened = collected.open_review if is_only else collected.may_be_open
         (opened if is_open else collected.may_be_over)(payment.id, "superseded_order")
@@ -478,8 +477,8 @@ def _review_sum(collected: _Collected, case: _Case, payment: Payment, *, is_open
 def _review_duplicates(collected: _Collected, case: _Case, view: View) -> None:
     """`duplicate_capture`, "closed by itself when at most one match holds money".
 
-    That one stands then, and is no duplicate. On a refunded order nothing stands: "later captures on it are surplus",
-    and a person must give that money back before the review is over.
+    That one then stands and is not a duplicate. On a refunded order nothing stands: "later captures on it are surplus",
+    and someone must refund that money before the review closes.
     """
     order = case.order
     right = case.matches()
@@ -488,7 +487,7 @@ def _review_duplicates(collected: _Collected, case: _Case, view: View) -> None:
     kept = [payment for payment in right if rules.holds_money(order, payment)]
     opened = {Key("payment.review", payment.id, "duplicate_capture", "open") for payment in right}
     if len(kept) > 1:
-        # n captures of the agreed sum bring n - 1 reviews (I7); of those that were given back there may be none.
+        # n captures of the agreed sum give n - 1 reviews (I7); returned ones may have none.
         least = 0 if case.is_superseded else len(kept) - 1
         collected.group("duplicate_capture", opened, least=least, most=len(right) - 1)
         return
@@ -505,7 +504,7 @@ def _review_claims(collected: _Collected, case: _Case) -> None:
     waiting = {payment.id for payment in rules.never_captured(case.order, case.signed)}
     for payment in case.order.payments:
         if payment.id in waiting:
-            # Looked at for the last time eight days after its newest activity (section 7).
+            # Last checked eight days after its newest activity (section 7).
             collected.open_review(payment.id, "never_captured")
         elif payment.captured or rules.is_returned(case.order, payment):
             collected.may_be_over(payment.id, "never_captured")
@@ -515,7 +514,7 @@ def _review_claims(collected: _Collected, case: _Case) -> None:
 
 
 def _review_refunds(collected: _Collected, case: _Case) -> None:
-    """Reviews about refunds and about too much of everything."""
+    """Reviews about refunds and about exceeded limits."""
     order = case.order
     for payment in order.payments:
         # Asked for, and in doubt for a day; it is over once Razorpay's answer is known.
@@ -526,7 +525,7 @@ def _review_refunds(collected: _Collected, case: _Case) -> None:
             collected.group(f"over_refunded {payment.id}", keys, least=1, most=len(keys))
         for refund in payment.refunds:
             if refund.was_processed and refund.status != "processed":
-                # "Reported lower than known is a review `refund_reversed`"; known only if the report was heard.
+                # "Reported lower than known is a review `refund_reversed`"; known only if the report arrived.
                 collected.may_be_open(refund.id, "refund_reversed")
         if rules.totals_differ(payment):
             collected.open_review(payment.id, "refund_total_differs")
@@ -545,11 +544,11 @@ def _review_refunds(collected: _Collected, case: _Case) -> None:
 def verify_answers(
     expected: Expected, outcome: Outcome, payment_id: str, settings: Settings
 ) -> frozenset[tuple[int, str | None]]:
-    """What verify answers to a genuine proof of this payment, presented (again) when everything is quiet.
+    """What verify returns for a genuine proof of this payment, presented (again) when everything is quiet.
 
     "200 only if the record is `paid` afterwards. 409 `payment_refunded` after a full refund, `payment_returned` when
     Razorpay gave the payment back uncaptured, `payment_failed` when it is known dead, `payment_under_review` when the
-    money is not as agreed (wrong sum, superseded order)." Where two of them are true, either will do.
+    money is not as agreed (wrong sum, superseded order)." If two of them are true, either is allowed.
     """
     order = expected.order
     payment = next(one for one in order.payments if one.id == payment_id)
@@ -570,7 +569,7 @@ def verify_answers(
             # Paid twice as agreed; the record is `paid`.
             allowed.discard((409, "payment_under_review"))
         allowed.add((200, None))
-    # A signature whose claim `never_captured` has ended: not `paid`, and nothing else is known of it.
+    # A signature whose claim `never_captured` has ended: not `paid`, and nothing else is known.
     return frozenset(allowed) or frozenset({(409, "payment_failed"), (409, "payment_under_review")})
 
 
@@ -578,12 +577,12 @@ def verify_answers(
 
 
 class Next(NamedTuple):
-    """What create-order answers next."""
+    """What create-order returns next."""
 
     status: int
     code: str | None = None
     order_id: str | None = None
-    """Of the order it hands out again, or that it refuses because of; None for a new one."""
+    """The id of the order it returns again, or because of which it refuses; None for a new one."""
 
 
 def next_answers(  # noqa: PLR0913 - what an application is, and what is asked
@@ -599,14 +598,14 @@ def next_answers(  # noqa: PLR0913 - what an application is, and what is asked
     """Section 6, steps 2 to 5, for one client's application.
 
     Args:
-        expected: of every order.
-        chosen: the outcome that was seen of each.
-        mine: the orders that were handed out for it, the oldest first.
-        unanswered: its orders whose id nobody was given.
-        fields: what is asked for.
+        expected: for every order.
+        chosen: the outcome that was seen for each.
+        mine: the orders returned for it, the oldest first.
+        unanswered: its orders whose id no client received.
+        fields: the requested purchase.
         now: when.
-        released: orders that an operator let go: they no longer count towards the most, and nothing else changes, since
-            they can still be paid (I19).
+        released: orders released by an operator: they no longer count towards the limit; nothing else changes, since
+        they can still be paid (I19).
     """
     ids = list(dict.fromkeys([*(each.order_id for each in mine), *(each.id for each in unanswered)]))
     refused = _refusals(expected, chosen, ids)
@@ -618,7 +617,7 @@ def next_answers(  # noqa: PLR0913 - what an application is, and what is asked
     answers: set[Next] = set() if currents else {Next(201)}
     for current, its_fields in currents:
         if its_fields is None:
-            # An answer that was lost: it is the current one, or was never stored.
+            # A lost response: it is the current order, or was never stored.
             answers |= {Next(200, None, current), Next(201)}
         else:
             order, outcome = expected[current].order, chosen[current]
@@ -643,7 +642,7 @@ def next_answers(  # noqa: PLR0913 - what an application is, and what is asked
 def _refusals(
     expected: Mapping[str, Expected], chosen: Mapping[str, Outcome], ids: Sequence[str]
 ) -> frozenset[Next] | None:
-    """ "Decide over all of them, in this order"; None where neither of the first two applies."""
+    """ "Decide over all of them, in this order"; None if neither of the first two applies."""
     doubtful = frozenset(
         Next(409, "payment_under_review", one) for one in ids if len(rules.held(expected[one].order)) > 1
     )
@@ -653,12 +652,12 @@ def _refusals(
         return reviewed | doubtful
     paid = frozenset(Next(409, "already_paid", one) for one in ids if chosen[one].view.status == "paid")
     if paid:
-        # Whether a second capture of the agreed sum is "as agreed" is not said.
+        # The design does not say whether a second capture of the agreed sum is "as agreed".
         return paid | doubtful
     return None
 
 
 def _is_alive(expected: Expected, outcome: Outcome) -> bool:
-    """An authorised payment is alive on it, or the status says that money is on its way."""
+    """Whether an authorised payment is alive on it, or its status says that money is on its way."""
     order = expected.order
     return outcome.view.status == "authorized" or any(rules.is_authorized(order, one) for one in order.payments)

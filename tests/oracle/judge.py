@@ -1,4 +1,4 @@
-"""Holds what was seen against what is expected. A complaint is a sentence; none means that all is as it must be."""
+"""Compares what was seen with what is expected. Each complaint is a sentence; no complaints means that all is well."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -14,14 +14,14 @@ _ONCE: Final = frozenset({"payment.paid", "payment.refunded"})
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """An event on the bus: how it is told from others, and when it was recorded."""
+    """An event on the bus: its identity, and when it was recorded."""
 
     key: Key
     occurred_at: int
 
 
 def read_event(detail_type: str, detail: Mapping[str, Any]) -> tuple[str, Told]:
-    """The order id and what an event says, from the bytes that consumers get."""
+    """The order id and content of an event, from the bytes that consumers get."""
     payment, refund, review = detail["payment"], detail.get("refund"), detail.get("review")
     order_id: str = payment["order_id"]
     subject = order_id
@@ -40,12 +40,12 @@ def judge_order(
     """Compares one order with what was seen of it.
 
     Args:
-        expected: what must be seen.
-        shown: what GET answered to its client; None for a 404.
+        expected: what must be visible.
+        shown: GET's response to its client; None for a 404.
         told: its events on the bus, each once, in the order of their publication.
 
     Returns:
-        The outcome that was seen, None if it was none of those expected; and every complaint.
+        The outcome that was seen, or None if it was not expected; and every complaint.
     """
     order_id = expected.order.id
     if shown is None:
@@ -65,7 +65,7 @@ def judge_order(
 def judge_verify(
     expected: Expected, outcome: Outcome, payment_id: str, answer: tuple[int, str | None], settings: Settings
 ) -> list[str]:
-    """Compares what verify answered to a genuine proof."""
+    """Compares verify's response to a genuine proof."""
     allowed = verify_answers(expected, outcome, payment_id, settings)
     if answer in allowed:
         return []
@@ -73,13 +73,13 @@ def judge_verify(
 
 
 def judge_next(allowed: Iterable[Next], answer: Next, known: frozenset[str], what: str) -> list[str]:
-    """Compares what create-order answered.
+    """Compares create-order's response.
 
     Args:
-        allowed: what it may answer.
-        answer: what it answered, with the order id that it gave; None where it gave none.
-        known: the orders that there were before.
-        what: what was asked, for the complaint.
+        allowed: the responses it may return.
+        answer: its response, with the order id or None.
+        known: the orders that existed before.
+        what: the request, for the complaint.
     """
     allowed = list(allowed)
     seen = answer

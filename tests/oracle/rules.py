@@ -1,4 +1,4 @@
-"""The definitions of the design, section 3, each as a small function with its rule."""
+"""The definitions of the design, section 3, each a small function with its rule quoted."""
 
 from collections import Counter
 from collections.abc import Container, Iterable
@@ -11,7 +11,7 @@ type Verdict = Literal["exact", "fee", "offer"]
 _WHOLE: Final = 100
 """Per cent."""
 MOST_ATTEMPTS: Final = 100
-"""Section 4: the cap on attempts, with a review where it is met."""
+"""Section 4: the cap on attempts; reaching it opens a review."""
 
 
 def is_ours(order: Order, settings: Settings) -> bool:
@@ -29,7 +29,7 @@ def is_ours(order: Order, settings: Settings) -> bool:
 
 
 def verdict(order: Order, payment: Payment, settings: Settings) -> Verdict | None:
-    """How a captured payment matches what was agreed; None where it does not, or was not captured.
+    """How a captured payment matches what was agreed; None if it does not, or was not captured.
 
     "A captured payment matches if it is in the order's currency and its amount equals the order's (`exact`), or exceeds
     it by exactly the fee that Razorpay reports (`fee`), or is lower within the floor of the setting `AcceptOffers`
@@ -48,7 +48,7 @@ def verdict(order: Order, payment: Payment, settings: Settings) -> Verdict | Non
 
 
 def refunded_minor(payment: Payment) -> int:
-    """What was paid back: "only processed refunds count"."""
+    """The refunded sum: "only processed refunds count"."""
     return sum(refund.amount for refund in payment.refunds if refund.status == "processed")
 
 
@@ -70,12 +70,12 @@ def holds_money(order: Order, payment: Payment) -> bool:
 
 
 def is_authorized(order: Order, payment: Payment) -> bool:
-    """An authorised payment that was neither captured nor given back: money is on its way."""
+    """An authorised payment that was neither captured nor returned: money is on its way."""
     return payment.status == "authorized" and not payment.captured and not is_returned(order, payment)
 
 
 def is_dead(payment: Payment) -> bool:
-    """Whether a signature on it counts no more once all looks have been.
+    """Whether a signature on it no longer counts after all checks.
 
     "A signed payment is dead only if a look that began after it was signed listed it as failed and no authorised or
     captured fact is known." Looks go on for eight days after the newest activity (section 7), so in the end every
@@ -90,7 +90,7 @@ def is_consumed(order: Order) -> bool:
 
 
 def matches(order: Order, settings: Settings, accepted: Container[str] = ()) -> list[Payment]:
-    """The captured payments of the right sum, and those that an operator accepted: the oldest first.
+    """The captured payments of the right sum and the accepted ones, the oldest first.
 
     "`accept`: the payment stands"; what stands matches, and once it is returned the order is refunded.
     """
@@ -107,7 +107,7 @@ def held(order: Order) -> list[Payment]:
 
 
 def standing(order: Order, settings: Settings) -> list[Payment]:
-    """The payments that may stand on an order that is not superseded; none where none matches.
+    """The payments that may stand on an order that is not superseded; none if none matches.
 
     "The standing payment is the first recorded match that is not returned; if all are returned, the last that stood."
     Which one was recorded first depends on what was learned first (a webhook, or a list), so any of them may stand.

@@ -1,4 +1,4 @@
-"""Books made by hand for the judge's own tests: one application, its orders, and what happened to them."""
+"""Hand-written Razorpay data for the judge's own tests: one application, its orders, and their history."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -43,7 +43,7 @@ class Books:
         notes: Mapping[str, str] | None = None,
         handed: bool = True,
     ) -> "Books":
-        """An order of 500.00 rupees, handed out to client 42 for application 12."""
+        """An order of 500.00 rupees, returned to client 42 for application 12."""
         noted = NOTES if notes is None else notes
         self.orders.append(
             {"id": order_id, "amount": amount, "currency": "INR", "created_at": at, "notes": dict(noted) or []}
@@ -55,7 +55,7 @@ class Books:
         return self
 
     def payment(self, payment_id: str = A, status: str = "captured", **changes: Any) -> "Books":
-        """A payment of the last order, captured and of its sum unless it is said otherwise."""
+        """A payment of the last order; by default captured, with the order's sum."""
         order = self.orders[-1]
         entity = {
             "id": payment_id,
@@ -77,7 +77,7 @@ class Books:
     def refund(
         self, refund_id: str = R1, amount: int = AMOUNT, status: str = "processed", *, total: bool = True
     ) -> "Books":
-        """A refund of the last payment, counted in Razorpay's total unless it is said otherwise."""
+        """A refund of the last payment; by default counted in Razorpay's total."""
         payment = self.payments[-1]
         if total and status != "failed":
             payment["amount_refunded"] += amount
@@ -105,7 +105,7 @@ class Books:
     def expected(
         self, settings: Settings = SETTINGS, *, presented: Sequence[str] = (), **outside: Any
     ) -> dict[str, Expected]:
-        """What must be seen; `presented` are payment ids of the last order."""
+        """What must be visible; `presented` are payment ids of the last order."""
         proofs = frozenset((self.orders[-1]["id"], payment) for payment in presented)
         return expected_orders(self.ledger, self.outside(presented=proofs, **outside), settings)
 
@@ -118,7 +118,7 @@ def statuses(expected: Expected) -> set[str]:
 
 
 def only(expected: Expected) -> Outcome:
-    """Its outcome, where the payment that GET names is all that may differ."""
+    """Its outcome, if only the payment that GET names may differ."""
     views = {
         (one.view.status, one.view.confirmed, one.view.amount_refunded, one.view.under_review)
         for one in expected.outcomes
@@ -128,7 +128,7 @@ def only(expected: Expected) -> Outcome:
 
 
 def shown(outcome: Outcome, **changes: Any) -> dict[str, Any]:
-    """What GET would answer for it."""
+    """What GET would return for it."""
     view = outcome.view
     return {
         "status": view.status,
@@ -164,7 +164,7 @@ def event(  # noqa: PLR0913 - what an event may say
 
 
 def complaints(expected: Expected, *told: Told, **changes: Any) -> list[str]:
-    """What is complained of when GET shows the first outcome and these events were told."""
+    """The complaints if GET shows the first outcome and these events were published."""
     return judge_order(expected, shown(expected.outcomes[0], **changes), told)[1]
 
 
@@ -177,7 +177,7 @@ def next_of(
     released: frozenset[str] = frozenset(),
     **changes: Any,
 ) -> frozenset[Next]:
-    """What create-order answers to the client when everything is quiet, a month before an open order gets too old."""
+    """What create-order returns to the client when everything is quiet, before an open order gets too old."""
     outside = books.outside(**changes)
     expected = expected_orders(books.ledger, outside, settings)
     return next_answers(

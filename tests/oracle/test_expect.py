@@ -1,4 +1,4 @@
-"""What must be seen of an order, worked out by hand from the design, sections 2, 3, 5 and 6."""
+"""What must be visible of an order, derived by hand from the design, sections 2, 3, 5 and 6."""
 
 import pytest
 
@@ -42,7 +42,7 @@ def review(reason: str, state: str = "open", payment: str = A) -> Told:
     return event("payment.review", payment=payment, review=(reason, state))
 
 
-# --- nothing strange -------------------------------------------------------------------------------------------------
+# --- the usual course -----------------------------------------------------------------------------------------------
 
 
 def test_an_order_that_nobody_tried_to_pay_is_created_and_handed_out_again() -> None:
@@ -256,7 +256,7 @@ def test_a_second_capture_that_is_given_back_leaves_the_first_standing() -> None
     told = [PAID, surplus(R1, B), opened, resolved]
     assert judge_order(expected, shown(paid), told)[1] == []
     assert judge_order(expected, shown(paid), told[:3])[1] != []
-    # Had the second one been known first and given back before the other was known, `refunded` would be final.
+    # If the second had been known first and refunded before the other was known, `refunded` would be final.
     assert statuses(expected) == {"paid", "refunded"}
 
 
@@ -296,7 +296,7 @@ def test_a_superseded_order_that_was_given_back_lets_the_client_pay_the_new_one(
     assert only(expected[FIRST]).view.status == "refunded"
     told = [review("superseded_order"), review("superseded_order", "resolved"), surplus(R1)]
     assert complaints(expected[FIRST], *told) == complaints(expected[FIRST], surplus(R1)) == []
-    # It never stood: it is no `payment.refunded`.
+    # It never stood, so there is no `payment.refunded`.
     assert complaints(expected[FIRST], REFUNDED) != []
     assert next_of(books, 60_000) == {Next(200, None, SECOND)}
 
@@ -371,7 +371,7 @@ def test_after_a_restore_what_was_marked_in_the_gap_may_be_forgotten() -> None:
     books = Books().order(FIRST).payment().order(SECOND, amount=60_000, at=AT + 30)
     expected = books.expected(restored=((AT + 60, AT + 10),))
     assert statuses(expected[FIRST]) == {"paid", "authorized"}
-    # What was told before it stays told.
+    # Events published before the restore remain.
     paid = next(one for one in expected[FIRST].outcomes if one.view.status == "paid")
     assert judge_order(expected[FIRST], shown(paid), [review("superseded_order"), PAID])[1] == []
 

@@ -1,4 +1,4 @@
-"""The judge shares no line with the service."""
+"""The judge shares no code with the service."""
 
 import subprocess
 import sys
@@ -13,7 +13,7 @@ print(sorted(name for name in sys.modules if name.split(".")[0] in {"payments", 
 
 
 def test_nothing_of_the_service_is_loaded_with_the_judge() -> None:
-    """Also indirectly: import-linter does not see what other folders of tests import."""
+    """Also checks indirect imports, since import-linter does not see what other test folders import."""
     loaded = subprocess.run(  # noqa: S603 - this Python
         [sys.executable, "-c", _LOAD],
         cwd=PROJECT,

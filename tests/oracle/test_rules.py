@@ -1,4 +1,4 @@
-"""The definitions of design, section 3, worked out by hand."""
+"""The definitions of the design, section 3, with examples derived by hand."""
 
 import pytest
 
@@ -59,7 +59,7 @@ def test_a_capture_matches_what_was_agreed_in_one_of_three_ways(
         (paid(), False),
         (paid(50_000, 20_000), False),
         (paid(50_000, 20_000, 30_000), True),
-        # min(captured amount, order amount): the fee need not go back, a lower capture goes back whole.
+        # min(captured amount, order amount): the fee need not be refunded, a lower capture is refunded in full.
         (paid(51_180, 50_000, fee=1_180), True),
         (paid(99, 99), True),
         (paid(60_000, 50_000), True),

@@ -1,4 +1,4 @@
-"""docs/decisions: each record has a status and a date, is listed, and tells which others it changes."""
+"""docs/decisions: each record has a status and a date, is listed, and names the others it changes."""
 
 import re
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ STATUS = re.compile(
 
 @dataclass(frozen=True)
 class Decision:
-    """A record, as far as its form goes."""
+    """The form of a record."""
 
     number: int
     title: str
@@ -30,13 +30,13 @@ class Decision:
 
     @property
     def status(self) -> str:
-        """As the list says it."""
+        """The record's line in the list."""
         status = "accepted" if self.superseded_by is None else f"superseded by {self.superseded_by}"
         return ", ".join([status, *(f"amended by {number}" for number in sorted(self.amended_by))])
 
 
 def read(path: Path) -> Decision:
-    """A record, or an AssertionError that says what its form lacks."""
+    """Parses a record, or raises an AssertionError that says what its form lacks."""
     title, blank, line, below, *_ = path.read_text(encoding="utf-8").splitlines()
     heading = re.fullmatch(r"# (\d+)\. (.+)", title)
     assert heading is not None, f"{path.name}: the first line is '# <number>. <decision>'"

@@ -1,4 +1,4 @@
-"""The files in .github: `make github` refuses what is wrong in them, and they do what the documentation says."""
+"""The files in .github: `make github` finds errors in them, and they do what the documentation says."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from tests.runbook.book import DEPLOYING, blocks
 
 PROJECT = Path(__file__).parents[2]
 GITHUB = PROJECT / ".github"
-# Nothing listens there: a tool that asked the network would fail.
+# Nothing listens there, so a tool that used the network would fail.
 NO_NETWORK = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), "http://127.0.0.1:9")
 
 
@@ -140,7 +140,7 @@ def test_a_deployment_runs_the_commands_of_the_page() -> None:
     (page,) = (block for block in blocks(DEPLOYING) if block.name == "Deploy 1")
     job = steps(DEPLOY["jobs"]["deploy"])
     built, deployed = commands(job["Build"]["run"]), commands(job["Deploy"]["run"])
-    # Each step has a shell of its own, and nobody is there to answer production's question.
+    # Each step runs in a new shell, and nobody can answer production's prompt.
     path = 'export PATH="$PWD/.venvs/sam/bin:$PATH"'
     assert deployed[0] == path
     assert built + [line.removesuffix(" --no-confirm-changeset") for line in deployed[1:]] == commands(page.script)
@@ -164,7 +164,7 @@ def test_nothing_runs_with_credentials_before_it_is_built() -> None:
 
 def test_the_stages_and_their_region_are_those_of_samconfig() -> None:
     config = tomllib.loads((PROJECT / "samconfig.toml").read_text(encoding="utf-8"))
-    stages = DEPLOY[True]["workflow_dispatch"]["inputs"]["stage"]["options"]  # YAML 1.1 reads `on` as a truth
+    stages = DEPLOY[True]["workflow_dispatch"]["inputs"]["stage"]["options"]  # YAML 1.1 reads `on` as true
     assert set(stages) == set(config) - {"version", "default", "local"}
     for stage in stages:
         assert config[stage]["deploy"]["parameters"]["region"] == DEPLOY["jobs"]["deploy"]["env"]["AWS_REGION"]
@@ -172,7 +172,7 @@ def test_the_stages_and_their_region_are_those_of_samconfig() -> None:
 
 
 def run_step(name: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """A step's script, as GitHub runs it: `bash -e`, in the checkout."""
+    """Runs a step's script as GitHub does: `bash -e`, in the checkout."""
     return subprocess.run(  # noqa: S603 - our own workflow
         ["bash", "-e", "-c", steps(DEPLOY["jobs"]["deploy"])[name]["run"]],  # noqa: S607 - as GitHub calls it
         cwd=folder,

@@ -22,7 +22,7 @@ def test_every_file_and_suite_that_is_named_exists() -> None:
     folders = "bench|docs|events|examples|functions|layers|sandbox|shared|tests"
     paths = set(re.findall(rf"(?:{folders})/[\w./-]*\w", text))
     assert len(paths) > 15
-    # In `functions/<name>/app.py` the name is left open.
+    # `functions/<name>/app.py` contains a placeholder.
     for path in paths - {"functions/"}:
         assert (PROJECT / path).exists(), path
 

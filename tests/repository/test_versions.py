@@ -1,4 +1,4 @@
-"""One version: pyproject.toml, uv.lock, the API's description and the newest release of the changelog name the same."""
+"""pyproject.toml, uv.lock, the API description and the changelog's newest release all name the same version."""
 
 import re
 import tomllib

@@ -1,4 +1,4 @@
-"""docs/runbook.md and docs/deploying.md, taken apart: their sections, and the blocks of shell in them."""
+"""Parses docs/runbook.md and docs/deploying.md: their sections and shell blocks."""
 
 import re
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ DEPLOYING = PROJECT / "docs/deploying.md"
 
 @dataclass(frozen=True)
 class Section:
-    """A heading and what stands under it, up to the next heading."""
+    """A heading and its text, up to the next heading."""
 
     level: int
     title: str
@@ -21,11 +21,11 @@ class Section:
 
 @dataclass(frozen=True)
 class Block:
-    """A block of shell."""
+    """A shell block."""
 
     section: str
     number: int
-    """Within its section, from 1."""
+    """Its number in its section, from 1."""
     script: str
 
     @property
@@ -34,7 +34,7 @@ class Block:
 
 
 def sections(page: Path = RUNBOOK) -> list[Section]:
-    """Every section of a page, in order. A `#` in a block of shell is a comment there, and no heading here."""
+    """Every section of a page, in order. A `#` in a shell block is a comment and not a heading."""
     found: list[Section] = []
     title, level, lines, in_block = "", 0, list[str](), False
     for line in page.read_text(encoding="utf-8").splitlines():
@@ -49,7 +49,7 @@ def sections(page: Path = RUNBOOK) -> list[Section]:
 
 
 def blocks(page: Path = RUNBOOK) -> list[Block]:
-    """Every block of shell of a page, in order, as far left as it goes: a block in a list is indented with it."""
+    """Every shell block of a page, in order, dedented, since a block in a list is indented."""
     found = []
     for section in sections(page):
         scripts = re.findall(r"^ *```sh\n(.*?)^ *```$", section.text, re.DOTALL | re.MULTILINE)
@@ -58,5 +58,5 @@ def blocks(page: Path = RUNBOOK) -> list[Block]:
 
 
 def anchor(title: str) -> str:
-    """What a link to a heading ends in."""
+    """A heading's anchor."""
     return re.sub(r"[^a-z0-9 _-]", "", title.lower()).replace(" ", "-")

@@ -16,7 +16,7 @@ from tests.runbook.counter import Counter
 
 @pytest.fixture
 def counter(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter]:
-    """Everything freshly started, with an empty table and an empty account."""
+    """Everything newly started, with an empty table and an empty account."""
     clock = Clock(ORDERED_AT)
     monkeypatch.setattr(aws, "now", clock)
     monkeypatch.setattr(aws, "_environment", aws._environment.__wrapped__)  # noqa: SLF001 - there is no other way

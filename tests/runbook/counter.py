@@ -1,4 +1,4 @@
-"""The real functions with a table in memory, the stand-in for Razorpay and a clock: what the repairs are tried on."""
+"""The real functions with a table in memory, the stand-in for Razorpay and a clock, on which repairs are tested."""
 
 import json
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ DAY_S = 24 * 60 * 60
 
 
 def said(status: int, body: Mapping[str, Any]) -> str:
-    """An answer as the runbook writes it: the status, and the code of a problem."""
+    """A response as the runbook writes it: the status, and a problem's code."""
     return f"{status} {body['code']}" if "code" in body else str(status)
 
 
@@ -36,13 +36,13 @@ class Counter:
         self.payment = ""
         """The Razorpay payment that the story is about."""
         self.proof: Mapping[str, str] = {}
-        """What Checkout handed over for it."""
+        """Checkout's fields for it."""
         self._told = 0
 
     # --- the client ---
 
     def create_order(self, amount: str = AMOUNT) -> str:
-        """The client accepts the proposal: the answer; the first order is the story's."""
+        """The client accepts the proposal; returns the response; the first order becomes the story's."""
         offer = {**events.OFFER, "amount": amount}
         answer = invoke(events.from_frontend(CREATE_ORDER, offer, user_id=events.CLIENT))
         if answer.status in {200, 201}:
@@ -51,19 +51,19 @@ class Counter:
         return said(answer.status, answer.body)
 
     def verify(self) -> str:
-        """The client's page hands in the proof of the story's payment."""
+        """The client's page sends the proof of the story's payment to verify."""
         answer = invoke(events.from_frontend(VERIFY, self.proof, user_id=events.CLIENT))
         return said(answer.status, answer.body)
 
     def read(self) -> dict[str, Any]:
-        """The story's payment as the client sees it."""
+        """The story's payment as shown to the client."""
         body: dict[str, Any] = invoke(events.reading(self.order_id)).body
         return body
 
     # --- the customer and the merchant, at Razorpay ---
 
     def pay(self, order_id: str | None = None, **how: Any) -> str:
-        """The customer pays: the id of the payment."""
+        """The customer pays; returns the payment id."""
         press = checkout.paying({"order_id": order_id or self.order_id, **how})
         proof = checkout.pay(self.razorpay.account, press, development.RAZORPAY_KEY_SECRET)
         if proof is None:
@@ -81,29 +81,29 @@ class Counter:
         raise AssertionError("the payment went through")
 
     def refund(self, payment: str | None = None, amount_minor: int | None = None) -> Refund:
-        """A refund in Razorpay's dashboard, of all that is left unless an amount is given."""
+        """A refund in Razorpay's dashboard, of everything left unless an amount is given."""
         account = self.razorpay.account
         entity = account.payment(payment or self.payment)
         document = {} if amount_minor is None else {"amount": amount_minor}
         return account.refund(entity, validation.refund(document, entity.currency), key=None, body=b"")
 
     def switch(self, **switches: Any) -> None:
-        """Turns switches of the stand-in (`sandbox/gateway/README.md`)."""
+        """Sets switches of the stand-in (`sandbox/gateway/README.md`)."""
         account = self.razorpay.account
         account.faults = account.faults.switched(switches)
 
     def deliver(self) -> None:
-        """Every webhook since the last time comes, once."""
+        """Delivers every webhook since the last time, once."""
         told, self._told = self.razorpay.told[self._told :], len(self.razorpay.told)
         for webhook in told:
             assert invoke(events.from_razorpay(webhook.body)).status == 200
 
     def lose_webhooks(self) -> None:
-        """None of those since the last time ever comes."""
+        """Drops every webhook since the last time."""
         self._told = len(self.razorpay.told)
 
     def tell_of_refund(self, event: str, refund: Refund, **changes: Any) -> None:
-        """A webhook about a refund whose entity says something else than the account does."""
+        """A webhook about a refund whose entity differs from the account's."""
         account = self.razorpay.account
         payment = account.payment(refund.payment_id)
         order = account.order(self.order_id)
@@ -125,7 +125,7 @@ class Counter:
         return report
 
     def publish(self) -> None:
-        """A minute later outbox runs."""
+        """Runs the outbox a minute later."""
         self.clock.now += 61
         forget_loggers()
         handler("outbox")({}, CONTEXT)
@@ -137,13 +137,13 @@ class Counter:
         return self.reconcile(accept={"order_id": self.order_id, "razorpay_payment_id": self.payment})
 
     def release(self, order_id: str | None = None) -> dict[str, Any]:
-        """Of the story's payment, or of an order."""
+        """The status of the story's payment, or of an order."""
         if order_id is not None:
             return self.reconcile(release={"order_id": order_id})
         return self.reconcile(release={"order_id": self.order_id, "razorpay_payment_id": self.payment})
 
     def rebuild(self, back_s: int = DAY_S) -> list[dict[str, Any]]:
-        """Razorpay's lists of the last while, run after run."""
+        """Sweeps Razorpay's lists up to now, run after run."""
         reports = []
         asked: dict[str, Any] | None = {"rebuild": {"from": self.clock.now - back_s, "to": self.clock.now}}
         while asked is not None:
@@ -151,13 +151,13 @@ class Counter:
             asked = reports[-1]["next"]
         return reports
 
-    # --- what is stored and told ---
+    # --- what is stored and published ---
 
     def record(self, order_id: str | None = None) -> dict[str, Any]:
         return self.cloud.item(order_id or self.order_id)
 
     def review(self, reason: str, order_id: str | None = None) -> str:
-        """How the only review of this reason stands: `open`, or what closed it."""
+        """The state of the only review with this reason: `open`, or what closed it."""
         (found,) = [one for one in self.record(order_id)["review"] if one["reason"] == reason]
         return str(found.get("resolution", "open"))
 
@@ -171,7 +171,7 @@ class Counter:
         return [key.removeprefix("aside#") for key in self.cloud.items() if key.startswith("aside#")]
 
     def have_orders_like(self, order_id: str, count: int) -> None:
-        """So many more orders of the application, as one of its superseded ones is stored."""
+        """Adds this many more orders of the application, copies of a superseded one."""
         item = self.cloud.raw_item(order_id)
         copies = [{"S": f"order_Copy{number:010d}"} for number in range(count)]
         for copy in copies:
@@ -185,6 +185,6 @@ class Counter:
         )
 
     def delete(self, *keys: str) -> None:
-        """Items are lost."""
+        """Deletes items."""
         for key in keys:
             admin("dynamodb").delete_item(TableName=TABLE, Key={"pk": {"S": key}})

@@ -1,6 +1,6 @@
-"""No command of docs/runbook.md or docs/deploying.md does harm when it is pasted without a thought.
+"""No command of docs/runbook.md or docs/deploying.md does harm if it is pasted carelessly.
 
-What is checked here is the text; tests/e2e/test_runbook.py runs it.
+This file checks the text; tests/e2e/test_runbook.py runs it.
 """
 
 import json
@@ -16,12 +16,12 @@ from sandbox.cloud.packages import read_template
 from tests.runbook.book import DEPLOYING, PROJECT, RUNBOOK, Block, Section, blocks, sections
 
 HELPERS, VARIABLES = (block for block in blocks(RUNBOOK) if block.section == "Before you begin")
-# These two are pasted in full, before anything else, and define what everything else uses; the third replaces them.
+# The first two are pasted first, in full, and define what all others use; the third replaces them.
 FIRST = {HELPERS.name, VARIABLES.name, "Rehearse on your machine 1"}
 ALL = [(page, block) for page in (RUNBOOK, DEPLOYING) for block in blocks(page)]
 LATER = [(page, block) for page, block in ALL if block.name not in FIRST]
 SHELLS = {"PWD", "PATH", "LATEST"}
-# A value for what is not set, that does no harm: to look until now, and at the region that all stages are in.
+# Harmless defaults for unset variables: a search up to now, and the region of all stages.
 DEFAULTS = {"TO": "$(date +%s)", "AWS_DEFAULT_REGION": "ap-south-1"}
 EXPORTED = set(re.findall(r"^export ([A-Z_]+)=", VARIABLES.script, re.MULTILINE)) | {"STAGE"}
 
@@ -31,19 +31,19 @@ each_block = pytest.mark.parametrize(
 
 
 def own(script: str) -> set[str]:
-    """What a block gives a value itself."""
+    """The variables that a block sets itself."""
     return set(re.findall(r"(?:^|[\s(;])(?:export )?([A-Za-z_]\w*)=", script)) | set(
         re.findall(r"\bfor (\w+) in", script)
     )
 
 
 def used(script: str) -> list[tuple[str, str]]:
-    """Each use of a variable: its name, and what stands behind the name, such as `:?`."""
+    """Each use of a variable: its name and its suffix, such as `:?`."""
     return re.findall(r"(?<!\\)\$\{?([A-Za-z_]\w*)((?::?[?=+-])?)", script)
 
 
 def stops(script: str) -> set[str]:
-    """The variables without which a block stops before it does anything with them."""
+    """The variables without which a block stops before using them."""
     return {name for name, behind in used(script) if behind == ":?"}
 
 
@@ -59,7 +59,7 @@ def test_a_variable_that_is_not_set_stops_the_command(page: Path, block: Block) 
         if behind == ":-":
             assert f"${{{name}:-{DEFAULTS[name]}}}" in block.script, name
         elif name in stops(block.script) and block.script.startswith("("):
-            # Within one subshell that ends at the first mistake, the first use is enough.
+            # In a subshell that stops at the first error, checking the first use is enough.
             first = next(found for found in used(block.script) if found[0] == name)
             assert first == (name, ":?"), name
         else:
@@ -78,7 +78,7 @@ def test_what_a_block_needs_is_set_before_you_begin_or_said_to_be_set_in_its_sec
 def test_several_steps_that_belong_together_end_at_the_first_that_fails(page: Path, block: Block) -> None:
     lines = block.script.splitlines()
     steps = [line for line in lines if re.match(r"(?:cd |export |rm |git |make |sam |printf .*>|echo .*>)|\w+=", line)]
-    # A line at the margin is a step by itself; what one leaves for the next has to be inside of one subshell.
+    # An unindented line is a separate step; steps that depend on each other must be in one subshell.
     assert not steps or block.script.startswith("(\n  set -eu\n") or len(lines) == 1
     if block.script.startswith("("):
         assert re.match(r"\(\n  (set -eu|umask 077)\n", block.script)
@@ -134,7 +134,7 @@ def test_every_variable_of_the_first_section_stops_what_needs_it_when_it_is_empt
 
 # --- fill -------------------------------------------------------------------------------------------------------------
 
-# In the place of the AWS CLI: what it was given, and who else could have read it.
+# Replaces the AWS CLI: records its input, and who else could have read it.
 AWS = """#!/bin/sh
 for argument; do
   case "$argument" in
@@ -154,7 +154,7 @@ def fill(tmp_path: Path) -> "Fill":
 
 
 class Fill:
-    """The helper `fill`, with answers that a person would type."""
+    """Runs the helper `fill` with typed answers."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -179,12 +179,12 @@ class Fill:
             text=True,
             check=False,
             timeout=60,
-            start_new_session=True,  # without a terminal, python's getpass reads what is given here
+            start_new_session=True,  # without a terminal, Python's getpass reads this input
         )
 
     @property
     def put(self) -> object:
-        """What reached the secret; None if nothing did."""
+        """What was written to the secret; None if nothing was."""
         file = self.home / "put"
         return json.loads(file.read_text()) if file.exists() else None
 
@@ -205,9 +205,10 @@ def test_fill_puts_in_what_it_was_told_and_shows_and_leaves_none_of_it(fill: Fil
 def test_fill_reads_a_public_key_from_its_file(fill: Fill) -> None:
     key = "-----BEGIN PUBLIC KEY-----\nMFkw\n-----END PUBLIC KEY-----"
     (fill.home / "public.pem").write_text(key + "\n")
-    done = fill("JWT_PUBLIC_KEY", answers=["@public.pem"])
-    assert done.returncode == 0, done.stderr
-    assert fill.put == {"JWT_PUBLIC_KEY": key}
+    for name in ("JWT_PUBLIC_KEY", "QUOTE_PUBLIC_KEY"):
+        done = fill(name, answers=["@public.pem"])
+        assert done.returncode == 0, done.stderr
+        assert fill.put == {name: key}
 
 
 @pytest.mark.parametrize(
@@ -224,6 +225,8 @@ def test_fill_reads_a_public_key_from_its_file(fill: Fill) -> None:
         ("RAZORPAY_KEY_ID", "a-key-id-of-somebody-else", "staging"),
         ("RAZORPAY_KEY_SECRET", "${KEY_SECRET}"[:11], "staging"),
         ("JWT_SECRET", "thirty-one-bytes-are-too-few-01", "staging"),
+        ("QUOTE_SECRET", "thirty-one-bytes-are-too-few-01", "staging"),
+        ("QUOTE_PUBLIC_KEY", "-----BEGIN PRIVATE KEY-----", "staging"),
         ("JWT_PUBLIC_KEY", "-----BEGIN PRIVATE KEY-----", "staging"),
         ("JWT_PUBLIC_KEY", "@none.pem", "staging"),
     ],
@@ -274,8 +277,8 @@ def test_the_page_names_the_seven_events_that_the_webhook_acts_on() -> None:
     assert set(named) == webhooks._PAYMENT_EVENTS | webhooks._REFUND_STATES.keys()  # noqa: SLF001 - its own names for them
 
 
-# In the place of the AWS CLI: a function with six published versions, whose alias sends calls to the second and the
-# third. Writes down what is deleted.
+# Replaces the AWS CLI: a function with six published versions, whose alias sends calls to the second and third. Records
+# what is deleted.
 VERSIONS = """#!/bin/sh
 case "$2" in
   list-aliases) printf '2\\t3\\n' ;;
@@ -300,7 +303,7 @@ def test_old_versions_are_deleted_but_the_newest_three_and_those_that_an_alias_u
         timeout=60,
     )
     assert (done.returncode, done.stderr) == (0, "")
-    # 8, 9 and 10 are the newest three, by number and not by text; $LATEST is no version.
+    # 8, 9 and 10 are the newest three, by number and not by text; $LATEST is not a version.
     assert (tmp_path / "deleted").read_text().splitlines() == [
         f"payments-staging-{name} 1" for name in ("create-order", "verify", "webhook", "outbox", "reconcile")
     ]

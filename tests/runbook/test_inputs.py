@@ -1,4 +1,4 @@
-"""`events/schedules/`: what outbox and reconcile are invoked with, by the template's schedules and by hand."""
+"""`events/schedules/`: the inputs of outbox and reconcile, from the template's schedules and by hand."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ from tests.runbook.counter import CONTEXT, Counter
 
 FOLDER = Path(__file__).parents[2] / "events/schedules"
 INPUTS = {path.stem: path for path in sorted(FOLDER.glob("*.json"))}
-# Nothing of the story's order is paid, so that there is nothing to accept or to release.
+# The story's order is unpaid, so there is nothing to accept or release.
 IMPOSSIBLE = {"reconcile-accept", "reconcile-release-payment"}
 
 

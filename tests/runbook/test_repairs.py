@@ -1,7 +1,7 @@
-"""Every repair that docs/runbook.md recommends leads out of the state it is for (design, invariant I23).
+"""Every repair in docs/runbook.md resolves the problem it is meant for (design, invariant I23).
 
-The expectations are the runbook's own tables: each row names a review or a trouble, its repair, and what the client
-meets before and after. A row without a story here fails, and so does a story without a row.
+The expectations are the runbook's tables: each row names a review or problem, its repair, and the client's responses
+before and after. A row without a story here fails, and so does a story without a row.
 """
 
 import re
@@ -48,7 +48,8 @@ TROUBLES = rows("Repairs of the rest")
 
 type Outcome = tuple[str, tuple[str, ...]]
 type Story = Callable[[Counter], Outcome]
-"""Brings about the state, repairs it; what the client met before, and what is so afterwards, in the table's order."""
+"""Creates the state and repairs it; returns the client's responses before and the results after, in the table's
+order."""
 STORIES: dict[tuple[str, str], Story] = {}
 
 
@@ -62,7 +63,7 @@ def repairs(about: str, repair: str) -> Callable[[Story], Story]:
 
 
 def end(counter: Counter, reason: str, before: str, *, amount: str = AMOUNT, verifies: bool = True) -> Outcome:
-    """What the table of reviews has: the review, the status, and what create-order and verify answer."""
+    """The columns of the table of reviews: the review, the status, and the responses of create-order and verify."""
     review, status = counter.review(reason), counter.read()["status"]
     verified = counter.verify() if verifies else "-"
     return before, (review, status, counter.create_order(amount), verified)
@@ -168,7 +169,7 @@ def _(counter: Counter) -> Outcome:
     paid(counter)
     refund = counter.refund()
     counter.deliver()
-    # Nothing that the stand-in, or any document of Razorpay's, lets happen: one more refund of what is gone.
+    # Impossible in the stand-in and in Razorpay's documents: another refund of a fully refunded payment.
     counter.tell_of_refund("refund.processed", refund, id="rfnd_FS8TWyPrCsa0OB", amount=PART_MINOR)
     return end(counter, "over_refunded", "-")
 
@@ -178,7 +179,7 @@ def _(counter: Counter) -> Outcome:
     paid(counter)
     refund = counter.refund()
     counter.deliver()
-    # The bank sent it back after it had been processed.
+    # The bank returned it after it had been processed.
     refund.status = "failed"
     payment = counter.razorpay.account.payment(refund.payment_id)
     payment.amount_refunded, payment.status = 0, "captured"
@@ -186,7 +187,7 @@ def _(counter: Counter) -> Outcome:
     assert counter.review("refund_reversed") == "open"
     counter.refund()
     counter.deliver()
-    # Facts only grow, so that the one that came back still counts beside the new one; the runbook says so.
+    # Facts are never removed, so the returned refund still counts next to the new one; the runbook says so.
     assert counter.review("over_refunded") == "open"
     outcome = end(counter, "refund_reversed", "-")
     assert counter.razorpay.account.payment(refund.payment_id).amount_refunded == AMOUNT_MINOR
@@ -201,7 +202,7 @@ def _(counter: Counter) -> Outcome:
     counter.refund(amount_minor=PART_MINOR)
     counter.lose_webhooks()
     counter.look()
-    # Lists lag by minutes; only what differs for longer is for a person.
+    # Lists lag by minutes; only a lasting difference opens a review.
     counter.clock.now += DAY_S
     counter.look()
     counter.publish()
@@ -242,8 +243,8 @@ def _(counter: Counter) -> Outcome:
 
 
 def never_captured(counter: Counter) -> None:
-    """Authorised and signed, and then nothing: the watch lane looks for eight days after the newest activity."""
-    # Razorpay documents three days, or five, until it gives such a payment back; this one it forgets.
+    """Authorised and signed, then nothing: the watch lane checks for eight days after the newest activity."""
+    # Razorpay documents three or five days until it returns such a payment; it forgets this one.
     counter.switch(auto_refund_after_s=30 * DAY_S)
     counter.create_order()
     counter.pay(capture="later")
@@ -350,7 +351,7 @@ def _(counter: Counter) -> Outcome:
     counter.create_order()
     counter.pay()
     counter.lose_webhooks()
-    # Razorpay lists something that no document describes.
+    # Razorpay lists something undocumented.
     payment = counter.razorpay.account.payment(counter.payment)
     payment.amount = -1
     counter.clock.now += 30 * 60
@@ -401,7 +402,7 @@ def _(counter: Counter) -> Outcome:
     before = str(counter.record(foreign)["status"])
     counter.clock.now += 61
     counter.reconcile(lane="watch")
-    # It goes by itself, delays nothing, and nobody is told.
+    # It is deleted automatically, delays nothing, and sends no event.
     record = counter.record(foreign)
     assert record["expires_at"] > counter.clock.now
     assert "attention_at" not in record
@@ -463,7 +464,7 @@ def test_a_repair_leads_to_what_the_runbook_says(counter: Counter, about: str, r
     before, after = STORIES[about, repair](counter)
     assert (before, after) == (row.before, row.after)
     if (about, repair) in REVIEWS:
-        # A person is told as it opens and as it closes, and once each.
+        # It is published when it opens and when it closes, once each.
         counter.publish()
         states = [state for reason, state in counter.reviews_told() if reason == about]
         assert states == (["open"] if row.after[0] == "open" else ["open", "resolved"])

@@ -47,7 +47,7 @@ def test_a_section_says_what_the_alarm_means_where_to_look_and_what_to_do(sectio
 @pytest.mark.parametrize("section", of_alarms(), ids=lambda section: section.title)
 def test_a_section_has_a_command(section: Section) -> None:
     assert any(block.section == section.title and "aws " in block.script for block in blocks()) or (
-        # What to do there is another section's business, which has commands.
+        # Another section, which has commands, says what to do.
         "](#" in section.text
     )
 
@@ -76,5 +76,5 @@ def test_the_restore_turns_on_everything_that_the_template_gives_its_own_table()
     assert "PointInTimeRecoveryEnabled=true" in script
     assert f"AttributeName={table['TimeToLiveSpecification']['AttributeName']}" in script
     assert "--deletion-protection-enabled" in script
-    # Orders are let in again with as many instances as the stack reserves, whatever the template's default is.
+    # create-order is enabled again with the stack's reserved concurrency, whatever the template's default.
     assert 'reserved="$(parameter CreateOrderConcurrency)"' in script

@@ -1,4 +1,4 @@
-"""docs/security.md names tests that exist, and a way to report that works for whoever deploys the service."""
+"""docs/security.md names tests that exist, and a way to report problems that works for every deployment."""
 
 import os
 import re
@@ -42,7 +42,7 @@ REPORTING = PAGE.split("\n## Reporting a vulnerability\n")[1]
 
 
 def wrote(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """What comes of the page's command."""
+    """The output of the page's command."""
     (block,) = re.findall(r"```sh\n(.*?)```", REPORTING, re.DOTALL)
     kept = {name: value for name, value in os.environ.items() if name != "SECURITY_CONTACT"}
     return subprocess.run(  # noqa: S603 - the page's own command

@@ -1,8 +1,8 @@
-"""`sam local`, for real: `make test-sam-local`. Needs root and Debian; asks no image registry.
+"""The real `sam local`: `make test-sam-local`. Needs root and Debian; uses no image registry.
 
-Podman comes from apt where it is missing. Everything else happens in a network, a mount and a process namespace of its
-own: its bridge, firewall rules, mounts and processes are no longer there when it has ended, however it ends.
-Arguments are pytest's.
+Podman is installed with apt if it is missing. Everything else happens in separate network, mount and process
+namespaces, so that bridge, firewall rules, mounts and processes are gone afterwards, however it ends. Arguments are
+pytest's.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 PROJECT: Final = Path(__file__).parents[2]
-# By program: the package that has it. iptables is what Podman's network program calls.
+# The package of each program. Podman's network program calls iptables.
 _NEEDED: Final = {
     "podman": "podman",
     "runc": "runc",
@@ -30,23 +30,23 @@ _NEEDED: Final = {
     "ldd": "libc-bin",
 }
 _NETAVARK: Final = Path("/usr/lib/podman/netavark")
-# Where Podman and its network program keep what outlives a run, whatever they are told. Hidden from them.
+# Folders that Podman and its network program always use for persistent files. Hidden from them.
 _KEPT: Final = (Path("/run"), Path("/var/lib/containers"))
 _SETTING_UP: Final = " && ".join(["ip link set lo up", *(f"mount -t tmpfs tmpfs {kept}" for kept in _KEPT)])
 _ATTEMPTS: Final = 30
 _ATTEMPT_S: Final = 0.1
 FOLDER: Final = "SAM_LOCAL_FOLDER"
-"""The environment variable that tells the tests where they may write."""
+"""The environment variable with the folder that tests may write to."""
 
 
 def main(arguments: list[str]) -> int:
-    """pytest's exit status, or 2 when this machine cannot run it."""
+    """Returns pytest's exit status, or 2 if this machine cannot run it."""
     if reason := _unfit():
         print(f"`make test-sam-local` does not run here: {reason}", file=sys.stderr)
         return 2
     _install()
     began = time.monotonic()
-    # Ended by a signal, it cleans up as after Ctrl-C.
+    # On a signal, it cleans up as after Ctrl-C.
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     folder = Path(tempfile.mkdtemp(prefix="sam-local-"))
     made = [kept for kept in _KEPT if not kept.exists()]
@@ -57,7 +57,7 @@ def main(arguments: list[str]) -> int:
         status = _run(folder, arguments or [str(PROJECT / "tests/samlocal/recipe.py")])
     finally:
         _remove(folder, shutil.rmtree)
-        # From the inside out. Another Podman that has begun to use one of them keeps it.
+        # From the inside out. A folder that another Podman has started to use is kept.
         for empty in (*sorted(_control_groups() - groups_before, reverse=True), *made):
             _remove(empty, Path.rmdir)
     print(f"sam local: {'passed' if status == 0 else 'FAILED'} after {time.monotonic() - began:.0f} s")
@@ -68,7 +68,7 @@ def _run(folder: Path, tests: list[str]) -> int:
     return subprocess.run(  # noqa: S603 - this file's own words
         [
             *("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"),
-            # The shell is the namespace's first process, and waits for those whose parents have gone.
+            # The shell is the namespace's first process, and reaps orphans.
             *("sh", "-c", f'{_SETTING_UP} && "$@"; exit $?', "sh"),
             *(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-s", "-v", "--timeout", "1500", *tests),
         ],
@@ -89,12 +89,12 @@ def _unfit() -> str | None:
 
 
 def _control_groups() -> set[Path]:
-    """Each hierarchy's folders for Podman's containers."""
+    """Podman's container folders in each cgroup hierarchy."""
     return {path for path in Path("/sys/fs/cgroup").glob("**/libpod_parent/**/") if path.is_dir()}
 
 
 def _remove(path: Path, how: Callable[[Path], object]) -> None:
-    """Removes a folder; what was killed with its namespace may take a moment to let go of it."""
+    """Removes a folder; processes killed with their namespace may hold it for a moment."""
     for _ in range(_ATTEMPTS):
         with contextlib.suppress(OSError):
             how(path)

@@ -1,9 +1,9 @@
-"""A stand-in for AWS's Lambda image, made of what this machine has: no registry is asked.
+"""A stand-in for AWS's Lambda image, built from this machine's files: no registry is used.
 
-A root file system with a shell, the Python that the tests run on, the runtime client of `.venvs/runtime`, and every
-shared library that those are linked to, as `ldd` says. It is laid out like `public.ecr.aws/lambda/python:3.13` (the
-interpreter in /var/lang, the client in /var/runtime, the code in /var/task), since SAM adds layers and its runtime
-interface emulator to exactly that.
+A root file system with a shell, the tests' Python, the runtime client of `.venvs/runtime`, and every shared library
+that these need (`ldd`). It is laid out like `public.ecr.aws/lambda/python:3.13` (the interpreter in /var/lang, the
+client in /var/runtime, the code in /var/task), since SAM adds layers and its runtime interface emulator to exactly
+that.
 """
 
 import compileall
@@ -17,9 +17,9 @@ from typing import Final
 
 # SAM's Dockerfile moves the runtime interface emulator into place and makes it executable.
 _PROGRAMS: Final = ("sh", "mv", "chmod")
-# Modules of the standard library that need a display, or hundreds of megabytes, and that no function uses.
+# Standard library modules that need a display or hundreds of megabytes, and that no function uses.
 _LEFT_OUT: Final = ("test", "idlelib", "tkinter", "turtledemo", "ensurepip", "site-packages", "__pycache__", "config-*")
-# What every Linux of the wheels' baseline (manylinux) has beside libc, whether the above need it or not.
+# What every Linux of the wheels' baseline (manylinux) has besides libc, whether needed above or not.
 _BASELINE: Final = ("libdl.so.2", "libm.so.6", "libpthread.so.0", "libresolv.so.2", "librt.so.1", "libutil.so.1")
 _LINKED: Final = re.compile(r"(?:=> )?(/\S+) \(0x")
 
@@ -45,7 +45,7 @@ _LIBRARY_FOLDERS: Final = (
     *("/var/lang/lib", "/lib64", "/usr/lib64"),
     *("/var/runtime", "/var/runtime/lib", "/var/task", "/var/task/lib", "/opt/lib"),
 )
-# What the Lambda image says of itself, and SAM relies on.
+# The Lambda image's configuration that SAM relies on.
 CONFIGURATION: Final = (
     "WORKDIR /var/task",
     "ENV LANG=en_US.UTF-8",
@@ -59,7 +59,7 @@ CONFIGURATION: Final = (
 
 
 def root_file_system(root: Path, *, interpreter: Path, runtime_packages: Path) -> None:
-    """Lays the image out in an empty folder.
+    """Creates the image in an empty folder.
 
     Args:
         root: becomes the image's `/`.
@@ -82,14 +82,14 @@ def root_file_system(root: Path, *, interpreter: Path, runtime_packages: Path) -
     shutil.copytree(standard_library, python / "lib/python3.13", ignore=shutil.ignore_patterns(*_LEFT_OUT))
     shutil.copytree(runtime_packages, root / "var/runtime", ignore=shutil.ignore_patterns("__pycache__"))
 
-    # The modules where they were installed: there they find the libraries beside them.
+    # The modules in their installed location, where they find the libraries next to them.
     modules = [*(standard_library / "lib-dynload").glob("*.so"), *runtime_packages.rglob("*.so")]
     needed = [module for module in modules if not module.name.startswith("_tkinter")]
     linked = _libraries([*programs, interpreter, *needed])
     (c_library,) = (library for library in linked if library.name == "libc.so.6")
     for library in linked | {c_library.with_name(name) for name in _BASELINE}:
         _copy_library(library, root)
-    # Without byte code a first request takes longer than the webhook's time allows.
+    # Without bytecode a first request takes longer than the webhook's timeout.
     for folder in (python / "lib", root / "var/runtime"):
         compileall.compile_dir(folder, quiet=2, workers=1, stripdir=str(root), force=True)
 
@@ -107,14 +107,15 @@ def _program(name: str) -> Path:
 def _libraries(binaries: Iterable[Path]) -> set[Path]:
     found: set[Path] = set()
     for binary in binaries:
-        # A module whose library this machine lacks (a display's, say) is left as it is: importing it fails, as here.
+        # A module whose library this machine lacks (for example a display's) is copied unchanged; importing it fails,
+        # as here.
         told = subprocess.run(["ldd", str(binary)], capture_output=True, text=True, check=False)  # noqa: S603, S607
         found |= {Path(path) for path in _LINKED.findall(told.stdout)}
     return found
 
 
 def _copy_library(library: Path, root: Path) -> None:
-    """Copies what a path leads to, under that path; the interpreter's own goes where LD_LIBRARY_PATH begins."""
+    """Copies a path's target to that path; the interpreter's own library goes to the start of LD_LIBRARY_PATH."""
     own = library.name.startswith("libpython")
     target = root / "var/lang/lib" / library.name if own else root / library.relative_to("/")
     if not target.exists():

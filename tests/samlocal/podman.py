@@ -1,4 +1,4 @@
-"""A container engine for SAM that leaves nothing behind: Podman, with storage, network and configuration of its own."""
+"""A container engine for SAM that leaves nothing behind: Podman, with separate storage, network and configuration."""
 
 import contextlib
 import hashlib
@@ -16,7 +16,7 @@ from tests.samlocal.image import CONFIGURATION
 _NETWORK: Final = "samlocal"
 _READY_S: Final = 30
 
-# runc, since crun refuses the hybrid of both versions of cgroups; limits that a container's root may always set.
+# runc, since crun refuses hybrid cgroups; limits that a container's root may always set.
 _CONFIGURATION: Final = """\
 [containers]
 default_ulimits = ["nofile=8192:8192", "nproc=30000:30000"]
@@ -35,7 +35,7 @@ class Podman:
     """A running Podman service. Use `running`.
 
     Attributes:
-        host: what SAM takes as DOCKER_HOST.
+        host: the value of DOCKER_HOST for SAM.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -55,7 +55,7 @@ class Podman:
         ]
 
     def call(self, *words: str, stdin: "subprocess.Popen[bytes] | None" = None) -> str:
-        """Run one command of Podman's, and return what it prints."""
+        """Run a Podman command, and return its output."""
         done = subprocess.run(  # noqa: S603 - this file's own words
             [*self._command, *words],
             env=self._environment,
@@ -69,7 +69,7 @@ class Podman:
         return done.stdout
 
     def import_image(self, root: Path, name: str) -> None:
-        """Make an image of a root file system."""
+        """Create an image from a root file system."""
         changes = [word for change in CONFIGURATION for word in ("--change", change)]
         command = ["tar", "-C", str(root), "-cf", "-", "."]
         with subprocess.Popen(command, stdout=subprocess.PIPE) as packing:  # noqa: S603 - this file's own words
@@ -110,7 +110,7 @@ class Podman:
 
 @contextlib.contextmanager
 def running(folder: Path) -> Iterator[Podman]:
-    """A Podman service; when the block ends, its containers and images go, and then it does, by its own process id."""
+    """A Podman service; after the block, its containers and images are removed and it is stopped by its process id."""
     podman = Podman(folder)
     podman.configure()
     process = podman.serve()
@@ -120,7 +120,7 @@ def running(folder: Path) -> Iterator[Podman]:
         podman.call("rm", "--all", "--force", "--time", "1")
         podman.call("rmi", "--all", "--force")
         process.stop()
-        # The last container's monitor may still be putting its things away.
+        # The last container's monitor may still be cleaning up.
         deadline = time.monotonic() + _READY_S
         while any((folder / "storage/overlay-containers").glob("*/")) and time.monotonic() < deadline:
             time.sleep(0.1)

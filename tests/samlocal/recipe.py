@@ -1,7 +1,7 @@
-"""What a developer does with `make sam-local`, command by command, in containers: run by `make test-sam-local` alone.
+"""What a developer does with `make sam-local`, command by command, in containers: run only by `make test-sam-local`.
 
-Its name keeps it out of `make test`. The commands are those that `sandbox.sam_local` prints, given to a shell as they
-are. It says how long things took: that is the result of a run.
+Its name keeps it out of `make test`. It runs the commands that `sandbox.sam_local` prints, unchanged, in a shell, and
+prints how long each took.
 """
 
 import contextlib
@@ -34,13 +34,14 @@ _SECRETS: Final = (
     development.RAZORPAY_KEY_SECRET,
     development.RAZORPAY_WEBHOOK_SECRET,
     development.JWT_SECRET,
+    development.QUOTE_SECRET,
     *events.PERSONAL,
 )
 
 
 @dataclass
 class Desk:
-    """Where a developer sits: an engine, a local cloud that runs, and `make sam-local` beside it."""
+    """A developer's environment: a container engine, a running local cloud, and `make sam-local`."""
 
     folder: Path
     service: LocalService
@@ -52,12 +53,12 @@ class Desk:
         return [sys.executable, "-m", "sandbox.sam_local", "--run-dir", str(self.folder / "run"), *words]
 
     def commands(self, beginning: str, printed: str | None = None) -> list[str]:
-        """The printed commands that begin so, as a person would copy them."""
+        """The printed commands with this start, as a developer would copy them."""
         blocks = (printed or self.printed).split("\n\n")
         return [block for block in blocks if block.startswith(beginning)]
 
     def invoke(self, command: str) -> Any:
-        """What a function answered to a printed command."""
+        """A function's response to a printed command."""
         began = time.monotonic()
         done = subprocess.run(  # noqa: S602 - as a person pastes it
             command, shell=True, cwd=PROJECT, env=self.environment, capture_output=True, text=True, check=False
@@ -71,7 +72,7 @@ class Desk:
 
 @contextlib.contextmanager
 def _developers_own_files() -> Iterator[None]:
-    """What `make sam-local` wrote for the developer whose machine this is comes back in the end."""
+    """Restores at the end what `make sam-local` had written for this machine's developer."""
     written = [PROJECT / TEMPLATE, PROJECT / ENV_FILE]
     before = {file: file.read_bytes() for file in written if file.exists()}
     try:
@@ -107,7 +108,7 @@ def desk() -> Iterator[Desk]:
             "DOCKER_HOST": engine.host,
             "SAM_CLI_TELEMETRY": "0",
             "PYTHONUNBUFFERED": "1",
-            # A developer's own, which must not reach a container.
+            # The developer's credentials, which must not reach a container.
             "AWS_ACCESS_KEY_ID": "AKIADEVELOPERSOWN000",
             "AWS_SECRET_ACCESS_KEY": "a-developers-own-secret-access-key",
             "AWS_SESSION_TOKEN": "a-developers-own-session-token",
@@ -132,7 +133,7 @@ def test_every_function_answers_to_the_printed_invocation_and_the_story_of_an_or
     assert answer["statusCode"] == 201, answer
     order = json.loads(answer["body"])
     assert (order["amount"], order["status"]) == (49950, "created")
-    # As printed, those that follow are about an order that is not in the table.
+    # As printed, the following ones concern an order that is not in the table.
     unknown = desk.invoke(verify)
     assert (unknown["statusCode"], json.loads(unknown["body"])["code"]) == (404, "order_not_found")
     forged = desk.invoke(webhook.replace("webhook-payment-captured", "webhook-forged"))
@@ -156,7 +157,7 @@ def test_every_function_answers_to_the_printed_invocation_and_the_story_of_an_or
 
     for scheduled in (outbox, reconcile):
         report = desk.invoke(scheduled)
-        # A function that failed answers with its error.
+        # A failed function returns its error.
         assert "errorType" not in report, report
         print(report, end="")
 
@@ -180,7 +181,7 @@ def test_the_whole_flow_works_over_the_printed_api(desk: Desk) -> None:
         print(f"\n  start-api is ready: {time.monotonic() - began:.1f} s")
         subprocess.run(redirect, shell=True, cwd=PROJECT, env=desk.environment, capture_output=True, check=True)  # noqa: S602 - as a person pastes it
         _flow(api, stand_in)
-        # The webhooks came here, not to the local cloud's own API.
+        # The webhooks arrived here, not at the local cloud's API.
         assert len(re.findall(r'"POST /api/payments/webhook/? HTTP/1.1" 200', server.log.read_text())) >= 2
     finally:
         server.stop()

@@ -1,7 +1,7 @@
-"""Says what SAM itself makes of a template and its values: run on SAM's interpreter, without a container engine.
+"""Prints how SAM itself resolves a template and its values: runs on SAM's interpreter, without a container engine.
 
-`python resolve.py TEMPLATE ENV_VARS NAME=VALUE…` prints, by function, the processor and the variables that its
-container would get.
+`python resolve.py TEMPLATE ENV_VARS NAME=VALUE…` prints, for each function, the processor and its container's
+variables.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""The commands that `make sam-local` prints, on every kind of machine; and the program that prints them."""
+"""The commands that `make sam-local` prints on each kind of machine, and the program that prints them."""
 
 import json
 import re
@@ -35,7 +35,7 @@ def options(**changes: Any) -> commands.Options:
 
 
 def words(command: str) -> list[str]:
-    """As a shell takes them apart."""
+    """The commands as a shell splits them."""
     return shlex.split(command.replace("\\\n", ""))
 
 
@@ -47,7 +47,7 @@ def test_an_invocation_names_everything_that_sam_needs() -> None:
         *("--add-host", "host.docker.internal:host-gateway"),
         *("--parameter-overrides", "Architecture=x86_64", "Stage=local", "CorsOrigin=*"),
     ]
-    assert "'CorsOrigin=*'" in command  # no shell may look for files of that name
+    assert "'CorsOrigin=*'" in command  # no shell may expand it as a file pattern
 
 
 def test_on_arm_the_commands_name_arm_and_nothing_else_changes() -> None:
@@ -165,7 +165,7 @@ def prepare(project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
 
 @pytest.fixture
 def relayed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[IPv4Interface, Sequence[int]]]:
-    """What was relayed, instead of relaying it until Ctrl-C."""
+    """Records what would be relayed until Ctrl-C."""
     seen: list[tuple[IPv4Interface, Sequence[int]]] = []
 
     def relay(bridge: IPv4Interface, ports: Sequence[int]) -> int:
@@ -203,6 +203,7 @@ def test_no_secret_is_printed(beside_local_cloud: Any) -> None:
         development.RAZORPAY_KEY_SECRET,
         development.RAZORPAY_WEBHOOK_SECRET,
         development.JWT_SECRET,
+        development.QUOTE_SECRET,
     ):
         assert secret not in said + errors
 

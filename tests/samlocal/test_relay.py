@@ -1,4 +1,4 @@
-"""The relay: what containers reach of a local cloud that listens on 127.0.0.1 alone."""
+"""The relay: how containers reach a local cloud that listens only on 127.0.0.1."""
 
 import asyncio
 import socket
@@ -9,7 +9,7 @@ import pytest
 from sandbox.cloud.ports import free_port
 from sandbox.sam_local import relay
 
-# Every address from 127.0.0.1 on is this machine's own on Linux, so a bridge and its containers can be played.
+# On Linux all of 127.0.0.0/8 is this machine, so the test can simulate a bridge and its containers.
 BRIDGE = IPv4Interface("127.1.0.1/16")
 CONTAINER, STRANGER = "127.1.0.9", "127.2.0.9"
 LARGE = 3_000_000
@@ -76,7 +76,7 @@ def test_a_port_that_is_taken_is_an_error_that_says_what_to_do() -> None:
 
 def test_a_bridge_that_is_made_with_the_first_container_is_listened_at_before() -> None:
     async def listen() -> None:
-        # An address of documentation (RFC 5737), which no interface has.
+        # A documentation address (RFC 5737), which no interface has.
         async with relay.relaying(IPv4Interface("203.0.113.1/24"), [free_port()]):
             pass
 

@@ -1,4 +1,4 @@
-"""The template and the values that `make sam-local` writes, as SAM itself reads them."""
+"""The template and values that `make sam-local` writes, as SAM itself reads them."""
 
 import json
 import os
@@ -44,12 +44,13 @@ SECRETS = {
     development.RAZORPAY_WEBHOOK_SECRET,
     development.RAZORPAY_WEBHOOK_SECRET_PREVIOUS,
     development.JWT_SECRET,
+    development.QUOTE_SECRET,
 }
 
 
 def resolved(folder: Path, *parameters: str) -> dict[str, Any]:
-    """What SAM would start each function's container with, on a machine whose developer has credentials."""
-    # SAM reads the nested templates as well; `sam build` puts them beside the one that names them.
+    """What SAM would pass to each function's container, on a machine whose developer has credentials."""
+    # SAM also reads the nested templates; `sam build` puts them next to the one that names them.
     for nested in ("monitoring.yaml", "web-acl.yaml"):
         shutil.copy(PROJECT / nested, folder)
     done = subprocess.run(  # noqa: S603 - a program beside this file
@@ -113,7 +114,11 @@ def test_no_function_gets_a_developers_own_credentials_or_region(containers: dic
 def test_no_function_gets_a_secret_that_it_does_not_need(containers: dict[str, Any]) -> None:
     held = {function: SECRETS & set(container["variables"].values()) for function, container in containers.items()}
     assert held == {
-        "CreateOrderFunction": {development.RAZORPAY_KEY_SECRET, development.JWT_SECRET},
+        "CreateOrderFunction": {
+            development.RAZORPAY_KEY_SECRET,
+            development.JWT_SECRET,
+            development.QUOTE_SECRET,
+        },
         "VerifyFunction": {development.RAZORPAY_KEY_SECRET, development.JWT_SECRET},
         "WebhookFunction": {development.RAZORPAY_WEBHOOK_SECRET, development.RAZORPAY_WEBHOOK_SECRET_PREVIOUS},
         "OutboxFunction": set(),
@@ -128,7 +133,7 @@ def test_the_processor_is_the_one_that_the_commands_name(folder: Path, architect
 
 
 def test_the_built_template_as_it_is_would_lose_the_secrets(tmp_path: Path) -> None:
-    """Why there is a second template at all."""
+    """Shows why the second template is needed."""
     write(PROJECT / "template.yaml", tmp_path / "local.yaml", tmp_path / "env.json", RUNNING)
     (tmp_path / "local.yaml").write_text((PROJECT / "template.yaml").read_text())
     handed = resolved(tmp_path, "Architecture=x86_64", "Stage=local", "CorsOrigin=*")
@@ -158,7 +163,7 @@ def test_the_template_changes_in_nothing_but_the_declared_variables(tmp_path: Pa
     assert local == built
 
 
-# --- what is around ---
+# --- the environment ---
 
 
 def test_what_make_run_wrote_is_what_the_functions_find(tmp_path: Path) -> None:

@@ -1,10 +1,10 @@
-"""Canaries in every field of everything that comes in; none in anything that goes out.
+"""Canaries in every field of every input; none may appear in any output.
 
-What goes out: the answer, the log with its metrics, the table, the bus, and the text of what is raised. Every leaf of a
-payload is a canary once by itself, all that the service does not read are canaries at the same time, and every object
-has a field more whose value is one. The forms are those that personal data have: an address, a name, a word with a
-number in it. Not among them is a bare word: `method`, `error_code` and `error_reason` are kept if they are one, since
-that is what Razorpay's own vocabulary looks like.
+Outputs are the response, the log with its metrics, the table, the bus, and the text of raised errors. Each leaf of a
+payload is once a canary by itself, all leaves that the service does not read are canaries together, and every object
+gets an extra canary field. Canaries look like personal data: an address, a name, a word with a number in it. A bare
+word is not one: `method`, `error_code` and `error_reason` are stored if they are a bare word, as in Razorpay's
+vocabulary.
 """
 
 import json
@@ -44,7 +44,7 @@ _CONTAINERS: Final = (dict, list)
 
 
 def leaves(document: Any, path: Path = ()) -> Iterator[Path]:
-    """Where the values of a document are that hold no others."""
+    """The paths of a document's leaves."""
     if isinstance(document, dict) and document:
         for name, value in document.items():
             yield from leaves(value, (*path, name))
@@ -66,7 +66,7 @@ def replaced(document: Any, path: Path, value: object) -> Any:
 
 
 def widened(document: Any, canary: Callable[[], str]) -> Any:
-    """The document with a field more in every object, whose name and value are canaries."""
+    """The document with an extra field in every object, whose name and value are canaries."""
     if isinstance(document, dict):
         kept = {name: widened(value, canary) for name, value in document.items()}
         return {**kept, canary(): canary(), f"{MARK}_email": canary()}
@@ -76,7 +76,7 @@ def widened(document: Any, canary: Callable[[], str]) -> Any:
 
 
 def variants(document: Any, is_read: Callable[[Path, object], bool]) -> Iterator[Any]:
-    """The document with canaries: one leaf at a time, all that are not read at once, and fields more."""
+    """The document with canaries: one leaf at a time, all unread leaves together, and extra fields."""
     for canary in FORMS.values():
         filled = document
         for path in leaves(document):
@@ -95,7 +95,7 @@ def _at(document: Any, path: Path) -> object:
 
 
 def check(target: Target, *answers: str) -> None:
-    """Looks through what the last call logged, all that is stored and on the bus, and its answer."""
+    """Searches the last call's log and response, everything stored, and the bus."""
     assert target.said
     assert found("\n".join((target.said, target.state(), *answers))) == []
 
@@ -111,7 +111,7 @@ _INSTRUMENTS: Final = {
         {"auth_code": f"{MARK}828553"},
     ),
 }
-# Those of which the stand-in makes no payments, as their pages show them ("Payment webhooks": wallet, EMI, pay later).
+# Methods without payments in the stand-in, as documented ("Payment webhooks": wallet, EMI, pay later).
 _OTHER_METHODS: Final[dict[str, dict[str, Any]]] = {
     "wallet": {"method": "wallet", "wallet": f"{MARK}wallet", "acquirer_data": {"transaction_id": f"{MARK}1"}},
     "emi": {
@@ -163,7 +163,7 @@ def _payment(event: str, method: str) -> Payment:
 
 
 def _bodies() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every webhook event in every shape, with canaries in all that the story leaves open."""
+    """Every webhook event in every shape, with canaries in all free fields."""
     at = events.ORDERED_AT + 90
     for method in _INSTRUMENTS:
         for event in ("payment.authorized", "payment.captured", "payment.failed", "order.paid"):
@@ -238,7 +238,7 @@ def test_no_canary_of_a_document_gets_out(target: Target, name: str) -> None:
     for variant in variants(document, lambda _path, _value: False):
         answer = target.send(with_json(event, variant))
         assert answer.status == 400, answer.text
-        # The name of a field that there is not is told to who sent it, if it is a plain one; to nobody else.
+        # An unknown field's name is returned only to its sender, and only if it is a plain name.
         shown = json.loads(answer.text)
         for error in shown.get("errors", []):
             if error["message"] == "is not a known field":
@@ -259,7 +259,7 @@ def test_no_canary_of_a_body_that_is_no_document_gets_out(target: Target, body: 
 
 @pytest.mark.parametrize("name", _requests())
 def test_no_canary_of_what_surrounds_a_body_gets_out(target: Target, name: str) -> None:
-    """Headers, query, path, and all that API Gateway says of the caller: addresses, agents, certificates."""
+    """Headers, query, path, and all that API Gateway reports about the caller: addresses, agents, certificates."""
     event = _requests()[name]
     event |= {
         "queryStringParameters": {"email": "x", "token": "x"},
@@ -273,7 +273,7 @@ def test_no_canary_of_what_surrounds_a_body_gets_out(target: Target, name: str) 
         everything = around
         for path in leaves(around):
             if path == ("requestContext", "requestId"):
-                continue  # API Gateway's own, and meant to be said
+                continue  # API Gateway's own, and meant to be logged
             everything = replaced(everything, path, canary())
             answer = target.send({**whole, **replaced(around, path, canary()), "isBase64Encoded": False})
             check(target, answer.text, json.dumps(dict(answer.headers)))
@@ -301,7 +301,7 @@ def test_no_canary_of_a_token_gets_out(target: Target) -> None:
             token = made({**HEADER, name: canary()}, claims)
             answer = target.send(with_headers(events.reading(events.ORDER_ID), authorization=f"Bearer {token}"))
             check(target, answer.text)
-    # Not all were refused: what else a good token says is not looked at.
+    # Not all were refused: other claims of a valid token are ignored.
     assert accepted > len(FORMS) * len(_PERSONAL_CLAIMS)
 
 
@@ -327,12 +327,12 @@ _ANSWERS: Final[dict[str, dict[str, Any]]] = {
 }
 
 
-# An order as it was asked for is one, whatever else it says; and the amount is the client's to change.
+# An order matching the request is accepted, whatever else it contains; and the client may change the amount.
 _ALSO_ANSWERED: Final = {("order", 200): {201}, ("error", 400): {400}}
 
 
 def _report(target: Target, function: str, asked: object) -> str:
-    """What a run returns, or what is to be read of its failure."""
+    """A run's result, or the text of its failure."""
     try:
         return json.dumps(target.call(function, asked))
     except RunFailed as failure:
@@ -381,7 +381,7 @@ def test_no_setting_that_is_refused_is_shown(target: Target, secret: str, canary
 
 
 def test_a_leak_in_a_handler_would_be_found(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The canaries do come in: where a customer's address is taken for an id worth logging, it is found."""
+    """The canaries do arrive: if a customer's address is logged as an id, the search finds it."""
     document = BODIES["payment.captured by upi"]
     unusable = replaced(document, ("payload", "payment", "entity", "amount"), "x")
     assert target.send(events.from_razorpay(json.dumps(unusable).encode())).status == 200
@@ -394,6 +394,6 @@ def test_a_leak_in_a_handler_would_be_found(target: Target, monkeypatch: pytest.
 
 
 def test_the_development_secrets_are_in_use(target: Target) -> None:
-    """Otherwise looking for them would find nothing whatever happens."""
+    """Otherwise the search could never find anything."""
     used = {value for secret in target.world.secrets.values() for value in secret.values()}
     assert {development.RAZORPAY_KEY_SECRET, development.RAZORPAY_WEBHOOK_SECRET, development.JWT_SECRET} <= used

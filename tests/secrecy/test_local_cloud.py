@@ -1,8 +1,7 @@
-"""What the deployed functions printed and stored in this whole run, the end-to-end tests before this one included.
+"""What the deployed functions printed and stored in this whole run, including the earlier end-to-end tests.
 
-One process runs the folders in the order of their names, and one local cloud serves them all: its function log has
-every line that a function printed since it was started. Of several processes each has a local cloud, and looks through
-its log once more when it ends (tests/conftest.py).
+A single process runs the folders by name with one local cloud, whose function log has every line printed since its
+start. Of several processes each has its own local cloud, and also searches its log at the end (tests/conftest.py).
 """
 
 import json
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def played(local_service: "LocalService") -> "LocalService":
-    """The service after one payment more, so that there is something to look through if this file runs alone."""
+    """The service after one more payment, so that there is something to search if this file runs alone."""
     platform = Platform(local_service)
     order_id = platform.create_order().json()["order_id"]
     checkout = platform.pay(order_id).json()
@@ -50,7 +49,7 @@ def test_no_secret_is_in_the_table(played: "LocalService") -> None:
 
 
 def test_what_is_looked_for_was_there_to_leak(played: "LocalService") -> None:
-    """The functions hold the very secrets that are looked for."""
+    """The functions have the very secrets that are searched for."""
     client = played.cloud.client("secretsmanager")
     held = [
         json.loads(client.get_secret_value(SecretId=played.outputs[name])["SecretString"])

@@ -1,4 +1,4 @@
-"""The look for secrets can fail: whatever is planted is found, and named without being shown."""
+"""The search for secrets works: it finds whatever is planted, and names it without showing it."""
 
 import hmac
 import json

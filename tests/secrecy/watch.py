@@ -1,6 +1,6 @@
-"""Keeps whatever a test's handlers say, store and send, and looks through it when the test is over.
+"""Keeps whatever a test's handlers print, store and send, and searches it after the test.
 
-The folders whose tests call handlers import `pytest_pyfunc_call` into their conftest, so that it is around each test.
+Folders whose tests call handlers import `pytest_pyfunc_call` into their conftest, so that it wraps each test.
 """
 
 import json
@@ -19,11 +19,11 @@ _WRITES: Final = frozenset({"PutItem", "UpdateItem", "PutEvents"})
 
 
 def keep(where: str, text: str) -> None:
-    """Something that left the service, to be looked through.
+    """Something that left the service, to be searched.
 
     Args:
         where: a log, an answer, a request to AWS.
-        text: what it said.
+        text: its content.
     """
     _kept.append((where, text))
 
@@ -34,20 +34,20 @@ def keep_answer(answer: Mapping[str, Any]) -> None:
 
 
 def keep_request(operation: str, body: bytes | str | None) -> None:
-    """What a function asked of AWS; reads only name a key."""
+    """A function's request to AWS; reads only name a key."""
     if operation in _WRITES:
         keep(f"a {operation}", body.decode() if isinstance(body, bytes) else body or "")
 
 
 def leaks() -> list[str]:
-    """What was kept and must not have been said; afterwards nothing is kept."""
+    """Returns the forbidden words in what was kept, and clears it."""
     everything = [(where, text) for where, text in _kept if text.strip()]
     _kept.clear()
     return [f"{what} in {where}" for where, text in everything for what in found(text)]
 
 
 def _listen(stream: IO[str]) -> Callable[[str], int]:
-    """The stream's own way of writing, with somebody listening."""
+    """The stream's write method, with a listener."""
     write = stream.write
 
     def listening(text: str) -> int:
@@ -59,9 +59,9 @@ def _listen(stream: IO[str]) -> Callable[[str], int]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call() -> Generator[None, bool | None, bool | None]:
-    """Around every test: no secret and no personal datum in anything that the handlers said, stored or sent (I16).
+    """Around every test: no secret and no personal data in anything the handlers printed, stored or sent (I16).
 
-    A hook and no fixture: pytest puts other streams in place for each phase of a test, and only here those of the test.
+    A hook, not a fixture: pytest replaces the streams for each phase of a test, and only here they are the test's.
     """
     with ExitStack() as undo:
         for stream in (sys.stdout, sys.stderr):

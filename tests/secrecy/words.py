@@ -1,4 +1,4 @@
-"""What must never leave the service: by its very words, and by its form."""
+"""What must never leave the service: exact words, and patterns."""
 
 import json
 import re
@@ -12,9 +12,10 @@ SECRETS: Final = (
     development.RAZORPAY_WEBHOOK_SECRET,
     development.RAZORPAY_WEBHOOK_SECRET_PREVIOUS,
     development.JWT_SECRET,
+    development.QUOTE_SECRET,
 )
 MARK: Final = "cnry"
-"""Every canary has it, and nothing else does."""
+"""Part of every canary, and of nothing else."""
 _WORDS: Final = (*SECRETS, *events.PERSONAL, MARK)
 _FORMS: Final = {
     "a token": re.compile(r"eyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]+"),
@@ -29,7 +30,7 @@ _FORMS: Final = {
 
 
 def _spellings(word: str) -> Iterable[str]:
-    """As it is, and within one or two layers of JSON."""
+    """The word itself, and as encoded in one or two layers of JSON."""
     for _ in range(3):
         yield word
         word = json.dumps(word)[1:-1]
@@ -43,11 +44,11 @@ _ANY_WORD: Final = _any_of(_WORDS)
 
 
 def found(text: str, *more: str) -> list[str]:
-    """What of that is in a text, by name and never by its value.
+    """The forbidden words in a text, by name and never by value.
 
     Args:
-        text: whatever left the service.
-        more: words of this test's own.
+        text: something that left the service.
+        more: additional words of this test.
     """
     said = []
     if _ANY_WORD.search(text):

@@ -1,4 +1,4 @@
-"""docs/frontend.md is about the code that the shop and the React example run, and about every code of the service."""
+"""docs/frontend.md shows the code that the shop and the React example run, and covers every code of the service."""
 
 import re
 from pathlib import Path
@@ -11,7 +11,7 @@ PROJECT = Path(__file__).parents[2]
 STATIC = PROJECT / "sandbox/shop/static"
 DOCUMENT = (PROJECT / "docs/frontend.md").read_text(encoding="utf-8")
 OWN_CODES = {"unreachable", "checkout_unavailable"}
-"""The page's own, for what never reached the service."""
+"""The page's own code, for requests that never reached the service."""
 
 CODE = [*STATIC.glob("*.js"), *(PROJECT / "examples/react/src").iterdir()]
 BLOCKS = re.findall(r"```jsx?\n(.*?)```", DOCUMENT, flags=re.DOTALL)

@@ -1,4 +1,4 @@
-"""The shop's own server: what it serves, to whom, and under which policy."""
+"""The shop's server: what it serves, to whom, and with which policy."""
 
 import json
 import os
@@ -35,7 +35,7 @@ ENDPOINTS = {
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The shop's process alone; what it points at is not there."""
+    """Only the shop's process; its backends do not exist."""
     folder = tmp_path_factory.mktemp("shop")
     (folder / "endpoints.json").write_text(json.dumps(ENDPOINTS))
     port = free_port()
@@ -132,6 +132,25 @@ def test_a_forged_cookie_makes_a_new_client(shop: str) -> None:
     forged = jwt.encode({"sub": "12345", "aud": "shop"}, "another-key-of-more-than-thirty-two-bytes", algorithm="HS256")
     answer = requests.post(f"{shop}/session", cookies={COOKIE: forged}, timeout=5)
     assert answer.json()["user_id"] != 12345
+
+
+def test_a_client_gets_the_platforms_price_of_their_own_proposals_and_of_no_others(shop: str) -> None:
+    browser = requests.Session()
+    client = browser.post(f"{shop}/session", timeout=5).json()
+    for proposal in client["proposals"]:
+        quote = browser.post(f"{shop}/quotes/{proposal['application_id']}", timeout=5).json()["quote"]
+        claims = jwt.decode(quote, development.QUOTE_SECRET, algorithms=["HS256"], audience="payment-quote")
+        assert claims.pop("exp") - claims.pop("iat") <= 15 * 60
+        assert claims == {
+            "aud": "payment-quote",
+            "sub": str(client["user_id"]),
+            **{name: proposal[name] for name in ("job_id", "application_id", "freelancer_id", "amount", "currency")},
+        }
+    address = f"{shop}/quotes/{client['proposals'][0]['application_id']}"
+    assert requests.post(address, timeout=5).status_code == 401
+    somebody_else = requests.Session()
+    somebody_else.post(f"{shop}/session", timeout=5)
+    assert somebody_else.post(address, timeout=5).status_code == 404
 
 
 def test_what_a_proposal_costs_is_the_same_in_rupees_and_in_paise() -> None:

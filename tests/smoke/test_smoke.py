@@ -1,7 +1,7 @@
-"""`make smoke`: what it says of a stage that works, of each that does not, and of what it was given.
+"""`make smoke`: its output for a working stage, for each kind of broken one, and for wrong arguments.
 
-The stage that works is the real template on the local cloud. Those that do not are a server of a few lines, which
-answers as docs/openapi.yaml and API Gateway's documentation say that a broken stage does.
+The working stage is the real template on the local cloud. The broken ones are a small server that responds as
+docs/openapi.yaml and API Gateway's documentation say a broken stage does.
 """
 
 import json
@@ -29,7 +29,7 @@ ORDER_ID = "order_DESlLckIVRkHWj"
 
 
 def said(capsys: pytest.CaptureFixture[str], *arguments: str, **environment: str) -> tuple[int, str]:
-    """The exit status, and what was printed; which never has the token in it."""
+    """The exit status and the output, which never contains the token."""
     status = smoke.main([*arguments], environment)
     printed = capsys.readouterr()
     for token in {value for name, value in environment.items() if name == "PAYMENTS_TOKEN" and len(value) > 20}:
@@ -85,7 +85,7 @@ def test_make_takes_the_token_from_a_private_file(local_service: LocalService, t
     assert "The stage works." in done.stdout
 
 
-# --- what it is given -------------------------------------------------------------------------------------------------
+# --- its arguments ----------------------------------------------------------------------------------------------------
 
 
 def private(folder: Path, token: str, mode: int = 0o600) -> Path:
@@ -160,7 +160,7 @@ def test_a_file_that_is_missing_a_folder_or_no_text_is_named(
 def test_a_token_that_cannot_be_used_is_said_to_be_so_before_anything_is_sent(
     capsys: pytest.CaptureFixture[str], environment: dict[str, str], expected: str
 ) -> None:
-    # Nothing answers at this name (RFC 6761), so that a request would be another error.
+    # Nothing responds at this name (RFC 6761), so a request would give another error.
     status, out = said(capsys, "https://payments.invalid", **environment)
     assert (status, expected in out) == (1, True), out
 
@@ -191,7 +191,7 @@ type Answer = tuple[int, Any]
 
 
 class Stage:
-    """A server whose answers a test chooses. It works, unless it is told otherwise."""
+    """A server whose responses a test chooses. By default it works."""
 
     def __init__(self) -> None:
         self.without_token: Answer = (401, problem(401, "unauthenticated"))
@@ -243,7 +243,7 @@ def served(answer: Callable[[str, str, dict[str, str], bytes], Answer]) -> Itera
 
     class Server(ThreadingHTTPServer):
         def handle_error(self, *_who: Any) -> None:
-            """A client that gave up; the test says whether it should have."""
+            """The client gave up; the test says whether it should have."""
 
     server = Server(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
@@ -304,7 +304,7 @@ def test_the_forged_webhook_claims_the_payment_and_carries_no_token(stage: Stage
         ((400, problem(400, "invalid_request", errors=[{"field": "amount", "message": "too small"}])), "too small"),
         ((401, problem(401, "unauthenticated")), "JwtAlgorithm, JwtIssuer, JwtAudience"),
         ((403, problem(403, "forbidden")), "USER_CLAIM=…"),
-        # API Gateway's own answer on a path or a stage that it does not have.
+        # API Gateway's own response for an unknown path or stage.
         ((403, {"message": "Missing Authentication Token"}), "the stack's output ApiUrl"),
         ((404, problem(404, "not_found")), "the stack's output ApiUrl"),
         ((429, problem(429, "too_many_requests")), "ApiRateLimit"),
@@ -434,7 +434,7 @@ def test_a_stage_that_hangs_is_given_up_on(
 
 
 def test_a_certificate_of_somebody_else_is_not_accepted(capsys: pytest.CaptureFixture[str], stage: Stage) -> None:
-    # A server that speaks no TLS at all is refused with the same error of the library.
+    # For a server without TLS the library raises the same error.
     with served(stage.answer) as api:
         status, out = said(capsys, api.replace("http:", "https:"), PAYMENTS_TOKEN=TOKEN)
     assert (status, "certificate" in out) == (1, True), out

@@ -1,4 +1,4 @@
-"""docs/events/README.md, read for the tests that hold it to the code."""
+"""Parses docs/events/README.md for the tests that compare it with the code."""
 
 import json
 import re
@@ -9,30 +9,30 @@ from typing import Any, Final
 PROJECT: Final = Path(__file__).parents[2]
 PAGE: Final = (PROJECT / "docs/events/README.md").read_text(encoding="utf-8")
 NONE: Final = "\N{EN DASH}"
-"""How a table says that there is nothing."""
+"""An empty cell in a table."""
 
 
 def section(title: str) -> str:
-    """What stands under a heading of the second or third level, up to the next one of its level or above."""
+    """The text under a heading of level two or three, up to the next of its level or above."""
     (level,) = re.findall(rf"^(##+) {re.escape(title)}$", PAGE, re.MULTILINE)
     text = PAGE.split(f"\n{level} {title}\n")[1]
     return re.split(rf"^#{{2,{len(level)}}} ", text, flags=re.MULTILINE)[0]
 
 
 def rows(title: str) -> list[list[str]]:
-    """The cells of a section's last table, without its head."""
+    """The cells of a section's last table, without the header row."""
     table = re.findall(r"(?:^\|.*\n)+", section(title), re.MULTILINE)[-1].splitlines()[2:]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in table]
 
 
 def examples() -> dict[str, dict[str, Any]]:
-    """The detail of each example by its type."""
+    """The detail of each example, by type."""
     found = re.findall(r"^`(payment\.\w+)`\n\n```json\n(.*?)```", section("Examples"), re.MULTILINE | re.DOTALL)
     return {name: json.loads(text) for name, text in found}
 
 
 def envelope() -> dict[str, Any]:
-    """The event that the page shows with everything around it."""
+    """The event that the page shows with its envelope."""
     (text,) = re.findall(r"```json\n(.*?)```", section("The envelope"), re.DOTALL)
     event: dict[str, Any] = json.loads(text)
     return event

@@ -1,4 +1,4 @@
-"""The subscribers' consumer, against tables whose schema is read from its own template."""
+"""The subscribers' consumer, on tables with the schema of its template."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -42,7 +42,7 @@ def create_table(monkeypatch: pytest.MonkeyPatch) -> Iterator[CreateTable]:
 
 @pytest.fixture
 def job(create_table: CreateTable, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The inbox of a service that hears of payment.paid alone."""
+    """The inbox of a service that receives only payment.paid."""
     monkeypatch.setenv("INBOX_TABLE", "JobInbox")
     monkeypatch.delenv("VERSIONS_TABLE", raising=False)
     return create_table("JobInbox")
@@ -50,7 +50,7 @@ def job(create_table: CreateTable, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 @pytest.fixture
 def notification(create_table: CreateTable, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The inbox of a service that hears of several kinds of event."""
+    """The inbox of a service that receives several event types."""
     monkeypatch.setenv("INBOX_TABLE", "NotificationInbox")
     monkeypatch.setenv("VERSIONS_TABLE", "NotificationPaymentVersions")
     create_table("NotificationPaymentVersions")

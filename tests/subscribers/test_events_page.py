@@ -1,4 +1,4 @@
-"""docs/events/README.md: its patterns take what it says, its reasons are the code's, its envelope is EventBridge's."""
+"""docs/events/README.md: its patterns match what it says, its reasons are the code's, its envelope is EventBridge's."""
 
 import json
 import re
@@ -38,7 +38,7 @@ def schema(name: str) -> dict[str, Any]:
 
 
 def takes(pattern: Pattern, given: dict[str, Any]) -> bool:
-    """Whether a rule with this pattern takes an event."""
+    """Whether a rule with this pattern matches an event."""
     return EventPattern.load(pattern.text).matches_event(cast("Any", given))
 
 
@@ -100,7 +100,7 @@ def test_every_field_of_the_envelope_and_of_any_detail_is_described() -> None:
 
 
 def test_no_event_is_larger_than_the_page_says() -> None:
-    # Everything as long as it can be: Razorpay's words are kept up to 64 characters.
+    # Everything at maximum length: Razorpay's words are stored up to 64 characters.
     order = Order(
         payment_id=MAX_ID,
         job_id=MAX_ID,
@@ -149,7 +149,7 @@ def test_a_reason_leads_to_the_runbooks_section_about_it(reason: Reason) -> None
 
 
 def repairs(reason: str) -> list[list[str]]:
-    """The runbook's rows about a reason; tests/runbook goes through each of them on the running service."""
+    """The runbook's rows about a reason; tests/runbook tests each of them on the service."""
     table = RUNBOOK.split("\n## Repairs of reviews\n")[1].split("\n## ")[0]
     found = [line for line in table.splitlines() if line.startswith(f"| `{reason}` |")]
     assert found, reason
@@ -170,7 +170,7 @@ def test_who_closes_a_review_is_who_does_in_the_runbooks_repairs(reason: Reason)
 def test_what_is_under_review_keeps_the_client_from_paying_again(reason: Reason) -> None:
     before = {row[2] for row in repairs(reason.name)}
     refused = "409 payment_under_review" in before
-    # The most orders that an application has stop it as well, and hold no money.
+    # The limit of orders per application also blocks it, without holding money.
     assert refused == (reason.under_review == "yes" or "`payment_under_review`" in reason.means)
 
 

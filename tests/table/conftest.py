@@ -29,7 +29,7 @@ def metered(monkeypatch: pytest.MonkeyPatch) -> Iterator[Metered]:
 
 @pytest.fixture(params=["fake", "memory", "moto"])
 def table(request: pytest.FixtureRequest) -> Iterator[PaymentsTable]:
-    """The table's fake, and the real adapter on both stand-ins for DynamoDB: what holds of one must hold of all."""
+    """The fake table, and the real adapter on both stand-ins for DynamoDB: all must behave alike."""
     if request.param == "fake":
         yield cast("PaymentsTable", FakeTable())
         return

@@ -18,14 +18,17 @@ if TYPE_CHECKING:
 NAME: Final = "payments"
 WRITE_UNIT_BYTES: Final = 1024
 _READS: Final = frozenset({"get_item", "batch_get_item", "query", "scan"})
-INDEXED: Final = ("attention_shard", "attention_at")
+INDEXED: Final = tuple(
+    tuple(key["AttributeName"] for key in index["KeySchema"]) for index in table_schema()["GlobalSecondaryIndexes"]
+)
+"""The keys of each index."""
 
 type Item = dict[str, Any]
 
 
 @dataclass
 class Metered:
-    """A table, and what was done to it."""
+    """A table, and the calls to it."""
 
     name: str
     raw: "DynamoDBClient"
@@ -47,7 +50,7 @@ _deserialize = TypeDeserializer().deserialize
 
 
 class _Meter:
-    """Does one call at a time, as DynamoDB does to one item (moto itself is not safe for threads)."""
+    """Serialises calls, as DynamoDB does for one item (moto is not thread-safe)."""
 
     def __init__(self, raw: "DynamoDBClient") -> None:
         self._raw = raw
@@ -70,7 +73,7 @@ class _Meter:
                 finally:
                     after = [self.metered.typed_item(key) for key in keys]
                     units = sum(map(typed_write_units, before, after))
-                    # "Transactional write requests require two write request units" for each that another needs.
+                    # "Transactional write requests require two write request units" for each unit of an ordinary write.
                     self.metered.write_units.append(units * (2 if name == "transact_write_items" else 1))
 
         return call
@@ -90,7 +93,7 @@ def key_of(action: dict[str, Any]) -> Item:
 
 
 def create_table() -> Metered:
-    """The table that template.yaml describes."""
+    """Creates the table that template.yaml describes."""
     moto_guard.install()
     raw = _client()
     raw.create_table(TableName=NAME, **table_schema())
@@ -101,42 +104,44 @@ def create_table() -> Metered:
 
 @cache
 def _client() -> "DynamoDBClient":
-    """One for all tables: making it takes longer than most tests."""
+    """Shared by all tables, because creating one takes longer than most tests."""
     return boto3.client("dynamodb")
 
 
-# --- what things cost -----------------------------------------------------------------------------------------------
+# --- costs ----------------------------------------------------------------------------------------------------------
 
 
 def write_units(before: Item | None, after: Item | None) -> int:
-    """Write units of one write, of items of plain values; see `typed_write_units`."""
+    """Write units of one write, for items of plain values; see `typed_write_units`."""
     return typed_write_units(*(None if item is None else _typed_item(item) for item in (before, after)))
 
 
 def typed_write_units(before: Item | None, after: Item | None, *, off_by: float = 0.0) -> int:
-    """Write units of one write: the larger of the two sizes in KiB, and what the index takes.
+    """Write units of one write: the larger of the two sizes in KiB, plus each index's.
 
-    `off_by` is by what part the item's size is taken to be wrong.
+    `off_by` is the assumed relative error of the item's size.
 
-    "Write capacity units", "Global secondary indexes: write capacity": an index that stays as it is costs nothing, an
-    entry put or deleted its own size in KiB, a changed key both.
+    "Write capacity units", "Global secondary indexes: write capacity": an unchanged index costs nothing, an entry put
+    or deleted costs its size in KiB, a changed key costs both.
     """
     size = max(aws_limits.item_bytes(item) if item is not None else 1 for item in (before, after))
-    return _units(round(size * (1 + off_by))) + _index_units(_entry(before), _entry(after))
+    of_indexes = sum(_index_units(_entry(before, keys), _entry(after, keys), keys) for keys in INDEXED)
+    return _units(round(size * (1 + off_by))) + of_indexes
 
 
 def _units(size: int) -> int:
     return -(-size // WRITE_UNIT_BYTES)
 
 
-def _entry(item: Item | None) -> Item | None:
-    if item is None or not all(name in item for name in INDEXED):
+def _entry(item: Item | None, keys: tuple[str, ...]) -> Item | None:
+    """What an index with these keys has of an item."""
+    if item is None or not all(name in item for name in keys):
         return None
-    return {name: item[name] for name in ("pk", *INDEXED)}
+    return {name: item[name] for name in ("pk", *keys)}
 
 
-def _index_units(before: Item | None, after: Item | None) -> int:
-    if before is not None and after is not None and all(before[name] == after[name] for name in INDEXED):
+def _index_units(before: Item | None, after: Item | None, keys: tuple[str, ...]) -> int:
+    if before is not None and after is not None and all(before[name] == after[name] for name in keys):
         return 0
     return sum(_units(aws_limits.item_bytes(entry)) for entry in (before, after) if entry is not None)
 

@@ -1,4 +1,4 @@
-"""What the table promises to the core: the same for the real adapter and for its fake."""
+"""The table's contract with the core, for the real adapter and its fake."""
 
 from copy import replace
 
@@ -8,6 +8,7 @@ from payments.adapters.table import PaymentsTable
 from payments.core import attention
 from payments.core.attention import SHARDS, partition, shard
 from payments.core.errors import StorageConflict
+from payments.core.lookup import Place, Role
 from payments.core.model import (
     Application,
     Authorized,
@@ -113,7 +114,7 @@ def test_clearing_the_last_event_of_a_settled_payment_leaves_nothing_due(table: 
 
 
 def test_clearing_the_last_event_of_an_unsettled_payment_leaves_its_due_time(table: PaymentsTable) -> None:
-    # The failure is told, and another payment of the order is signed: only Razorpay knows how that ends.
+    # The failure is published, and another payment of the order is signed: only Razorpay knows its outcome.
     record = stored(table, Signed(payment=B, at=OPENED), captured(A), refunded(A, REFUND_1, PART, RefundState.CREATED))
     assert record.pending
     table.clear(record, record.pending)
@@ -155,7 +156,7 @@ def test_clearing_after_the_record_moved_on_without_an_event_keeps_it_due(table:
 
 
 def test_an_event_that_is_still_pending_keeps_the_record_due(table: PaymentsTable) -> None:
-    # Read before somebody else's save: of the two events on it now one is not ours to speak of.
+    # Read before another writer's save: of the two events on it now, one is not ours to clear.
     record = stored(table, captured(A), refunded(A, REFUND_1, PART))
     first, second = sorted(record.pending)
     table.clear(replace(record, pending={first: record.pending[first]}), [first])
@@ -164,7 +165,7 @@ def test_an_event_that_is_still_pending_keeps_the_record_due(table: PaymentsTabl
 
 
 def busy(events: int) -> Record:
-    """A record with so many events to send."""
+    """A record with this many pending events."""
     record = decide(opened(), [captured(A, 10**6)], OPENED + 1).record
     for first in range(0, events, 40):
         facts = [refunded(A, f"rfnd_{number:014d}", 1) for number in range(first, min(first + 40, events))]
@@ -204,7 +205,7 @@ def test_saving_does_not_bring_back_what_was_cleared_meanwhile(table: PaymentsTa
 
 
 def test_who_saves_a_due_record_makes_it_due_again_whatever_was_cleared_meanwhile(table: PaymentsTable) -> None:
-    # A clear leaves the version alone, so the save cannot tell: one look too many, and never one too few.
+    # A clear does not change the version, so the save cannot detect it: one check too many, never one too few.
     record = stored(table, captured(A))
     table.clear(record, record.pending)
     assert latest(table).attention_at is None
@@ -255,7 +256,7 @@ def test_records_are_read_together_and_those_that_are_not_there_are_left_out(tab
     table.insert(other)
     wanted = [ORDER_ID, "order_00000000000000", OTHER_ORDER_ID]
     assert dict(table.read_many(wanted)) == {ORDER_ID: record, OTHER_ORDER_ID: other}
-    # As they were a moment ago: perhaps not there yet.
+    # As they were a moment ago: possibly missing.
     assert dict(table.read_many(wanted, consistent=False)).items() <= {ORDER_ID: record, OTHER_ORDER_ID: other}.items()
     assert table.read_many([]) == {}
 
@@ -300,7 +301,7 @@ def test_an_application_is_that_of_one_client(table: PaymentsTable) -> None:
     table.open_application(CLIENT, APPLICATION, ORDER_ID)
     assert table.application(CLIENT + 1, APPLICATION) is None
     assert table.application(CLIENT, APPLICATION + 1) is None
-    # The digits run together, the ids do not.
+    # Joined, the digits are the same; the ids are not.
     table.open_application(3, 3202, OTHER_ORDER_ID)
     assert table.application(33, 202) is None
 
@@ -325,7 +326,7 @@ def test_an_application_that_has_grown_since_it_was_read_is_not_written_over(tab
 
 
 def replacing(table: PaymentsTable) -> tuple[Application, Record, tuple[Record, Record]]:
-    """An application with an open order, and what takes that order's place."""
+    """An application with an open order, and its replacement."""
     table.insert(opened())
     table.open_application(CLIENT, APPLICATION, ORDER_ID)
     fresh = open_record(OTHER_ORDER_ID, replace(ORDER, payment_id=18, receipt="dev-18"), OPENED + 60)
@@ -390,7 +391,7 @@ def test_no_payment_id_up_to_one_that_was_found_is_handed_out(table: PaymentsTab
 
 
 def due(table: PaymentsTable, now: int = OPENED + 10**7) -> list[str]:
-    """Every order that is due, in whichever partition."""
+    """Every order that is due, in any partition."""
     names = [partition(lane, number) for lane in Lane for number in range(SHARDS)]
     return [key for name in names for key, _ in table.due(name, now)]
 
@@ -434,6 +435,90 @@ def test_the_longest_overdue_comes_first(table: PaymentsTable) -> None:
     assert len(due(table)) == 60
 
 
+# --- who pays whom ---
+
+
+def pages(table: PaymentsTable, role: Role, user_id: int, count: int) -> list[list[str]]:
+    """Every page of a user's payments, each begun after the last payment of the one before."""
+    found: list[list[str]] = []
+    after: Place | None = None
+    more = True
+    while more:
+        places, more = table.payments_of(role, user_id, after, count)
+        found.append([place.order_id for place in places])
+        after = places[-1] if places else None
+    return found
+
+
+def add(table: PaymentsTable, number: int, at: int, **fields: int) -> str:
+    key = f"order_{number:014d}"
+    table.insert(open_record(key, replace(ORDER, payment_id=number, **fields), at))
+    return key
+
+
+@pytest.mark.parametrize(("role", "field"), [(Role.CLIENT, "client_id"), (Role.FREELANCER, "freelancer_id")])
+def test_a_users_payments_are_listed_newest_first_and_nobody_elses(
+    table: PaymentsTable, role: Role, field: str
+) -> None:
+    mine = [add(table, number, OPENED + number, **{field: 9001}) for number in range(1, 4)]
+    add(table, 7, OPENED + 7, **{field: 900})
+    table.insert(unknown_record("order_00000000000008", OPENED + 8))
+    table.open_application(9001, APPLICATION, mine[0])
+    assert pages(table, role, 9001, 25) == [mine[::-1]]
+    assert pages(table, role, 9002, 25) == [[]]
+
+
+def test_a_place_says_when_the_payment_was_created_and_which_it_is(table: PaymentsTable) -> None:
+    table.insert(opened())
+    record = latest(table)
+    assert table.payments_of(Role.CLIENT, CLIENT, None, 25) == ([Place(record.created_at, ORDER_ID)], False)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 6, 7])
+def test_pages_neither_repeat_nor_skip_payments_of_the_same_second(table: PaymentsTable, count: int) -> None:
+    # Six payments in three seconds: a page may end between two of one second.
+    keys = {add(table, number, OPENED + number // 2) for number in range(6)}
+    found = pages(table, Role.CLIENT, CLIENT, count)
+    listed = [key for page in found for key in page]
+    assert (len(listed), set(listed)) == (6, keys)
+    assert all(len(page) == count for page in found[:-1])
+    times = [int(key[6:]) // 2 for key in listed]
+    assert times == sorted(times, reverse=True)
+
+
+def test_a_page_that_is_exactly_full_is_known_to_be_the_last(table: PaymentsTable) -> None:
+    for number in range(3):
+        add(table, number, OPENED + number)
+    _, more = table.payments_of(Role.CLIENT, CLIENT, None, 3)
+    assert more is False
+
+
+def test_a_payment_that_was_created_between_two_pages_is_not_on_the_second(table: PaymentsTable) -> None:
+    first = [add(table, number, OPENED + number) for number in range(4)]
+    places, more = table.payments_of(Role.CLIENT, CLIENT, None, 2)
+    add(table, 9, OPENED + 9)
+    rest, _ = table.payments_of(Role.CLIENT, CLIENT, places[-1], 2)
+    assert more
+    assert [place.order_id for place in (*places, *rest)] == first[::-1]
+
+
+def test_a_place_where_no_payment_is_begins_a_page_all_the_same(table: PaymentsTable) -> None:
+    keys = [add(table, number, OPENED + number) for number in (1, 3)]
+    between = Place(open_record("order_x", ORDER, OPENED + 2).created_at, "order_zzzzzzzzzzzzzz")
+    places, _ = table.payments_of(Role.CLIENT, CLIENT, between, 25)
+    assert [place.order_id for place in places] == keys[:1]
+
+
+def test_what_happens_to_a_payment_does_not_move_it(table: PaymentsTable) -> None:
+    record = stored(table)
+    add(table, 5, OPENED + 5)
+    before = pages(table, Role.CLIENT, CLIENT, 25)
+    after = decide(record, [captured(A)], OPENED + 100).record
+    table.save(record, after)
+    table.clear(after, after.pending)
+    assert pages(table, Role.CLIENT, CLIENT, 25) == before
+
+
 # --- refunds by their own ids ---
 
 
@@ -442,7 +527,7 @@ def refund(identity: str = REFUND_1, order_id: str | None = ORDER_ID, state: str
 
 
 def keep(table: PaymentsTable, *refunds: KnownRefund) -> None:
-    """Keeps refunds, and once more: a read of them may be one change behind."""
+    """Stores refunds twice, because a read of them may be one change behind."""
     for _ in range(2):
         table.keep_refunds(refunds)
 

@@ -1,4 +1,4 @@
-"""docs/data-model.md against the code: its examples go through the real mapping, its tables name every attribute."""
+"""docs/data-model.md against the code: the real mapping reads its examples, its tables name every attribute."""
 
 import json
 import re
@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 from boto3.dynamodb.types import TypeSerializer
 
-from payments.adapters.table import PaymentsTable, to_item, to_record
+from payments.adapters.table import PARTY_INDEXES, PaymentsTable, to_item, to_record
 from payments.core.announcements import MAX_REVIEWS
 from payments.core.attention import SHARDS, partition
 from payments.core.facts import MAX_ATTEMPTS, MAX_FACTS, MAX_REFUNDS
@@ -39,13 +39,13 @@ from tests.table.dynamodb import Metered
 
 PAGE: Final = (Path(__file__).parents[2] / "docs/data-model.md").read_text(encoding="utf-8")
 TYPES: Final = {"string": "string", "integer": "number", "boolean": "boolean", "object": "map", "array": "list"}
-"""What DynamoDB stores for each type of JSON Schema that a model may have."""
+"""The DynamoDB type for each JSON Schema type of a model."""
 
 type Item = dict[str, Any]
 
 
 def section(title: str) -> str:
-    """What stands under a heading, up to the next one of its level or above."""
+    """The text under a heading, up to the next of its level or above."""
     (level,) = re.findall(rf"^(##+) {re.escape(title)}$", PAGE, re.MULTILINE)
     text = PAGE.split(f"\n{level} {title}\n")[1]
     return re.split(rf"^#{{2,{len(level)}}} ", text, flags=re.MULTILINE)[0]
@@ -67,7 +67,7 @@ def examples(title: str) -> list[Item]:
 
 
 def stored(model: type[Model], *, without: AbstractSet[str] = frozenset()) -> dict[str, str]:
-    """The attributes that a model's fields have in the table, and their types."""
+    """The attributes for a model's fields in the table, and their types."""
     schema = model.model_json_schema(by_alias=True, mode="serialization")
     left_out = {model.model_fields[name].alias or name for name in without}
     return {
@@ -96,7 +96,7 @@ AGREED: Final = stored(Order)
 
 
 def test_the_record_is_explained_attribute_by_attribute() -> None:
-    # The order lies beside the rest, and the lane is part of the partition's name.
+    # The order's fields are stored flat, and the lane is part of the partition's name.
     whole = KEY | stored(Record, without={"order", "lane"}) | AGREED | DUE
     parts = ("Always there", "What was agreed", "There when it applies")
     assert [described(part) for part in parts if not described(part)] == []
@@ -168,7 +168,7 @@ def test_the_records_of_the_page_show_every_part_of_one() -> None:
 
 
 type Write = Callable[[], None]
-"""Stores what was read, where nothing is."""
+"""Stores what was read, in an empty table."""
 
 
 def _read_application(table: PaymentsTable, item: Item) -> Write:
@@ -263,8 +263,8 @@ HARMLESS: Final = re.compile(
             IDS,
             rf"[a-z]+#({IDS}|[a-z_]+|[a-z]+-\d+|\d+#\d+)",  # a key
             r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ",
-            r"[A-Za-z_.]+|\d\d?",  # a word of ours or Razorpay's, a partition
-            rf"[a-z ]+ {IDS}",  # what the history says
+            r"[A-Za-z_.]+|\d\d?",  # one of our or Razorpay's words, or a partition
+            rf"[a-z ]+ {IDS}",  # the history's texts
             r"production-[0-9a-f]{8}-\d+|[0-9a-f]{8}",  # a receipt, an installation
         )
     )
@@ -272,7 +272,7 @@ HARMLESS: Final = re.compile(
 
 
 def texts(value: object) -> Iterator[str]:
-    """Every text in an item, those of lists and maps included."""
+    """Every text in an item, including those in lists and maps."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
@@ -292,13 +292,28 @@ def test_no_example_has_anything_secret_or_personal_in_it() -> None:
 
 def test_the_table_is_the_templates() -> None:
     schema = table_schema()
-    (index,) = schema["GlobalSecondaryIndexes"]
     assert [(key["AttributeName"], key["KeyType"]) for key in schema["KeySchema"]] == [("pk", "HASH")]
-    assert [key["AttributeName"] for key in index["KeySchema"]] == list(DUE)
-    assert (index["IndexName"], index["Projection"]) == ("attention", {"ProjectionType": "KEYS_ONLY"})
+    keys = {
+        index["IndexName"]: [key["AttributeName"] for key in index["KeySchema"]]
+        for index in schema["GlobalSecondaryIndexes"]
+    }
+    assert keys == {"attention": list(DUE)} | {name: [party, "created_at"] for name, party in PARTY_INDEXES.values()}
+    assert all(index["Projection"] == {"ProjectionType": "KEYS_ONLY"} for index in schema["GlobalSecondaryIndexes"])
+    said = " ".join(section("The indexes of a user's payments").split())
+    for name, party in PARTY_INDEXES.values():
+        assert f"`{name}` (partition key `{party}`)" in said
+    assert "the sort key of both is `created_at`, and they are keys only" in said
     said = " ".join(section("The table").split())
     for word in ("| partition key | `pk` (string)", "| sort key | none", "`attention`: sparse, keys only"):
         assert word in said
+
+
+def test_only_records_of_ours_have_the_keys_of_a_users_index_and_from_the_start() -> None:
+    keys = {"created_at", *(party for _, party in PARTY_INDEXES.values())}
+    assert keys <= to_item(open_record(ORDER_ID, ORDER, OPENED)).keys()
+    assert keys & to_item(unknown_record(ORDER_ID, OPENED)).keys() == {"created_at"}
+    for title in ("Application", "Refund", "Counter", "Watermark", "Aside", "Pause"):
+        assert not keys & described(title).keys()
 
 
 def test_the_partitions_of_the_index_are_those_of_the_lanes() -> None:

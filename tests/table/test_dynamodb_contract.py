@@ -1,8 +1,8 @@
 """DynamoDB's own contract, on the stand-in in memory, on moto with the guard before it, and on DynamoDB Local.
 
-`make test-dynamodb-local` puts Amazon's own engine where moto is here. What is expected comes from the developer guide
-and the API reference (the titles are in `tests/aws_limits.py` and `tests/faults/expressions.py`), never from a
-stand-in; the few cases that an engine is known to answer otherwise say so. DynamoDB Local is of January 2020.
+`make test-dynamodb-local` replaces moto by Amazon's own engine. Expected values come from the developer guide and the
+API reference (titles in `tests/aws_limits.py` and `tests/faults/expressions.py`), never from a stand-in; the few cases
+in which an engine is known to differ say so. DynamoDB Local is of January 2020.
 """
 
 from collections.abc import Callable
@@ -30,7 +30,7 @@ def n(number: int) -> dict[str, str]:
 
 
 def nested(maps: int) -> dict[str, Any]:
-    """A number in so many maps."""
+    """A number nested in this many maps."""
     value: dict[str, Any] = n(1)
     for _ in range(maps):
         value = {"M": {"k": value}}
@@ -51,7 +51,7 @@ ITEM: Final[dict[str, Any]] = {
 
 
 def sorted_sets(answer: Any) -> Any:
-    """An answer with its sets in order, which DynamoDB does not promise."""
+    """A response with its sets sorted, since DynamoDB guarantees no order."""
     match answer:
         case {"SS": list(members), **others} if not others:
             return {"SS": sorted(members)}
@@ -70,7 +70,7 @@ class Database:
         self._client = client
 
     def ask(self, operation: str, **request: Any) -> Any:
-        """A request, for the table where it is for one."""
+        """A request, with the table's name if it needs one."""
         table = {} if operation in {"batch_get_item", "transact_write_items"} else {"TableName": TABLE}
         return sorted_sets(getattr(self._client, operation)(**table, **request))
 
@@ -78,7 +78,7 @@ class Database:
         return self.ask("get_item", Key=key, ConsistentRead=True).get("Item")
 
     def refusal(self, operation: str, **request: Any) -> tuple[str, str]:
-        """The code and the message with which a request is refused."""
+        """Code and message of a refused request."""
         with pytest.raises(ClientError) as raised:
             self.ask(operation, **request)
         error = raised.value.response
@@ -381,7 +381,7 @@ CONDITIONS: Final[dict[str, tuple[bool, dict[str, Any]]]] = {
     "version >= :v": (False, {":v": n(4)}),
     "version < :ten": (True, {":ten": n(10)}),
     "nothing < :v": (False, {":v": n(1)}),
-    # AND binds more than OR.
+    # AND has precedence over OR.
     "attribute_exists(pk) OR version = :v AND nothing = :v": (True, {":v": n(1)}),
     "(attribute_exists(pk) OR version = :v) AND nothing = :v": (False, {":v": n(1)}),
     "size(m) = :n": (True, {":n": n(2)}),
@@ -437,7 +437,7 @@ def test_a_put_replaces_the_item_where_its_condition_holds(database: Database) -
 UPDATES: Final[dict[str, tuple[dict[str, Any], dict[str, Any]]]] = {
     "SET a = :v": (ONE, {"a": n(1)}),
     "SET a = version": ({}, {"a": n(3)}),
-    # Every operand is as it was before.
+    # Every operand has its old value.
     "SET a = version, version = :v": (ONE, {"a": n(3), "version": n(1)}),
     "SET a = if_not_exists(a, :v)": (ONE, {"a": n(1)}),
     "SET version = if_not_exists(version, :v)": (ONE, {}),
@@ -570,7 +570,7 @@ def test_a_transaction_that_makes_an_item_too_large_is_cancelled(database: Datab
     grow = {"Update": {"TableName": TABLE, "Key": A, **big, "UpdateExpression": "SET f = :v"}}
     code, message = database.refusal("transact_write_items", TransactItems=[count("counter"), grow])
     if database.engine == "moto":
-        # The guard finds it only when it has been done, and takes it back.
+        # The guard detects it only afterwards, and reverts it.
         assert (code, message) == ("ValidationException", "Item size to update has exceeded the maximum allowed size")
     else:
         assert code == "TransactionCanceledException"
@@ -645,7 +645,7 @@ QUERIES: Final[dict[str, tuple[dict[str, Any], list[str]]]] = {
 
 @pytest.fixture
 def due(database: Database) -> Database:
-    """Four items in the index, one in another partition of it, and others that are not in it."""
+    """Four items in the index, one in another of its partitions, and some that are not in it."""
     for number, at in enumerate((10, 20, 30, 100), start=1):
         item = {"pk": s(f"d{number}"), "attention_shard": s("1"), "attention_at": n(at), "more": n(1)}
         database.ask("put_item", Item=item)
@@ -689,6 +689,35 @@ def test_a_query_goes_on_behind_its_last_key(due: Database) -> None:
     assert pages == [["d1", "d2", "d3"], ["d4"]]
 
 
+@pytest.mark.parametrize("limit", [1, 2, 3, 4, 5, 6])
+def test_a_query_goes_backwards_from_a_key_also_between_items_of_one_sort_key(database: Database, limit: int) -> None:
+    parties = {"client_id": n(7), "freelancer_id": n(8)}
+    for number in range(6):
+        item = {"pk": s(f"order#{number}"), **parties, "created_at": s(f"2026-03-01T09:30:0{number // 3}Z")}
+        database.ask("put_item", Item=item)
+    found: list[str] = []
+    start: dict[str, Any] = {}
+    while True:
+        answer = database.ask(
+            "query",
+            IndexName="client-index",
+            KeyConditionExpression="client_id = :u",
+            ExpressionAttributeValues={":u": n(7)},
+            ScanIndexForward=False,
+            Limit=limit,
+            **start,
+        )
+        assert all(item.keys() == {"pk", "client_id", "created_at"} for item in answer["Items"])
+        found += [item["pk"]["S"] for item in answer["Items"]]
+        if not answer["Items"]:
+            break
+        # Built from what an item says, as a cursor is, and not from the answer's own last key.
+        start = {"ExclusiveStartKey": answer["Items"][-1]}
+    assert len(found) == 6
+    assert set(found[:3]) == {"order#3", "order#4", "order#5"}
+    assert set(found[3:]) == {"order#0", "order#1", "order#2"}
+
+
 def test_a_page_that_is_full_has_a_last_key_even_when_nothing_is_left(due: Database) -> None:
     due.unless("moto", "leaves it out")
     answer = due.ask(
@@ -727,7 +756,7 @@ def test_the_table_itself_is_queried_by_its_key(database: Database) -> None:
     assert answer["Items"] == [ITEM]
 
 
-# --- what the stand-in in memory can let happen -----------------------------------------------------------------------
+# --- what the in-memory stand-in can simulate -----------------------------------------------------------------------
 
 
 def fated(operation: str, kind: Kind) -> Callable[[Call], Kind | None]:
@@ -746,7 +775,7 @@ def test_a_batch_may_leave_keys_for_the_next_time() -> None:
     assert first["Responses"] == {TABLE: keys[:3]}
     assert first["UnprocessedKeys"] == {TABLE: {"Keys": keys[3:], "ConsistentRead": True}}
     one = client.batch_get_item(RequestItems={TABLE: {"Keys": keys[:2], "ConsistentRead": True}})["UnprocessedKeys"]
-    # Of a single key nothing can be left: DynamoDB would answer with an error.
+    # A single key cannot be left unprocessed: DynamoDB would return an error.
     outside.fate = lambda call: Kind.PARTLY if Kind.PARTLY in call.kinds else None
     assert client.batch_get_item(RequestItems=one)["UnprocessedKeys"] == {}
 

@@ -1,6 +1,6 @@
-"""No request exceeds a documented limit of AWS, whatever a record has been through (design v2, invariant I21).
+"""No request exceeds a documented AWS limit, whatever happened to a record (design v2, invariant I21).
 
-The stand-ins refuse what AWS documents that it refuses (`tests/aws_limits.py`), and so does the bus here.
+The stand-ins and this file's bus enforce AWS's documented limits (`tests/aws_limits.py`).
 """
 
 from collections.abc import Iterator, Mapping
@@ -34,7 +34,7 @@ ITEM_BYTES = 400 * 1024
 
 
 class EventBridge:
-    """Takes what AWS documents that it takes, unless it is down."""
+    """Accepts what AWS documents, unless it is down."""
 
     def __init__(self) -> None:
         self.is_down = False
@@ -49,7 +49,7 @@ class EventBridge:
 
 
 class Worn:
-    """An order that everything has happened to, as far as a record keeps it."""
+    """An order with as many facts of each kind as a record stores."""
 
     def __init__(self, table: PaymentsTable) -> None:
         self.table = table
@@ -59,7 +59,7 @@ class Worn:
         table.insert(opened())
 
     def learn(self, *facts: Fact) -> None:
-        """As a webhook or a look brings it, with the bus as it is."""
+        """Processes a delivery as a webhook or a check would, with the bus in its current state."""
         self.now += 1
         for part in batched(facts, MAX_FACTS, strict=False):
             with suppress(BusUnavailable):
@@ -71,13 +71,13 @@ class Worn:
         return record
 
 
-# moto takes minutes for what a record may hold; DynamoDB Local, where it stands in moto's place, seconds.
+# For a full record moto takes minutes; DynamoDB Local, if it replaces moto, seconds.
 ENGINES = ["memory"] if moto_guard.engine() == "moto" else ["memory", moto_guard.engine()]
 
 
 @pytest.fixture(params=ENGINES)
 def worn(request: pytest.FixtureRequest) -> Worn:
-    """The adapter on what stands in for DynamoDB and knows the limits."""
+    """The adapter on a stand-in for DynamoDB that enforces the limits."""
     if request.param == "memory":
         client = cast("DynamoDBClient", MemoryDynamo(Outside()).client(1, repeats=False))
         return Worn(PaymentsTable(client, "payments"))
@@ -120,7 +120,7 @@ def payments() -> Iterator[str]:
 
 
 def a_hard_life(worn: Worn) -> None:
-    """More of everything than a record keeps."""
+    """More of everything than a record stores."""
     names = payments()
     reason, code = "payment_" + "x" * 56, "BAD_REQUEST_ERROR_" + "X" * 46
     for _ in range(MAX_ATTEMPTS - 60):

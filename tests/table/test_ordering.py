@@ -1,4 +1,4 @@
-"""Placing orders on every table: one payable order per client, application and amount, however often and at once."""
+"""Placing orders on every table: one payable order per client, application and amount, even under concurrency."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -58,7 +58,7 @@ class Shop:
         return record
 
     def payable(self) -> list[str]:
-        """The orders of the application that could be paid and be taken for what was agreed."""
+        """The application's orders that could be paid and count as agreed."""
         records = self.table.read_many(self.application().orders)
         return [key for key, record in records.items() if record.superseded_by is None]
 
@@ -172,7 +172,7 @@ def test_without_an_order_at_razorpay_nothing_is_stored(shop: Shop, error: BaseE
 
 
 def steps(offer: Order, *, first: bool) -> int:
-    """How many calls to the table placing takes."""
+    """The number of table calls for placing an order."""
     shop, fate = Shop(FakeTable()), Fate()
     if not first:
         shop.place()

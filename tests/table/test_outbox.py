@@ -1,4 +1,4 @@
-"""From a delivery to the bus: nothing lost and nothing invented, whatever fails and wherever the process dies."""
+"""From a delivery to the bus: nothing is lost or invented, whatever fails and wherever the process dies."""
 
 import json
 from collections.abc import Callable, Collection, Sequence
@@ -119,7 +119,7 @@ def test_old_news_is_not_written(fake: FakeTable) -> None:
 
 
 class Rivals:
-    """Somebody else who changes the record between our read and our write, some times."""
+    """Another writer that changes the record between our read and write, a given number of times."""
 
     def __init__(self, table: FakeTable, times: int) -> None:
         self._table = table
@@ -178,7 +178,7 @@ def test_an_order_that_appears_between_read_and_insert_is_read_again() -> None:
     assert latest(table) == decision.record
 
 
-# --- doubtful calls -------------------------------------------------------------------------------------------------
+# --- calls with an unknown result -----------------------------------------------------------------------------------
 
 
 def test_a_write_whose_answer_was_lost_is_found_and_its_events_are_published(fake: FakeTable) -> None:
@@ -299,7 +299,7 @@ LIFE: Sequence[Delivery] = (
 
 
 def live(fate: Fate) -> tuple[Record, list[tuple[str, str]]]:
-    """The life of one payment under this fate, each delivery repeated until it is acknowledged."""
+    """One payment's deliveries under this fate, each repeated until acknowledged."""
     table, bus = FakeTable(), FakeBus()
     table.insert(opened())
     for facts in LIFE:
@@ -380,7 +380,7 @@ def test_deliveries_at_the_same_time_lose_nothing(placed: PaymentsTable) -> None
             try:
                 receive(placed, bus, facts)
             except ContentionError:
-                continue  # Razorpay would come back
+                continue  # Razorpay would retry
             return
 
     with ThreadPoolExecutor(len(deliveries)) as threads:

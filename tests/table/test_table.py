@@ -1,4 +1,4 @@
-"""What is the real adapter's alone: items, the counter, and DynamoDB's errors."""
+"""What only the real adapter has: items, the counter, and DynamoDB's errors."""
 
 import json
 from collections.abc import Callable
@@ -25,6 +25,7 @@ from payments.core.attention import SHARDS, after_look, partition, shard
 from payments.core.errors import StorageConflict, TableUnavailable
 from payments.core.events import encode
 from payments.core.instants import epoch
+from payments.core.lookup import Role
 from payments.core.model import (
     MAX_ID,
     Application,
@@ -278,7 +279,7 @@ def test_a_counter_of_version_0_1_goes_on_and_gets_an_installation(metered: Mete
 
 
 class Failing:
-    """A client of which every call fails in one way."""
+    """A client whose calls all fail in one way."""
 
     def __init__(self, error: Exception) -> None:
         self._error = error
@@ -306,6 +307,7 @@ CALLS: dict[str, Callable[[PaymentsTable], object]] = {
     "installation": lambda table: table.installation(),
     "raise_payment_ids": lambda table: table.raise_payment_ids(10),
     "due": lambda table: list(table.due("7", OPENED)),
+    "payments_of": lambda table: table.payments_of(Role.CLIENT, 42, None, 25),
     "refunds": lambda table: table.refunds([REFUND_1]),
     "keep_refunds": lambda table: table.keep_refunds([KNOWN]),
     "watermark": lambda table: table.watermark("payments-900"),
@@ -435,7 +437,7 @@ def test_each_lane_has_partitions_of_its_own_and_the_outbox_those_of_version_0_1
 
 
 def cancelled(*codes: str) -> ClientError:
-    """ "TransactWriteItems": the reasons in the order of the actions."""
+    """ "TransactWriteItems": cancellation reasons in the order of the actions."""
     answer: Any = {
         "Error": {"Code": "TransactionCanceledException", "Message": ""},
         "ResponseMetadata": {"HTTPStatusCode": 400},
@@ -474,14 +476,14 @@ def test_a_transaction_that_was_throttled_says_so() -> None:
 
 @pytest.fixture
 def unhurried(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The pauses between the rounds of a batch, without the wait."""
+    """Records the pauses between the rounds of a batch, without waiting."""
     pauses: list[float] = []
     monkeypatch.setattr("payments.adapters.table.time.sleep", pauses.append)
     return pauses
 
 
 class Hesitant:
-    """A client that leaves most keys of a batch over ("BatchGetItem": UnprocessedKeys), for some rounds."""
+    """A client that leaves most keys of a batch unprocessed ("BatchGetItem": UnprocessedKeys), for some rounds."""
 
     def __init__(self, client: Any, rounds: int) -> None:
         self._client = client
@@ -646,7 +648,7 @@ def test_words_of_a_later_version_are_kept_and_published_as_they_are() -> None:
 
 
 def from_0_1(**changes: Any) -> dict[str, Any]:
-    """A record as 0.1 wrote it: plain values, `signed` a mark without a time, no verdict, nothing that stood."""
+    """A record as 0.1 wrote it: plain values, `signed` without a time, no verdict, no standing payment."""
     return {
         "pk": f"order#{ORDER_ID}",
         "order_id": ORDER_ID,
@@ -718,6 +720,12 @@ def test_a_refunded_order_of_version_0_1_stays_refunded_and_shows_how_much() -> 
     assert later.status is Status.REFUNDED
 
 
+def test_an_attribute_is_read_by_its_own_name_only() -> None:
+    # docs/data-model.md calls it `made`.
+    record = to_record(from_0_1(payments={A: {**EXACT, "created_at": OPENED}}))
+    assert record.attempts[A].created_at is None
+
+
 @pytest.mark.parametrize(
     "wrong", [{"amount": 49_999, "mismatch": "amount_mismatch"}, {"currency": "USD", "mismatch": "currency_mismatch"}]
 )
@@ -728,7 +736,7 @@ def test_a_wrong_sum_of_version_0_1_stands_no_more_than_before(wrong: dict[str, 
 
 
 def test_a_capture_that_version_0_1_had_not_confirmed_is_judged_but_has_not_stood() -> None:
-    """Version 0.1 confirmed what it told of; a capture after a full refund, say, it did not."""
+    """Version 0.1 confirmed what it published, but not, for example, a capture after a full refund."""
     refund = {"payment": A, "amount": 50_000, "state": "processed"}
     record = to_record(from_0_1(status="refunded", payments={A: EXACT}, refunds={REFUND_1: refund}))
     assert (record.attempts[A].verdict, record.stood) == ("exact", None)

@@ -1,4 +1,4 @@
-"""Which metrics the alarms and the dashboard of a template look at."""
+"""The metrics that the alarms and the dashboard of a template use."""
 
 import json
 import re
@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 
 class Metric(NamedTuple):
-    """One metric of CloudWatch; a reference in it stands for itself, as `${WebhookFunction}`."""
+    """One CloudWatch metric; references are kept as text, such as `${WebhookFunction}`."""
 
     namespace: str
     name: str
@@ -15,7 +15,7 @@ class Metric(NamedTuple):
 
 
 def text(value: Any) -> str:
-    """A value of a template as one text: `!Ref A` is `${A}`, `!GetAtt A.B` is `${A.B}`, `!Sub` its own text."""
+    """A template value as text: `!Ref A` is `${A}`, `!GetAtt A.B` is `${A.B}`, `!Sub` its own text."""
     if isinstance(value, str):
         return value
     ((function, argument),) = value.items()
@@ -26,20 +26,20 @@ def text(value: Any) -> str:
             return f"${{{'.'.join(argument)}}}"
         case "Fn::Sub":
             return str(argument)
-        case "Fn::If":  # what is usual is the last
+        case "Fn::If":  # the usual value is the last
             return text(argument[2])
     raise ValueError(f"{function} is not a name")
 
 
 def of_alarm(alarm: Mapping[str, Any]) -> list[Metric]:
-    """What an alarm looks at: one metric, or those of its expression."""
+    """An alarm's metrics: one, or those of its expression."""
     if "Metrics" in alarm:
         return [_metric(query["MetricStat"]["Metric"]) for query in alarm["Metrics"] if "MetricStat" in query]
     return [_metric(alarm)]
 
 
 def of_dashboard(body: str) -> Iterator[Metric]:
-    """What the graphs of a dashboard show; its body is JSON with `${...}` inside of texts."""
+    """The metrics of a dashboard's graphs; its body is JSON with `${...}` inside texts."""
     for widget in json.loads(body)["widgets"]:
         for row in widget["properties"].get("metrics", []):
             names = [part for part in row if isinstance(part, str)]
@@ -50,7 +50,7 @@ def of_dashboard(body: str) -> Iterator[Metric]:
 
 
 def sent(line: Mapping[str, Any], namespace: str) -> Iterator[Metric]:
-    """The metrics in a log line of the embedded metric format, under the name that a template has for the namespace."""
+    """The metrics in a log line of the embedded metric format, with the template's name for the namespace."""
     for group in line["_aws"]["CloudWatchMetrics"]:
         for names in group["Dimensions"]:
             for metric in group["Metrics"]:
@@ -58,7 +58,7 @@ def sent(line: Mapping[str, Any], namespace: str) -> Iterator[Metric]:
 
 
 def filtered(metric_filter: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, str]]]:
-    """What a metric filter on a log group makes: namespace, name, and the field that each dimension is taken from."""
+    """The metrics of a metric filter: namespace, name, and each dimension's log field."""
     for made in metric_filter["MetricTransformations"]:
         fields = {item["Key"]: item["Value"].removeprefix("$.") for item in made.get("Dimensions", [])}
         yield text(made["MetricNamespace"]), made["MetricName"], fields

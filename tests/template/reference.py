@@ -1,6 +1,6 @@
-"""What a deployment makes, kept in reference.json, so that a rearrangement of the templates shows what it changed.
+"""What a deployment creates, stored in reference.json, so that a rearrangement of the templates shows its changes.
 
-`python -m tests.template.reference`, in a checkout's own environment (`.venv/bin/python`), renews the file.
+`.venv/bin/python -m tests.template.reference` regenerates the file.
 """
 
 import hashlib
@@ -15,14 +15,14 @@ REFERENCE: Final = Path(__file__).with_name("reference.json")
 
 type Digests = dict[str, dict[str, str]]
 
-# SAM makes a deployment of the API each time, and ends its name in a hash of the time.
+# SAM creates a new API deployment each time, whose name ends in a hash.
 _OF_A_DEPLOYMENT: Final = re.compile(r"(PaymentsApiDeployment)[0-9a-f]{10}")
 
 
 def digests_of(resources: Resources) -> Digests:
     """By logical id: the type, and a short digest of each property and of each other attribute, such as a condition.
 
-    Left out is the description of a Lambda version, which only has to differ where a setting differs.
+    The description of a Lambda version is left out, because it only has to differ if a setting differs.
     """
     text = _OF_A_DEPLOYMENT.sub(r"\1", json.dumps(resources.by_id))
     found: Digests = {}
@@ -45,12 +45,12 @@ def _digest(value: Any) -> str:
 
 
 def of_the_service() -> Resources:
-    """What a stage's deployment makes."""
+    """What a stage's deployment creates."""
     return transformed(PROJECT / "template.yaml", "Stage=staging", "CorsOrigin=https://app.example.com")
 
 
 def main() -> None:
-    """Write the file: one resource a line."""
+    """Write the file, one resource per line."""
     lines = [f"{json.dumps(name)}: {json.dumps(item)}" for name, item in digests_of(of_the_service()).items()]
     REFERENCE.write_text("{\n" + ",\n".join(lines) + "\n}\n")
 

@@ -1,7 +1,7 @@
 """docs/deploying-policy.json: what a deployment needs, and little else.
 
-What CloudFormation calls to create, read, update and delete a resource of a type is in AWS's own schema of that type
-(`handlers`), of which cfn-lint, and so the SAM environment, brings a copy. No account was asked.
+The calls that CloudFormation makes to create, read, update and delete a resource are in AWS's schema of its type
+(`handlers`). cfn-lint, and so the SAM environment, contains a copy; no account is needed.
 """
 
 import json
@@ -20,13 +20,13 @@ POLICY: dict[str, Any] = json.loads((PROJECT / "docs/deploying-policy.json").rea
 STATEMENTS: list[dict[str, Any]] = POLICY["Statement"]
 (SCHEMAS,) = SAM_ENVIRONMENT.parent.glob("lib/python*/site-packages/cfnlint/data/schemas")
 REGION = "ap-south-1"
-# What `sam deploy` makes for itself with `resolve_s3`, in a stack of its own (samcli/lib/bootstrap/bootstrap.py).
+# What `sam deploy` creates with `resolve_s3`, in a separate stack (samcli/lib/bootstrap/bootstrap.py).
 OF_SAM = {"AWS::S3::Bucket", "AWS::S3::BucketPolicy"}
-# A domain of one's own is an option; its types are allowed for whether or not this template has them.
+# A custom domain is optional; its types are allowed whether or not this template has them.
 OF_A_DOMAIN = {"AWS::ApiGateway::DomainName", "AWS::ApiGateway::BasePathMapping", "AWS::Route53::RecordSet"}
-# Types of which AWS publishes no handlers, and the type that makes the same calls.
+# Types without published handlers, and the type that makes the same calls.
 WITHOUT_HANDLERS = {"AWS::Route53::RecordSetGroup": "AWS::Route53::RecordSet"}
-# Actions that a schema lists for properties which this template does not set, and why it does not need them.
+# Actions that a schema lists for properties that this template does not set, and why it does not need them.
 NOT_NEEDED = {
     "amplify:*": "a web ACL before something else than an API",
     "apprunner:*": "as amplify",
@@ -99,7 +99,7 @@ def schema(kind: str) -> dict[str, Any]:
 
 
 def calls_of(kind: str) -> set[str]:
-    """What CloudFormation calls for a resource of a type, in its life."""
+    """CloudFormation's calls for a resource of a type over its lifetime."""
     handlers = schema(WITHOUT_HANDLERS.get(kind, kind))["handlers"]
     return {
         action
@@ -131,7 +131,7 @@ def not_needed(action: str) -> bool:
 
 @pytest.fixture(scope="session")
 def types(service: Resources) -> set[str]:
-    """What a deployment makes, whatever its parameters: the transform keeps what a condition may leave out."""
+    """What a deployment creates with any parameters: the transform keeps conditional resources."""
     return {resource["Type"] for resource in service.by_id.values()} | {NESTED} | OF_SAM | OF_A_DOMAIN
 
 
@@ -153,7 +153,7 @@ def test_what_is_said_not_to_be_needed_is_listed_by_a_schema_and_not_allowed(typ
     listed = {action for kind in types for action in calls_of(kind)}
     for pattern in NOT_NEEDED:
         assert any(fnmatchcase(action, pattern) for action in listed), pattern
-    # Nothing is in both: `kms:GetKey*` must not let in what the reason says is not needed.
+    # Nothing is in both: `kms:GetKey*` must not allow an action listed as not needed.
     assert [action for action in listed if not_needed(action) and allowed(action)] == []
 
 
@@ -178,7 +178,7 @@ def test_no_action_is_allowed_that_nothing_needs(types: set[str]) -> None:
 def test_whole_services_are_allowed_only_where_the_resources_are_this_services(types: set[str]) -> None:
     whole = {pattern for statement in STATEMENTS for pattern in actions(statement) if pattern.endswith(":*")}
     assert whole == {"cloudformation:*", "s3:*", "codedeploy:*", "apigateway:*"}
-    assert types  # each of these is one of the template's
+    assert types  # each of these is in the template
 
 
 def test_what_has_no_name_is_changed_through_cloudformation_alone() -> None:
@@ -212,11 +212,11 @@ def test_every_name_that_the_template_chooses_is_one_of_those_that_the_policy_na
 
 
 def test_a_secret_is_named_after_its_logical_id(service: Resources) -> None:
-    # Without a Name CloudFormation takes the logical id and a random ending, and not the stack's name.
+    # Without a Name CloudFormation uses the logical id and a random suffix, not the stack's name.
     secrets = service.of_type("AWS::SecretsManager::Secret")
     assert not any("Name" in secret for secret in secrets.values())
     patterns = {pattern.rpartition(":")[2] for pattern in _all_resources() if ":secret:" in pattern}
-    # As of all other types, should that ever change.
+    # As for all other types, in case that changes.
     assert patterns == {f"{name}-*" for name in secrets} | {"payments-*"}
 
 
@@ -238,7 +238,7 @@ def _listed(value: str | list[str]) -> list[str]:
 
 
 def _names(service: Resources) -> Iterator[str]:
-    """The names that resources are given, not those that CloudFormation makes of the stack's."""
+    """The explicit names of resources, not those that CloudFormation generates."""
     properties = {"AlarmName", "DashboardName", "FunctionName", "LayerName", "LogGroupName", "QueueName", "ArchiveName"}
     kinds = ("Alarm", "Dashboard", "Function", "LayerVersion", "LogGroup", "Queue", "Archive")
     for resource in service.by_id.values():

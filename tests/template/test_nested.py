@@ -1,4 +1,4 @@
-"""template.yaml and the applications nested in it: together they make what reference.json says, and nothing else."""
+"""template.yaml and its nested applications: together they create exactly what reference.json says."""
 
 import json
 import tomllib
@@ -11,7 +11,7 @@ from tests.template.reference import REFERENCE, digests_of
 from tests.template.transform import PROJECT, Resources
 
 NESTED = {"Monitoring": "monitoring.yaml", "Firewall": "web-acl.yaml"}
-# What CodeDeploy asks during a deployment must be there before the functions' aliases move.
+# What CodeDeploy checks during a deployment must exist before the functions' aliases move.
 ROLLBACK_ALARMS = {
     "CreateOrderVersionBroken",
     "VerifyVersionBroken",
@@ -22,13 +22,13 @@ MONITORING = {"AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard", "AWS::Logs
 
 
 def test_the_templates_together_make_what_the_reference_says(service: Resources) -> None:
-    """Moving a block between the templates, or writing it shorter, changes nothing that is deployed.
+    """Moving a block between templates, or shortening it, changes nothing that is deployed.
 
-    A change that is meant is in the difference that `git diff` shows after
+    An intended change appears in `git diff` after
 
         .venv/bin/python -m tests.template.reference
 
-    which is committed with it: one line a resource, and in it the properties that are not as they were.
+    and is committed with it: one line per resource, with the changed properties.
     """
     expected = json.loads(REFERENCE.read_text())
     found = digests_of(service)
@@ -59,7 +59,7 @@ def test_every_parameter_of_a_nested_application_is_passed_by_name_and_used(
     template = read_template(PROJECT / NESTED[application])
     passed = written["Resources"][application]["Properties"]["Parameters"]
     assert passed.keys() == template["Parameters"].keys()
-    # No default: one that the main template forgets stops the deployment.
+    # No default, so that a forgotten parameter stops the deployment.
     assert not [name for name, parameter in template["Parameters"].items() if "Default" in parameter]
     rest = json.dumps({key: value for key, value in template.items() if key != "Parameters"})
     assert [name for name in passed if f'{{"Ref": "{name}"}}' not in rest and f"${{{name}}}" not in rest] == []

@@ -19,20 +19,20 @@ RESERVED = {
     "ReconcileFunction": ("ReserveReconcile", "ReconcileConcurrency"),
 }
 FUNCTIONS = [*RESERVED, "RefundFunction", "OutboxFunction"]
-# On trial for some minutes, by those who call them through the API; the others change at once.
+# Functions behind the API get a canary of some minutes; the others switch at once.
 ON_TRIAL = ["CreateOrderFunction", "VerifyFunction", "WebhookFunction", "RefundFunction"]
 STAGES = tomllib.loads((PROJECT / "samconfig.toml").read_text())
-# What no role, key or queue of the template may be without: the name of the service that is let in, or our account.
+# Conditions of which each role, key and queue needs one: the service that is allowed, or our account.
 ACCOUNT_ROOT = {"AWS": {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"}}
 
 
 @pytest.fixture(scope="session")
 def local() -> Resources:
-    """As the local cloud deploys it."""
+    """The template as the local cloud deploys it."""
     return transformed(PROJECT / "template.yaml", "Stage=local", "CorsOrigin=*", "GradualDeployment=false")
 
 
-# --- The webhook apart ------------------------------------------------------------------------------------------------
+# --- The webhook's own capacity ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("function", RESERVED)
@@ -43,7 +43,7 @@ def test_each_function_that_many_may_call_at_once_can_have_instances_of_its_own(
 
 
 def configured(stage: str) -> dict[str, str]:
-    """A stage's parameters, as samconfig.toml is delivered."""
+    """A stage's parameters in samconfig.toml."""
     overrides: list[str] = STAGES[stage]["global"]["parameters"]["parameter_overrides"]
     return dict(override.split("=", 1) for override in overrides)
 
@@ -55,7 +55,7 @@ def reserved(values: dict[str, str]) -> int:
 def test_a_new_account_whose_lambda_quota_is_ten_is_asked_for_no_reservation(
     written: dict[str, Any], service: Any
 ) -> None:
-    # Any reservation at all would leave it less than Lambda insists on.
+    # Any reservation would leave less than Lambda requires.
     assert reserved({name: parameter.get("Default") for name, parameter in written["Parameters"].items()}) == 0
     assert reserved(configured("staging")) == 0
     assert "ReservedConcurrentExecutions" not in service.by_id["OutboxFunction"]["Properties"]
@@ -67,7 +67,7 @@ def test_production_says_beside_its_reservations_which_quota_they_need() -> None
     comment = (PROJECT / "samconfig.toml").read_text().partition("[production.global.parameters]")[0]
     assert f"at least {needed} in this account" in " ".join(comment.replace("\n#", "").split())
     assert f"at least **{needed}**" in " ".join((PROJECT / "docs/aws.md").read_text().split())
-    # Beside it a staging of the same account still fits into the quota that accounts usually have.
+    # Staging in the same account still fits into the usual quota.
     assert reserved(configured("production")) + reserved(configured("staging")) <= 1000 - 100
 
 
@@ -97,7 +97,7 @@ LOGGED = {
 
 def test_the_access_log_is_json_and_has_the_listed_fields_and_no_other(service: Any) -> None:
     line = service.the("AWS::ApiGateway::Stage")["AccessLogSetting"]["Format"]
-    assert "\n" not in line  # API Gateway takes one line
+    assert "\n" not in line  # API Gateway accepts one line
     values = json.loads(line.replace("$context.status", '"$context.status"')).values()
     assert set(values) == LOGGED
 
@@ -128,7 +128,7 @@ def test_the_role_for_api_gateways_logs_is_an_option_since_it_belongs_to_the_acc
 
 
 def test_the_role_for_api_gateways_logs_waits_for_something_of_api_gateway_that_waits_for_nothing(service: Any) -> None:
-    # CloudFormation user guide, AWS::ApiGateway::Account: in an account that never had any, it must depend on one.
+    # CloudFormation user guide, AWS::ApiGateway::Account: in an account that never had an API, it must depend on one.
     first = service.by_id[service.by_id["ApiAccount"]["DependsOn"]]
     assert first["Type"] == "AWS::ApiGateway::ApiKey"
     assert first["Condition"] == "CreateApiAccountRole"
@@ -168,7 +168,7 @@ def test_no_policy_of_a_resource_lets_anybody_in_who_is_not_named(service: Any) 
         assert statement["Effect"] == "Allow", name
         assert statement["Principal"] not in ("*", {"AWS": "*"}), name
         if "Service" in statement["Principal"]:
-            # Only on behalf of one resource, or of our account: never of another customer of AWS.
+            # Only on behalf of one resource or our account, never of another AWS customer.
             keys = {key for operator in statement["Condition"].values() for key in operator}
             assert keys & {"aws:SourceArn", "aws:SourceAccount"}, name
             assert "*" not in str(statement["Action"]), name
@@ -180,7 +180,7 @@ def test_only_the_key_has_a_wildcard_which_means_itself_and_only_for_its_own_acc
         for name, statement in resource_statements(service)
         if "*" in str(statement["Action"])
     ]
-    assert broad == [("AlarmKey", ACCOUNT_ROOT)]  # without it nobody could ever change the key again
+    assert broad == [("AlarmKey", ACCOUNT_ROOT)]  # without it nobody could change the key again
     for name, statement in resource_statements(service):
         assert statement["Resource"] != "*" or name == "AlarmKey"
 
@@ -350,7 +350,7 @@ def test_the_alarm_that_takes_a_version_back_looks_at_that_version_alone(service
         "ExecutedVersion": number,
     }
     assert (answers.name, dict(answers.dimensions)["version"]) == ("InternalErrors", number)
-    # In its name too: a red alarm that only looks elsewhere now stays red, and CodeDeploy would refuse the fix.
+    # In its name too: an old alarm in ALARM whose metric changed stays in ALARM, and CodeDeploy would refuse the fix.
     assert text(alarm["AlarmName"]).endswith(f"-{number}")
 
 
@@ -365,7 +365,7 @@ def test_the_failures_of_a_version_are_counted_from_what_its_function_logs(servi
 
 
 def test_gradual_deployment_can_be_left_out_for_one_deployment_and_comes_back_with_the_next() -> None:
-    # To `sam deploy`, a parameter that samconfig.toml does not name stays as it was.
+    # `sam deploy` keeps the old value of a parameter that samconfig.toml does not name.
     for stage in ("staging", "production"):
         assert configured(stage)["GradualDeployment"] == "true"
 
@@ -394,7 +394,7 @@ def test_a_stage_that_may_break_needs_no_code_deploy(local: Resources) -> None:
 
 # --- Alarms -----------------------------------------------------------------------------------------------------------
 
-# What the issue of real money asks to be woken for, and what else the functions count.
+# The metrics that need an alarm, and everything else the functions count.
 ALARMS = {
     "ApiServerErrors": ("5XXError", "notBreaching"),
     "WebhookSlow": ("Latency", "notBreaching"),
@@ -406,6 +406,7 @@ ALARMS = {
     "ReviewsWaiting": ("ApproximateNumberOfMessagesVisible", "notBreaching"),
     "DeadLetters": ("ApproximateNumberOfMessagesVisible", "notBreaching"),
     "Throttled": ("Throttles", "notBreaching"),
+    "IndexesThrottled": ("WriteThrottleEvents", "notBreaching"),
     "OutboxFailures": ("OutboxFailures", "notBreaching"),
     "ReconcileFailures": ("ReconcileFailures", "notBreaching"),
     "SweepFailures": ("SweepFailures", "notBreaching"),
@@ -429,7 +430,7 @@ ALARMS = {
     "WebhookVersionBroken": ("InternalErrors", "notBreaching"),
     "RefundVersionBroken": ("InternalErrors", "notBreaching"),
 }
-# What the trial of a version is watched by; its name ends in the version's number.
+# The alarm of a version's canary; its name ends in the version's number.
 OF_VERSIONS = {"CreateOrderVersionBroken", "VerifyVersionBroken", "WebhookVersionBroken", "RefundVersionBroken"}
 TOPIC = [{"Fn::If": ["CreateAlarmTopic", {"Ref": "AlarmTopic"}, {"Ref": "AlarmTopicArn"}]}]
 
@@ -483,7 +484,7 @@ def test_what_stays_unknown_is_shown_for_as_long_as_it_is_asked_about_once_a_day
 
 
 def test_something_set_aside_is_told_of_once_it_is_no_passing_failure(service: Any) -> None:
-    # A figure that is told every five minutes: its least in a period is above nothing only if it was all the time.
+    # A metric sent every five minutes: the minimum of a period is above zero only if it always was.
     aside = service.by_id["SetAside"]["Properties"]
     assert (aside["Statistic"], aside["Threshold"]) == ("Minimum", 1)
     assert aside["Period"] * aside["DatapointsToAlarm"] == 30 * 60
@@ -491,7 +492,7 @@ def test_something_set_aside_is_told_of_once_it_is_no_passing_failure(service: A
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_an_event_that_is_none_of_its_own_sets_a_functions_alarm_off(service: Any, function: str) -> None:
-    # It is counted as a configuration error and raised, whoever invoked the function and by whatever name.
+    # It is counted as a configuration error and raised, whoever invoked the function and under whichever name.
     metrics = of_alarm(service.by_id[function.replace("Function", "Broken")]["Properties"])
     assert {"Errors", "ConfigurationErrors"} <= {metric.name for metric in metrics}
 
@@ -510,16 +511,23 @@ def test_every_function_and_the_table_is_watched_for_throttling_and_the_webhook_
     throttled = {dict(m.dimensions)["FunctionName"] for m in metrics if m.name == "Throttles"}
     assert throttled == {f"${{{function}}}" for function in FUNCTIONS}
     assert "ThrottledDeliveries" in {m.name for m in metrics}
-    # DynamoDB counts what an index refuses under the index alone.
-    (index,) = service.the("AWS::DynamoDB::Table")["GlobalSecondaryIndexes"]
     for name in ("ReadThrottleEvents", "WriteThrottleEvents"):
-        at_the_table, at_the_index = sorted((dict(m.dimensions) for m in metrics if m.name == name), key=len)
-        assert at_the_table == {"TableName": "${PaymentsTable}"}
-        assert at_the_index == {**at_the_table, "GlobalSecondaryIndexName": index["IndexName"]}
-    assert len(metrics) <= 10  # CloudWatch takes no more into one alarm
+        assert [dict(m.dimensions) for m in metrics if m.name == name] == [{"TableName": "${PaymentsTable}"}]
+    assert len(metrics) <= 10  # CloudWatch allows no more in one alarm
     at_the_door = service.by_id["ThrottledDeliveries"]["Properties"]
     assert conditions_of(at_the_door["FilterPattern"]) == {"http_status": 429, "route": WEBHOOK_PATH}
     assert at_the_door["LogGroupName"] == {"Ref": "ApiAccessLogGroup"}
+
+
+def test_every_index_is_watched_for_throttling_since_dynamodb_counts_it_apart_from_its_table(service: Any) -> None:
+    metrics = of_alarm(service.by_id["IndexesThrottled"]["Properties"])
+    indexes = [index["IndexName"] for index in service.the("AWS::DynamoDB::Table")["GlobalSecondaryIndexes"]]
+    assert sorted((m.name, sorted(dict(m.dimensions).items())) for m in metrics) == sorted(
+        (name, [("GlobalSecondaryIndexName", index), ("TableName", "${PaymentsTable}")])
+        for index in indexes
+        for name in ("ReadThrottleEvents", "WriteThrottleEvents")
+    )
+    assert len(metrics) <= 10
 
 
 @pytest.mark.parametrize("name", [name for name in ALARMS if name != "WebhookSlow"])
@@ -535,13 +543,13 @@ def test_an_expression_uses_every_metric_it_names(service: Any, name: str) -> No
 
 @pytest.mark.parametrize("name", ALARMS)
 def test_an_alarm_on_a_sum_can_go_off_although_its_metrics_come_late(service: Any, name: str) -> None:
-    # CloudWatch user guide, metric math, FILL: the newest point of a late metric is always the fill value, so that the
-    # alarm is stuck; and M out of N periods, so that one that came late still counts.
+    # CloudWatch user guide, metric math, FILL: the newest point of a late metric is always the fill value, so the alarm
+    # would be stuck. M out of N periods, so that a late point still counts.
     alarm = service.by_id[name]["Properties"]
     assert "FILL" not in json.dumps(alarm)
     if "Metrics" in alarm:
         assert alarm["DatapointsToAlarm"] < alarm["EvaluationPeriods"]
-        # `a + b` has no value where one of the two has none.
+        # `a + b` has no value if one of the two has none.
         sums = [query["Expression"] for query in alarm["Metrics"] if "Expression" in query]
         assert not [expression for expression in sums if "+" in expression]
 
@@ -570,7 +578,7 @@ def test_missing_webhooks_are_told_from_a_quiet_night(
 
 
 def evaluated(expression: str, values: dict[str, float | None]) -> float | None:
-    """What CloudWatch makes of an expression in one period: nothing where a value is missing, except in a list."""
+    """CloudWatch's result for an expression in one period: none if a value is missing, except in a list."""
     if listed := re.fullmatch(r"SUM\(\[(.*)\]\)", expression):
         given = [values[name] for name in listed[1].split(", ") if values[name] is not None]
         return sum(value for value in given if value is not None) if given else None
@@ -610,7 +618,7 @@ def test_the_dashboard_begins_with_the_state_of_every_alarm(service: Any, dashbo
     first = json.loads(dashboard)["widgets"][0]
     assert (first["type"], first["x"], first["y"], first["width"]) == ("alarm", 0, 0, 24)
     shown = {arn.rpartition(":")[2] for arn in first["properties"]["alarms"]}
-    # But those of single versions, which are of use for the minutes of a trial.
+    # Except alarms of single versions, which matter only during a canary.
     alarms = {n: a for n, a in service.of_type("AWS::CloudWatch::Alarm").items() if n not in OF_VERSIONS}
     assert shown == {text(alarm["AlarmName"]) for alarm in alarms.values()}
 
@@ -630,7 +638,7 @@ def test_the_dashboard_fits_one_screen_and_shows_metrics_that_exist(service: Any
     watched = {m for alarm in service.of_type("AWS::CloudWatch::Alarm").values() for m in of_alarm(alarm)}
     shown = set(of_dashboard(dashboard))
     assert len(shown) >= 10
-    # Traffic is only shown; nobody is woken for it.
+    # Traffic is only shown; it has no alarm.
     assert {metric for metric in shown - watched if metric.name != "Invocations"} == set()
 
 
@@ -661,7 +669,7 @@ def test_each_stage_is_configured_with_values_that_the_template_takes(written: d
     overrides = configured(stage)
     for name, value in overrides.items():
         parameter = written["Parameters"][name]
-        # What each deployment must say for itself is an example, which is refused.
+        # The values that each deployment must set are examples, which are refused.
         is_example = "example.com" in value
         assert bool(re.search(parameter.get("AllowedPattern", ""), value)) is not is_example, name
         assert not is_example or parameter["ConstraintDescription"]
@@ -711,7 +719,7 @@ def test_an_address_of_somebody_elses_domain_stops_the_deployment(
 
 @pytest.mark.parametrize("stage", ["local", "staging", "production"])
 def test_what_is_built_and_what_is_deployed_are_told_the_same_parameters(stage: str) -> None:
-    # In one place, so that nothing is built for one processor and deployed for another.
+    # Set in one place, so that nothing is built for one processor and deployed on another.
     assert [command for command, of in STAGES[stage].items() if "parameter_overrides" in of["parameters"]] == ["global"]
     done = subprocess.run(  # noqa: S603 - fixed command
         [SAM_ENVIRONMENT / "python", "-c", READ_BY_SAM, PROJECT, stage],

@@ -24,6 +24,13 @@ INDEX = {
         {"Fn::Sub": "${PaymentsTable.Arn}/index/attention"},
     ]
 }
+PARTY_INDEXES = {
+    "Fn::If": [
+        "UsesRestoredTable",
+        [{"Fn::Sub": f"{RESTORED_TABLE}/index/{name}"} for name in ("client-index", "freelancer-index")],
+        [{"Fn::Sub": f"${{PaymentsTable.Arn}}/index/{name}"} for name in ("client-index", "freelancer-index")],
+    ]
+}
 BUS = {"Fn::GetAtt": ["PaymentsBus", "Arn"]}
 BUILT_FOR_THE_PROCESSOR = {
     "BuildMethod": "makefile",
@@ -33,7 +40,7 @@ BUILT_FOR_THE_PROCESSOR = {
 
 
 def secret(condition: str, resource: str, parameter: str) -> Any:
-    """The stack's own secret, or the one it was given."""
+    """The stack's own secret, or an existing one."""
     return {"Fn::If": [condition, {"Fn::GetAtt": [resource, "Id"]}, {"Ref": parameter}]}
 
 
@@ -42,17 +49,21 @@ WEBHOOK = secret("CreateWebhookSecret", "WebhookSecret", "WebhookSecretArn")
 JWT = secret("CreateJwtSecret", "JwtSecret", "JwtSecretArn")
 # With a published key set there is no secret to read.
 JWT_IF_USED = {"Fn::If": ["UsesJwtSecret", JWT, {"Ref": "AWS::NoValue"}]}
+# The stack creates none: its owner stores the key before quotes are turned on.
+QUOTE = {"Ref": "QuoteSecretArn"}
+QUOTE_IF_USED = {"Fn::If": ["TakesQuotes", QUOTE, {"Ref": "AWS::NoValue"}]}
 # Refund reads tokens only if a scope lets them request refunds.
 JWT_FOR_REFUNDS = {"Fn::If": ["RefundsReadJwtSecret", JWT, {"Ref": "AWS::NoValue"}]}
 
-# Per function: which actions on what, and nothing else.
+# Per function, the only allowed actions and resources.
 GRANTED: dict[str, list[tuple[set[str], list[Any]]]] = {
     "CreateOrderFunction": [
         ({"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"}, [TABLE]),
-        ({"secretsmanager:GetSecretValue"}, [API_KEYS, JWT_IF_USED]),
+        ({"secretsmanager:GetSecretValue"}, [API_KEYS, JWT_IF_USED, QUOTE_IF_USED]),
     ],
     "VerifyFunction": [
-        ({"dynamodb:GetItem", "dynamodb:UpdateItem"}, [TABLE]),
+        ({"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:UpdateItem"}, [TABLE]),
+        ({"dynamodb:Query"}, [PARTY_INDEXES]),
         ({"secretsmanager:GetSecretValue"}, [API_KEYS, JWT_IF_USED]),
     ],
     "WebhookFunction": [
@@ -87,7 +98,7 @@ GRANTED: dict[str, list[tuple[set[str], list[Any]]]] = {
         ({"secretsmanager:GetSecretValue"}, [API_KEYS]),
     ],
 }
-# Seconds within which the caller is promised an answer, or after which the next run of the longest schedule is due.
+# The promised response time in seconds, or the interval of the longest schedule.
 PROMISED = {
     "CreateOrderFunction": 20,
     "VerifyFunction": 10,
@@ -100,6 +111,7 @@ ROUTES = {
     ("post", "/api/payments/create-order"): "CreateOrderFunction",
     ("post", "/api/payments/verify"): "VerifyFunction",
     ("get", "/api/payments/{order_id}"): "VerifyFunction",
+    ("get", "/api/payments"): "VerifyFunction",
     ("post", "/api/payments/webhook"): "WebhookFunction",
     ("post", "/api/payments/{order_id}/refunds"): "RefundFunction",
     ("post", "/api/payments/{order_id}/refunds/by-token"): "RefundFunction",
@@ -110,6 +122,7 @@ CHECKED_BY_THE_FUNCTION = {
     ("post", "/api/payments/create-order"): "the access token",
     ("post", "/api/payments/verify"): "the access token",
     ("get", "/api/payments/{order_id}"): "the access token",
+    ("get", "/api/payments"): "the access token",
     ("post", "/api/payments/webhook"): "Razorpay's signature",
     ("post", "/api/payments/{order_id}/refunds/by-token"): "the access token and its scope",
 }
@@ -117,7 +130,7 @@ FUNCTIONS = sorted(GRANTED)
 
 
 def statements(service: Any, function: str) -> list[dict[str, Any]]:
-    """What a function may do, without what it may do under a condition of the template."""
+    """A function's permissions, without those that depend on a template condition."""
     return [statement for statement in all_statements(service, function) if "Fn::If" not in statement]
 
 
@@ -151,11 +164,11 @@ def test_api_gateway_takes_the_methods_that_are_described_and_answers_any_other_
 ) -> None:
     described = yaml.safe_load((PROJECT / "docs/openapi.yaml").read_text(encoding="utf-8"))["paths"]
     taken = service.the("AWS::ApiGateway::RestApi")["Body"]["paths"]
-    # A preflight comes with CORS; `x-amazon-apigateway-any-method` would hand every method to a function.
+    # Preflights belong to CORS; `x-amazon-apigateway-any-method` would pass every method to a function.
     assert {path: set(methods) - {"options"} for path, methods in taken.items()} == {
         path.rstrip("/"): set(methods) for path, methods in described.items()
     }
-    # Without a token the first, with one the second: API Gateway takes "Bearer …" for a broken signature of AWS.
+    # Without a token the first, with one the second: API Gateway reads "Bearer …" as a broken AWS signature.
     for kind in ("MISSING_AUTHENTICATION_TOKEN", "DEFAULT_4XX"):
         response = gateway_responses[kind]
         problem = json.loads(response["responseTemplates"]["application/json"])
@@ -218,6 +231,7 @@ def test_there_is_one_stage_and_every_method_is_throttled_the_webhook_apart(serv
         ("/~1api~1payments~1{order_id}", "GET"): {"Ref": "ApiRateLimit"},
         ("/~1api~1payments~1{order_id}~1refunds", "POST"): {"Ref": "ApiRateLimit"},
         ("/~1api~1payments~1{order_id}~1refunds~1by-token", "POST"): {"Ref": "ApiRateLimit"},
+        ("/~1api~1payments", "GET"): {"Ref": "ApiRateLimit"},
         ("/~1api~1payments~1webhook", "POST"): {"Ref": "WebhookRateLimit"},
     }
 
@@ -246,7 +260,7 @@ def test_a_domain_is_an_option_without_the_stage_in_the_path_and_outlives_the_ap
     assert "BasePath" not in mapping
     assert mapping["RestApiId"] == {"Ref": "PaymentsApi"}
     assert mapping["Stage"] == {"Ref": service_stage(service)}
-    # Nothing of the domain itself depends on the API, so making the API anew only moves the mapping.
+    # The domain does not depend on the API, so recreating the API only moves the mapping.
     domain = service.by_id["ApiDomain"]["Properties"]
     assert "PaymentsApi" not in json.dumps(domain)
     assert domain["EndpointConfiguration"] == {"Types": ["REGIONAL"]}
@@ -354,7 +368,7 @@ def test_a_gateway_response_is_a_problem_document(gateway_responses: dict[str, A
     status, code = STATUS_AND_CODE[kind]
     response = gateway_responses[kind]
     assert int(response["statusCode"]) == status
-    # API Gateway uses the application/json template whatever the caller accepts.
+    # API Gateway uses the application/json template for any Accept header.
     ((media_type, template),) = response["responseTemplates"].items()
     assert media_type == "application/json"
     problem = json.loads(template)
@@ -373,7 +387,7 @@ def test_a_gateway_response_is_a_problem_document(gateway_responses: dict[str, A
     assert headers["Cache-Control"] == "'no-store'"
     assert headers["Access-Control-Allow-Origin"] == {"Fn::Sub": "'${CorsOrigin}'"}
     assert ("Retry-After" in headers) == (status in {429, 503})
-    # A page of another origin could not read it otherwise.
+    # Otherwise a page of another origin could not read it.
     assert headers.get("Access-Control-Expose-Headers") == ("'Retry-After'" if status in {429, 503} else None)
 
 
@@ -425,7 +439,7 @@ KEY_ARN = "arn:aws:kms:ap-south-1:123456789012:key/1234abcd-12ab-34cd-56ef-12345
         ("payments/razorpay-AbCdEf", False),
     ],
 )
-@pytest.mark.parametrize("parameter", ["RazorpayApiSecretArn", "WebhookSecretArn", "JwtSecretArn"])
+@pytest.mark.parametrize("parameter", ["RazorpayApiSecretArn", "WebhookSecretArn", "JwtSecretArn", "QuoteSecretArn"])
 def test_the_arn_of_a_secret_is_whole_since_no_permission_fits_a_part_of_it(
     written: dict[str, Any], parameter: str, arn: str, *, allowed: bool
 ) -> None:
@@ -451,11 +465,16 @@ def test_only_events_of_the_payment_service_may_be_published(service: Any) -> No
 def test_a_function_is_told_of_the_secrets_it_may_read(service: Any, function: str) -> None:
     told = service.by_id[function]["Properties"]["Environment"]["Variables"]["SECRET_IDS"]
     (read,) = [s for s in statements(service, function) if s["Action"] == "secretsmanager:GetSecretValue"]
+    quotes = []
+    if told.get("Fn::If", [None])[0] == "TakesQuotes":
+        _, with_quotes, told = told["Fn::If"]
+        assert with_quotes == {"Fn::Join": [",", [told, QUOTE]]}
+        quotes = [QUOTE_IF_USED]
     if told.get("Fn::If", [None])[0] == "UsesJwtSecret":
         _, both, one = told["Fn::If"]
         assert both == {"Fn::Join": [",", [API_KEYS, JWT]]}
         assert one == API_KEYS
-        assert read["Resource"] == [API_KEYS, JWT_IF_USED]
+        assert read["Resource"] == [API_KEYS, JWT_IF_USED, *quotes]
     elif told.get("Fn::If", [None])[0] == "RefundsReadJwtSecret":
         assert told["Fn::If"][1:] == [{"Fn::Join": [",", [API_KEYS, JWT]]}, API_KEYS]
         assert read["Resource"] == [API_KEYS, JWT_FOR_REFUNDS]
@@ -464,7 +483,7 @@ def test_a_function_is_told_of_the_secrets_it_may_read(service: Any, function: s
 
 
 def test_outbox_knows_no_secret_and_no_gateway(service: Any) -> None:
-    # Nothing in its lane waits for Razorpay, so that no backlog there delays an event.
+    # Nothing in its lane waits for Razorpay, so no backlog there delays an event.
     variables = service.by_id["OutboxFunction"]["Properties"]["Environment"]["Variables"]
     assert not [name for name in variables if name.startswith(("SECRET", "RAZORPAY", "JWT"))]
     assert variables["EVENT_BUS"] == {"Ref": "PaymentsBus"}
@@ -485,7 +504,7 @@ def test_each_lane_has_a_schedule_of_its_own_that_says_which_it_is(service: Any)
         if "ScheduleExpression" in rule:
             (target,) = rule["Targets"]
             (function,) = [one for one in GRANTED if target["Arn"] == {"Ref": f"{one}Aliaslive"}]
-            # Without one of its own, EventBridge sends a description of the schedule, which no lane takes.
+            # Without an input, EventBridge sends a description of the schedule, which no lane accepts.
             found[name] = (function, rule["ScheduleExpression"], json.loads(target["Input"]))
             assert rule.get("State", "ENABLED") == "ENABLED"
     assert found == SCHEDULES
@@ -583,18 +602,31 @@ def test_a_function_runs_python_3_13_with_the_layer_on_the_chosen_processor(serv
     assert properties["Layers"][0] == {"Ref": layer_of(service, "SharedLayer")}
 
 
-def test_only_functions_that_take_tokens_bring_cryptography_and_only_where_it_is_used(
+def test_only_functions_that_take_tokens_or_quotes_bring_cryptography_and_only_where_it_is_used(
     written: dict[str, Any], service: Any
 ) -> None:
     layer = layer_of(service, "CryptographyLayer")
     assert service.by_id[layer]["Condition"] == "UsesCryptography"
-    assert written["Conditions"]["UsesCryptography"] == {
-        "Fn::Not": [{"Fn::Equals": [{"Ref": "JwtAlgorithm"}, "HS256"]}]
+    of_tokens = {"Fn::Not": [{"Fn::Equals": [{"Ref": "JwtAlgorithm"}, "HS256"]}]}
+    of_quotes = {
+        "Fn::And": [{"Condition": "TakesQuotes"}, {"Fn::Not": [{"Fn::Equals": [{"Ref": "QuoteAlgorithm"}, "HS256"]}]}]
     }
-    attached = {"Fn::If": ["UsesCryptography", {"Ref": layer}, {"Ref": "AWS::NoValue"}]}
+    assert written["Conditions"]["UsesCryptographyForTokens"] == of_tokens
+    assert written["Conditions"]["UsesCryptography"] == {
+        "Fn::Or": [{"Condition": "UsesCryptographyForTokens"}, of_quotes]
+    }
+    conditions = {
+        "CreateOrderFunction": "UsesCryptography",
+        "VerifyFunction": "UsesCryptographyForTokens",
+        "RefundFunction": "UsesCryptographyForTokens",
+    }
     for function in FUNCTIONS:
-        takes_tokens = function in {"CreateOrderFunction", "VerifyFunction", "RefundFunction"}
-        assert service.by_id[function]["Properties"]["Layers"][1:] == ([attached] if takes_tokens else [])
+        attached = (
+            [{"Fn::If": [conditions[function], {"Ref": layer}, {"Ref": "AWS::NoValue"}]}]
+            if function in conditions
+            else []
+        )
+        assert service.by_id[function]["Properties"]["Layers"][1:] == attached
 
 
 @pytest.mark.parametrize("layer", ["SharedLayer", "CryptographyLayer"])
@@ -625,7 +657,7 @@ def test_no_stage_is_built_with_sams_cache_which_misses_changes_of_the_builder()
 
 
 def layer_of(service: Any, prefix: str) -> str:
-    """The logical id of a layer, which SAM ends in a hash."""
+    """The logical id of a layer, to which SAM appends a hash."""
     (layer,) = [name for name in service.of_type("AWS::Lambda::LayerVersion") if name.startswith(prefix)]
     assert isinstance(layer, str)
     return layer
@@ -673,6 +705,45 @@ def test_parameters_that_contradict_each_other_stop_the_deployment(
     assertions = written["Rules"]["TokenKeys"]["Assertions"]
     assert all(assertion["AssertDescription"] for assertion in assertions)
     assert all(holds(assertion["Assert"], parameters) for assertion in assertions) is allowed
+
+
+@pytest.mark.parametrize(
+    ("arn", "algorithm", "required", "allowed"),
+    [
+        ("", "HS256", "false", True),
+        ("arn", "HS256", "false", True),
+        ("arn", "ES256", "true", True),
+        ("", "HS256", "true", False),
+        # Nothing would use it, so that a change of it would make a version that differs in its description alone.
+        ("", "ES256", "false", False),
+    ],
+)
+def test_quotes_are_required_or_signed_another_way_only_where_there_is_a_key_for_them(
+    written: dict[str, Any], arn: str, algorithm: str, required: str, *, allowed: bool
+) -> None:
+    parameters = {"QuoteSecretArn": arn, "QuoteAlgorithm": algorithm, "QuoteRequired": required}
+    assertions = written["Rules"]["QuoteKeys"]["Assertions"]
+    assert all(assertion["AssertDescription"] for assertion in assertions)
+    assert all(holds(assertion["Assert"], parameters) for assertion in assertions) is allowed
+
+
+def test_no_quote_is_required_unless_a_stage_asks_for_it(written: dict[str, Any], service: Any) -> None:
+    parameters = written["Parameters"]
+    assert (parameters["QuoteSecretArn"]["Default"], parameters["QuoteRequired"]["Default"]) == ("", "false")
+    assert parameters["QuoteAlgorithm"]["AllowedValues"] == ["HS256", "RS256", "ES256"]
+    told = {
+        function: {
+            name: value
+            for name, value in service.by_id[function]["Properties"]["Environment"]["Variables"].items()
+            if name.startswith("QUOTE")
+        }
+        for function in FUNCTIONS
+    }
+    assert told.pop("CreateOrderFunction") == {
+        "QUOTE_ALGORITHM": {"Fn::If": ["TakesQuotes", {"Ref": "QuoteAlgorithm"}, ""]},
+        "QUOTE_REQUIRED": {"Ref": "QuoteRequired"},
+    }
+    assert not any(told.values())
 
 
 @pytest.mark.parametrize(
@@ -729,7 +800,7 @@ def test_functions_that_customers_wait_for_may_be_started_beforehand(written: di
 
 
 def holds(condition: Any, parameters: dict[str, str]) -> bool:
-    """What CloudFormation makes of a condition of these functions."""
+    """Evaluates a condition of these functions as CloudFormation does."""
     ((function, arguments),) = condition.items()
     match function:
         case "Fn::Or":
@@ -769,8 +840,9 @@ OF_COGNITO = {
     "SnapStart": "PublishedVersions",
     "RefundScope": "payments:refund",
     "RazorpayApiSecretArn": "arn:aws:secretsmanager:ap-southeast-1:123456789012:secret:payments/razorpay-AbCdEf",
+    "QuoteSecretArn": "arn:aws:secretsmanager:ap-southeast-1:123456789012:secret:payments/quotes-AbCdEf",
 }
-# One other value that each parameter may be given instead.
+# One other valid value of each parameter.
 CHANGED = {
     "Architecture": "x86_64",
     "MemorySize": "1024",
@@ -791,6 +863,9 @@ CHANGED = {
     "Currencies": "INR,USD",
     "MaxAmount": "400000",
     "AcceptOffers": "80",
+    "QuoteSecretArn": "arn:aws:secretsmanager:ap-southeast-1:123456789012:secret:payments/quotes-AbCdEg",
+    "QuoteAlgorithm": "RS256",
+    "QuoteRequired": "true",
 }
 
 
@@ -809,7 +884,7 @@ def test_another_value_of_a_setting_is_another_description_although_long_values_
 
 
 def text_of(node: Any, parameters: dict[str, str]) -> str:
-    """The text that CloudFormation makes of references to parameters, joined, split and selected."""
+    """Resolves references, joins, splits and selects to text, as CloudFormation does."""
     if not isinstance(node, dict):
         return str(node)
     ((function, arguments),) = node.items()
@@ -863,14 +938,15 @@ def test_a_change_of_the_layer_alone_publishes_every_function(service: Any, tmp_
 def test_a_change_of_any_parameter_of_a_function_publishes_it(
     written: dict[str, Any], service: Any, function: str
 ) -> None:
-    # SAM's hash takes parameters by name; the version's description, which replaces the version, takes their values.
+    # SAM's hash uses the parameters' names; the version's description, a change of which replaces it, uses their
+    # values.
     parameters = set(written["Parameters"]) - {"Stage"}  # another stage is another stack
     (version,) = [
         version
         for version in service.of_type("AWS::Lambda::Version").values()
         if version["FunctionName"] == {"Ref": function}
     ]
-    # How many run at once is the function's, not the version's: it changes at once.
+    # Concurrency belongs to the function, not to a version: it changes at once.
     properties = {
         name: value
         for name, value in service.by_id[function]["Properties"].items()
@@ -882,25 +958,36 @@ def test_a_change_of_any_parameter_of_a_function_publishes_it(
 
 
 def test_a_new_origin_reaches_the_preflight_and_the_gateway_responses(written: dict[str, Any]) -> None:
-    # SAM's hash of the API takes parameters by name as well.
+    # SAM's hash of the API also uses parameters' names.
     assert written["Resources"]["PaymentsApi"]["Properties"]["AlwaysDeploy"] is True
 
 
 # --- Table, bus, secrets ----------------------------------------------------------------------------------------------
 
 
-def test_the_table_has_one_key_and_a_sparse_index_of_what_needs_attention(service: Any) -> None:
+def test_the_table_has_one_key_a_sparse_index_of_what_needs_attention_and_one_for_each_party(service: Any) -> None:
     table = service.the("AWS::DynamoDB::Table")
     assert table["KeySchema"] == [{"AttributeName": "pk", "KeyType": "HASH"}]
-    (index,) = table["GlobalSecondaryIndexes"]
-    assert index["IndexName"] == "attention"
-    assert index["Projection"] == {"ProjectionType": "KEYS_ONLY"}
-    assert index["KeySchema"] == [
-        {"AttributeName": "attention_shard", "KeyType": "HASH"},
-        {"AttributeName": "attention_at", "KeyType": "RANGE"},
-    ]
+    keys = {
+        index["IndexName"]: [(key["AttributeName"], key["KeyType"]) for key in index["KeySchema"]]
+        for index in table["GlobalSecondaryIndexes"]
+    }
+    assert keys == {
+        "attention": [("attention_shard", "HASH"), ("attention_at", "RANGE")],
+        "client-index": [("client_id", "HASH"), ("created_at", "RANGE")],
+        "freelancer-index": [("freelancer_id", "HASH"), ("created_at", "RANGE")],
+    }
+    assert all(index["Projection"] == {"ProjectionType": "KEYS_ONLY"} for index in table["GlobalSecondaryIndexes"])
     types = {item["AttributeName"]: item["AttributeType"] for item in table["AttributeDefinitions"]}
-    assert types == {"pk": "S", "attention_shard": "S", "attention_at": "N"}
+    # DynamoDB refuses a definition that no key uses.
+    assert types == {
+        "pk": "S",
+        "attention_shard": "S",
+        "attention_at": "N",
+        "created_at": "S",
+        "client_id": "N",
+        "freelancer_id": "N",
+    }
 
 
 def test_the_table_is_on_demand_encrypted_recoverable_and_forgets_what_expires(service: Any) -> None:
@@ -915,7 +1002,7 @@ def test_the_table_outlives_its_stack_and_is_protected_unless_a_stage_says_other
     written: dict[str, Any], service: Any
 ) -> None:
     table = service.by_id["PaymentsTable"]
-    # But not a stack that never came to be: its table is empty, and each attempt would leave another one.
+    # But not if the stack's creation failed: its table is empty, and each attempt would leave another one.
     assert table["DeletionPolicy"] == "RetainExceptOnCreate"
     assert table["UpdateReplacePolicy"] == "Retain"
     assert table["Properties"]["DeletionProtectionEnabled"] == {"Fn::If": ["ProtectTable", True, False]}
@@ -945,4 +1032,5 @@ def test_no_secret_has_a_value_and_no_parameter_takes_one(written: dict[str, Any
         "RazorpayApiSecretArn",
         "WebhookSecretArn",
         "JwtSecretArn",
+        "QuoteSecretArn",
     }

@@ -1,4 +1,4 @@
-"""What the SAM transform makes of a template and of the nested applications in it."""
+"""The result of the SAM transform for a template and its nested applications."""
 
 import json
 import subprocess
@@ -15,7 +15,7 @@ SAM_ENVIRONMENT = PROJECT / ".venvs/sam/bin"
 
 @dataclass(frozen=True)
 class Resources:
-    """What CloudFormation is asked to make, by logical id."""
+    """The resources that CloudFormation is asked to create, by logical id."""
 
     by_id: dict[str, dict[str, Any]]
 
@@ -30,9 +30,9 @@ class Resources:
 
 
 def transformed(template: Path, *parameters: str) -> Resources:
-    """What a deployment of a template makes: its own resources, and those of its nested applications beside them.
+    """What a deployment of a template creates: its own resources and those of its nested applications.
 
-    A nested application's references to its parameters are replaced by what the template passes.
+    References to a nested application's parameters are replaced by the values that the template passes.
     """
     document = _transform(template, *parameters)
     nested = {
@@ -44,7 +44,7 @@ def transformed(template: Path, *parameters: str) -> Resources:
 
 
 def _transform(template: Path, *parameters: str) -> dict[str, Any]:
-    """The aws-sam-translator of the SAM CLI does it."""
+    """Runs the SAM CLI's aws-sam-translator."""
     done = subprocess.run(  # noqa: S603 - fixed command
         [SAM_ENVIRONMENT / "python", Path(__file__).with_name("translate.py"), template, *parameters],
         capture_output=True,

@@ -1,4 +1,4 @@
-"""Prints, as JSON, what the SAM transform makes of a template. Run by the interpreter of `.venvs/sam`.
+"""Prints the SAM transform of a template as JSON. Run it with the interpreter of `.venvs/sam`.
 
 Usage: python translate.py <template> [<parameter>=<value> ...]
 """
@@ -16,9 +16,9 @@ from samtranslator.translator.transform import transform  # type: ignore[import-
 os.environ["AWS_DEFAULT_REGION"] = "ap-south-1"
 path, *overrides = sys.argv[1:]
 with open(path, encoding="utf-8") as text:  # noqa: PTH123 - one line, nothing of pathlib needed
-    # Through JSON, so that each use of an anchor is a block of its own, as in the file that `sam build` writes.
+    # Through JSON, so that each use of an anchor becomes a separate block, as in the file that `sam build` writes.
     template = json.loads(json.dumps(yaml_parse(text.read())))
-# The transform takes uploaded artefacts only; where they lie says nothing here.
+# The transform only accepts uploaded artefacts; their location does not matter here.
 for resource in template["Resources"].values():
     for folder in ("CodeUri", "ContentUri"):
         if folder in resource.get("Properties", {}):

@@ -1,4 +1,4 @@
-"""The examples of docs/tokens.md: under the settings that it shows, the tokens that it shows are taken, others not."""
+"""The examples of docs/tokens.md: its settings accept its tokens and refuse others."""
 
 import json
 import re
@@ -26,7 +26,7 @@ DJANGO = ["Django, one shared key", "Django, a key pair"]
 PUBLISHED = ["Amazon Cognito", "Auth0"]
 JWT_SECRET = "0o2C7a9Bk4WqTz6Yx1Vn8Mi3Ue5Rs0Pd"
 
-# What Django does: it reads its settings and gives a user a token.
+# What Django does: reads its settings and issues a token to a user.
 ISSUE = """
 import json, sys
 from datetime import timedelta
@@ -62,7 +62,7 @@ def parameters(section: str) -> dict[str, str]:
 
 
 def variables(given: Mapping[str, str]) -> dict[str, str]:
-    """What the template makes of its parameters, for a function that takes tokens."""
+    """The settings of a function that checks tokens, from the template's parameters."""
     template = read_template(PROJECT / "template.yaml")
     known = template["Parameters"]
     assert given.keys() <= known.keys()
@@ -78,7 +78,7 @@ def variables(given: Mapping[str, str]) -> dict[str, str]:
 
 
 def tokens(given: Mapping[str, str], **secret: str) -> Tokens:
-    """The check under a section's settings, with the published keys of `signer`."""
+    """The token check with a section's settings and the published keys of `signer`."""
     other = {"STAGE": "local", "PAYMENTS_TABLE": "t", "RAZORPAY_KEY_SECRET": development.RAZORPAY_KEY_SECRET}
     rules = verify_settings({**other, **variables(given), **secret}).token_rules
     if rules.key_set_url is None:
@@ -99,7 +99,7 @@ def is_taken(check: Tokens, token: str) -> bool:
 
 
 def issued_by_django(section: str, secrets: Mapping[str, str]) -> dict[str, str]:
-    """What djangorestframework-simplejwt issues under a section's settings, in a process of its own."""
+    """A token from djangorestframework-simplejwt with a section's settings, in a separate process."""
     done = subprocess.run(  # noqa: S603 - fixed command
         [sys.executable, "-c", ISSUE, block(section, "python"), json.dumps(secrets)],
         capture_output=True,
@@ -142,7 +142,7 @@ def test_the_two_ways_with_django_do_not_take_each_others_tokens() -> None:
 
 
 def example(section: str, **changes: Any) -> dict[str, Any]:
-    """A section's claims, as if they were issued now; a change to None leaves the claim out."""
+    """A section's claims, as if issued now; a change to None removes the claim."""
     claims = json.loads(block(section, "json")) if section in PUBLISHED else {}
     now = int(time.time())
     claims |= {"iat": now, "exp": now + 3600, **changes}

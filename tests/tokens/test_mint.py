@@ -21,7 +21,7 @@ GONE = "http://127.0.0.1:9"  # the discard port: nothing listens
 
 
 class Api(HTTPServer):
-    """Stands for the service: takes every token that was signed with the secret, or answers as it is told."""
+    """A fake service: accepts every token signed with the secret, or returns a scripted response."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Answer)
@@ -49,7 +49,7 @@ class Answer(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
-        """Prints nothing."""
+        """A server that logs nothing."""
 
 
 @pytest.fixture
@@ -68,13 +68,13 @@ def run_dir(tmp_path: Path, api: Api) -> Path:
 
 
 def running(run_dir: Path, **endpoints: str) -> Path:
-    """A run dir as `make run` leaves it while it runs."""
+    """A run dir as during `make run`."""
     (run_dir / "endpoints.json").write_text(json.dumps({"jwt_secret": SECRET, **endpoints}))
     return run_dir
 
 
 def minted(run_dir: Path, capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
-    """The claims of the token that is printed, which is all that is printed."""
+    """The claims of the printed token, which is the only output."""
     assert mint.main(["--run-dir", str(run_dir), *arguments]) == 0
     printed = capsys.readouterr().out
     assert printed.count("\n") == 1
@@ -83,7 +83,7 @@ def minted(run_dir: Path, capsys: pytest.CaptureFixture[str], *arguments: str) -
 
 
 def refused(run_dir: Path, capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    """What is said instead of a token."""
+    """The message printed instead of a token."""
     assert mint.main(["--run-dir", str(run_dir), *arguments]) == 1
     captured = capsys.readouterr()
     assert captured.out == "", "nothing that a shell would take for a token"
@@ -182,11 +182,11 @@ def test_a_proxy_of_the_environment_is_not_asked_for_this_machine(
 
 
 def made(*arguments: str, **environment: str) -> str:
-    """The command that `make token` would run."""
+    """The command that `make token` runs."""
     done = subprocess.run(  # noqa: S603 - fixed command
         ["make", "--silent", "--dry-run", "token", *arguments],  # noqa: S607 - the make that runs these tests
         cwd=PROJECT,
-        # Not what make tells a make within it.
+        # Without the variables that make passes to a nested make.
         env={name: value for name, value in os.environ.items() if not name.startswith("MAKE")} | environment,
         capture_output=True,
         text=True,
@@ -198,7 +198,7 @@ def made(*arguments: str, **environment: str) -> str:
 
 
 def test_only_the_command_line_names_the_user() -> None:
-    # Every shell has a USER: whoever sits there is no user of the platform.
+    # Every shell has a USER, who is not a user of the platform.
     assert "--user '' --minutes '' --scope ''" in made(USER="7", MINUTES="8", SCOPE="c")
     assert "--user '' " in made("--environment-overrides", USER="7")
     said = made("USER=42", "MINUTES=15", "SCOPE=a b", USER="7", MINUTES="8", SCOPE="c")

@@ -1,5 +1,5 @@
-"""The published contracts, written from the code: `make contracts`.
+"""Generates the published contracts from the code: `make contracts`.
 
-The models say which fields there are, what each may hold and, in the docstring below a field, what it means. What only
-a document says (explanations, examples) is in the YAML files beside this module.
+The models define the fields, their values and, in the docstring below a field, its meaning. Texts that only a document
+needs (explanations, examples) are in the YAML files next to this module.
 """

@@ -1,4 +1,4 @@
-"""Writes the published contracts from the code, or with `--check` says which of them are stale."""
+"""Writes the published contracts from the code, or with `--check` lists the stale ones."""
 
 import argparse
 import sys
@@ -10,7 +10,7 @@ from tools.contracts import events, openapi, settings
 
 
 def contracts() -> dict[Path, str]:
-    """The text of every file that is generated, or of which a part is."""
+    """The text of every wholly or partly generated file."""
     return {
         PROJECT / "docs/openapi.yaml": openapi.document(),
         **{PROJECT / "docs/events" / name: text for name, text in events.documents().items()},
@@ -19,21 +19,21 @@ def contracts() -> dict[Path, str]:
 
 
 def stale(texts: Mapping[Path, str]) -> list[Path]:
-    """The files that are not, or not as they should be."""
+    """The files that are missing or stale."""
     return [path for path, text in texts.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Does what the command line says, or these arguments; 1 where `--check` finds something."""
+    """Runs with these arguments, by default the command line's; returns 1 if `--check` finds something."""
     parser = argparse.ArgumentParser(prog="python -m tools.contracts", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing, and fail where something is stale")
+    parser.add_argument("--check", action="store_true", help="write nothing, and fail if something is stale")
     options = parser.parse_args(arguments)
     texts = contracts()
     found = stale(texts)
     names = ", ".join(str(path.relative_to(PROJECT)) for path in found)
     if options.check:
         if found:
-            sys.stderr.write(f"Not as the code says: {names}. Run `make contracts` and commit what it writes.\n")
+            sys.stderr.write(f"Stale: {names}. Run `make contracts` and commit the result.\n")
         return 1 if found else 0
     for path in found:
         path.write_text(texts[path], encoding="utf-8")

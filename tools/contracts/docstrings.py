@@ -1,4 +1,4 @@
-"""The docstrings below fields. Python drops them when it runs, so that they cost a function nothing."""
+"""The docstrings below fields. Python discards them at run time, so they cost a function nothing."""
 
 import ast
 import inspect
@@ -14,7 +14,7 @@ def flowed(text: str) -> str:
 
 
 def field_docs(kind: type) -> dict[str, str]:
-    """What is said below each field of a model or TypedDict, those that it inherits included."""
+    """The docstring of each field of a model or TypedDict, including inherited fields."""
     docs: dict[str, str] = {}
     for base in reversed(kind.__mro__):
         if base not in {object, dict, BaseModel}:

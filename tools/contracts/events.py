@@ -25,8 +25,8 @@ WORDS: Final = Path(__file__).with_name("events.yaml")
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _SHARED: Final = "definitions.schema.json"
 
-# What consumers may count on. The models of the events do not check it: no event that is stored may fail to be
-# published, and a function pays for every constraint when it starts. The tests hold every event that they record to it.
+# Guarantees to consumers. The event models do not check them, because a stored event must never fail to be published,
+# and every constraint makes a function's start slower. The tests check every recorded event against them.
 _Word = Annotated[str, Field(pattern="^[A-Za-z0-9_]{1,64}$")] | None
 _Sum = Annotated[int, Field(ge=1)]
 _PROMISED: Final[Mapping[str, Any]] = {
@@ -57,10 +57,10 @@ _ENVELOPE: Final = [name for name in EventDetail.model_fields if name not in _PA
 
 
 def documents() -> dict[str, str]:
-    """The text of each file in docs/events, by its name.
+    """The text of each file in docs/events, by name.
 
     Raises:
-        ValueError: events.yaml does not have exactly the events that there are.
+        ValueError: events.yaml does not have exactly the existing events.
     """
     words = yaml.safe_load(WORDS.read_text(encoding="utf-8"))
     types = get_args(EventType)
@@ -99,20 +99,20 @@ def _definitions(detail: Schema, words: dict[str, Any]) -> Schema:
 
 
 def _part(detail: Schema, name: str) -> Schema:
-    """What stands under one key of a detail. Where an event is not about it, the key is absent and never null."""
+    """The schema of one key of a detail. If an event is not about it, the key is absent, never null."""
     schema = promised(without_null(detail[name]), _PARTS[name])
     return {**schema, "properties": {field: _plain(its) for field, its in schema["properties"].items()}}
 
 
 def _plain(field: Schema) -> Schema:
-    """A field in its shortest form. A constant, or one of some words, needs no type besides."""
+    """A field in its shortest form. A constant or an enumeration needs no type."""
     short: Schema = with_short_nulls(field)
     needless = {"type"} if {"const", "enum"} & short.keys() else set()
     return in_order({name: value for name, value in short.items() if name not in needless})
 
 
 def _event(detail: Schema, name: str, words: dict[str, Any]) -> Schema:
-    """The schema of one detail type: the payment's status is one of its own, and it has the parts that it is about."""
+    """The schema of one detail type, with the payment's possible statuses and the parts it is about."""
     parts: list[str] = words.get("parts", [])
     return {
         "$schema": _DIALECT,

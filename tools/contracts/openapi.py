@@ -14,16 +14,19 @@ import yaml
 from payments.adapters.http import PROBLEMS, Problem, problem_for, problem_response
 from payments.core import errors
 from payments.core.answers import (
+    ApplicationAnswer,
     CurrencyCode,
     MinorUnits,
     OrderAnswer,
     PaymentAnswer,
+    PaymentsAnswer,
     ProblemAnswer,
     ReceivedAnswer,
     RefundAnswer,
     ShownStatus,
     VerifiedAnswer,
 )
+from payments.core.lookup import PAGE_SIZE
 from payments.core.model import OrderId, PaymentId, PlatformId, Purchase
 from payments.core.money import DECIMAL_PATTERN, MAX_MAJOR, MIN_MAJOR
 from payments.core.wire import IDEMPOTENCY_KEY_PATTERN, CreateOrderBody, RefundBody, VerifyBody
@@ -47,11 +50,11 @@ _HEADING: Final = """\
 _SCHEMAS: Final = "#/components/schemas"
 _ORDER_ID: Final = "order_DESlLckIVRkHWj"
 _REQUEST_ID: Final = "7f9d2c3e-5f0b-4a53-9c1e-0c8f5a1b2d3e"
-# Of the table's headers. API Gateway gives WWW-Authenticate another name, so callers of the API never see it.
+# Headers from the table. API Gateway renames WWW-Authenticate, so callers of the API never see it.
 _DESCRIBED_HEADERS: Final = {"Retry-After": "RetryAfter"}
 # Of a code with several rows, the first: an operation may name another one (`kinds`).
 _KINDS: Final = {problem.code: kind for kind, problem in reversed(list(PROBLEMS.items()))}
-# API Gateway's throttle answers it before any function runs.
+# API Gateway's throttling returns it before any function runs.
 _THROTTLED: Final = "too_many_requests"
 
 
@@ -59,7 +62,7 @@ def document() -> str:
     """The text of docs/openapi.yaml.
 
     Raises:
-        ValueError: openapi.yaml and the code do not have the same operations, or codes.
+        ValueError: openapi.yaml and the code have different operations or codes.
     """
     words = yaml.safe_load(WORDS.read_text(encoding="utf-8"))
     shared = words["shared"]
@@ -97,7 +100,7 @@ def _operations(paths: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _routes() -> Iterator[tuple[str, str]]:
-    """What the functions hand to `lambda_boundary`, read and not run: to import a function primes it."""
+    """The arguments of `lambda_boundary` in the functions, parsed because importing a function primes it."""
     for source in sorted((PROJECT / "functions").glob("*/app.py")):
         for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
             match node:
@@ -105,14 +108,14 @@ def _routes() -> Iterator[tuple[str, str]]:
                     yield from (ast.literal_eval(key) for key in keys if key is not None)
 
 
-# --- answers to what cannot be done ---------------------------------------------------------------------------------
+# --- error responses ------------------------------------------------------------------------------------------------
 
 _OURS: Final = ("problems", "shared", "before", "cases", "kinds")
 """What openapi.yaml says of an operation in words that OpenAPI does not have."""
 
 
 def _operation(words: dict[str, Any], shared: Mapping[str, Any]) -> dict[str, Any]:
-    """An operation with the answers of its codes, by status."""
+    """An operation with its error responses, by status."""
     problems: dict[str, str] = words.get("problems", {})
     before: dict[str, str] = words.get("before", {})
     by_status: dict[str, dict[str, str]] = {}
@@ -120,7 +123,7 @@ def _operation(words: dict[str, Any], shared: Mapping[str, Any]) -> dict[str, An
         by_status.setdefault(_status(code), {})[code] = case
     unused = [*(before.keys() - by_status.keys()), *(words.get("cases", {}).keys() - problems.keys())]
     if unused:
-        raise ValueError(f"{words['operationId']} has words for {', '.join(unused)}, and no such answer")
+        raise ValueError(f"{words['operationId']} describes {', '.join(unused)}, but has no such response")
     refusals = {status: _response(cases, words, before.get(status)) for status, cases in by_status.items()}
     for name in words["shared"]:
         (status,) = {_status(code) for code in shared[name]}
@@ -136,7 +139,7 @@ def _status(code: str) -> str:
 
 
 def _problem(code: str) -> Problem:
-    """The row of the table; of the one code that it does not have, what API Gateway answers by the template."""
+    """The code's row in the table; for the one code that is not in it, API Gateway's response from the template."""
     return _throttled() if code == _THROTTLED else PROBLEMS[_KINDS[code]]
 
 
@@ -155,14 +158,14 @@ def _throttled_answer() -> dict[str, Any]:
 
 
 def _throttled_body() -> dict[str, Any]:
-    """What API Gateway answers when it throttles; the request's id stands for its own."""
+    """API Gateway's response when it throttles, with an example request id."""
     text = _throttled_answer()["ResponseTemplates"]["application/json"]
     body: dict[str, Any] = json.loads(text.replace("$context.requestId", _REQUEST_ID))
     return body
 
 
 def _response(cases: Mapping[str, str], operation: Mapping[str, Any], before: str | None = None) -> dict[str, Any]:
-    """What is answered under one status: when which code, and an example of each."""
+    """The responses with one status: when each code applies, and an example of each."""
     headers = {name for code in cases for name in _problem(code).headers if name in _DESCRIBED_HEADERS}
     names_order = all(issubclass(_KINDS.get(code, object), errors.ApplicationRefused) for code in cases)
     schema = "ProblemOfAnOrder" if names_order else "Problem"
@@ -180,7 +183,7 @@ def _response(cases: Mapping[str, str], operation: Mapping[str, Any], before: st
 
 
 def _examples(code: str, operation: Mapping[str, Any]) -> dict[str, Any]:
-    """Examples of a code: one for each of the operation's cases of it, or one."""
+    """Examples of a code: one per case of the operation, or a single one."""
     cases: Mapping[str, Any] = operation.get("cases", {}).get(code, {})
     if not cases:
         return {code: {"value": _answer(_kind(code, operation), code, _request(operation))}}
@@ -194,7 +197,7 @@ def _examples(code: str, operation: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _request(operation: Mapping[str, Any]) -> dict[str, Any]:
-    """The operation's example of a request."""
+    """The operation's example request."""
     content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
     example: dict[str, Any] = content.get("example", {})
     return example
@@ -239,7 +242,7 @@ def _answer(
 
 
 def _wrong(request: Mapping[str, Any], case: Mapping[str, Any]) -> list[errors.FieldError]:
-    """What is wrong with the fields of a request that is not as the example.
+    """The field errors of a request that differs from the example.
 
     Raises:
         ValueError: nothing is.
@@ -263,7 +266,7 @@ def _wrong(request: Mapping[str, Any], case: Mapping[str, Any]) -> list[errors.F
 
 
 def _schemas(words: Mapping[str, Any]) -> dict[str, Schema]:
-    """Every schema of `components`: the models' own, with what is said about them."""
+    """Every schema of `components`: the models' schemas with their descriptions."""
     parts = {
         "Id": schema_of(PlatformId),
         "MinorUnits": schema_of(MinorUnits),
@@ -281,6 +284,8 @@ def _schemas(words: Mapping[str, Any]) -> dict[str, Schema]:
         "Verify": schema_of(VerifyBody, mode="validation"),
         "Verified": schema_of(VerifiedAnswer),
         "Payment": _joined(_purchase(), schema_of(PaymentAnswer)),
+        "Payments": _with_payments(schema_of(PaymentsAnswer), most=PAGE_SIZE),
+        "PaymentsOfApplication": _with_payments(schema_of(ApplicationAnswer)),
         "Received": schema_of(ReceivedAnswer),
         "RequestRefund": _request_refund(),
         "Refund": schema_of(RefundAnswer),
@@ -290,7 +295,7 @@ def _schemas(words: Mapping[str, Any]) -> dict[str, Schema]:
     made = {**parts, **bodies, "ProblemOfAnOrder": of_an_order}
     unknown = words.keys() - made.keys()
     if unknown:
-        raise ValueError(f"{WORDS.name} has words for {', '.join(sorted(unknown))}, and there is no such schema")
+        raise ValueError(f"{WORDS.name} describes {', '.join(sorted(unknown))}, but there is no such schema")
     said = {name: with_words(schema, words.get(name, {})) for name, schema in made.items()}
     named = {f"{_SCHEMAS}/{name}": said[name] for name in parts}
     return {
@@ -302,9 +307,11 @@ def _schemas(words: Mapping[str, Any]) -> dict[str, Schema]:
 def _create_order() -> Schema:
     """The body of create-order.
 
-    The model takes any amount and any currency, so that what is wrong with one is said in our own words.
+    The model accepts any amount and currency, so that errors about them have our own wording.
     """
     schema = schema_of(CreateOrderBody, mode="validation")
+    # An empty one stands for none in the model, and is refused in a request.
+    del schema["properties"]["quote"]["default"]
     schema["properties"]["currency"] |= schema_of(CurrencyCode)
     schema["properties"]["amount"] |= _major_units()
     return schema
@@ -327,9 +334,24 @@ def _major_units() -> Schema:
 
 
 def _purchase() -> Schema:
-    """The fields of a purchase as they are shown: what has no value is absent, and never null."""
+    """The fields of a purchase as shown: fields without a value are absent, never null."""
     schema = schema_of(Purchase, mode="validation")
     return {**schema, "properties": {name: without_null(field) for name, field in schema["properties"].items()}}
+
+
+def _with_payments(schema: Schema, *, most: int | None = None) -> Schema:
+    """An object that contains payments: each is the schema of that name."""
+    shown = schema_of(PaymentAnswer)
+    payment = {"$ref": f"{_SCHEMAS}/Payment"}
+
+    def replaced(field: Schema) -> Schema:
+        if field.get("items") == shown:
+            return {**field, "items": payment} | ({} if most is None else {"maxItems": most})
+        if shown in field.get("anyOf", ()):
+            return {**field, "anyOf": [payment if option == shown else option for option in field["anyOf"]]}
+        return field
+
+    return {**schema, "properties": {name: replaced(field) for name, field in schema["properties"].items()}}
 
 
 def _joined(first: Schema, second: Schema) -> Schema:
@@ -342,7 +364,7 @@ def _joined(first: Schema, second: Schema) -> Schema:
 
 
 def _refer(target: str, beside: Schema) -> Schema:
-    # Readers of OpenAPI 3.0 ignore what stands beside `$ref`; within `allOf` all of them understand it.
+    # OpenAPI 3.0 parsers ignore siblings of `$ref`; within `allOf` all parsers read them.
     return in_order({"allOf": [{"$ref": target}], **beside}) if beside else {"$ref": target}
 
 
@@ -354,7 +376,7 @@ _WIDTH: Final = 120
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes everything out: no aliases, and long texts as blocks."""
+    """Writes without aliases, and long texts as blocks."""
 
     def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - PyYAML's signature
         return True

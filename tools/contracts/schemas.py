@@ -1,4 +1,4 @@
-"""JSON Schema of models and TypedDicts, in the plain form that people write: no titles, nothing said twice."""
+"""JSON Schema of models and TypedDicts, in the form that people write: no titles, no repetition."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
@@ -11,7 +11,7 @@ from tools.contracts.docstrings import field_docs, flowed
 
 type Schema = dict[str, Any]
 type Named = Mapping[str, Schema]
-"""Schemas that have a name of their own, by what refers to them."""
+"""Named schemas, by their reference."""
 
 _LOCAL = "#/$defs/"
 _ORDER = ("description", "type", "const", "enum", "pattern", "format", "minimum", "maximum")
@@ -19,7 +19,7 @@ _LAST = ("additionalProperties", "required", "properties")
 
 
 class _Documented(GenerateJsonSchema):
-    """Takes what is said below a field for its description. What the service writes has no other fields."""
+    """Uses the docstring below a field as its description. What the service writes has no other fields."""
 
     def field_title_should_be_set(self, schema: object) -> bool:  # noqa: ARG002 - pydantic's signature
         return False
@@ -50,11 +50,11 @@ def schema_of(
     *,
     mode: Literal["validation", "serialization"] = "serialization",
 ) -> Schema:
-    """The schema of a type, whole: nothing in it refers to another one.
+    """The complete schema of a type, without references.
 
     Args:
         kind: a model, a TypedDict or any other type that pydantic knows.
-        mode: `validation` for what is read, `serialization` for what is written.
+        mode: `validation` for input, `serialization` for output.
     """
     schema = TypeAdapter[Any](kind).json_schema(mode=mode, schema_generator=_Documented)
     return _plain(schema, schema.pop("$defs", {}))  # type: ignore[no-any-return]  # an object stays one
@@ -70,7 +70,7 @@ def _plain(part: Any, definitions: Mapping[str, Schema]) -> Any:  # noqa: ANN401
         if name == "properties"
         else _plain(value, definitions)
         for name, value in part.items()
-        # pydantic's titles are the names of classes and fields again.
+        # pydantic's titles only repeat the names of classes and fields.
         if name != "title"
     }
     if part.get("default", ...) is None:
@@ -82,7 +82,7 @@ def _plain(part: Any, definitions: Mapping[str, Schema]) -> Any:  # noqa: ANN401
 
 
 def in_order(schema: Schema) -> Schema:
-    """The same schema in the order in which people write one; pydantic's is the alphabet's."""
+    """The same schema in a readable order; pydantic's is alphabetical."""
     rest = [name for name in schema if name not in {*_ORDER, *_LAST}]
     return {name: schema[name] for name in (*_ORDER, *rest, *_LAST) if name in schema}
 
@@ -92,12 +92,12 @@ def with_references(
     named: Named,
     refer: Callable[[str, Schema], Schema],
 ) -> Any:  # noqa: ANN401 - the same
-    """The same schema with a reference in place of each part that is one of the named ones.
+    """The same schema with each named part replaced by a reference.
 
     Args:
         part: a schema, or a part of one.
-        named: what may be referred to.
-        refer: makes a reference of its target and of what stands beside it.
+        named: the schemas that may be referenced.
+        refer: creates a reference from its target and its siblings.
     """
     if isinstance(part, list):
         return [with_references(item, named, refer) for item in part]
@@ -114,7 +114,7 @@ def with_references(
 
 
 def with_short_nulls(part: Any) -> Any:  # noqa: ANN401 - any part of a schema
-    """`{"type": ["string", "null"]}` in place of `anyOf`, where that says the same."""
+    """`{"type": ["string", "null"]}` instead of `anyOf`, if equivalent."""
     if isinstance(part, list):
         return [with_short_nulls(item) for item in part]
     if not isinstance(part, dict):
@@ -128,7 +128,7 @@ def with_short_nulls(part: Any) -> Any:  # noqa: ANN401 - any part of a schema
 
 
 def without_null(field: Schema) -> Schema:
-    """An optional field that is absent where it has no value, and never null."""
+    """An optional field that is absent if it has no value, never null."""
     if "anyOf" not in field:
         return field
     (schema,) = [option for option in field["anyOf"] if option.get("type") != "null"]
@@ -136,7 +136,7 @@ def without_null(field: Schema) -> Schema:
 
 
 def promised(schema: Schema, types: Mapping[str, Any]) -> Schema:
-    """An object whose fields are described by these types, where the model itself takes more.
+    """An object whose fields are described by these types, because the model itself accepts more.
 
     Raises:
         KeyError: there is no such field.
@@ -154,10 +154,10 @@ def promised(schema: Schema, types: Mapping[str, Any]) -> Schema:
 
 
 def with_words(schema: Schema, words: Mapping[str, Any]) -> Schema:
-    """A schema with what is said about it and its fields in a document.
+    """A schema with descriptions of it and its fields from a document.
 
     Raises:
-        KeyError: something is said about a field that there is not.
+        KeyError: the descriptions name an unknown field.
     """
     fields: Mapping[str, Schema] = words.get("properties", {})
     unknown = fields.keys() - schema.get("properties", {}).keys()

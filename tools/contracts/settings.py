@@ -1,4 +1,4 @@
-"""The table of settings in docs/settings.md: what each function makes of each setting, tried out."""
+"""The table of settings in docs/settings.md, found by trying each setting with each function."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
@@ -37,7 +37,7 @@ _NOTHING: Final = "none"
 
 
 class _Asked(dict[str, str]):
-    """Settings that note which were asked for."""
+    """Settings that record which were read."""
 
     def __init__(self, values: Mapping[str, str]) -> None:
         super().__init__(values)
@@ -53,16 +53,16 @@ class _Asked(dict[str, str]):
 
 
 def page() -> str:
-    """The text of docs/settings.md, with the table between its marks.
+    """The text of docs/settings.md, with the table between its markers.
 
     Raises:
-        ValueError: settings.yaml and the code do not have the same settings, or the page has no marks.
+        ValueError: settings.yaml and the code have different settings, or the page has no markers.
     """
     text = PAGE.read_text(encoding="utf-8")
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise ValueError(f"{PAGE.name} has not both of the lines {BEGIN} and {END}")
+        raise ValueError(f"{PAGE.name} lacks one of the lines {BEGIN} and {END}")
     return f"{before}{BEGIN}\n\n{''.join(table())}\n{END}{after}"
 
 
@@ -77,7 +77,7 @@ def table() -> Iterator[str]:
     for name, its in words.items():
         functions = its.get("functions") or [function for function in _READERS if _counts(name, its, function)]
         if not functions:
-            raise ValueError(f"{name} counts for no function")
+            raise ValueError(f"{name} is read by no function")
         without = its.get("default") or DEFAULTS.get(name)
         default = f"`{without}`" if without else "required" if _is_required(name, its) else _NOTHING
         shown = "all" if list(functions) == list(_READERS) else ", ".join(functions)
@@ -85,7 +85,7 @@ def table() -> Iterator[str]:
 
 
 def _asked_for() -> set[str]:
-    """Every setting that any function asks for, with whatever signs the tokens."""
+    """Every setting that any function reads, for each kind of token key."""
     names: set[str] = set()
     for algorithm in ("HS256", "RS256"):
         for read in _READERS.values():
@@ -96,12 +96,12 @@ def _asked_for() -> set[str]:
 
 
 def _random(name: str) -> str:
-    """A text that nobody has seen, and that is always the same."""
+    """A fixed, unguessable-looking text."""
     return hashlib.sha256(name.encode()).hexdigest()[:40]
 
 
 def _surroundings(more: Mapping[str, str]) -> dict[str, str]:
-    """Settings that every function can start with."""
+    """Settings with which every function can start."""
     secrets = ("RAZORPAY_KEY_SECRET", "RAZORPAY_WEBHOOK_SECRET", "JWT_SECRET")
     return {
         "PAYMENTS_TABLE": "payments-staging",
@@ -116,7 +116,7 @@ def _surroundings(more: Mapping[str, str]) -> dict[str, str]:
 
 
 def _read(read: Reader, values: Mapping[str, str]) -> Model | tuple[str, ...]:
-    """A function's settings, or what is wrong with them."""
+    """A function's settings, or their errors."""
     try:
         return read(values)
     except ConfigurationError as error:
@@ -124,7 +124,7 @@ def _read(read: Reader, values: Mapping[str, str]) -> Model | tuple[str, ...]:
 
 
 def _results(name: str, its: Mapping[str, Any], function: str) -> list[Model | tuple[str, ...]]:
-    """What becomes of a function's settings with one value, with another, and without any."""
+    """A function's settings with one value, with another, and without any."""
     one, another = its.get("values", [_random(f"one {name}"), _random(f"another {name}")])
     surroundings = _surroundings(its.get("within", {}))
     read = _READERS[function]
@@ -137,7 +137,7 @@ def _counts(name: str, its: Mapping[str, Any], function: str) -> bool:
 
 
 def _is_required(name: str, its: Mapping[str, Any]) -> bool:
-    """Whether a function that it counts for does not start without it, whatever else is set."""
+    """Whether a function that uses it cannot start without it, whatever else is set."""
     return "within" not in its and any(
         isinstance(_results(name, its, function)[-1], tuple) for function in _READERS if _counts(name, its, function)
     )

@@ -2,6 +2,7 @@ import { useCallback, useMemo } from "react";
 
 import { loadCheckout, openCheckout, optionsFor } from "../../../sandbox/shop/static/checkout.js";
 import { inWords } from "../../../sandbox/shop/static/money.js";
+import { quote } from "../../../sandbox/shop/static/session.js";
 import { describe } from "../../../sandbox/shop/static/words.js";
 import { usePurchase } from "./usePurchase.js";
 
@@ -17,6 +18,7 @@ export function Proposal({ proposal, client, payments, script }) {
     }),
     [proposal, client],
   );
+  const price = useCallback(() => quote(proposal.application_id), [proposal]);
   const checkout = useCallback(
     async (order, onFailure) => {
       await loadCheckout(script);
@@ -25,7 +27,7 @@ export function Proposal({ proposal, client, payments, script }) {
     },
     [proposal, client, script],
   );
-  const { state, pay } = usePurchase({ offer, payments, checkout });
+  const { state, pay } = usePurchase({ offer, quote: price, payments, checkout });
   const { label, tone, status, button } = describe(state, inWords(proposal.amount_minor, proposal.currency));
   return (
     <article className="card">

@@ -1,6 +1,6 @@
 """ministack, started as this service needs it: `python -m sandbox.cloud.emulator`, in the environment .venvs/cloud.
 
-Four parts: `patches` (what ministack does differently from AWS and this service would notice), `lambda_runtime`
-(the functions on AWS's own runtime client, alone in a clean environment), `front_door` (the API as behind its own
-domain) and `outages` (AWS services that are away for a while).
+Four parts: `patches` (differences from AWS that affect this service), `lambda_runtime` (functions on AWS's runtime
+client, isolated in a clean environment), `front_door` (the API behind its own domain) and `outages` (AWS services that
+are down for a while).
 """

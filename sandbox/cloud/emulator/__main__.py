@@ -14,18 +14,18 @@ LOOPBACK = "127.0.0.1"
 
 
 def main() -> None:
-    """Read the arguments, close the gaps, serve both ports."""
+    """Read the arguments, apply the patches, serve both ports."""
     parser = argparse.ArgumentParser(prog="sandbox.cloud.emulator", description=__doc__)
     parser.add_argument("--port", type=int, required=True, help="the AWS endpoint")
-    parser.add_argument("--front-door-port", type=int, required=True, help="the API as behind its own domain")
+    parser.add_argument("--front-door-port", type=int, required=True, help="the API behind its own domain")
     parser.add_argument("--domain-name", required=True, help="the custom domain name the front door serves")
     parser.add_argument("--runtime-python", type=Path, required=True, help="the interpreter the functions run on")
     parser.add_argument("--unpacked", type=Path, required=True, help="where functions and layers are unpacked")
-    parser.add_argument("--function-log", type=Path, required=True, help="what the functions print, in one file")
+    parser.add_argument("--function-log", type=Path, required=True, help="the file for the functions' output")
     parser.add_argument("--stock", action="store_true", help="apply no patch (for the tests of the patches)")
     arguments = parser.parse_args()
 
-    # Both read the environment when they are imported, so not before the arguments are known to be right.
+    # Both read the environment on import, so import them only after the arguments are validated.
     from ministack.app import app  # noqa: PLC0415 - see above
     from ministack.core import lambda_runtime as ministack_lambda_runtime  # noqa: PLC0415 - see above
 
@@ -44,17 +44,17 @@ def main() -> None:
     config = Config()
     config.bind = [f"{LOOPBACK}:{arguments.port}", f"{LOOPBACK}:{arguments.front_door_port}"]
     config.keep_alive_timeout = 75
-    config.graceful_timeout = 0.5  # long polls of queues would otherwise hold up the end
+    config.graceful_timeout = 0.5  # long polls of queues would otherwise delay the exit
     config.loglevel = "WARNING"
     try:
-        # The outages are behind the front door, which leads to the API alone.
+        # The front door wraps the outages, and leads only to the API.
         application = FrontDoor(Outages(app), arguments.front_door_port, arguments.domain_name)
         asyncio.run(_serve(application, config))
     finally:
-        ministack_lambda_runtime.reset()  # ends the functions' processes
+        ministack_lambda_runtime.reset()  # stops the functions' processes
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(0)  # an invocation still running in the thread pool must not hold up the end
+        os._exit(0)  # an invocation still running in the thread pool must not delay the exit
 
 
 async def _serve(application: object, config: Config) -> None:

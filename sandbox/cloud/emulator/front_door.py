@@ -1,8 +1,8 @@
 """The second port: one custom domain name, served on a plain loopback address.
 
-On AWS the API is reached through a custom domain whose base path mapping hides the stage. Here the mapping is a real
-one, made through API Gateway's own API; only the name is left out, because few HTTP clients resolve `*.localhost` and
-most cannot set a Host header. So whatever arrives on this port is for the domain, whatever name it was sent to.
+On AWS the API is reached through a custom domain whose base path mapping hides the stage. Here the mapping is real,
+created through API Gateway's API; only the name is not needed, because few HTTP clients resolve `*.localhost` and most
+cannot set a Host header. So every request on this port is for the domain, whatever its Host.
 """
 
 import json
@@ -11,7 +11,7 @@ from ministack.services import apigateway_v1
 
 
 class FrontDoor:
-    """ASGI middleware around the emulator: maps the second port to the domain's API, passes on the first untouched."""
+    """ASGI middleware around the emulator: maps the second port to the domain's API, and leaves the first alone."""
 
     def __init__(self, application, port, domain_name):
         self.application = application
@@ -28,14 +28,14 @@ class FrontDoor:
             await _forbidden(send)
             return
         api_id, stage, path = mapped
-        # The path form of an execute-api address. It also keeps the emulator's own pages (/_ministack/…) off this port.
+        # The path form of an execute-api URL. It also keeps the emulator's own pages (/_ministack/…) off this port.
         prefix = f"/_aws/execute-api/{api_id}/{stage}"
         raw_path = prefix.encode() + scope["raw_path"]
         await self.application({**scope, "path": prefix + path, "raw_path": raw_path}, receive, send)
 
 
 async def _forbidden(send):
-    """API Gateway's answer for a domain name that nothing is mapped to."""
+    """API Gateway's response for a domain name without a mapping."""
     body = json.dumps({"message": "Forbidden"}).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": 403, "headers": headers})

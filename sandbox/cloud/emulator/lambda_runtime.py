@@ -1,25 +1,23 @@
-"""Python functions on AWS's own runtime client (awslambdaric), alone in a clean environment.
+"""Python functions on AWS's runtime client (awslambdaric), isolated in a clean environment.
 
 Stock behaviour:
-  1. Every warm invocation takes at least 50 ms: ministack waits that long for log lines that may never come. Its own
-     Runtime API server adds 40 ms more, sending headers and body in two packets under Nagle's algorithm.
-  2. A handled exception ends the warm process, and the error document always says `Runtime.HandlerError` without a
-     stack trace.
-  3. Functions inherit the environment of whoever started ministack, and import ministack's own packages (pydantic and
-     boto3 among them). The layer comes before the function's own folder on sys.path.
-  4. Whatever finds no free environment starts one at once. A burst on a cold or busy machine starts as many processes
-     as it has requests; they share the processors, none is ready in time, all are ended, and the next ones start.
+  1. Every warm invocation takes at least 50 ms, because ministack waits that long for possible log lines. Its Runtime
+  API server adds 40 ms, because it sends headers and body in two packets under Nagle's algorithm. 2. A raised exception
+  ends the warm process, and the error document always says `Runtime.HandlerError` without a stack trace. 3. Functions
+  inherit the environment in which ministack was started, and import ministack's packages (such as pydantic and boto3).
+  The layer comes before the function's folder on sys.path. 4. A request without a free environment starts one at once.
+  A burst on a cold or busy machine starts one process per request; they share the processors, none is ready in time,
+  all are killed, and new ones start.
 
 AWS:
-  The runtime client polls the Runtime API, reports errors with their type and trace, and stays warm. The environment
-  holds the documented variables and the template's, nothing else. /var/task precedes /opt/python, the runtime's own
-  boto3 comes last. A request whose environment is still starting takes any that becomes free before, and each start has
-  a processor of its own.
+  The runtime client polls the Runtime API, reports errors with type and trace, and stays warm. The environment contains
+  only the documented variables and the template's. /var/task precedes /opt/python, and the runtime's own boto3 comes
+  last. A request whose environment is still starting uses any that becomes free first, and each start has its own
+  processor.
 
 Why it matters:
   A dependency missing from the layer, a secret read from a developer's shell or a module that shadows another must fail
-  here as it would on AWS; and latencies measured here must be the service's own. A local cloud that was overloaded once
-  must not stay so.
+  here as on AWS; and measured latencies must be the service's. A local cloud must recover from an overload.
 """
 
 import contextlib
@@ -42,11 +40,11 @@ from pathlib import Path
 from ministack.core import lambda_runtime as ministack_runtime
 from ministack.services import lambda_svc
 
-# AWS's limit of the init phase is 10 s, at full speed. Here the processors are shared with tests, pages and whatever
-# else the machine does: to end a start that only waits for one would make the next start wait even longer.
+# AWS limits the init phase to 10 s, at full speed. Here starts share the processors with tests, pages and other
+# programs: killing a start that only waits for a processor would make the next one wait even longer.
 INIT_LIMIT_SECONDS = 60
-COLD_STARTS_AT_ONCE = max(2, os.cpu_count() or 1)  # a start computes; more at once would only take longer each
-KEPT_ARCHIVES = 40  # some ten deployments: a change in the layer alone leaves 20 MB behind
+COLD_STARTS_AT_ONCE = max(2, os.cpu_count() or 1)  # a start uses a processor; more at once would only be slower
+KEPT_ARCHIVES = 40  # some ten deployments: each change of the layer leaves 20 MB behind
 
 
 @dataclass(frozen=True)
@@ -54,9 +52,9 @@ class Settings:
     """Where the functions run.
 
     Attributes:
-        python: the interpreter of the environment that holds awslambdaric and boto3 and nothing more.
-        unpacked: unpacked archives by content; kept between runs, so byte code is compiled once.
-        log: every function's output, in one file beside CloudWatch Logs.
+        python: the interpreter of the environment that contains only awslambdaric and boto3.
+        unpacked: unpacked archives by content; kept between runs, so bytecode is compiled once.
+        log: every function's output, in one file in addition to CloudWatch Logs.
     """
 
     python: Path
@@ -82,7 +80,7 @@ def install(settings):
     ministack_runtime._worker_class_for = worker_class
     lambda_svc.acquire_worker = COLD_STARTS.lease
     lambda_svc.release_worker = COLD_STARTS.release
-    # The caller for custom runtimes passes error documents through unchanged; the one for Python rewrites them.
+    # ministack's code for custom runtimes passes error documents through unchanged; its code for Python rewrites them.
     lambda_svc._execute_function_warm = lambda_svc._execute_function_provided_warm
 
 
@@ -96,10 +94,10 @@ class InitError(RuntimeError):
 
 
 class ColdStarts:
-    """Who may start an environment now: `COLD_STARTS_AT_ONCE` at a time, the others wait for one or for a warm one.
+    """Limits cold starts to `COLD_STARTS_AT_ONCE`; other requests wait for their turn or for a warm environment.
 
-    `lease` and `release` take the place of ministack's `acquire_worker` and `release_worker`. A turn is held during
-    init only, never during an invocation, so that a function may wait for another one.
+    `lease` and `release` replace ministack's `acquire_worker` and `release_worker`. A turn is held only during init,
+    never during an invocation, so that a function may wait for another one.
     """
 
     def __init__(self):
@@ -107,7 +105,7 @@ class ColdStarts:
         self._starting = set()  # the environments that have a turn
 
     def lease(self, func_name, config, code_zip, qualifier="$LATEST", max_concurrency=None):
-        """A warm environment of this function, or one that may start now; waits until there is either."""
+        """A warm environment of this function, or one that may start now; waits for either."""
         key = ministack_runtime._worker_key(func_name, config, qualifier)
         with self._changed:
             while True:
@@ -134,13 +132,13 @@ class ColdStarts:
         return None
 
     def started(self, worker):
-        """The environment is ready, or will never be: its turn is over."""
+        """End the turn of an environment that is ready or has failed."""
         with self._changed:
             self._starting.discard(worker)
             self._changed.notify_all()
 
     def release(self, worker):
-        """Return a leased environment (None: it was ended)."""
+        """Return a leased environment (None: it was stopped)."""
         ministack_runtime.release_worker(worker)
         self.started(worker)
 
@@ -151,7 +149,7 @@ COLD_STARTS = ColdStarts()
 class ExecutionEnvironment(ministack_runtime.Worker):
     """One Lambda execution environment: a process of the runtime client and the Runtime API it polls.
 
-    It takes the place of ministack's `Worker`, whose pool leases it to one invocation at a time.
+    It replaces ministack's `Worker`, whose pool leases it to one invocation at a time.
     """
 
     settings = None
@@ -170,7 +168,7 @@ class ExecutionEnvironment(ministack_runtime.Worker):
     def _start(self):
         self._discard_tmpdir()
         self._tmpdir = tempfile.mkdtemp(prefix="lambda-")
-        # A file, not a pipe: what the function printed before it answered is there when its answer is, without waiting.
+        # A file, not a pipe: the function's output is complete when its response arrives, without waiting.
         self._output = Path(self._tmpdir, "output.log").open("a+b", buffering=0)  # noqa: SIM115 - kept
         self._runtime_api = RuntimeApi()
         task = unpack(self.code_zip, self.settings.unpacked)
@@ -195,7 +193,7 @@ class ExecutionEnvironment(ministack_runtime.Worker):
             raise InitError(document)
 
     def invoke(self, event, request_id, *, trace_id=None, invoked_function_arn=None):
-        """Run one invocation; the shape of the answer is what `_execute_function_provided_warm` expects."""
+        """Run one invocation; returns what `_execute_function_provided_warm` expects."""
         with self._lock:
             timeout = int(self.config.get("Timeout", 3))
             cold = self._proc is None or self._proc.poll() is not None
@@ -224,7 +222,7 @@ class ExecutionEnvironment(ministack_runtime.Worker):
         }
 
     def _printed(self):
-        """What the function printed since the last invocation; in between, it belongs to the next, as on AWS."""
+        """The function's output since the last invocation; output in between belongs to the next one, as on AWS."""
         self._output.seek(0)
         printed = self._output.read().decode("utf-8", errors="replace")
         self._output.truncate(0)
@@ -233,7 +231,7 @@ class ExecutionEnvironment(ministack_runtime.Worker):
         return printed
 
     def _note(self, text):
-        """Adds to the log of all functions: what one printed, or, as Lambda does, that it was ended and why."""
+        """Adds to the log of all functions: one's output or, as in Lambda, that it was stopped and why."""
         with self.settings.log.open("a") as log:
             log.writelines(f"{self.func_name} {line}\n" for line in text.splitlines())
 
@@ -251,7 +249,7 @@ class ExecutionEnvironment(ministack_runtime.Worker):
 
 
 def environment_variables(config, task, layers, runtime_api, scratch):
-    """What Lambda documents as defined, the template's own variables, and the address of this cloud. Nothing inherited.
+    """Lambda's documented variables, the template's, and this cloud's endpoint. Nothing is inherited.
 
     Source: https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime
     """
@@ -263,7 +261,7 @@ def environment_variables(config, task, layers, runtime_api, scratch):
         **lambda_svc._runtime_env_vars(config),
         **ministack_runtime.execution_credentials(config),
         "AWS_ENDPOINT_URL": os.environ["AWS_ENDPOINT_URL"],
-        # Set only where the functions talk to the real Razorpay, and this machine needs a proxy for that.
+        # Set only if the functions call the real Razorpay and this machine needs a proxy for that.
         **{name: value for name, value in os.environ.items() if name.lower().endswith("_proxy")},
         # Lambda has no such files; botocore would look for the developer's.
         "AWS_CONFIG_FILE": os.devnull,
@@ -292,7 +290,7 @@ def environment_variables(config, task, layers, runtime_api, scratch):
 
 
 def unpack(archive, folder):
-    """The archive's content in a folder of its own, named by content; the same archive is unpacked once."""
+    """The archive unpacked into a folder named by its content; the same archive is unpacked once."""
     destination = folder / hashlib.sha256(archive).hexdigest()[:32]
     if not destination.exists():
         scratch = tempfile.mkdtemp(dir=folder, prefix="unpacking-")
@@ -331,7 +329,7 @@ class RuntimeApi(socketserver.ThreadingTCPServer):
         threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
 
     def watch(self, process):
-        """Report the end of the runtime's process, so that nobody waits for an answer it cannot give."""
+        """Report the end of the runtime's process, so that nobody waits for its response."""
 
         def wait():
             code = process.wait()
@@ -342,7 +340,7 @@ class RuntimeApi(socketserver.ThreadingTCPServer):
         threading.Thread(target=wait, daemon=True).start()
 
     def initialised(self, limit):
-        """Wait for the first poll. None when it came, otherwise the document of the error that came instead."""
+        """Wait for the first poll. Returns None, or the document of the error that came instead."""
         try:
             kind, _request_id, document = self.reports.get(timeout=limit)
         except queue.Empty:
@@ -350,7 +348,7 @@ class RuntimeApi(socketserver.ThreadingTCPServer):
         return None if kind == "ready" else document
 
     def run(self, event, request_id, timeout, trace_id, function_arn):
-        """Hand out one invocation and wait for its outcome: ("response" | "error" | "lost", document)."""
+        """Pass one invocation to the runtime and wait for its outcome: ("response" | "error" | "lost", document)."""
         deadline = time.time() + timeout
         headers = {
             "Lambda-Runtime-Aws-Request-Id": request_id,
@@ -371,14 +369,14 @@ class RuntimeApi(socketserver.ThreadingTCPServer):
                 return kind, document
 
     def close(self):
-        """Release the runtime that polls, if it still does, and the port."""
+        """Release the polling runtime, if any, and the port."""
         self.closed = True
         self.invocations.put(None)
         self.shutdown()
         self.server_close()
 
     def handle_error(self, request, client_address):
-        """A runtime that went away in the middle of an exchange is reported by `watch`, not here."""
+        """A runtime that died in the middle of an exchange is reported by `watch`, not here."""
 
 
 class RuntimeApiHandler(http.server.BaseHTTPRequestHandler):
@@ -434,4 +432,4 @@ class RuntimeApiHandler(http.server.BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def log_message(self, format, *args):  # noqa: A002 - http.server's name
-        """Say nothing: the invocations are logged where the functions' output is."""
+        """Log nothing: invocations are logged with the functions' output."""

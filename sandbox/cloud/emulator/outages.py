@@ -1,11 +1,11 @@
-"""AWS services that are away for a while: `PUT /_sandbox/outages {"events": true}` on the AWS port.
+"""AWS services that are down for a while: `PUT /_sandbox/outages {"events": true}` on the AWS port.
 
-While a service is away, its calls are answered as AWS answers them when it is unavailable: status 503, error code
-`ServiceUnavailable`, in the shape of that service's protocol ("Common errors" in each API reference). The value says
-which calls: `true` all, a text only those whose body holds it (an order id, say), `false` none. Services that are not
-named stay as they are; the answer, and that of `GET`, is how each stands. The front door never leads here.
+While a service is down, its calls get AWS's response for unavailability: status 503, error code `ServiceUnavailable`,
+in that service's protocol ("Common errors" in each API reference). The value selects the calls: `true` all, a text only
+those whose body contains it (such as an order id), `false` none. Services that are not named stay unchanged; PUT and
+`GET` return every service's state. The front door never leads here.
 
-What the emulator does inside itself, such as passing an event on to a queue, is no call and goes on.
+The emulator's internal work, such as passing an event to a queue, is not a call and continues.
 """
 
 import json
@@ -21,7 +21,7 @@ type Application = Callable[[dict[str, Any], Receive, Send], Awaitable[None]]
 
 PATH = "/_sandbox/outages"
 SERVICES = ("dynamodb", "events", "lambda", "secretsmanager", "sqs")
-"""What the service and its subscribers call, under the names that requests are signed for."""
+"""The services that this service and its subscribers call, by signing name."""
 
 _TARGETS = {
     "AWSEvents": "events",
@@ -35,7 +35,7 @@ _MESSAGE = "The request has failed due to a temporary failure of the server."
 
 
 class Outages:
-    """ASGI middleware around the emulator: answers for the services that are away, passes on everything else."""
+    """ASGI middleware around the emulator: responds for services that are down, and passes on everything else."""
 
     def __init__(self, application: Application) -> None:
         self.application = application
@@ -55,8 +55,8 @@ class Outages:
         if service is None or which is False:
             await self.application(scope, receive, send)
             return
-        # The body is read before anything is answered; a client that is still sending would take that for a broken
-        # connection, and try again for another reason than the one it was to see.
+        # The body is read before the response; a client that is still sending would see a broken connection instead,
+        # and retry for the wrong reason.
         body = await _read(receive)
         if which is True or str(which).encode() in body:
             await _answer(send, *unavailable(service, headers))
@@ -80,11 +80,11 @@ class Outages:
 
 
 class UnusableError(ValueError):
-    """No outages can be read from this; the message says what is possible."""
+    """The request is invalid; the message says what is possible."""
 
 
 def switched(body: bytes) -> dict[str, bool | str]:
-    """What a PUT asks for, by service.
+    """The outages that a PUT requests, by service.
 
     Raises:
         UnusableError: nothing may be changed.
@@ -97,12 +97,12 @@ def switched(body: bytes) -> dict[str, bool | str]:
         raise UnusableError(f"the body must be an object of services; there are: {', '.join(SERVICES)}")
     for service, which in document.items():
         if not isinstance(which, bool) and not (isinstance(which, str) and which):
-            raise UnusableError(f"{service} can be: true, false, or a text that the calls' bodies hold")
+            raise UnusableError(f"{service} can be: true, false, or a text that the calls' bodies contain")
     return document
 
 
 def service_of(headers: dict[str, str]) -> str | None:
-    """Which AWS service a request is for, as the emulator tells them apart: by what it was signed for, else by target.
+    """The AWS service of a request, found as in the emulator: by the signature's scope, otherwise by target.
 
     Args:
         headers: by lower-case name.
@@ -119,7 +119,7 @@ def unavailable(service: str, headers: dict[str, str]) -> tuple[int, dict[str, s
     headers_of_answer = {"x-amzn-requestid": request_id}
     target = "x-amz-target" in headers
     if target or service == "lambda":
-        # AWS JSON has the code in the body; REST JSON (Lambda) in a header, and its message begins with a capital.
+        # AWS JSON has the code in the body; REST JSON (Lambda) in a header, and its `Message` is capitalised.
         content_type = headers.get("content-type", "application/x-amz-json-1.1") if target else "application/json"
         headers_of_answer |= {"content-type": content_type, "x-amzn-errortype": "ServiceUnavailable"}
         document = {"__type": "ServiceUnavailable", "message": _MESSAGE} if target else {"Message": _MESSAGE}
@@ -145,7 +145,7 @@ async def _read(receive: Receive) -> bytes:
 
 
 def _again(body: bytes, receive: Receive) -> Receive:
-    """A `receive` that hands out a body which was read already, and then whatever else comes."""
+    """A `receive` that returns the body already read, and then whatever follows."""
     left: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def hand_out() -> Message:

@@ -12,13 +12,13 @@ const MESSAGES = {
   // --- the customer can act
   already_paid: { text: "This proposal has been paid already. You were not charged again.", next: "stop", lasting: true },
   payment_in_progress: {
-    text: "A payment is under way for this proposal. Wait until it has settled; only then, if you need to, try again.",
+    text: "A payment is in progress for this proposal. Wait for its result before you try again.",
     next: "pay",
   },
   payment_under_review: { text: "Your payment is being checked; do not pay again.", next: "stop", over: true },
   payment_refunded: { text: "This payment was refunded in full.", next: "stop", over: true },
   payment_returned: {
-    text: "This payment was not taken. Your bank gives the money back; you can pay again.",
+    text: "This payment was not taken. Your bank returns the money; you can pay again.",
     next: "pay",
     over: true,
   },
@@ -33,7 +33,7 @@ const MESSAGES = {
   temporarily_unavailable: { text: "Payments are briefly unavailable. It is safe to try again.", next: "pay" },
   internal_error: { text: "Something went wrong on our side. It is safe to try again.", next: "pay" },
   // (the next two are this page's own codes, for requests that never reached the service)
-  unreachable: { text: "There was no answer. Check your connection; it is safe to try again.", next: "pay" },
+  unreachable: { text: "There was no response. Check your connection; it is safe to try again.", next: "pay" },
 
   checkout_unavailable: {
     text: "Razorpay's payment window could not be loaded. Check your connection or content blocker, then try again.",
@@ -78,7 +78,7 @@ export function messageAfterCheckout(problem) {
 /** The message while the payment cannot be read for a temporary reason. The page keeps trying by itself. */
 export function messageWhileLooking(problem) {
   return {
-    text: "We cannot see the state of your payment right now; we keep looking. Check your connection.",
+    text: "We cannot see the state of your payment right now; we keep trying. Check your connection.",
     next: "wait",
     reference: problem.requestId,
   };

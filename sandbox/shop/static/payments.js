@@ -1,7 +1,7 @@
 /**
  * A browser client for the payment service.
  *
- * All three calls are safe to repeat: an open order is handed out again, and verifying twice gives the same answer. So
+ * All calls are safe to repeat: an open order is handed out again, and verifying twice gives the same answer. So
  * temporary failures are retried here. Any other failure is thrown as a PaymentProblem whose `code` says what to do.
  */
 
@@ -58,8 +58,9 @@ export class Payments {
   /**
    * Create an order to pay in Checkout, or get the open one for the same purchase.
    *
-   * @param {{job_id: number, application_id: number, client_id: number, freelancer_id: number, amount: string}} offer
-   *   `amount` in major units (rupees), as a decimal string: a float would lose paise.
+   * @param {{job_id: number, application_id: number, client_id: number, freelancer_id: number, amount: string,
+   *   quote?: string}} offer `amount` in major units (rupees), as a decimal string: a float would lose paise. `quote` is
+   *   the platform's signed price for exactly this order.
    * @returns {Promise<{order_id: string, amount: number, currency: string, status: string, payment_id: number,
    *   key_id: string}>} `amount` in minor units (paise).
    */
@@ -86,6 +87,28 @@ export class Payments {
    */
   get(orderId) {
     return this.#call("GET", `${encodeURIComponent(orderId)}/`);
+  }
+
+  /**
+   * Get a page of the caller's own payments, newest first.
+   *
+   * @param {{role: "client" | "freelancer", cursor?: string | null}} page As what the caller takes part in them;
+   *   `cursor` is `next_cursor` of the page before, and left out for the first one.
+   * @returns {Promise<{payments: object[], next_cursor: string | null}>} Each payment as `get` returns it.
+   */
+  list({ role, cursor }) {
+    return this.#call("GET", `?${new URLSearchParams(cursor ? { role, cursor } : { role })}`);
+  }
+
+  /**
+   * Get the current order of the caller's application, and the orders that it replaced.
+   *
+   * @param {number} applicationId
+   * @returns {Promise<{current: object | null, earlier: object[]}>} Each payment as `get` returns it. `order_not_found` if
+   *   the caller has never created an order for it.
+   */
+  ofApplication(applicationId) {
+    return this.#call("GET", `?${new URLSearchParams({ application_id: applicationId })}`);
   }
 
   async #call(method, path, body) {

@@ -19,6 +19,7 @@ const PASSES = new Set(["pay", "wait"]);
 
 export class Purchase {
   #offer;
+  #quote;
   #payments;
   #checkout;
   #remember;
@@ -30,6 +31,7 @@ export class Purchase {
   /**
    * @param {object} given
    * @param {object} given.offer What create-order takes.
+   * @param {() => Promise<string>} [given.quote] Gets the platform's quote for the offer, anew for each order.
    * @param {import("./payments.js").Payments} given.payments
    * @param {(order: object, onFailure: (error: object) => void) => Promise<object>} given.checkout Loads and opens
    *   Checkout for an order; resolves as `openCheckout` does.
@@ -38,8 +40,9 @@ export class Purchase {
    *   `describe` in words.js has the texts. Stages: "offered", "looking", "ordering", "checkout", "verifying", "waiting",
    *   "open", "review", "confirmed", "refunded", "stopped". `paid`: Checkout has reported a payment.
    */
-  constructor({ offer, payments, checkout, remember, show }) {
+  constructor({ offer, quote, payments, checkout, remember, show }) {
     this.#offer = offer;
+    this.#quote = quote;
     this.#payments = payments;
     this.#checkout = checkout;
     this.#remember = remember;
@@ -55,7 +58,7 @@ export class Purchase {
     this.#stopWatching();
     try {
       this.#show({ stage: "ordering" });
-      const order = await this.#payments.createOrder(this.#offer);
+      const order = await this.#payments.createOrder(await this.#quoted());
       this.#remember(order.order_id);
       if (order.status === "paid" || order.status === "authorized") {
         // Someone paid and did not come back to this page, or came back to another tab.
@@ -83,6 +86,18 @@ export class Purchase {
     this.#stopWatching();
     this.#closed = true;
     this.#show = () => {};
+  }
+
+  /** The offer with the platform's price for it. Without that the service takes the price from this page, or no order. */
+  async #quoted() {
+    if (!this.#quote) {
+      return this.#offer;
+    }
+    try {
+      return { ...this.#offer, quote: await this.#quote() };
+    } catch (cause) {
+      throw new PaymentProblem({ code: "unreachable", detail: `There is no quote: ${cause.message}` });
+    }
   }
 
   async #verify(paid) {

@@ -1,5 +1,5 @@
 /**
- * The signed-in client and their access token from the platform's identity service.
+ * The signed-in client, their access token from the platform's identity service, and the platform's prices for them.
  *
  * The token stays in this module's memory, because any script that gets onto the page can read localStorage. Only the
  * identity service's own cookie survives a reload, and no script can read that.
@@ -30,4 +30,18 @@ export async function session({ startOver = false, fresh = false } = {}) {
 /** @returns {Promise<string>} Only for the payment service's Authorization header. */
 export async function token({ fresh = false } = {}) {
   return (await session({ fresh })).access_token;
+}
+
+/**
+ * Get the platform's price for one proposal, signed for this client.
+ *
+ * @param {number} applicationId
+ * @returns {Promise<string>} What create-order takes as `quote`. It expires within minutes: get one for each order.
+ */
+export async function quote(applicationId) {
+  const answer = await fetch(`/quotes/${applicationId}`, { method: "POST" });
+  if (!answer.ok) {
+    throw new Error(`The shop's own server answered ${answer.status}.`);
+  }
+  return (await answer.json()).quote;
 }

@@ -1,10 +1,11 @@
 /** The page: draws proposals and the state of each. purchase.js handles payments, words.js has the texts. */
 
 import { loadCheckout, openCheckout, optionsFor } from "./checkout.js";
+import { showMine } from "./mine.js";
 import { inWords } from "./money.js";
 import { Payments } from "./payments.js";
 import { Purchase } from "./purchase.js";
-import { session, token } from "./session.js";
+import { quote, session, token } from "./session.js";
 import { describe } from "./words.js";
 
 const list = document.querySelector("#proposals");
@@ -20,6 +21,7 @@ async function main() {
     location.reload();
   });
   draw(client, config, payments);
+  showMine({ payments, live: config.live });
 }
 
 function draw(client, config, payments) {
@@ -57,6 +59,7 @@ function cardOf(proposal, client, config, payments) {
       freelancer_id: proposal.freelancer_id,
       amount: proposal.amount,
     },
+    quote: () => quote(proposal.application_id),
     payments,
     checkout: async (order, onFailure) => {
       await loadCheckout(config.checkout_script);

@@ -45,10 +45,10 @@ export function describe({ stage, payment, orderId, failure, message, slow, paid
       failure && (stage === "open" || stage === "checkout") ? `The last attempt failed: ${failure.description}` : "",
       stage === "open" && !message ? openText(payment, failure) : "",
       stage === "confirmed" && payment.amount_refunded > 0
-        ? `${inWords(payment.amount_refunded, payment.currency)} of it came back.`
+        ? `${inWords(payment.amount_refunded, payment.currency)} of it was refunded.`
         : "",
       payment?.under_review && stage !== "review" ? "A further payment is being checked; do not pay again." : "",
-      slow && stage === "waiting" ? "This takes longer than usual. We go on without you: reload to see the state." : "",
+      slow && stage === "waiting" ? "This takes longer than usual. You can leave, and reload later to see the state." : "",
       message?.reference ? `Reference for support: ${message.reference}` : "",
     ]
       .filter(Boolean)
@@ -62,6 +62,24 @@ export function describe({ stage, payment, orderId, failure, message, slow, paid
 }
 
 /**
+ * @param {{status: string, confirmed: boolean, under_review: boolean}} payment As the service lists it.
+ * @returns {{text: string, tone: string}} Its state in two words. As on a card, only `confirmed` means money.
+ */
+export function labelOf({ status, confirmed, under_review }) {
+  const stage =
+    status === "refunded"
+      ? "refunded"
+      : under_review && status !== "paid"
+        ? "review"
+        : confirmed
+          ? "confirmed"
+          : status === "paid" || status === "authorized"
+            ? "waiting"
+            : "open";
+  return { text: STATES[stage].label, tone: STATES[stage].tone };
+}
+
+/**
  * The text for an order that is not paid as far as the service knows. That is not certain: between the approval in the
  * customer's app and Razorpay's webhook, the service does not know of the payment. So never say that there was none.
  */
@@ -71,7 +89,7 @@ function openText(payment, failure) {
   }
   return failure
     ? "You can try again."
-    : "No payment has arrived yet. If you approved one in your UPI or bank app, wait for it here; else go on where you were.";
+    : "No payment has arrived yet. If you approved one in your UPI or bank app, wait for it here; otherwise continue where you were.";
 }
 
 function buttonText(stage, next, paid, price) {

@@ -36,7 +36,7 @@ class Bus:
 
         Raises:
             BusUnavailable: it did not respond in time, or is temporarily unable to. Some messages may be on the bus
-                all the same.
+                anyway.
         """
         accepted: set[str] = set()
         for batch in _batches(messages):

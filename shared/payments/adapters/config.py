@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from pydantic import Field
 
 from payments.core.errors import ConfigurationError
-from payments.core.identity import TokenRules
+from payments.core.identity import QuoteRules, TokenRules
 from payments.core.model import Model
 from payments.core.money import EXPONENT_BY_CURRENCY
 from payments.core.position import Policy
@@ -28,6 +28,8 @@ DEFAULTS: Mapping[str, str] = {
     "CURRENCIES": "INR",
     "JWT_ALGORITHM": "HS256",
     "JWT_USER_CLAIM": "user_id",
+    "QUOTE_ALGORITHM": "HS256",
+    "QUOTE_REQUIRED": "false",
 }
 """The values of settings that are absent or empty. Any other setting is required, or has no effect if it is absent."""
 
@@ -92,6 +94,7 @@ class CreateOrderSettings(Model):
     """The largest amount of an order, in major units of its currency; None for Razorpay's own limit."""
     policy: Policy
     token_rules: TokenRules
+    quote_rules: QuoteRules
 
 
 class VerifySettings(Model):
@@ -204,6 +207,7 @@ def create_order_settings(values: Mapping[str, str]) -> CreateOrderSettings:
         max_amount=reader.max_amount(),
         policy=reader.policy(),
         token_rules=reader.token_rules(),
+        quote_rules=reader.quote_rules(),
     )
     reader.finish()
     return settings
@@ -389,7 +393,9 @@ class _Reader:
         algorithm = self._given("JWT_ALGORITHM")
         key, key_set_url = None, None
         if algorithm == "HS256":
-            key = self._shared_token_key()
+            if self._values.get("JWT_JWKS_URL"):
+                self._problems.append("JWT_JWKS_URL is for RS256 and ES256, and JWT_ALGORITHM is HS256")
+            key = self._shared_key("JWT_SECRET", "JWT_ALGORITHM")
         elif algorithm in _ALGORITHMS:
             key, key_set_url = self._public_token_key(algorithm)
         else:
@@ -403,34 +409,61 @@ class _Reader:
             audience=self._values.get("JWT_AUDIENCE") or None,
         )
 
-    def _shared_token_key(self) -> str:
-        if self._values.get("JWT_JWKS_URL"):
-            self._problems.append("JWT_JWKS_URL is for RS256 and ES256, and JWT_ALGORITHM is HS256")
-        key = self._values.get("JWT_SECRET", "")
+    def quote_rules(self) -> QuoteRules:
+        """Return the rules for quotes. Without a key, an algorithm or the wish to require them, there are none."""
+        algorithm = self._given("QUOTE_ALGORITHM")
+        required = self._given("QUOTE_REQUIRED")
+        if required not in {"true", "false"}:
+            self._problems.append("QUOTE_REQUIRED must be true or false")
+        names = ("QUOTE_SECRET", "QUOTE_PUBLIC_KEY", "QUOTE_ALGORITHM")
+        # A quote that should have been checked and is not would let the browser's price through.
+        if required == "false" and not any(self._values.get(name, "").strip() for name in names):
+            return QuoteRules(algorithm=algorithm)
+        key = None
+        if algorithm == "HS256":
+            key = self._shared_key("QUOTE_SECRET", "QUOTE_ALGORITHM")
+        elif algorithm in _ALGORITHMS:
+            key = self._pem("QUOTE_PUBLIC_KEY")
+            if not key:
+                self._problems.append(f"QUOTE_PUBLIC_KEY is not set, and QUOTE_ALGORITHM is {algorithm}")
+            self._check_public_key("QUOTE_PUBLIC_KEY", key, "QUOTE_ALGORITHM", algorithm)
+        else:
+            self._problems.append(f"QUOTE_ALGORITHM must be one of {', '.join(_ALGORITHMS)}")
+        return QuoteRules(algorithm=algorithm, key=key, required=required == "true")
+
+    def _shared_key(self, name: str, setting: str) -> str:
+        """Return the key of HS256. `setting` is the one that has the algorithm."""
+        key = self._values.get(name, "")
         if _KEY_TEXT.search(key) or _is_json_object(key):
-            self._problems.append("JWT_SECRET is a key for RS256 or ES256, and JWT_ALGORITHM is HS256")
+            self._problems.append(f"{name} is a key for RS256 or ES256, and {setting} is HS256")
             return key
-        return self.secret("JWT_SECRET", min_chars=_MIN_HS256_KEY_BYTES)
+        return self.secret(name, min_chars=_MIN_HS256_KEY_BYTES)
+
+    def _pem(self, name: str) -> str:
+        # A .env file has no line breaks within a value.
+        return self._values.get(name, "").replace("\\n", "\n").strip()
+
+    def _check_public_key(self, name: str, pem: str, setting: str, algorithm: str) -> None:
+        if find_spec("cryptography") is None:
+            self._problems.append(f"{setting} {algorithm} needs the layer with cryptography")
+        elif pem and (problem := _public_key_problem(algorithm, pem, setting)) is not None:
+            self._problems.append(f"{name} {problem}")
 
     def _public_token_key(self, algorithm: str) -> tuple[str | None, str | None]:
-        # A .env file has no line breaks within a value.
-        pem = self._values.get("JWT_PUBLIC_KEY", "").replace("\\n", "\n").strip()
+        pem = self._pem("JWT_PUBLIC_KEY")
         url = self._values.get("JWT_JWKS_URL", "").strip()
         if pem and url:
             self._problems.append("JWT_PUBLIC_KEY and JWT_JWKS_URL are both set; set only one")
         elif not pem and not url:
             self._problems.append(f"JWT_PUBLIC_KEY or JWT_JWKS_URL is not set, and {algorithm} needs one of them")
-        if find_spec("cryptography") is None:
-            self._problems.append(f"JWT_ALGORITHM {algorithm} needs the layer with cryptography")
-        elif pem and (problem := _public_key_problem(algorithm, pem)) is not None:
-            self._problems.append(f"JWT_PUBLIC_KEY {problem}")
+        self._check_public_key("JWT_PUBLIC_KEY", pem, "JWT_ALGORITHM", algorithm)
         if url and not _is_safe_url(url):
             self._problems.append("JWT_JWKS_URL must start with https:// (http:// only for localhost)")
         return pem or None, url or None
 
     def _check_that_secrets_differ(self) -> None:
         """Refuse a secret that has two uses: whoever learns one must not have the other as well."""
-        names = ("RAZORPAY_KEY_SECRET", "RAZORPAY_WEBHOOK_SECRET", "JWT_SECRET")
+        names = ("RAZORPAY_KEY_SECRET", "RAZORPAY_WEBHOOK_SECRET", "JWT_SECRET", "QUOTE_SECRET")
         given = [(name, self._values.get(name, "").strip()) for name in names]
         for (name, value), (other, its) in combinations([pair for pair in given if pair[1]], 2):
             if value == its:
@@ -462,10 +495,16 @@ def _secret_problem(value: str, min_chars: int, *, documented: bool) -> str | No
     return None
 
 
-# Parsing PEM takes as long as checking a signature.
-@lru_cache(maxsize=2)
-def _public_key_problem(algorithm: str, pem: str) -> str | None:
-    """Return what is wrong with a public key for this algorithm, in words that follow its name, or None."""
+# Parsing PEM takes as long as checking a signature. Two keys, of tokens and of quotes, before and after a rotation.
+@lru_cache(maxsize=4)
+def _public_key_problem(algorithm: str, pem: str, setting: str) -> str | None:
+    """Return what is wrong with a public key, in words that follow its name, or None.
+
+    Args:
+        algorithm: what it is to verify.
+        pem: the key.
+        setting: the setting that has the algorithm.
+    """
     # From a package that HS256 does not need.
     from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415
     from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey  # noqa: PLC0415
@@ -473,16 +512,16 @@ def _public_key_problem(algorithm: str, pem: str) -> str | None:
     from cryptography.hazmat.primitives.serialization import load_pem_public_key  # noqa: PLC0415
 
     if "PRIVATE KEY" in pem:
-        return "is a private key, which only the identity service may have"
+        return "is a private key, which only the signer may have"
     try:
         key = load_pem_public_key(pem.encode())
     except (ValueError, UnsupportedAlgorithm):
         return "is not a public key in PEM form (BEGIN PUBLIC KEY)"
     if algorithm == "RS256":
         if not isinstance(key, RSAPublicKey) or not _MIN_RSA_BITS <= key.key_size <= _MAX_RSA_BITS:
-            return f"is not an RSA key of {_MIN_RSA_BITS} to {_MAX_RSA_BITS} bits, and JWT_ALGORITHM is RS256"
+            return f"is not an RSA key of {_MIN_RSA_BITS} to {_MAX_RSA_BITS} bits, and {setting} is RS256"
     elif not isinstance(key, EllipticCurvePublicKey) or not isinstance(key.curve, SECP256R1):
-        return "is not a key on the curve P-256, and JWT_ALGORITHM is ES256"
+        return f"is not a key on the curve P-256, and {setting} is ES256"
     return None
 
 
@@ -494,7 +533,7 @@ def _is_json_object(text: str) -> bool:
 
 
 def _is_safe_url(url: str) -> bool:
-    """Return whether nobody on the way can respond in place of this address: https, or this machine."""
+    """Return whether nobody on the network can impersonate this address: https, or this machine."""
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port  # both are parsed on access

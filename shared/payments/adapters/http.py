@@ -6,7 +6,7 @@ Errors are RFC 9457 problem documents in our own words: no stack trace, ARN, tab
 import base64
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -61,6 +61,8 @@ class Request:
     path_parameters: Mapping[str, str]
     is_signed: bool = False
     """API Gateway has checked the caller's AWS signature (authorizer AWS_IAM). It fills in who that is only then."""
+    query: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Every value of every query parameter, in the order sent."""
     _headers: Mapping[str, str] = field(default_factory=dict)
     _body: str = ""
     _is_base64: bool = False
@@ -123,13 +125,14 @@ class Request:
             request_id=_request_id(event.get("requestContext")),
             is_signed=bool(_text(_mapping(_mapping(event.get("requestContext")).get("identity")).get("userArn"))),
             path_parameters={name: _text(value) for name, value in _mapping(event.get("pathParameters")).items()},
+            query=_query(event),
             _headers=_headers(event.get("headers")),
             _body=_text(event.get("body")),
             _is_base64=event.get("isBase64Encoded") is True,
         )
 
 
-# Catch-all routes. We have none: of an API with one, nobody would notice the requests that we answer with 404.
+# Catch-all routes. We have none: if another API had one, nobody would notice its requests, which would all get 404.
 _CATCH_ALL = ("{proxy+}", "$default")
 
 
@@ -161,6 +164,19 @@ def _text(value: object) -> str:
 def _request_id(context: object) -> str:
     request_id = _text(_mapping(context).get("requestId"))
     return request_id if _REQUEST_ID.match(request_id) else ""
+
+
+def _query(event: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """Return all values of each query parameter. API Gateway sends them twice: all, and the last of each.
+
+    A load balancer or a hand-written event may have only the latter. A value of another type is like an empty one, so
+    that no parameter disappears.
+    """
+    last = {str(name): (_text(value),) for name, value in _mapping(event.get("queryStringParameters")).items()}
+    every = _mapping(event.get("multiValueQueryStringParameters"))
+    return last | {
+        str(name): tuple(map(_text, values)) for name, values in every.items() if isinstance(values, list) and values
+    }
 
 
 def _headers(given: object) -> dict[str, str]:

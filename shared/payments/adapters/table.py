@@ -2,8 +2,8 @@
 
 Every write of a record, an application or a watermark is conditional (optimistic locking); for a record, on its
 `version`. Refunds, entries set aside and the pause replace what is there. The client's own retries can make our
-first write look like someone else's, so after a failed condition always read again, and never take it as information
-about what is stored.
+first write look like someone else's, so after a failed condition always read again: the failure says nothing about what
+is stored.
 
 No request exceeds DynamoDB's limits ("Service quotas": 4 KB per expression, 100 keys per BatchGetItem, 100 items and
 4 MB per transaction): placeholders are short, keys are cleared in batches, and the core limits what one decision
@@ -24,6 +24,7 @@ from botocore.exceptions import ConnectionError as Unreachable
 from payments.core.attention import lane_of, shard
 from payments.core.errors import StorageConflict, TableUnavailable
 from payments.core.instants import epoch
+from payments.core.lookup import Place, Role
 from payments.core.model import Application, KnownRefund, Model, Record, Status
 from payments.core.position import Position
 from payments.core.sweeping import ASIDE_PARTITION, Aside, Pause, Watermark
@@ -33,6 +34,13 @@ if TYPE_CHECKING:
 
 ATTENTION_INDEX = "attention"
 """The sparse, keys-only index of everything that has a due time."""
+
+PARTY_INDEXES: Final[Mapping[Role, tuple[str, str]]] = {
+    Role.CLIENT: ("client-index", "client_id"),
+    Role.FREELANCER: ("freelancer-index", "freelancer_id"),
+}
+"""The keys-only index of each role and its partition key. The sort key is `created_at`. Records of ours have these
+attributes from their creation on, and they never change; no other item has them."""
 
 _RECORD_PREFIX = "order#"
 _ASIDE_PREFIX = "aside#"
@@ -88,19 +96,22 @@ class PaymentsTable:
         item = self._get(_record_key(order_id))
         return None if item is None else to_record(item)
 
-    def read_many(self, order_ids: Iterable[str], *, consistent: bool = True) -> dict[str, Record]:
+    def read_many(
+        self, order_ids: Iterable[str], *, consistent: bool = True, only_readable: bool | None = None
+    ) -> dict[str, Record]:
         """Return records by order id. Ids without a record are left out.
 
         Args:
             order_ids: the orders.
-            consistent: read strongly consistently. Otherwise the read may be slightly stale, costs half, and leaves
-                out records that cannot be parsed: a caller that needs one of them reads it separately and fails
-                alone.
+            consistent: read strongly consistently. Otherwise the read may be slightly stale and costs half.
+            only_readable: leave out records that cannot be parsed: a caller that needs one of them reads it separately
+                and fails alone. By default, reads that are not consistent do.
         """
         items = self._batch_get([_record_key(order_id) for order_id in order_ids], consistent=consistent)
+        lenient = not consistent if only_readable is None else only_readable
         records = {}
         for item in items:
-            with suppress(*(() if consistent else _UNREADABLE)):
+            with suppress(*(_UNREADABLE if lenient else ())):
                 record = to_record(item)
                 records[record.order_id] = record
         return records
@@ -263,6 +274,41 @@ class PaymentsTable:
             if "LastEvaluatedKey" not in page:
                 return
             start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+
+    # --- who pays whom ---
+
+    def payments_of(self, role: Role, user_id: int, after: Place | None, count: int) -> tuple[list[Place], bool]:
+        """Return one page of the payments in which a user has this role, newest first, and whether there are more.
+
+        The index follows the table with a delay of usually less than a second, so a new payment may be missing. Where a
+        payment stands never changes, so no page repeats or skips one.
+
+        Args:
+            role: what the user is.
+            user_id: the user, from the token. It alone decides whose payments are read.
+            after: the last payment of the page before; None for the first page.
+            count: how many, at most.
+        """
+        index, party = PARTY_INDEXES[role]
+        start: dict[str, Any] = {}
+        if after is not None:
+            key = {"pk": _record_key(after.order_id), party: user_id, "created_at": after.created_at}
+            start = {"ExclusiveStartKey": _attributes(key)}
+        try:
+            page = self._client.query(
+                TableName=self._name,
+                IndexName=index,
+                KeyConditionExpression=f"{party} = :user",
+                ExpressionAttributeValues=_attributes({":user": user_id}),
+                ScanIndexForward=False,
+                # One more than asked for, since a page that is exactly full has a LastEvaluatedKey in any case.
+                Limit=count + 1,
+                **start,
+            )
+        except (ClientError, BotoCoreError) as error:
+            _translate(error)
+        found = [Place(item["created_at"], _id_in(item["pk"])) for item in map(_values, page["Items"])]
+        return found[:count], len(found) > count
 
     # --- refunds, by their own ids ---
 

@@ -59,6 +59,23 @@ class PaymentAnswer(TypedDict):
     updated_at: Instant
 
 
+class PaymentsAnswer(TypedDict):
+    """One page of the caller's own payments, newest first."""
+
+    payments: list[PaymentAnswer]
+    next_cursor: str | None
+    """The `cursor` of the next page; null on the last one."""
+
+
+class ApplicationAnswer(TypedDict):
+    """The payments of one application."""
+
+    current: PaymentAnswer | None
+    """The order that create-order returned last; null if this service has no record of it."""
+    earlier: list[PaymentAnswer]
+    """The orders that it replaced, newest first."""
+
+
 class RefundAnswer(TypedDict):
     """The refund that was requested."""
 

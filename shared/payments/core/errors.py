@@ -4,6 +4,7 @@ PaymentServiceError
 ├── RequestError                the caller must act
 │   ├── MalformedRequest            not JSON, or JSON that parsers could read differently
 │   ├── InvalidRequest              JSON of the wrong shape; carries the fields
+│   │   └── QuoteRefused                the platform's quote is invalid, has expired or is for another order
 │   ├── UnsupportedMediaType
 │   ├── RequestTooLarge
 │   ├── RouteNotFound
@@ -108,6 +109,17 @@ class InvalidRequest(RequestError):
     def __init__(self, errors: Sequence[FieldError]) -> None:
         super().__init__("; ".join(f"{error.field if error.ours else '(another)'} {error.message}" for error in errors))
         self.errors = tuple(errors)
+
+
+class QuoteRefused(InvalidRequest):
+    """The order's quote is missing, invalid, expired or for another order. `why` goes to the log, not to the caller."""
+
+    def __init__(self, message: str, why: str) -> None:
+        super().__init__([FieldError("quote", message)])
+        self.why = why
+
+    def __str__(self) -> str:
+        return f"{super().__str__()} ({self.why})"
 
 
 class UnsupportedMediaType(RequestError):

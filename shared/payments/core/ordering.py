@@ -358,7 +358,7 @@ def _refuse_if_sold(records: Iterable[Record], candidate: Record | None) -> None
     all_of_them = list(records)
     for record in all_of_them:
         if under_review(record):
-            raise PaymentUnderReview("Money is held that a person must look at.", record.order_id)
+            raise PaymentUnderReview("A person must decide about a payment.", record.order_id)
     for record in all_of_them:
         if record.status is Status.PAID:
             raise AlreadyPaid("This application has already been paid.", record.order_id)

@@ -113,7 +113,7 @@ def record_facts(  # noqa: PLR0913 - three arguments name the change, the rest s
         except StorageConflict:
             continue
         except TableUnavailable:
-            # The write may have succeeded all the same. Only another read can tell.
+            # The write may have succeeded anyway. Only another read can show that.
             unavailable += 1
             if unavailable == MAX_UNAVAILABLE:
                 raise

@@ -258,6 +258,12 @@ class Reconciler:
         found = Outcome.UNCHANGED
         if record is None or record.order is None:
             record, found = self._adopt(record, listed, owner.order, now), Outcome.REBUILT
+        else:
+            # A record is written a moment before the application that names it, so a restore can cut between the two.
+            # create-order would not see the order, and what is paid on it.
+            application = self.table.application(owner.order.client_id, owner.order.application_id)
+            if application is None or listed.id not in application.orders:
+                self._join_application(owner.order, listed.id)
         if listed.status == "created":
             # Nobody has tried to pay it, so there is nothing to ask.
             return found

@@ -8,9 +8,9 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
-from typing import Any, NoReturn, Self
+from typing import Annotated, Any, NoReturn, Self
 
-from pydantic import ConfigDict, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
 from payments.core.errors import FieldError, InvalidRequest, MalformedRequest, kind_of
 from payments.core.model import (
@@ -27,6 +27,10 @@ from payments.core.model import (
 from payments.core.money import EXPONENT_BY_CURRENCY, MAX_MAJOR, parse_major, to_minor_units
 
 MAX_DEPTH = 64
+# Signed with the longest allowed RSA key, a quote has about 2,000 characters.
+MAX_QUOTE_CHARS = 4096
+# An unsigned token has an empty third part.
+QUOTE_PATTERN = r"^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$"
 # Every meaningful number is an amount or at most 2^53-1. Python's own limit of 4,300 digits protects the interpreter;
 # this one keeps nonsense out of messages and logs.
 _MAX_NUMBER_CHARS = 64
@@ -153,6 +157,9 @@ class CreateOrderBody(Body, Purchase):
 
     amount: Any
     currency: str = "INR"
+    # Empty if the request has none: one that is sent is never empty.
+    quote: Annotated[str, Field(pattern=QUOTE_PATTERN, max_length=MAX_QUOTE_CHARS, repr=False)] = ""
+    """The platform's signed price for this order, a JWT."""
 
     def to_offer(self, currencies: frozenset[str], max_amount: Decimal | None = None) -> Order:
         """Return what the client agrees to, with the amount in integer minor units and no payment id yet.
@@ -258,6 +265,7 @@ _MESSAGES: Mapping[str, str] = {
 _FORMS: Mapping[str, str] = {
     ORDER_ID_PATTERN: "must be a Razorpay order id: order_ and 14 letters or digits",
     PAYMENT_ID_PATTERN: "must be a Razorpay payment id: pay_ and 14 letters or digits",
+    QUOTE_PATTERN: "must be a signed JWT: three parts in base64url, separated by dots",
 }
 _PLAIN_NAME = re.compile(r"\A[A-Za-z0-9_.-]{1,64}\Z")
 

@@ -131,7 +131,7 @@ def _answer(request: Request, log: RequestLog, routes: Mapping[tuple[str, str], 
     except GivenUp as given_up:
         _note_failure(given_up.__cause__ or given_up, log)
         log.count("GivenUp")
-        log.alert("given up: a person must look at this")
+        log.alert("given up: a person must check this")
         return given_up.answer
     except Exception as error:  # noqa: BLE001 - the outermost boundary: every request gets a response
         return problem_response(_note_failure(error, log), request.request_id)

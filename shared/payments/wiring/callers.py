@@ -3,8 +3,6 @@
 import os
 from collections.abc import Callable
 from functools import cache
-from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Protocol
 
 from payments.adapters.log import RequestLog
@@ -21,12 +19,7 @@ def prime() -> None:
     """Load what checking a token needs for the configured algorithm, and create its key set without fetching a key."""
     priming.build(TokenRules)
     algorithm, url = os.environ.get("JWT_ALGORITHM") or "HS256", os.environ.get("JWT_JWKS_URL", "").strip()
-    # If its layer is missing, the first request reports which setting is wrong.
-    if algorithm == "HS256" or find_spec("cryptography") is None:
-        return
-    # PyJWT has loaded the rest. `cryptography` itself loads this for its first elliptic-curve key.
-    import_module("cryptography.hazmat.backends.openssl.backend")
-    if url:
+    if priming.load_public_keys(algorithm) and url:
         _key_set(url, algorithm)
 
 

@@ -15,10 +15,11 @@ from payments.core.listing import Look
 from payments.core.model import Application, Order
 from payments.core.ordering import OrderServices
 from payments.core.wire import CreateOrderBody
-from payments.wiring import aws, callers, priming
+from payments.wiring import aws, callers, priming, quotes
 from payments.wiring import gateway as razorpay
 from payments.wiring.callers import Callers
 from payments.wiring.gateway import RotatingGateway
+from payments.wiring.quotes import Quotes
 
 # One atomic ADD serves ten orders. Ids that an instance does not use are lost; gaps are fine.
 _ID_BLOCK = 10
@@ -101,6 +102,7 @@ class Dependencies:
 
     ordering: OrderServices
     callers: Callers
+    quotes: Quotes
     currencies: frozenset[str]
     max_amount: Decimal | None
 
@@ -121,6 +123,7 @@ def dependencies(log: RequestLog) -> Dependencies:
     return Dependencies(
         ordering=OrderServices(table=_table(settings.table), gateway=maker, ids=maker, policy=settings.policy),
         callers=Callers(settings, renewed, log),
+        quotes=Quotes(settings, renewed),
         currencies=settings.currencies,
         max_amount=settings.max_amount,
     )
@@ -131,7 +134,7 @@ def prime() -> None:
     priming.prime(
         _table,
         models=(CreateOrderSettings, CreateOrderBody, Order, Application),
-        also=[callers.prime, razorpay.prime],
+        also=[callers.prime, quotes.prime, razorpay.prime],
     )
 
 

@@ -5,11 +5,13 @@ what it loaded and parsed. Nothing secret or unique may be part of a snapshot. S
 looks up credentials, reads a secret, opens a connection or draws an id. See docs/decisions/0018-primed.md.
 """
 
+import gc
 import os
 import random
 import ssl
 from collections.abc import Callable, Iterable
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Final
 
 from payments.core.model import HistoryEntry, Model, Record
@@ -47,6 +49,19 @@ def prime(
     if os.environ[_INITIALIZATION] == _FROM_SNAPSHOT:
         # Part of Lambda's own runtime, which runs it in each copy before the first request.
         import_module("snapshot_restore_py").register_after_restore(_diverge)
+    # Off since `payments` was imported. What exists now stays, so no later collection needs to look at it.
+    gc.freeze()
+    gc.enable()
+
+
+def load_public_keys(algorithm: str) -> bool:
+    """Load what checking a signature by public key needs; return whether this algorithm needs it and has its layer."""
+    # If its layer is missing, the first request reports which setting is wrong.
+    if algorithm == "HS256" or find_spec("cryptography") is None:
+        return False
+    # PyJWT has loaded the rest. `cryptography` itself loads this for its first elliptic-curve key.
+    import_module("cryptography.hazmat.backends.openssl.backend")
+    return True
 
 
 def build(*models: type[Model]) -> None:

@@ -7,7 +7,7 @@ from functools import lru_cache
 from payments.adapters.config import VerifySettings, verify_settings
 from payments.adapters.log import RequestLog
 from payments.adapters.table import PaymentsTable
-from payments.core.model import Attempt, PendingEvent
+from payments.core.model import Application, Attempt, PendingEvent
 from payments.core.signature import checkout_signature_is_valid
 from payments.core.wire import VerifyBody
 from payments.wiring import aws, callers, priming
@@ -61,7 +61,7 @@ def dependencies(log: RequestLog) -> Dependencies:
 
 def prime() -> None:
     """Load what the first request needs, but nothing secret; see `priming`."""
-    priming.prime(_table, models=(VerifySettings, VerifyBody, Attempt, PendingEvent), also=[callers.prime])
+    priming.prime(_table, models=(VerifySettings, VerifyBody, Application, Attempt, PendingEvent), also=[callers.prime])
 
 
 def _table(name: str) -> PaymentsTable:

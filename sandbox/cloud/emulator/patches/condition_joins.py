@@ -1,11 +1,11 @@
 """`Fn::Join` in the conditions of a template.
 
-Stock: it is not evaluated there, so `!Equals [!Join ["", !Ref List], ""]`, the usual test for an empty list, is never
-true, and every resource under the condition is created.
+Stock: it is not evaluated, so `!Equals [!Join ["", !Ref List], ""]`, the usual test for an empty list, is never true,
+and every resource under the condition is created.
 
-AWS: it is not among the functions documented for conditions, but it is evaluated; the idiom is widespread.
+AWS: it is not documented for conditions, but it is evaluated; the idiom is widespread.
 
-Why it matters: the template's policy for subscribers in other accounts exists only when there are any.
+Why it matters: the template's policy for subscribers in other accounts exists only if there are any.
 """
 
 from ministack.services import cloudformation
@@ -13,7 +13,7 @@ from ministack.services.cloudformation import changesets, engine, handlers, stac
 
 
 def apply():
-    """Join before the conditions are evaluated, in every module that took the function by name."""
+    """Evaluate joins before conditions, in every module that imported the function by name."""
     stock = engine._evaluate_conditions
 
     def evaluate_conditions(template, params):
@@ -39,7 +39,7 @@ def joined(expression, params):
 
 
 def value_of(item, params):
-    """A literal itself; of a reference to a parameter its value, as a list where the parameter is one."""
+    """The value of a literal or of a referenced parameter; a list if the parameter is one."""
     if not isinstance(item, dict) or item.get("Ref") not in params:
         return item
     param = params[item["Ref"]]

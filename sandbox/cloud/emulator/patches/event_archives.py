@@ -4,7 +4,7 @@ Stock: EventBridge archives and replays, but CloudFormation refuses the resource
 
 AWS: the resource exists; `Ref` is its name, `Arn` an attribute.
 
-Why it matters: the template that is deployed here must be the one that is deployed to AWS.
+Why it matters: the same template must deploy here and on AWS.
 """
 
 import json
@@ -23,7 +23,7 @@ def apply():
 
 
 def create(logical_id, properties, stack_name):
-    """Create the archive: its name and its attributes."""
+    """Create the archive; returns its name and attributes."""
     name = properties.get("ArchiveName") or provisioners._physical_name(stack_name, logical_id, max_len=48)
     answer = _done(eventbridge._create_archive(_description(name, properties)))
     return name, {"Arn": answer["ArchiveArn"]}
@@ -40,7 +40,7 @@ def update(physical_id, old_properties, new_properties, stack_name):
 
 
 def delete(physical_id, _properties):
-    """Delete the archive; one that is gone already is no error."""
+    """Delete the archive; a missing one is not an error."""
     eventbridge._delete_archive({"ArchiveName": physical_id})
 
 

@@ -4,8 +4,7 @@ Stock: the keys are never set, so a statement that is limited to one source allo
 
 AWS: each entry is authorised with its own source and detail type.
 
-Why it matters: the webhook may publish under this service's own source only, and that limit is to be tested, not
-taken out.
+Why it matters: the webhook may publish only with this service's source, and that limit must be tested, not removed.
 Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-conditions.html
 """
 
@@ -15,7 +14,7 @@ from ministack.core import iam_actions
 
 
 def apply():
-    """Add the keys to what a request is evaluated with."""
+    """Add the keys to a request's evaluation context."""
     stock = iam_actions.request_tag_context
 
     def request_context(service, iam_action, body, routing_params):
@@ -26,7 +25,7 @@ def apply():
 
 
 def put_events_context(body):
-    """The keys of a PutEvents request; empty when it cannot be read, which the service itself refuses."""
+    """The keys of a PutEvents request; empty if it is unreadable, in which case the service refuses it."""
     try:
         entries = json.loads(body)["Entries"]
         return {
@@ -38,5 +37,5 @@ def put_events_context(body):
 
 
 def only(values):
-    """The value all entries share. Otherwise a text that no policy names: AWS would ask for each of them."""
+    """The value all entries share, otherwise a text that no policy names: AWS would check each of them."""
     return values[0] if len(set(values)) == 1 else "\n".join(values)

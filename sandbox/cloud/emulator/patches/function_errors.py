@@ -1,18 +1,18 @@
-"""What the API answers when a function fails.
+"""The API's response when a function fails.
 
-Stock: 502 with the function's error document (type, message, trace) in the body; an answer that is no proxy response
+Stock: 502 with the function's error document (type, message, trace) in the body; a result that is not a proxy response
 becomes a 200.
 
-AWS: 502 `{"message": "Internal server error"}` for both, through the DEFAULT_5XX gateway response where there is one.
+AWS: 502 `{"message": "Internal server error"}` for both, through the DEFAULT_5XX gateway response if there is one.
 
-Why it matters: no error may show a stack or an exception's text, and only AWS's own answer proves that it does not.
+Why it matters: no error may show a stack trace or an exception's text, and only AWS's own response proves that.
 """
 
 from ministack.services import apigateway_v1
 
 
 class IntegrationFailed(apigateway_v1._GatewayError):
-    """The function failed: an error of API Gateway's own, with the status 502 unless DEFAULT_5XX sets another."""
+    """The function failed: an API Gateway error, with status 502 unless DEFAULT_5XX sets another."""
 
     status = 502
 
@@ -21,13 +21,13 @@ class IntegrationFailed(apigateway_v1._GatewayError):
 
 
 def apply():
-    """Answer for a failed function as API Gateway does."""
+    """Respond for a failed function as API Gateway does."""
     stock_invoke = apigateway_v1._invoke_lambda_proxy_v1
     stock_shape = apigateway_v1._lambda_proxy_response
     stock_render = apigateway_v1._gateway_error_response
 
     class FunctionFailed(Exception):
-        """Takes the failure past ministack's rendering of it."""
+        """Carries the failure past ministack's rendering."""
 
     def shape(result):
         if not result.get("throttle") and (result.get("error") or not isinstance(result.get("body"), dict)):
@@ -52,7 +52,7 @@ def apply():
 
 
 def sets_status(request, response_type):
-    """Whether the gateway response in effect says which status to answer with."""
+    """Whether the effective gateway response sets a status."""
     deployed = apigateway_v1._deployed_gateway_responses.get(request["api_id"], {})
     responses = deployed.get(request["stage"]["deploymentId"]) or {}
     return "statusCode" in responses.get(response_type, {})

@@ -1,12 +1,12 @@
 """Gateway responses of an imported REST API.
 
-Stock: `x-amazon-apigateway-gateway-responses` in an OpenAPI body, which is where SAM writes `GatewayResponses`, is
-ignored: an unknown route answers 403 `{"message":"Missing Authentication Token"}` whatever the template says.
+Stock: `x-amazon-apigateway-gateway-responses` in an OpenAPI body, where SAM writes `GatewayResponses`, is ignored: an
+unknown route returns 403 `{"message":"Missing Authentication Token"}` whatever the template says.
 
 AWS: they are imported, and take effect with the deployment.
 
-Why it matters: unknown routes, throttled calls and failed functions must answer with this service's own problem
-documents, and with CORS headers, or a browser hides the error from the page.
+Why it matters: unknown routes, throttled calls and failed functions must return this service's problem documents with
+CORS headers, or a browser hides the error from the page.
 """
 
 from ministack.services import apigateway_v1

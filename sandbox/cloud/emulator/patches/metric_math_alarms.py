@@ -2,10 +2,10 @@
 
 Stock: CloudFormation refuses the alarm, and with it the stack.
 
-AWS: it is made, and evaluated.
+AWS: it is created and evaluated.
 
-Why it matters: one alarm says that something is throttled, whichever function it is. Here it is made and never goes
-off: its metric is the expression's id, of which nobody sends data.
+Why it matters: one alarm reports throttling of any function. Here it is created but never fires: its metric is the
+expression's id, for which nobody sends data.
 """
 
 from ministack.services.cloudformation import provisioners
@@ -14,7 +14,7 @@ NAMESPACE = "Expression"
 
 
 def apply():
-    """Let the stock code make an alarm on a metric that does not exist."""
+    """Let the stock code create an alarm on a metric that does not exist."""
     stock = provisioners._cw_metric_alarm_record
 
     def record(name, properties):

@@ -1,19 +1,19 @@
-"""Answers of mock integrations in an imported REST API.
+"""Responses of mock integrations in an imported REST API.
 
 Stock: the import of an OpenAPI body keeps type, method and URI of an integration and drops its request templates and
-responses. The OPTIONS methods that SAM writes for `Cors:` are mocks, so they answer 200 `{}` without any CORS header.
+responses. The OPTIONS methods that SAM writes for `Cors:` are mocks, so they return 200 `{}` without CORS headers.
 
-AWS: `responses` and `requestTemplates` of `x-amazon-apigateway-integration` are imported; the preflight answers with
-the configured headers.
+AWS: `responses` and `requestTemplates` of `x-amazon-apigateway-integration` are imported; the preflight returns the
+configured headers.
 
-Why it matters: a browser refuses every call to the API.
+Why it matters: without them a browser refuses every call to the API.
 """
 
 from ministack.services import apigateway_v1
 
 
 def apply():
-    """Import what an integration answers, too."""
+    """Also import an integration's responses."""
     stock = apigateway_v1._import_operation
 
     def import_operation(api_id, resource_id, http_method, operation, *security):

@@ -1,9 +1,9 @@
 """What PutEvents refuses.
 
-Stock: any Detail is accepted, and any size.
+Stock: any Detail of any size is accepted.
 
-AWS: an entry without Source, DetailType or Detail, or whose Detail is no JSON object, fails by itself (the answer is
-200 with FailedEntryCount and the entry's ErrorCode); entries of more than 1 MiB together fail the request.
+AWS: an entry without Source, DetailType or Detail, or whose Detail is not a JSON object, fails by itself (200 with
+FailedEntryCount and the entry's ErrorCode); more than 1 MiB of entries fails the whole request.
 
 Why it matters: an event that EventBridge would refuse must fail here, where a test reads FailedEntryCount.
 Source: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html
@@ -15,11 +15,11 @@ from ministack.core.responses import error_response_json, json_response
 from ministack.services import eventbridge
 
 TOTAL_LIMIT_BYTES = 1024 * 1024
-TIME_BYTES = 14  # what an entry's Time counts, where given
+TIME_BYTES = 14  # the size of an entry's Time, if given
 
 
 def apply():
-    """Refuse what AWS refuses, before the stock code sees it."""
+    """Refuse what AWS refuses, before the stock code runs."""
     stock = eventbridge._put_events
 
     def put_events(data, **options):
@@ -59,7 +59,7 @@ def refusal(entry):
 
 
 def entry_size(entry):
-    """Bytes an entry counts towards the limit.
+    """An entry's size in bytes, as counted for the limit.
 
     Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html#eb-putevent-size
     """

@@ -1,11 +1,11 @@
 """Delivery from a rule to its target: the queue's policy, and the target's dead-letter queue.
 
-Stock: a rule writes to any SQS queue, whatever its policy says, and an event that cannot be delivered is dropped;
-`DeadLetterConfig` is not modelled.
+Stock: a rule writes to any SQS queue, whatever its policy, and an undeliverable event is dropped; `DeadLetterConfig` is
+not modelled.
 
 AWS: `events.amazonaws.com` needs `sqs:SendMessage` in the queue's policy, normally for `aws:SourceArn` = the rule. An
-event that cannot be delivered for lack of permission or of the target goes to the dead-letter queue at once, with the
-reason in message attributes. The dead-letter queue needs such a policy, too.
+event that cannot be delivered because permission or target is missing goes to the dead-letter queue at once, with the
+reason in message attributes. The dead-letter queue needs such a policy too.
 
 Why it matters: a forgotten queue policy is the usual way to lose every event in production while all tests pass.
 Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html
@@ -23,11 +23,11 @@ SERVICE = "events.amazonaws.com"
 
 
 def apply():
-    """Check before each delivery; set aside what cannot be delivered."""
+    """Check before each delivery; send undeliverable events to the dead-letter queue."""
     stock = eventbridge._invoke_target
 
     def invoke_target(target, event, rule, view=None):
-        # EventBridge Scheduler delivers through the same function, under a role of its own.
+        # EventBridge Scheduler delivers through the same function, with a separate role.
         failure = undeliverable(target["Arn"], rule["Arn"]) if ":rule/" in rule.get("Arn", "") else None
         if failure is None:
             stock(target, event, rule, view)
@@ -39,7 +39,7 @@ def apply():
 
 
 def undeliverable(target_arn, rule_arn):
-    """Why the target cannot take the event, as (error code, message), or None."""
+    """Why the target cannot receive the event, as (error code, message), or None."""
     service = target_arn.split(":")[2]
     if service == "sqs":
         if sqs._queue_by_arn(target_arn) is None:
@@ -52,7 +52,7 @@ def undeliverable(target_arn, rule_arn):
 
 
 def set_aside(target, rule_arn, body, failure):
-    """Send the event to the target's dead-letter queue, if it has one and the queue lets the rule in."""
+    """Send the event to the target's dead-letter queue, if there is one and its policy allows the rule."""
     code, message = failure
     dead_letter_arn = (target.get("DeadLetterConfig") or {}).get("Arn")
     if dead_letter_arn is None:

@@ -4,8 +4,8 @@ Stock: the secret's name.
 
 AWS: the secret's ARN, random suffix included.
 
-Why it matters: policies name the secret by `!Ref`; with a name there, roles being enforced, no function may read its
-secrets.
+Why it matters: policies name the secret by `!Ref`; with a name instead, no function could read its secrets, since roles
+are enforced.
 Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-secret.html
 """
 
@@ -14,7 +14,7 @@ from ministack.services.cloudformation import provisioners
 
 
 def apply():
-    """Let CloudFormation know secrets by their ARN, and translate where the stock code expects the name."""
+    """Let CloudFormation identify secrets by ARN, and translate where the stock code expects the name."""
     handlers = provisioners._RESOURCE_HANDLERS["AWS::SecretsManager::Secret"]
     stock = dict(handlers)
 
@@ -34,5 +34,5 @@ def apply():
 
 
 def name_of(arn):
-    """The name of the secret with this ARN; the ARN itself when there is none, as after a deletion by hand."""
+    """The name of the secret with this ARN; the ARN itself if there is none, as after a manual deletion."""
     return next((name for name, secret in secretsmanager._secrets.items() if secret["ARN"] == arn), arn)

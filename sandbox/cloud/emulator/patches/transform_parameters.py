@@ -1,11 +1,11 @@
-"""Parameters in what the SAM transform decides by itself.
+"""Parameters in decisions of the SAM transform.
 
-Stock: the transform is run without the stack's parameters, so a `DeploymentPreference` with `Enabled: !Ref Gradual` is
-enabled whatever the parameter says, and CodeDeploy, which the emulator does not have, is wanted.
+Stock: the transform runs without the stack's parameters, so a `DeploymentPreference` with `Enabled: !Ref Gradual` is
+always enabled and needs CodeDeploy, which the emulator does not have.
 
-AWS: the transform gets the values of the parameters, defaults included, and resolves references to them.
+AWS: the transform gets the parameters' values, including defaults, and resolves references to them.
 
-Why it matters: this service's versions take over step by step on AWS, and a local stack must do without.
+Why it matters: on AWS this service uses canary deployments, which a local stack must switch off.
 """
 
 from contextvars import ContextVar
@@ -17,7 +17,7 @@ _values = ContextVar("_values", default=None)
 
 
 def apply():
-    """Take the parameters past the stock code, which runs the transform in between."""
+    """Pass the parameters to the transform, which the stock code runs in between."""
     stock_transforms = engine._apply_transforms
     stock_transform = transform.transform
 
