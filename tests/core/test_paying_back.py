@@ -348,6 +348,21 @@ def test_after_a_day_without_an_answer_a_person_is_asked_and_the_request_repeate
     assert [review.resolution for review in desk.record.reviews] == ["known"]
 
 
+def test_a_lost_request_whose_money_was_refunded_elsewhere_ends_after_a_day_and_frees_the_rest() -> None:
+    desk = Desk()
+    desk.gateway.fails = once(LOST)
+    desk.ask(amount="300")
+    desk.gateway.give_back(A, "rfnd_FS8TWyPrCsa0OB", 30000)
+    # Razorpay says that it is too much. A request that was made would be answered the same.
+    with pytest.raises(GatewayUnavailable):
+        desk.reconcile(RESEND_AFTER_S)
+    assert Position.of(desk.record).remaining_minor(A) == 0
+    desk.reconcile(GIVE_UP_AFTER_S)
+    assert [intent.refusal for intent in desk.record.refund_intents.values()] == ["amount"]
+    assert Position.of(desk.record).remaining_minor(A) == AMOUNT - 30000
+    assert (desk.record.reviews, Position.of(desk.record).unresolved) == ((), False)
+
+
 def test_reconcile_takes_a_refund_of_the_dashboard_for_what_it_is() -> None:
     desk = Desk()
     desk.gateway.give_back(A, "rfnd_FS8TWyPrCsa0OB", PART)

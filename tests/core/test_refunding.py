@@ -352,18 +352,18 @@ def test_fifty_intents_are_kept_and_one_that_its_refund_names_makes_room() -> No
     ],
 )
 def test_each_refusal_of_razorpays_has_its_answer(kind: type[GatewayRefused], refusal: Any, error: type) -> None:
-    assert refusal_of(kind(400, None), is_first=True) == refusal
+    assert refusal_of(kind(400, None), is_absent=True) == refusal
     assert isinstance(error_of(refusal), error)
 
 
 @pytest.mark.parametrize("kind", [FullyRefunded, AmountRefused])
 def test_asked_again_razorpay_may_refuse_because_the_refund_exists(kind: type[GatewayRefused]) -> None:
-    assert refusal_of(kind(400, None), is_first=False) is None
+    assert refusal_of(kind(400, None), is_absent=False) is None
 
 
 @pytest.mark.parametrize("status", [408, 409])
 def test_a_status_that_says_nothing_leaves_the_refund_in_doubt(status: int) -> None:
-    assert refusal_of(GatewayRefused(status, None), is_first=True) is None
+    assert refusal_of(GatewayRefused(status, None), is_absent=True) is None
 
 
 def test_a_refusal_of_a_later_version_is_answered_all_the_same() -> None:

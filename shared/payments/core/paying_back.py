@@ -33,6 +33,7 @@ from payments.core.refunding import (
     asked,
     error_of,
     in_doubt,
+    is_absent,
     is_reviewed,
     known_intent,
     may_ask_again,
@@ -154,15 +155,16 @@ class Refunder:
             # Recording one answer reads the record again, which may have ended the next intent.
             if intent is None or not intent.is_open or not may_ask_again(intent, now):
                 continue
-            if now - intent.requested_at >= GIVE_UP_AFTER_S or is_reviewed(record, intent_id):
-                doubt = in_doubt(record, intent_id, now)
-                if doubt.changed:
-                    self.table.save(record, doubt.record)
-                    record = doubt.record
+            if is_reviewed(record, intent_id):
                 continue
             marked = asked(record, intent_id, now)
             self.table.save(record, marked)
-            record = self._send(marked, intent_id, intent.asked_at, now)
+            try:
+                record = self._send(marked, intent_id, intent.asked_at, now)
+            except (GatewayUnavailable, GatewayRefused):
+                if now - intent.requested_at < GIVE_UP_AFTER_S:
+                    raise
+                record = self._store(record.order_id, lambda stored, about=intent_id: in_doubt(stored, about, now))
         return record
 
     def _send(self, record: Record, intent_id: str, asked_before: int | None, now: int) -> Record:
@@ -189,7 +191,7 @@ class Refunder:
             self._store(order_id, lambda stored: in_doubt(stored, intent_id, now))
             raise
         except GatewayRefused as error:
-            refusal = refusal_of(error, is_first=asked_before is None)
+            refusal = refusal_of(error, is_absent=is_absent(intent, asked_before, now))
             if refusal is None:
                 raise GatewayUnavailable("Razorpay refused a refund that may exist.") from error
             return self._store(order_id, lambda stored: refused(stored, intent_id, refusal, now))

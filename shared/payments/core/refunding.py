@@ -234,6 +234,15 @@ def may_ask_again(intent: RefundIntent, now: int) -> bool:
     return intent.asked_at is None or now - intent.asked_at >= attention.RESEND_AFTER_S
 
 
+def is_absent(intent: RefundIntent, asked_before: int | None, now: int) -> bool:
+    """Return whether a refund that is being sent certainly does not exist yet.
+
+    Either Razorpay was never asked for it, or a list of a day later does not show it. Otherwise a refusal would never
+    end an intent whose call got lost while the money was refunded elsewhere.
+    """
+    return asked_before is None or now - intent.requested_at >= GIVE_UP_AFTER_S
+
+
 def asked(record: Record, intent_id: str, now: int) -> Record:
     """Return the record with an intent that Razorpay is about to be asked for again.
 
@@ -314,16 +323,16 @@ _SAY_THE_SAME: Final = frozenset({"nothing_left", "amount"})
 """What Razorpay says of a refund that is already made, too."""
 
 
-def refusal_of(error: GatewayRefused, *, is_first: bool) -> RefundRefusal | None:
+def refusal_of(error: GatewayRefused, *, is_absent: bool) -> RefundRefusal | None:
     """Return why Razorpay refused a refund, or None if it may exist all the same.
 
     Args:
         error: what Razorpay answered.
-        is_first: whether this was the first time it was asked for this refund. Asked again for one that exists, it
+        is_absent: whether the refund certainly did not exist (`is_absent`). Asked again for one that exists, Razorpay
             may say that nothing is left.
     """
     refusal: RefundRefusal = _REFUSALS.get(type(error), "refused")
-    if not is_first and refusal in _SAY_THE_SAME:
+    if not is_absent and refusal in _SAY_THE_SAME:
         return None
     is_definite = _BAD_REQUEST <= error.status < _SERVER_ERROR and error.status not in _SAY_NOTHING
     return refusal if is_definite else None
