@@ -81,14 +81,16 @@ def test_the_policy_allows_the_signed_route_and_no_other() -> None:
     template = read_template(PROJECT / "template.yaml")
     (statement,) = json.loads(block("json"))["Statement"]
     assert (statement["Effect"], statement["Action"]) == ("Allow", "execute-api:Invoke")
-    arn = statement["Resource"]
     output = template["Outputs"]["RefundsArn"]["Value"]["Fn::Sub"]
-    assert output.endswith(arn[arn.index("/POST/") :])
-    pattern = re.compile(re.escape(arn[arn.index("/POST/") :]).replace(r"\*", ".*"))
+    routes = [arn[arn.index("/POST/") :] for arn in statement["Resource"]]
+    assert [output[output.index("/POST/") :] + slash for slash in ("", "/")] == routes
+    patterns = [re.compile(re.escape(route).replace(r"\*", ".*")) for route in routes]
     for path, allowed in (
         (f"/POST/api/payments/{ORDER_ID}/refunds", True),
+        (f"/POST/api/payments/{ORDER_ID}/refunds/", True),
         (f"/POST/api/payments/{ORDER_ID}/refunds/by-token", False),
+        (f"/POST/api/payments/{ORDER_ID}/refunds/by-token/", False),
         ("/POST/api/payments/create-order", False),
         (f"/GET/api/payments/{ORDER_ID}", False),
     ):
-        assert bool(pattern.fullmatch(path)) is allowed, path
+        assert any(pattern.fullmatch(path) for pattern in patterns) is allowed, path
