@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from copy import replace
 from decimal import Decimal
 from typing import Any
 
@@ -129,6 +130,17 @@ def test_another_body_under_the_same_key_is_a_conflict_and_asks_nobody() -> None
     with pytest.raises(IdempotencyConflict):
         desk.ask(amount="300")
     assert (desk.gateway.calls, desk.made) == ([], [20000])
+
+
+def test_a_key_whose_intent_was_dropped_returns_its_refund_and_takes_no_other_body() -> None:
+    desk = Desk(A, B)
+    first = desk.ask(amount="200")
+    desk.table.records[ORDER_ID] = replace(desk.record, refund_intents={})
+    assert desk.ask(amount="200.00", payment=A).refund_id == first.refund_id
+    for amount, payment in (("300", None), ("200", B)):
+        with pytest.raises(IdempotencyConflict):
+            desk.ask(amount=amount, payment=payment)
+    assert desk.made == [20000]
 
 
 def test_two_keys_cannot_refund_more_than_there_is() -> None:

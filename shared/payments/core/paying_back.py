@@ -36,6 +36,7 @@ from payments.core.refunding import (
     is_absent,
     is_reviewed,
     known_intent,
+    known_refund,
     may_ask_again,
     not_taken,
     refund_of,
@@ -98,10 +99,10 @@ class Refunder:
         known = known_intent(record, request)
         if known is not None:
             return self._repeated(record, request.intent_id, known, now)
-        told = refund_of(record, request.intent_id)
-        if told is not None:
+        refund_id = known_refund(record, request)
+        if refund_id is not None:
             # Its intent was dropped, or is lost since a restore of the table.
-            return PaidBack(record, told[0], is_new=False)
+            return PaidBack(record, refund_id, is_new=False)
         reserved = reserve(record, request, now)
         self.table.save(record, reserved)
         return self._sent_or_waiting(reserved, request.intent_id, None, now)
@@ -164,7 +165,7 @@ class Refunder:
             except (GatewayUnavailable, GatewayRefused):
                 if now - intent.requested_at < GIVE_UP_AFTER_S:
                     raise
-                record = self._store(record.order_id, lambda stored, about=intent_id: in_doubt(stored, about, now))
+                record = self._leave_in_doubt(record.order_id, intent_id, now)
         return record
 
     def _send(self, record: Record, intent_id: str, asked_before: int | None, now: int) -> Record:
@@ -188,7 +189,7 @@ class Refunder:
             self._store(order_id, lambda stored: not_taken(stored, intent_id, asked_before, now))
             raise
         except KeyReused:
-            self._store(order_id, lambda stored: in_doubt(stored, intent_id, now))
+            self._leave_in_doubt(order_id, intent_id, now)
             raise
         except GatewayRefused as error:
             refusal = refusal_of(error, is_absent=is_absent(intent, asked_before, now))
@@ -200,6 +201,9 @@ class Refunder:
             raise GatewayUnavailable("Razorpay's answer has a status that is not documented.")
         fact = replace(refund.as_refunded(refund.state), intent=intent_id)
         return record_facts(self.table, order_id, [fact], now).record
+
+    def _leave_in_doubt(self, order_id: str, intent_id: str, now: int) -> Record:
+        return self._store(order_id, lambda stored: in_doubt(stored, intent_id, now))
 
     def _store(self, order_id: str, change: Callable[[Record], Decision]) -> Record:
         """Change the stored record, whatever else changes it at the same time.

@@ -124,6 +124,25 @@ def refund_of(record: Record, intent_id: str) -> tuple[str, Refund] | None:
     return next(((key, refund) for key, refund in record.refunds.items() if refund.intent == intent_id), None)
 
 
+def known_refund(record: Record, request: RefundRequest) -> str | None:
+    """Return the id of an earlier request's refund, even if its intent was dropped or lost, or None.
+
+    Raises:
+        IdempotencyConflict: the refund is of another payment or amount.
+    """
+    known = refund_of(record, request.intent_id)
+    if known is None:
+        return None
+    refund_id, refund = known
+    currency = shown(record, request.intent_id).currency
+    is_other_amount = (
+        request.amount is not None and request.amount.scaleb(EXPONENT_BY_CURRENCY[currency]) != refund.amount_minor
+    )
+    if is_other_amount or request.payment not in (None, refund.payment_id):
+        raise IdempotencyConflict("the key was used for another refund")
+    return refund_id
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownRefund:
     """What is known of a requested refund."""
