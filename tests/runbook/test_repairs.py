@@ -425,6 +425,7 @@ def _(counter: Counter) -> Outcome:
     before = counter.create_order()
     counter.switch(api=[])
     # Nothing is sent again by itself.
+    counter.clock.now += 15 * 60
     counter.look()
     assert counter.review("refund_in_doubt") == "open"
     assert counter.request_refund() == "201"
