@@ -26,7 +26,7 @@ from payments.core.errors import (
     RefundTooOld,
     TooManyRefunds,
 )
-from payments.core.model import INTENT_ID, IntentState, Lane, Record, RefundState
+from payments.core.model import INTENT_ID, DisputeState, IntentState, Lane, Record, RefundState
 from payments.core.position import Position, amount_refunded
 from payments.core.refunding import (
     MAX_INTENTS,
@@ -45,6 +45,7 @@ from payments.core.refunding import (
 from payments.core.transitions import decide, unknown_record
 from tests.core.story import (
     AMOUNT,
+    DISPUTE_2,
     OPENED,
     ORDER_ID,
     PART,
@@ -56,6 +57,7 @@ from tests.core.story import (
     C,
     captured,
     check_detail,
+    disputed,
     refunded,
     signed,
     tell,
@@ -121,6 +123,43 @@ def test_without_an_amount_the_rest_of_the_standing_payment_is_refunded() -> Non
     intent = reserve(record, request(), NOW).refund_intents[request().intent_id]
     assert (intent.payment_id, intent.amount_minor, intent.state) == (A, AMOUNT - PART, IntentState.OPEN)
     assert (intent.requested_at, intent.asked_at) == (NOW, NOW)
+
+
+def test_what_a_lost_dispute_took_cannot_be_refunded_again() -> None:
+    story = tell([(captured(A),), (disputed(A, amount_minor=PART),)])
+    # Nothing is taken back before the dispute is lost.
+    assert remaining(story.record) == AMOUNT
+    story.deliver(disputed(A, DisputeState.LOST, amount_minor=PART))
+    assert remaining(story.record) == AMOUNT - PART
+    assert reserve(story.record, request(), NOW).refund_intents[request().intent_id].amount_minor == AMOUNT - PART
+    with pytest.raises(InvalidRequest, match="amount"):
+        reserve(story.record, request(amount="499.50"), NOW)
+
+
+def test_a_payment_that_was_lost_as_a_whole_cannot_be_refunded_through_us() -> None:
+    record = tell([(captured(A),), (disputed(A, DisputeState.LOST),)]).record
+    assert remaining(record) == 0
+    for asked_for in (request(), request(payment=A), request(payment=A, amount="1")):
+        with pytest.raises(NothingToRefund):
+            reserve(record, asked_for, NOW)
+
+
+def test_a_loss_and_refunds_count_together_and_a_loss_after_both_leaves_nothing() -> None:
+    story = tell([(captured(A),), (refunded(A, REFUND_1, PART),), (disputed(A, DisputeState.LOST, amount_minor=PART),)])
+    assert remaining(story.record) == AMOUNT - 2 * PART
+    story.deliver(disputed(A, DisputeState.LOST, dispute=DISPUTE_2, amount_minor=AMOUNT))
+    assert remaining(story.record) == 0
+
+
+def test_a_loss_in_another_currency_leaves_the_rest_to_a_person() -> None:
+    record = tell([(captured(A),), (disputed(A, DisputeState.LOST, amount_minor=PART, currency="USD"),)]).record
+    assert remaining(record) == 0
+
+
+def test_a_dispute_that_was_won_or_took_nothing_leaves_the_payment_refundable() -> None:
+    for state, deducted in ((DisputeState.WON, 0), (DisputeState.CLOSED, 0), (DisputeState.LOST, 0)):
+        record = tell([(captured(A),), (disputed(A, state, deducted_minor=deducted),)]).record
+        assert remaining(record) == AMOUNT, state
 
 
 def test_an_amount_is_in_major_units_of_the_payments_currency() -> None:

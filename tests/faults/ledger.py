@@ -138,6 +138,7 @@ def _content(record: Record) -> tuple[Any, ...]:
         record.attempts,
         record.refunds,
         record.refund_intents,
+        record.disputes,
         record.reviews,
         record.superseded_by,
         record.released,

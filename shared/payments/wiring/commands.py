@@ -43,7 +43,7 @@ def release(
     remaining_ms: Callable[[], int],  # noqa: ARG001 - as a lane's
     log: RequestLog,
 ) -> dict[str, Any]:
-    """Stop counting an order or a signature, after asking Razorpay about it."""
+    """Stop counting an order, a signature or a lost dispute, after asking Razorpay about it."""
     order_id, payment = _named(asked, log, payment=None)
     service = connect()
     now = aws.now()
