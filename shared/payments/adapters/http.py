@@ -59,6 +59,8 @@ class Request:
     """The route, such as `/api/payments/{order_id}`; without a trailing slash, whichever form was called."""
     request_id: str
     path_parameters: Mapping[str, str]
+    is_signed: bool = False
+    """API Gateway has checked the caller's AWS signature (authorizer AWS_IAM). It fills in who that is only then."""
     query: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Every value of every query parameter, in the order sent."""
     _headers: Mapping[str, str] = field(default_factory=dict)
@@ -121,6 +123,7 @@ class Request:
             method=_text(event.get("httpMethod")).upper(),
             resource=path.rstrip("/"),
             request_id=_request_id(event.get("requestContext")),
+            is_signed=bool(_text(_mapping(_mapping(event.get("requestContext")).get("identity")).get("userArn"))),
             path_parameters={name: _text(value) for name, value in _mapping(event.get("pathParameters")).items()},
             query=_query(event),
             _headers=_headers(event.get("headers")),
@@ -219,6 +222,7 @@ PROBLEMS: Mapping[type[errors.PaymentServiceError], Problem] = {
         {"WWW-Authenticate": "Bearer"},
     ),
     errors.Forbidden: Problem(HTTPStatus.FORBIDDEN, "forbidden", "Only the client of the application can pay for it."),
+    errors.MayNotRefund: Problem(HTTPStatus.FORBIDDEN, "forbidden", "The caller may not request refunds."),
     errors.OrderNotFound: Problem(HTTPStatus.NOT_FOUND, "order_not_found", "There is no such order."),
     errors.RouteNotFound: Problem(HTTPStatus.NOT_FOUND, "not_found", "There is nothing at this address."),
     errors.MethodNotAllowed: Problem(
@@ -240,12 +244,36 @@ PROBLEMS: Mapping[type[errors.PaymentServiceError], Problem] = {
         HTTPStatus.CONFLICT, "payment_returned", "This payment was not taken, and its money was given back."
     ),
     errors.PaymentFailed: Problem(HTTPStatus.CONFLICT, "payment_failed", "This payment failed. Nothing was charged."),
+    errors.IdempotencyConflict: Problem(
+        HTTPStatus.CONFLICT,
+        "idempotency_conflict",
+        "The Idempotency-Key was used for another request. Use a new key for a new refund.",
+    ),
+    errors.NothingToRefund: Problem(
+        HTTPStatus.CONFLICT, "nothing_to_refund", "Nothing of the payment remains to be refunded."
+    ),
+    errors.RefundTooOld: Problem(
+        HTTPStatus.CONFLICT, "refund_too_old", "The payment is too old: its bank no longer accepts a refund."
+    ),
+    errors.BalanceTooLow: Problem(
+        HTTPStatus.CONFLICT,
+        "insufficient_balance",
+        "The balance at the payment gateway is lower than the refund. Add funds, then use a new Idempotency-Key.",
+    ),
+    errors.TooManyRefunds: Problem(
+        HTTPStatus.CONFLICT, "too_many_refunds", "The order has too many refunds that failed or have not ended."
+    ),
     errors.RequestTooLarge: Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", "The body is too large."),
     errors.UnsupportedMediaType: Problem(
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "The body must be application/json."
     ),
     errors.GatewayRefused: Problem(
         HTTPStatus.BAD_GATEWAY, "gateway_refused", "The payment gateway did not accept the order. Nothing was charged."
+    ),
+    errors.RefundNotAccepted: Problem(
+        HTTPStatus.BAD_GATEWAY,
+        "gateway_refused",
+        "The payment gateway did not accept the refund. Nothing was refunded.",
     ),
     errors.GatewayUnavailable: Problem(
         HTTPStatus.SERVICE_UNAVAILABLE,

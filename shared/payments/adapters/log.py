@@ -31,6 +31,7 @@ FIELDS = frozenset(
         "razorpay_payment_id",
         "refund_id",
         "dispute_id",
+        "refund_intent",
         "payment_id",
         "user_id",
         "status",

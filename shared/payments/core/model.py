@@ -24,6 +24,8 @@ REFUND_ID = re.compile(rf"\A{_REFUND_ID}\Z")
 DISPUTE_ID = re.compile(rf"\A{_DISPUTE_ID}\Z")
 DISPUTE_ID_PATTERN = f"^{_DISPUTE_ID}$"
 ORDER_ID_PATTERN, PAYMENT_ID_PATTERN, REFUND_ID_PATTERN = (f"^{form}$" for form in (_ORDER_ID, _PAYMENT_ID, _REFUND_ID))
+# Our own: a UUID in its usual form.
+INTENT_ID = re.compile(r"\A[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 
 # Clients read our ids as JSON numbers: a double represents every integer up to this one exactly.
 MAX_ID = 2**53 - 1
@@ -91,6 +93,17 @@ class RefundState(StrEnum):
 _REFUND_RANK = {state: rank for rank, state in enumerate(RefundState)}
 
 
+class IntentState(StrEnum):
+    """What became of a refund that was requested from us."""
+
+    OPEN = "open"
+    """Razorpay was or will be asked for it, and has not answered: it may or may not exist."""
+    REFUSED = "refused"
+    """Razorpay refused it, so its amount is free again."""
+    MADE = "made"
+    """It exists at Razorpay, which may still fail to process it."""
+
+
 class DisputeState(StrEnum):
     """A dispute's state, by the name of the event that reports it. How they follow each other is in `disputes`."""
 
@@ -120,6 +133,7 @@ Reason = Literal[
     "too_many_attempts",
     "too_many_orders",
     "never_captured",
+    "refund_in_doubt",
     "dispute_lost",
     "too_many_disputes",
     "expired_order",
@@ -130,8 +144,16 @@ Verdict = Literal["exact", "fee", "offer"]
 """How a captured payment matches its order: the agreed amount, that amount plus the fee that the customer bears, or
 less within what the setting `ACCEPT_OFFERS` allows."""
 
-Resolution = Literal["returned", "accepted", "captured", "agreed", "matched", "released"]
+Resolution = Literal["returned", "accepted", "captured", "agreed", "matched", "released", "known"]
 """What closed a review."""
+
+RefundReason = Literal[
+    "cancelled", "not_delivered", "not_as_agreed", "duplicate", "wrong_amount", "fraudulent", "goodwill", "other"
+]
+"""Why a refund was requested. A code and no text, which could be personal."""
+
+RefundRefusal = Literal["nothing_left", "amount", "too_old", "not_captured", "insufficient_balance", "refused"]
+"""Why Razorpay refused a refund. `refused` stands for every reason that is not documented."""
 
 
 class Lane(StrEnum):
@@ -238,6 +260,33 @@ class Refund(Model):
     """The highest that was reported."""
     failed: bool = False
     """It was reported as failed as well as processed."""
+    intent: str | None = None
+    """The intent that it fulfils; None for a refund that was made elsewhere."""
+
+
+class RefundIntent(Model):
+    """A refund that was requested from us, stored before Razorpay is asked for it. Its id is derived (`refunding`)."""
+
+    payment_id: Annotated[str, Field(alias="payment")]
+    """The Razorpay payment to pay back."""
+    amount_minor: Annotated[int, Field(alias="amount")]
+    reason: RefundReason | Later | None = None
+    fingerprint: str
+    """Of the request's body, to tell a repetition from another request under the same key."""
+    requested_at: Annotated[int, Field(alias="requested")]
+    """Epoch seconds."""
+    asked_at: Annotated[int | None, Field(alias="asked")] = None
+    """When Razorpay was last asked to make it, epoch seconds. None if it certainly does not exist yet."""
+    state: IntentState = IntentState.OPEN
+    refund_id: Annotated[str | None, Field(alias="refund")] = None
+    """Razorpay's id of the refund, once it is known."""
+    refusal: RefundRefusal | Later | None = None
+    """Why Razorpay refused it."""
+
+    @property
+    def is_open(self) -> bool:
+        """Return whether only Razorpay knows if the refund exists."""
+        return self.state is IntentState.OPEN
 
 
 class Dispute(Model):
@@ -296,6 +345,7 @@ EventType = Literal[
     "payment.partially_refunded",
     "payment.refunded",
     "payment.surplus_refunded",
+    "payment.refund_failed",
     "payment.review",
     "payment.dispute_changed",
     "payment.expired",
@@ -350,6 +400,8 @@ class Record(Model):
     """By Razorpay payment id."""
     refunds: Mapping[str, Refund] = Field(default_factory=dict)
     """By Razorpay refund id."""
+    refund_intents: Mapping[str, RefundIntent] = Field(default_factory=dict)
+    """By intent id: the refunds that were requested from us."""
     disputes: Mapping[str, Dispute] = Field(default_factory=dict)
     """By Razorpay dispute id. Absent from an item while there are none."""
     reviews: Annotated[tuple[Review, ...], Field(alias="review")] = ()
@@ -479,6 +531,8 @@ class Refunded:
     amount_minor: int
     state: RefundState
     created_at: int | None = None
+    intent: str | None = None
+    """The intent that its notes name; None if it was made elsewhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
