@@ -86,9 +86,9 @@ class RequestLog:
         """
         self._service = service
         self._logger = logger(service)
-        # `clear_state` would also set Powertools' own keys again, for ten times the work.
-        self._logger.remove_keys(FIELDS)
-        self.note(function_request_id=function_request_id, cold_start=next(_first_requests, False))
+        self._fields: dict[str, object] = {}
+        # These replace the last request's. Powertools leaves out a key whose value is None.
+        self._logger.append_keys(function_request_id=function_request_id, cold_start=next(_first_requests, False))
 
     def note(self, **fields: object) -> None:
         """Add fields to every later line of this request.
@@ -96,7 +96,7 @@ class RequestLog:
         Raises:
             ValueError: a field is not in `FIELDS`.
         """
-        self._logger.append_keys(**_allowed(fields))
+        self._fields |= _allowed(fields)
 
     def crash(self, error: BaseException) -> None:
         """Note an unexpected error by type and place only. Its message may contain anything."""
@@ -104,7 +104,7 @@ class RequestLog:
 
     def info(self, message: str) -> None:
         """Write the request's log line."""
-        self._logger.info(message)
+        self._logger.info(message, extra=self._fields)
 
     def alert(self, message: str, *, error: BaseException | None = None, **fields: object) -> None:
         """Write a line that a person should see.
@@ -115,7 +115,7 @@ class RequestLog:
             fields: fields of this line alone.
         """
         here = _allowed(fields) if error is None else _allowed(fields | _place(error))
-        self._logger.error(message, extra=here)
+        self._logger.error(message, extra=self._fields | here)
 
     def count(self, metric: str, amount: int = 1, dimensions: Mapping[str, str] = _NO_DIMENSIONS) -> None:
         """Count something as a CloudWatch metric (embedded metric format, no API call)."""
