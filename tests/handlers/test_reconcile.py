@@ -23,7 +23,7 @@ from payments.core.errors import (
 from payments.core.listing import Origin
 from payments.core.model import Authorized, Captured, Failed, Lane, Order, Record, Signed, Status
 from payments.core.outbox import record_facts
-from payments.core.position import NO_OFFERS, under_review
+from payments.core.position import NO_OFFERS, Position
 from payments.core.reconciliation import Reconciler
 from payments.core.sweeping import PASSES, Aside, Watermark
 from payments.core.transitions import open_record, supersede
@@ -934,7 +934,7 @@ def test_nothing_is_accepted_while_another_order_of_the_application_holds_money(
     for order_id, payment in ((ORDER, PAYMENT), (other, ANOTHER)):
         world.razorpay.pay(order_id, payment)
         command(world, "look", order_id=order_id)
-    assert under_review(world.record(ORDER))
+    assert Position.of(world.record(ORDER)).under_review
     with pytest.raises(Exception, match=r"\ANotPossible\Z"):
         command(world, "accept", PAYMENT)
     assert not world.record(ORDER).attempts[PAYMENT].accepted

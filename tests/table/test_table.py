@@ -42,7 +42,7 @@ from payments.core.model import (
     Review,
     Status,
 )
-from payments.core.position import Position, amount_refunded, under_review
+from payments.core.position import Position, amount_refunded
 from payments.core.sweeping import Aside, Pause, Watermark
 from payments.core.transitions import decide, foreign, supersede, unknown_record
 from tests.core.story import (
@@ -683,7 +683,7 @@ def test_a_confirmed_payment_of_version_0_1_stands() -> None:
     position = Position.of(record)
     assert (record.status, position.status(), position.standing, record.stood) == (Status.PAID, Status.PAID, A, A)
     assert record.attempts[A].verdict == "exact"
-    assert not under_review(record)
+    assert not Position.of(record).under_review
 
 
 def test_what_comes_after_an_update_tells_nothing_twice() -> None:
@@ -732,7 +732,7 @@ def test_an_attribute_is_read_by_its_own_name_only() -> None:
 def test_a_wrong_sum_of_version_0_1_stands_no_more_than_before(wrong: dict[str, Any]) -> None:
     record = to_record(from_0_1(payments={A: {**EXACT, **wrong}}))
     assert (record.stood, Position.of(record).standing) == (None, None)
-    assert under_review(record)
+    assert Position.of(record).under_review
 
 
 def test_a_capture_that_version_0_1_had_not_confirmed_is_judged_but_has_not_stood() -> None:
@@ -745,7 +745,7 @@ def test_a_capture_that_version_0_1_had_not_confirmed_is_judged_but_has_not_stoo
 def test_a_capture_on_a_superseded_order_of_version_0_1_is_under_review() -> None:
     record = to_record({**PAID, "superseded_by": OTHER_ORDER_ID})
     assert (record.stood, Position.of(record).standing) == (None, None)
-    assert under_review(record)
+    assert Position.of(record).under_review
 
 
 def test_what_was_due_in_version_0_1_is_due_in_the_outbox_and_moves_on_from_there() -> None:

@@ -141,6 +141,15 @@ class Position:
             if attempt.captured and self.refunded_minor(payment) > (attempt.amount_minor or 0)
         }
 
+    @property
+    def under_review(self) -> bool:
+        """Return whether a payment is not as agreed: a person must decide, and the client must not pay again.
+
+        A second capture of the agreed amount does not count: it has a separate review, and the purchase is as agreed.
+        """
+        is_paid = self.standing is not None
+        return any(not (is_paid and self.matches(payment)) for payment in self.surplus)
+
     # --- promises of money ---
 
     def dead(self, payment: str) -> bool:
@@ -220,16 +229,6 @@ class Position:
             for refund in self.refunds.values()
             if refund.payment_id == payment and refund.state is state
         )
-
-
-def under_review(record: Record) -> bool:
-    """Return whether a payment is not as agreed: a person must decide, and the client must not pay again.
-
-    A second capture of the agreed amount does not count: it has a separate review, and the purchase is as agreed.
-    """
-    position = Position.of(record)
-    is_paid = position.standing is not None
-    return any(not (is_paid and position.matches(payment)) for payment in position.surplus)
 
 
 def amount_refunded(record: Record) -> int:

@@ -2,7 +2,7 @@
 
 from payments.core.errors import PaymentFailed, PaymentRefunded, PaymentReturned, PaymentUnderReview
 from payments.core.model import Record, Status
-from payments.core.position import Position, under_review
+from payments.core.position import Position
 
 
 def require_paid(record: Record, payment: str) -> None:
@@ -23,7 +23,7 @@ def require_paid(record: Record, payment: str) -> None:
     if record.status is Status.REFUNDED:
         raise PaymentRefunded("refunded in full")
     position = Position.of(record)
-    if not under_review(record):
+    if not position.under_review:
         if not record.attempts[payment].captured and position.returned(payment):
             raise PaymentReturned("given back uncaptured")
         if position.dead(payment) or record.attempts[payment].released:
