@@ -64,7 +64,8 @@ _MAX_FRAMES = 12
 @cache
 def logger(service: str) -> Logger:
     """Return the function's logger. Cached, because creating one reads Powertools' settings from the environment."""
-    return Logger(service=service, location=None)  # None leaves the key out
+    # None leaves the key out. Our messages are sentences, so Powertools need not try to read each as JSON.
+    return Logger(service=service, location=None, json_deserializer=str)
 
 
 _first_requests = iter((True,))
