@@ -5,7 +5,7 @@ On a schedule, each lane separately, so that none can block another:
 * `{"lane": "watch"}`, every minute: asks Razorpay about each record whose outcome only Razorpay knows, and finds out
   whether an order known only from a webhook is ours or foreign.
 * `{"lane": "sweep"}`, every five minutes: compares Razorpay's lists of payments and refunds with the table, at several
-  ages (`payments.core.sweeping`). `"passes": ["payments-900"]` selects some of them.
+  ages, and the list of disputes as a whole (`payments.core.sweeping`). `"passes": ["payments-900"]` selects some.
 
 By hand (see docs/runbook.md):
 
@@ -14,8 +14,8 @@ By hand (see docs/runbook.md):
 * `{"look": {"order_id": ...}}` asks Razorpay about one order now.
 * `{"accept": {"order_id": ..., "razorpay_payment_id": ...}}` accepts a payment that does not match, or that came on a
   superseded order.
-* `{"release": {"order_id": ...}}` stops counting an order, or with `razorpay_payment_id` a payment's signature, after
-  asking Razorpay about it.
+* `{"release": {"order_id": ...}}` stops counting an order, or with `razorpay_payment_id` a payment's signature or the
+  lost disputes about it, after asking Razorpay about it.
 
 Any other input is refused. The response counts the work done.
 """

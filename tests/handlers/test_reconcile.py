@@ -23,9 +23,9 @@ from payments.core.errors import (
 from payments.core.listing import Origin
 from payments.core.model import Authorized, Captured, Failed, Lane, Order, Record, Signed, Status
 from payments.core.outbox import record_facts
-from payments.core.position import NO_OFFERS, Position
+from payments.core.position import NO_OFFERS, under_review
 from payments.core.reconciliation import Reconciler
-from payments.core.sweeping import PASSES, Aside, Watermark
+from payments.core.sweeping import DISPUTES, PASSES, Aside, Watermark
 from payments.core.transitions import open_record, supersede
 from tests.fakes import INSTALLATION, FakeBus, FakeGateway, FakeTable
 from tests.handlers.service import RUN_S, forget_loggers
@@ -607,7 +607,7 @@ def test_a_payment_that_no_webhook_told_is_found_however_old_its_order_is(world:
     assert (report["failed"], report["left_over"]) == (0, False)
     assert world.confirmed() == set(order_ids)
     assert world.bus.types() == ["payment.paid"] * 5
-    assert marks(world) == {one.name for one in PASSES}
+    assert marks(world) == {one.name for one in (*PASSES, DISPUTES)}
     calls = len(world.razorpay.calls)
     assert world.sweep()["looked_at"] == 0, "each pass at its own pace"
     assert len(world.razorpay.calls) == calls
@@ -650,7 +650,7 @@ def test_somebody_elses_payments_and_those_without_an_order_cost_one_look_and_ar
     world.table.marks.clear()
     world.razorpay.calls.clear()
     world.sweep()
-    assert {call.split()[0] for call in world.razorpay.calls} == {"page"}
+    assert {call.split()[0] for call in world.razorpay.calls} == {"page", "disputes"}, "its lists and nothing else"
     assert world.bus.sent == []
 
 
@@ -934,7 +934,7 @@ def test_nothing_is_accepted_while_another_order_of_the_application_holds_money(
     for order_id, payment in ((ORDER, PAYMENT), (other, ANOTHER)):
         world.razorpay.pay(order_id, payment)
         command(world, "look", order_id=order_id)
-    assert Position.of(world.record(ORDER)).under_review
+    assert under_review(world.record(ORDER))
     with pytest.raises(Exception, match=r"\ANotPossible\Z"):
         command(world, "accept", PAYMENT)
     assert not world.record(ORDER).attempts[PAYMENT].accepted

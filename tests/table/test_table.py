@@ -31,7 +31,9 @@ from payments.core.model import (
     Application,
     Attempt,
     Authorized,
+    DisputeState,
     HistoryEntry,
+    KnownDispute,
     KnownRefund,
     Lane,
     Order,
@@ -42,10 +44,11 @@ from payments.core.model import (
     Review,
     Status,
 )
-from payments.core.position import Position, amount_refunded
+from payments.core.position import Position, amount_refunded, under_review
 from payments.core.sweeping import Aside, Pause, Watermark
 from payments.core.transitions import decide, foreign, supersede, unknown_record
 from tests.core.story import (
+    DISPUTE_1,
     OPENED,
     ORDER_ID,
     OTHER_ORDER_ID,
@@ -310,6 +313,8 @@ CALLS: dict[str, Callable[[PaymentsTable], object]] = {
     "payments_of": lambda table: table.payments_of(Role.CLIENT, 42, None, 25),
     "refunds": lambda table: table.refunds([REFUND_1]),
     "keep_refunds": lambda table: table.keep_refunds([KNOWN]),
+    "disputes": lambda table: table.disputes([DISPUTE_1]),
+    "keep_disputes": lambda table: table.keep_disputes([DISPUTED]),
     "watermark": lambda table: table.watermark("payments-900"),
     "watermarks": lambda table: table.watermarks(["payments-900"]),
     "move_watermark": lambda table: table.move_watermark("payments-900", None, Watermark(at=1, span=1)),
@@ -323,6 +328,7 @@ SEEN: Application = Application(client_id=1, application_id=2, current=OTHER_ORD
 KNOWN: KnownRefund = KnownRefund(
     refund_id=REFUND_1, payment_id=A, order_id=None, amount_minor=1, state=RefundState.CREATED
 )
+DISPUTED: KnownDispute = KnownDispute(dispute_id=DISPUTE_1, payment_id=A, state=DisputeState.OPEN)
 
 
 def test_every_method_is_among_these() -> None:
@@ -620,16 +626,16 @@ def test_words_of_a_later_version_are_kept_and_published_as_they_are() -> None:
         status="paid",
         confirmed=True,
         payments={A: {**EXACT, "verdict": "rounded"}},
-        review=[{"reason": "dispute_lost", "subject": A, "at": "2026-03-01T09:31:00Z"}],
+        review=[{"reason": "payout_blocked", "subject": A, "at": "2026-03-01T09:31:00Z"}],
         pending={
             "6d1b3a2e": {
-                "type": "payment.dispute_changed",
+                "type": "payment.payout_changed",
                 "version": 3,
                 "at": "2026-03-01T09:31:00Z",
                 "status": "paid",
                 "refunded": 0,
                 "payment": A,
-                "review": "dispute_lost",
+                "review": "payout_blocked",
                 "review_state": "escalated",
             }
         },
@@ -637,10 +643,10 @@ def test_words_of_a_later_version_are_kept_and_published_as_they_are() -> None:
     record = to_record(item)
     assert to_record(to_item(record)) == record
     (identity, event), *_ = record.pending.items()
-    assert event.type == "payment.dispute_changed"
-    assert json.loads(encode(record, identity, event))["review"] == {"reason": "dispute_lost", "state": "escalated"}
+    assert event.type == "payment.payout_changed"
+    assert json.loads(encode(record, identity, event))["review"] == {"reason": "payout_blocked", "state": "escalated"}
     later = decide(record, [refunded(A, REFUND_1)], OPENED + 900).record
-    assert [review.reason for review in later.reviews] == ["dispute_lost"]
+    assert [review.reason for review in later.reviews] == ["payout_blocked"]
     assert later.pending[identity] == event
 
 
@@ -683,7 +689,7 @@ def test_a_confirmed_payment_of_version_0_1_stands() -> None:
     position = Position.of(record)
     assert (record.status, position.status(), position.standing, record.stood) == (Status.PAID, Status.PAID, A, A)
     assert record.attempts[A].verdict == "exact"
-    assert not Position.of(record).under_review
+    assert not under_review(record)
 
 
 def test_what_comes_after_an_update_tells_nothing_twice() -> None:
@@ -732,7 +738,7 @@ def test_an_attribute_is_read_by_its_own_name_only() -> None:
 def test_a_wrong_sum_of_version_0_1_stands_no_more_than_before(wrong: dict[str, Any]) -> None:
     record = to_record(from_0_1(payments={A: {**EXACT, **wrong}}))
     assert (record.stood, Position.of(record).standing) == (None, None)
-    assert Position.of(record).under_review
+    assert under_review(record)
 
 
 def test_a_capture_that_version_0_1_had_not_confirmed_is_judged_but_has_not_stood() -> None:
@@ -745,7 +751,7 @@ def test_a_capture_that_version_0_1_had_not_confirmed_is_judged_but_has_not_stoo
 def test_a_capture_on_a_superseded_order_of_version_0_1_is_under_review() -> None:
     record = to_record({**PAID, "superseded_by": OTHER_ORDER_ID})
     assert (record.stood, Position.of(record).standing) == (None, None)
-    assert Position.of(record).under_review
+    assert under_review(record)
 
 
 def test_what_was_due_in_version_0_1_is_due_in_the_outbox_and_moves_on_from_there() -> None:

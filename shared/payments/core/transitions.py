@@ -14,6 +14,10 @@ Facts only accumulate, and the status is derived from them. The first rule that 
 `position` defines these terms. `failed` ranks below `authorized` on purpose: Razorpay can still capture a payment that
 it reported as failed days ago ("Late authorisation").
 
+A dispute that is lost returns its payment as a refund does, so rule 1 makes the status `refunded`. Its event is
+`payment.dispute_changed` and never `payment.refunded`, which would claim a refund that nobody made; and the application
+answers `payment_under_review` until an operator releases the payment (`disputes`).
+
 verify, webhook, reconcile and operators' commands all decide here. Nothing in this module reads a clock, a setting
 or a database.
 """
@@ -72,6 +76,8 @@ class Decision:
     """The ids of the events recorded with this change."""
     new_refunds: tuple[str, ...] = ()
     """The ids of refunds that are new to the record or have progressed."""
+    new_disputes: tuple[str, ...] = ()
+    """The ids of disputes that are new to the record or have changed."""
     dropped_attempts: int = 0
     """Failed attempts that were dropped because they exceed `MAX_ATTEMPTS`."""
 
@@ -174,7 +180,7 @@ def decide(record: Record, facts: Sequence[Fact], now: int, policy: Policy = NO_
         merge.add(fact)
     if not merge.news and not merge.overflows:
         return Decision(record=record, changed=False, dropped_attempts=merge.dropped)
-    after = replace(before, attempts=merge.attempts, refunds=merge.refunds)
+    after = replace(before, attempts=merge.attempts, refunds=merge.refunds, disputes=merge.disputes)
     return _change(record, before, after, merge, now)
 
 
@@ -212,8 +218,9 @@ def adopt(  # noqa: PLR0913 - the order, its record, and the rules to judge it b
     merge = Merge(adopted, now, policy)
     merge.judge_all()
     merge.news.append("found to be ours")
-    nothing = replace(Position.of(adopted), attempts={}, refunds={})
-    return _change(adopted, nothing, replace(nothing, attempts=merge.attempts, refunds=merge.refunds), merge, now)
+    nothing = replace(Position.of(adopted), attempts={}, refunds={}, disputes={})
+    after = replace(nothing, attempts=merge.attempts, refunds=merge.refunds, disputes=merge.disputes)
+    return _change(adopted, nothing, after, merge, now)
 
 
 def _change(record: Record, before: Position, after: Position, merge: "Merge", now: int) -> Decision:
@@ -232,12 +239,19 @@ def _change(record: Record, before: Position, after: Position, merge: "Merge", n
         updated_at=iso(now),
         attempts=after.attempts,
         refunds=after.refunds,
+        disputes=after.disputes,
         stood=stood,
         history=with_entry(record.history, now, merge.description(), status),
     )
     if record.order is None:
         changed = attention.after_change(changed, now)
-        return Decision(record=changed, changed=True, new_refunds=merge.new_refunds(), dropped_attempts=merge.dropped)
+        return Decision(
+            record=changed,
+            changed=True,
+            new_refunds=merge.new_refunds(),
+            new_disputes=merge.new_disputes(),
+            dropped_attempts=merge.dropped,
+        )
     recorder = Recorder(changed, now)
     announce(recorder, record, before, Position.of(changed), merge)
     changed = replace(
@@ -251,6 +265,7 @@ def _change(record: Record, before: Position, after: Position, merge: "Merge", n
         changed=True,
         recorded=tuple(recorder.events),
         new_refunds=merge.new_refunds(),
+        new_disputes=merge.new_disputes(),
         dropped_attempts=merge.dropped,
     )
 

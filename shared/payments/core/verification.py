@@ -2,7 +2,7 @@
 
 from payments.core.errors import PaymentFailed, PaymentRefunded, PaymentReturned, PaymentUnderReview
 from payments.core.model import Record, Status
-from payments.core.position import Position
+from payments.core.position import Position, under_review
 
 
 def require_paid(record: Record, payment: str) -> None:
@@ -16,14 +16,14 @@ def require_paid(record: Record, payment: str) -> None:
         PaymentRefunded: it was refunded in full.
         PaymentReturned: Razorpay returned the payment uncaptured.
         PaymentFailed: the payment is dead or was released.
-        PaymentUnderReview: the payment is not as agreed, or its order was superseded.
+        PaymentUnderReview: the payment is not as agreed, its order was superseded, or a dispute about it was lost.
     """
     if record.status is Status.PAID:
         return
-    if record.status is Status.REFUNDED:
-        raise PaymentRefunded("refunded in full")
     position = Position.of(record)
-    if not position.under_review:
+    if record.status is Status.REFUNDED and not position.losses():
+        raise PaymentRefunded("refunded in full")
+    if not under_review(record):
         if not record.attempts[payment].captured and position.returned(payment):
             raise PaymentReturned("given back uncaptured")
         if position.dead(payment) or record.attempts[payment].released:

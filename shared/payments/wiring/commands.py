@@ -7,7 +7,7 @@ from payments.adapters.log import RequestLog
 from payments.core.errors import OrderNotFound
 from payments.core.model import ORDER_ID, PAYMENT_ID, Record
 from payments.core.operations import accept_payment, release_order, release_payment
-from payments.core.position import Position
+from payments.core.position import under_review
 from payments.wiring import aws
 from payments.wiring.lanes import fields_of, refuse
 from payments.wiring.reconcile import Connect, Dependencies
@@ -43,7 +43,7 @@ def release(
     remaining_ms: Callable[[], int],  # noqa: ARG001 - as a lane's
     log: RequestLog,
 ) -> dict[str, Any]:
-    """Stop counting an order or a signature, after asking Razorpay about it."""
+    """Stop counting an order, a signature or a lost dispute, after asking Razorpay about it."""
     order_id, payment = _named(asked, log, payment=None)
     service = connect()
     now = aws.now()
@@ -87,6 +87,6 @@ def _summary(record: Record) -> dict[str, Any]:
         "order_id": record.order_id,
         "status": record.status.value,
         "confirmed": record.confirmed,
-        "under_review": Position.of(record).under_review,
+        "under_review": under_review(record),
         "version": record.version,
     }
