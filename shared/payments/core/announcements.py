@@ -21,7 +21,7 @@ from payments.core.model import (
     Review,
     Status,
 )
-from payments.core.position import Position, amount_disputed, amount_refunded
+from payments.core.position import Position
 
 MAX_REVIEWS = 100
 """How many reviews a record keeps: more than anyone reads about one order."""
@@ -34,7 +34,7 @@ class Recorder:
     """Collect the events and reviews of one change, and mark what must be announced only once."""
 
     def __init__(self, record: Record, now: int) -> None:
-        self._record = record
+        self._record, self._position = record, Position.of(record)
         self.now = now
         self.attempts = dict(record.attempts)
         self.events: dict[str, PendingEvent] = {}
@@ -128,7 +128,7 @@ class Recorder:
             version=record.version,
             at=record.updated_at,
             status=record.status,
-            refunded_minor=amount_refunded(record),
+            refunded_minor=self._position.amount_refunded,
             payment=payment,
             method=attempt.method,
             refund=refund,
@@ -137,7 +137,7 @@ class Recorder:
             failure_reason=attempt.reason if failed else None,
             review=review[0] if review else None,
             review_state=review[1] if review else None,
-            disputed_minor=amount_disputed(record),
+            disputed_minor=self._position.amount_disputed,
             dispute=dispute,
             dispute_then=record.disputes[dispute] if dispute else None,
         )

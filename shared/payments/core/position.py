@@ -125,6 +125,16 @@ class Position:
             if dispute.payment_id == payment and dispute.currency == self.attempts[payment].currency
         )
 
+    @property
+    def amount_refunded(self) -> int:
+        """Return how much was refunded of the payment that stands, or stood last, in minor units."""
+        return 0 if self.stood is None else self.refunded_minor(self.stood)
+
+    @property
+    def amount_disputed(self) -> int:
+        """Return how much lost disputes took of the payment that stands, or stood last, in minor units."""
+        return 0 if self.stood is None else self.deducted_minor(self.stood)
+
     def losses(self) -> set[str]:
         """Return the lost disputes that no operator has released."""
         return {
@@ -322,10 +332,10 @@ def under_review(record: Record) -> bool:
 
 
 def amount_refunded(record: Record) -> int:
-    """Return how much was refunded of the payment that stands, or stood last, in minor units."""
-    return 0 if record.stood is None else Position.of(record).refunded_minor(record.stood)
+    """Return `Position.amount_refunded` of a record."""
+    return Position.of(record).amount_refunded
 
 
 def amount_disputed(record: Record) -> int:
-    """Return how much lost disputes took of the payment that stands, or stood last, in minor units."""
-    return 0 if record.stood is None else Position.of(record).deducted_minor(record.stood)
+    """Return `Position.amount_disputed` of a record."""
+    return Position.of(record).amount_disputed
