@@ -21,7 +21,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from itertools import permutations
-from math import comb
+from math import comb, inf
 from multiprocessing import get_context
 from threading import Semaphore, Thread, current_thread
 from typing import Any, Final, NamedTuple
@@ -49,7 +49,7 @@ _PATIENCE_S: Final = 60.0
 _DRAWN: Final = 400
 _FEWEST: Final = 4
 # Up to this many orders of two handlers' calls, all are played; up to the second number, with every fault too. Larger
-# meetings are sampled, since each run simulates sixteen days.
+# meetings are sampled, since each run simulates sixteen days; three handlers' calls have tens of thousands of orders.
 _MOST_ORDERS: Final = 3_000
 _STRUCK_ORDERS: Final = 100
 _DEATH: Final = "died"
@@ -874,6 +874,7 @@ class Explorer:
         self._install = install
         self._meeting = MEETINGS[name]
         self.found = Explored(name)
+        self.is_pair = True
         self._serial_ends: set[Outcome] = set()
         self._serial_answers: set[Outcome] = set()
         self._statuses: set[tuple[tuple[str, str], ...]] = set()
@@ -881,6 +882,7 @@ class Explorer:
     def play_serially(self) -> None:
         """One handler after the other, in every order: the reference for all other runs."""
         handlers = len(self._meeting.prepare(self._install(World(watch_logs=False))))
+        self.is_pair = handlers == 2
         for order in permutations(range(handlers)):
 
             def choose(waiting: Sequence[int], _: int, order: Sequence[int] = order) -> Step:
@@ -969,7 +971,7 @@ def explore(install: Callable[[World], World], name: str, budget: Budget) -> Exp
     explorer = Explorer(install, name)
     explorer.play_serially()
     calls = explorer.found.together
-    orders = comb(calls, calls // 2)
+    orders = comb(calls, calls // 2) if explorer.is_pair else inf
     struck = MEETINGS[name].struck and orders <= _STRUCK_ORDERS
     is_all = budget.share >= 1 and orders <= _MOST_ORDERS
     if is_all:
@@ -998,8 +1000,8 @@ def run(budget: Budget, progress: Progress) -> Report:
         what=(
             "The orders in which the calls of two handlers (once of three) on one record can follow each other, with "
             "the real handlers and adapters, and orders with one of their calls going wrong: the instance dies after "
-            f"it, or its answer is lost (a read is refused). The whole campaign plays all orders of a meeting with up "
-            f"to {_MOST_ORDERS:,} of them, every fault as well up to {_STRUCK_ORDERS}, else a sample. Then everybody "
+            f"it, or its answer is lost (a read is refused). The whole campaign plays all orders of two handlers with "
+            f"up to {_MOST_ORDERS:,}, every fault as well up to {_STRUCK_ORDERS}, else a sample. Then everybody "
             "who got no answer asked again, everything came to rest, and the record and the bus were compared with "
             "Razorpay's books. The status was the same in all runs of a meeting. Events, reviews and answers were "
             "those of the handlers one after the other, in one of their orders; where whether a payment or another "
