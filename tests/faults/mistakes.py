@@ -298,8 +298,8 @@ MISTAKES: Final = (
         "take a capture told again for news",
         "payment.captured and order.paid are two events. But they report one fact, which changes a record once.",
         "shared/payments/core/facts.py",
-        "        is_news = known is None or _without_details(grown) != _without_details(known)\n",
-        "        is_news = known is None or isinstance(fact, Captured) or grown != known\n",
+        "        is_news = known is None or _without_details(grown) != _without_details(known) or",
+        "        is_news = known is None or isinstance(fact, Captured) or grown != known or",
         "reachability",
     ),
     Mistake(
@@ -348,8 +348,8 @@ MISTAKES: Final = (
         "let a superseded order be paid like any other",
         "The sum is as agreed. But the client has another order for the same work, and pays twice.",
         "shared/payments/core/position.py",
-        "            not self.superseded or self.attempts[payment].accepted or payment == self.stood",
-        "            True",
+        "        is_in_time = not self.superseded and not self.is_late(payment)\n",
+        "        is_in_time = not self.is_late(payment)\n",
         "reachability",
     ),
     Mistake(
