@@ -258,8 +258,8 @@ MISTAKES: Final = (
         "sell again what a dispute has taken",
         "It was returned, so nothing is held. The client has the work and the money, and buys it again.",
         "shared/payments/core/position.py",
-        "    return bool(position.losses()) or any(",
-        "    return any(",
+        "        return bool(self.losses()) or any(",
+        "        return any(",
         "tests/core/test_disputes.py",
     ),
     Mistake(
@@ -417,9 +417,9 @@ MISTAKES: Final = (
         "It is as old as its order. But a later payment, refund or return is never checked.",
         "shared/payments/core/attention.py",
         "    newest = epoch(record.updated_at)\n"
-        "    return next((newest + age for age in WATCH_AGES_S if newest + age > now), now + WEEK_S)",
+        "    watch = next((newest + age for age in WATCH_AGES_S if newest + age > now), now + WEEK_S)",
         "    newest = epoch(record.created_at)\n"
-        "    return next((newest + age for age in WATCH_AGES_S if newest + age > now), None)",
+        "    watch = next((newest + age for age in WATCH_AGES_S if newest + age > now), None)",
         "outages",
     ),
     Mistake(
