@@ -440,6 +440,7 @@ def events(order_id: str = ORDER_ID) -> dict[str, dict[str, Any]]:
             user_id=SOMEBODY_ELSE, application_id=str(OFFER["application_id"])
         ),
         "list-without-parameters": listing(),
+        "refund": from_service(order_id, {"amount": "199.50", "reason": "goodwill"}, key="a-key-of-the-callers"),
         "webhook-payment-authorized": from_razorpay(authorized),
         "webhook-payment-captured": from_razorpay(captured),
         "webhook-payment-captured-base64": from_razorpay(unroundtrippable(captured), as_base64=True),
