@@ -115,8 +115,6 @@ class Cloud:
             session = boto3.Session(profile_name=profile, region_name=region)
         except BotoCoreError as error:
             raise OpsError(f"{error}. Name one of `aws configure list-profiles` with --profile.") from error
-        if session.region_name is None:
-            session = boto3.Session(profile_name=profile, region_name=_DEFAULT_REGION)
         return cls(stage=stage, session=session)
 
     @classmethod
@@ -141,11 +139,11 @@ class Cloud:
     @property
     def region(self) -> str:
         """The region of the stage."""
-        return str(self.session.region_name)
+        return self.session.region_name or _DEFAULT_REGION
 
     def client(self, service: Any, config: Config = _READ) -> Any:  # noqa: ANN401 - the stubs know each service by its literal name
         """Return a client of one of the stage's services."""
-        return self.session.client(service, endpoint_url=self.endpoint, config=config)
+        return self.session.client(service, region_name=self.region, endpoint_url=self.endpoint, config=config)
 
     # --- reading ---
 
