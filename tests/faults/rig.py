@@ -362,7 +362,9 @@ class World:
         order_id, payment = named["order_id"], named.get("razorpay_payment_id")
         report: dict[str, Any] | None = None
         try:
-            report = self.invoke("reconcile", {command: {**named, **({} if command == "look" else {"by": BY})}}, what=command)
+            report = self.invoke(
+                "reconcile", {command: {**named, **({} if command == "look" else {"by": BY})}}, what=command
+            )
             report = None if "refused" in report else report
         except RunFailed:
             report = None

@@ -39,7 +39,7 @@ def _answering(command: Command) -> Command:
     def answer(asked: object, connect: Connect, remaining_ms: Callable[[], int], log: RequestLog) -> dict[str, Any]:
         try:
             return command(asked, connect, remaining_ms, log)
-        except (NotPossible, *_REFUSALS) as refusal:
+        except (NotPossible, OrderNotFound, NotAtGateway, TooOldForGateway) as refusal:
             why = _REFUSALS.get(type(refusal), str(refusal))
             log.note(refused=type(refusal).__name__, why=why)
             return {"refused": type(refusal).__name__, "why": why}
