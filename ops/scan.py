@@ -34,6 +34,10 @@ def scan(
         sleep: waits between two pages.
     """
     name = cloud.output("TableName")
+    # DynamoDB refuses an empty map of values.
+    named: dict[str, Any] = (
+        {"ExpressionAttributeValues": {key: _serialize(value) for key, value in values.items()}} if values else {}
+    )
     with explained():
         size = cloud.dynamodb.describe_table(TableName=name)["Table"].get("TableSizeBytes", 0)
     start: dict[str, Any] = {}
@@ -41,12 +45,7 @@ def scan(
     while True:
         began = time.monotonic()
         with explained():
-            page = cloud.dynamodb.scan(
-                TableName=name,
-                FilterExpression=condition,
-                ExpressionAttributeValues={key: _serialize(value) for key, value in values.items()},
-                **start,
-            )
+            page = cloud.dynamodb.scan(TableName=name, FilterExpression=condition, **named, **start)
         for item in page["Items"]:
             yield {key: _deserialize(value) for key, value in item.items()}
         pages += 1

@@ -164,7 +164,7 @@ def reviews(desk: Desk, reason: str | None, *, with_closed: bool) -> None:
     """List what a person has to decide, oldest first. This reads the whole table."""
     found = []
     with _reading(desk) as progress:
-        for item in scan(desk.cloud, "size(review) > :none", {":none": 0}, progress):
+        for item in scan(desk.cloud, "attribute_exists(review[0])", {}, progress):
             record = to_record(item)
             found += [
                 {**documents.review(one), **documents.summary(record)}
