@@ -34,10 +34,7 @@ def scan(
         sleep: waits between two pages.
     """
     name = cloud.output("TableName")
-    # DynamoDB refuses an empty map of values.
-    named: dict[str, Any] = (
-        {"ExpressionAttributeValues": {key: _serialize(value) for key, value in values.items()}} if values else {}
-    )
+    serialized = {key: _serialize(value) for key, value in values.items()}
     with explained():
         size = cloud.dynamodb.describe_table(TableName=name)["Table"].get("TableSizeBytes", 0)
     start: dict[str, Any] = {}
@@ -45,7 +42,9 @@ def scan(
     while True:
         began = time.monotonic()
         with explained():
-            page = cloud.dynamodb.scan(TableName=name, FilterExpression=condition, **named, **start)
+            page = cloud.dynamodb.scan(
+                TableName=name, FilterExpression=condition, ExpressionAttributeValues=serialized, **start
+            )
         for item in page["Items"]:
             yield {key: _deserialize(value) for key, value in item.items()}
         pages += 1

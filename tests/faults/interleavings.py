@@ -81,8 +81,8 @@ class Meeting(NamedTuple):
     may_fail: bool = True
     """Whether any call of a run may fail."""
     one_end: bool = True
-    """Whether every order of the calls ends with the same statuses (I6). Not if a person and a customer decide at the same
-    time: whoever is first has it."""
+    """Whether every order of the calls ends with the same statuses (I6). Not if a person and a customer decide at the
+    same time: the first one wins."""
 
 
 type Prepare = Callable[[World], Sequence[Handler]]
