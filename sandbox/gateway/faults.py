@@ -42,6 +42,8 @@ ROUTES: Final = (
     "GET /v1/payments/{payment_id}/refunds",
     "GET /v1/refunds",
     "GET /v1/refunds/{refund_id}",
+    "GET /v1/disputes",
+    "GET /v1/disputes/{dispute_id}",
 )
 """Every route of the API, as a fault names it."""
 METHODS: Final = ("GET", "POST")
@@ -335,7 +337,7 @@ def _api_fault(name: str, given: Any) -> ApiFault:  # noqa: ANN401 - JSON
 
 def _check_id(name: str, given: Any, route: str | None) -> None:  # noqa: ANN401 - JSON
     if not isinstance(given, str):
-        raise UnknownSwitchError(f"{name}.id must be the id of an order, a payment or a refund")
+        raise UnknownSwitchError(f"{name}.id must be the id of an order, a payment, a refund or a dispute")
     if route is not None and route not in METHODS and "{" not in route:
         raise UnknownSwitchError(f"{name}: there is no id in the path of {route}")
 

@@ -153,6 +153,12 @@ def list_query(query: Mapping[str, str]) -> ListQuery:
     return ListQuery(**_page(query))
 
 
+def dispute_query(query: Mapping[str, str]) -> ListQuery:
+    """Parse which page of the disputes to return. Their page documents no period (api/disputes/fetch-all.md)."""
+    _only(query, frozenset({"count", "skip"}))
+    return ListQuery(**_page(query))
+
+
 def order_query(query: Mapping[str, str]) -> OrderQuery:
     """Parse which orders to list."""
     _only(query, _LIST_FIELDS | {"receipt", "authorized", "expand[]"})
