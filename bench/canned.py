@@ -120,6 +120,7 @@ def requests_of(subject: Subject) -> dict[str, dict[str, Any]]:
 def answers(record: str, secrets: Mapping[str, str]) -> dict[str, str]:
     """The response to each call, as JSON; see `programs/stub.py`."""
     paid = json.loads(events.webhook_body("order.paid"))["payload"]["order"]["entity"]
+    refunded = json.loads(events.webhook_body("refund.processed", refund=events.FIRST_REFUND_ID))
     order = paid | {"status": "created", "amount_paid": 0, "amount_due": events.AMOUNT_MINOR, "attempts": 0}
     return {
         "GetItem": record,
@@ -135,6 +136,7 @@ def answers(record: str, secrets: Mapping[str, str]) -> dict[str, str]:
         "GetSecretValue": json.dumps({"Name": "bench", "SecretString": json.dumps(dict(secrets))}),
         "order": json.dumps(order),
         "payments": json.dumps({"entity": "collection", "count": 0, "items": []}),
+        "refund": json.dumps(refunded["payload"]["refund"]["entity"]),
     }
 
 

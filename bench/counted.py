@@ -160,7 +160,17 @@ def _flows(meter: Meter) -> dict[str, Used]:
     world.deliver(told[1])
     note("webhook, a duplicate")
     failing = world.create_order(application=99).body["order_id"]
+    # So that refund is warm too.
+    world.request_refund(first, "the-first-of-all-refunds", "1.00")
+    for webhook in world.waiting:
+        world.deliver(webhook)
     meter.read()
+    for again in ("", ", again"):
+        world.request_refund(order_id, "the-refund-of-a-part", "100.00")
+        note(f"refund{again}")
+    for webhook in world.waiting:
+        world.deliver(webhook)
+        note(f"webhook {webhook.event}, of a requested refund")
     world.refund(checkout["razorpay_payment_id"])
     world.pay(failing, outcome="failure")
     for webhook in world.waiting:

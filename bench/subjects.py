@@ -90,7 +90,7 @@ class Subject:
 
 
 def subjects(built: Path) -> list[Subject]:
-    """The five functions in the output of `sam build`, and verify again with RS256."""
+    """Five of the functions in the output of `sam build`, and verify again with RS256."""
     shared = built / SHARED_LAYER / "python"
     found = [Subject(name, name, built / folder, (shared,), {}, SECRETS[name]) for name, folder in FOLDERS.items()]
     rs256 = Subject(

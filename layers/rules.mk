@@ -23,6 +23,10 @@ build-VerifyFunction:
 build-WebhookFunction:
 	@$(BUILD) webhook $(ARCHITECTURE) "$(ARTIFACTS_DIR)"
 
+.PHONY: build-RefundFunction
+build-RefundFunction:
+	@$(BUILD) refund $(ARCHITECTURE) "$(ARTIFACTS_DIR)"
+
 .PHONY: build-ReconcileFunction
 build-ReconcileFunction:
 	@$(BUILD) reconcile $(ARCHITECTURE) "$(ARTIFACTS_DIR)"

@@ -15,12 +15,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import boto3
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError, NoCredentialsError
+from botocore.httpsession import URLLib3Session
 
 from ops.errors import OpsError, Refused
 from payments.adapters.table import PaymentsTable
 from payments.core.errors import TableUnavailable
+from payments.core.operators import role_and_session
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
@@ -30,6 +34,10 @@ LOCAL: Final = "local"
 RUN_DIR: Final = Path(__file__).parent.parent / ".run"
 _DEFAULT_REGION: Final = "ap-south-1"
 _DENIED: Final = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
+_BAD_REQUEST: Final = 400
+_SERVER_ERROR: Final = 500
+# The refund function has 19 seconds, and API Gateway 29.
+_REFUND_TIMEOUT_S: Final = 30
 _HINTS: Final[Mapping[str, str]] = {
     "GatewayUnavailable": "Razorpay does not answer: try again later.",
     "GatewayThrottled": "Razorpay asks us to slow down: try again later.",
@@ -88,16 +96,10 @@ class Operator:
         Raises:
             OpsError: it is none that can run commands.
         """
-        kind, *names = arn.split(":", 5)[-1].split("/")
-        match kind, names:
-            case "assumed-role", [role, session]:
-                return cls(role=role, session=session, account=account)
-            case (("user" | "federated-user"), [*_, name]):
-                return cls(role=kind, session=name, account=account)
-            case "root", []:
-                return cls(role="root", session="root", account=account)
-            case _:
-                raise OpsError(f"The credentials belong to {arn}, which is neither a role's session nor a user.")
+        who = role_and_session(arn)
+        if who is None:
+            raise OpsError(f"The credentials belong to {arn}, which is neither a role's session nor a user.")
+        return cls(role=who[0], session=who[1], account=account)
 
 
 @dataclass(frozen=True)
@@ -223,3 +225,38 @@ class Cloud:
         if "refused" in report:
             raise Refused(f"Refused: {report['why']}")
         return report
+
+    def refund(self, order_id: str, body: Mapping[str, Any], key: str) -> dict[str, Any]:
+        """Request a refund from the refund function, with an AWS signature (docs/api.md), and return its answer.
+
+        Args:
+            order_id: the order.
+            body: as the API takes it.
+            key: the idempotency key. The same request with the same key gives the same refund.
+
+        Raises:
+            Refused: nothing was refunded; the message says why.
+            OpsError: it failed, or the credentials may not do it.
+        """
+        base = f"{self.api}/" if self.api is not None else self.output("ApiUrl")
+        headers = {"Content-Type": "application/json", "Idempotency-Key": key}
+        request = AWSRequest("POST", f"{base}api/payments/{order_id}/refunds/", headers, json.dumps(body))
+        with explained():
+            credentials = self.session.get_credentials()
+            if credentials is None:
+                raise NoCredentialsError
+            SigV4Auth(credentials.get_frozen_credentials(), "execute-api", self.region).add_auth(request)
+            answer = URLLib3Session(timeout=_REFUND_TIMEOUT_S).send(request.prepare())
+        try:
+            document: dict[str, Any] = json.loads(answer.content)
+        except ValueError:
+            raise OpsError(
+                f"The API answered {answer.status_code}, and not as it should: is the stage up to date?"
+            ) from None
+        if answer.status_code < _BAD_REQUEST:
+            return document
+        errors = "".join(f" {one['field']} {one['message']}." for one in document.get("errors", ()))
+        said = f"{document.get('detail', answer.status_code)}{errors} ({document.get('code', answer.status_code)})"
+        if answer.status_code < _SERVER_ERROR:
+            raise Refused(f"Refused: {said}")
+        raise OpsError(f"{said}. Repeat it with --key {key}, which never refunds twice.")

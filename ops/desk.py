@@ -125,16 +125,21 @@ def mandated(function: Callable[..., None]) -> Callable[..., None]:
     def run(*arguments: Any, cause: str, ticket: str, **own: Any) -> None:  # noqa: ANN401 - the command's own parameters
         function(*arguments, by={"cause": cause, "ticket": ticket}, **own)
 
+    why = click.option("--cause", type=click.Choice(get_args(Cause)), required=True, help="Why.")
+    return why(ticket_option(run))
+
+
+def ticket_option(function: Callable[..., None]) -> Callable[..., None]:
+    """Let a command take the id of a ticket, which is no text."""
+
     def check(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
         if not re.fullmatch(TICKET, value):
             raise click.BadParameter("a ticket's id has up to 40 letters, digits and hyphens, and no text.")
         return value
 
-    why = click.option("--cause", type=click.Choice(get_args(Cause)), required=True, help="Why.")
-    ticket = click.option(
+    return click.option(
         "--ticket", callback=check, required=True, help="The ticket that explains it, such as OPS-123."
-    )
-    return why(ticket(run))
+    )(function)
 
 
 _PIPE_WIDTH: Final = 200

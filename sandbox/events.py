@@ -76,6 +76,9 @@ _VERIFY: Final = "/api/payments/verify"
 _GET: Final = "/api/payments/{order_id}"
 _LIST: Final = "/api/payments"
 _WEBHOOK: Final = "/api/payments/webhook"
+_REFUNDS: Final = "/api/payments/{order_id}/refunds"
+CALLER_ARN: Final = "arn:aws:sts::111122223333:assumed-role/job-service/refunds"
+"""A caller that may request refunds, as API Gateway names it."""
 
 
 def token(user_id: int) -> str:
@@ -167,6 +170,37 @@ def from_frontend(route: str, document: Mapping[str, Any], *, user_id: int | Non
     if user_id is not None:
         headers["Authorization"] = f"Bearer {token(user_id)}"
     return api_event("POST", route, f"{route}/", headers=headers, body=json.dumps(document))
+
+
+def from_service(
+    order_id: str, document: object, *, key: str | None, caller: str | None = CALLER_ARN, token: str | None = None
+) -> dict[str, Any]:
+    """Return a request for a refund.
+
+    Args:
+        order_id: the order.
+        document: the body.
+        key: the Idempotency-Key; None for none.
+        caller: the ARN of the caller whose AWS signature API Gateway has checked; None on the route for tokens.
+        token: the access token for that route.
+    """
+    route = _REFUNDS if caller is not None else f"{_REFUNDS}/by-token"
+    headers = {"Content-Type": "application/json", "User-Agent": "job-service"}
+    if key is not None:
+        headers["Idempotency-Key"] = key
+    if token is not None:
+        headers["Authorization"] = f"Bearer {token}"
+    event = api_event(
+        "POST",
+        route,
+        f"{route.replace('{order_id}', order_id)}/",
+        headers=headers,
+        body=json.dumps(document),
+        path_parameters={"order_id": order_id},
+    )
+    if caller is not None:
+        event["requestContext"]["identity"] |= {"userArn": caller, "accountId": "111122223333"}
+    return event
 
 
 def reading(order_id: str, *, user_id: int = CLIENT, slash: bool = True) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from threading import Lock
 from typing import Any, cast
 
 from payments.core.attention import shard
-from payments.core.entities import MARKER, ListedDispute, ListedOrder, ListedPayment, ListedRefund
-from payments.core.errors import NotAtGateway, StorageConflict
+from payments.core.entities import INTENT_NOTE, MARKER, ListedDispute, ListedOrder, ListedPayment, ListedRefund
+from payments.core.errors import AmountRefused, FullyRefunded, NotAtGateway, StorageConflict
 from payments.core.listing import Look, read_dispute, read_order, read_payment, read_refund
 from payments.core.lookup import Place, Role
 from payments.core.model import Application, KnownDispute, KnownRefund, Order, Record
@@ -337,6 +337,13 @@ class FakeGateway:
         """Every time limit that was set on calls, in seconds."""
         self.fails: Callable[[str, str], BaseException | None] = lambda _call, _about: None
         """The error that a call about an id raises; None: no error."""
+        self.loses_answers: Callable[[str, str], BaseException | None] = lambda _call, _about: None
+        """What a call fails with after it took effect."""
+        self.keeps_keys = True
+        """Whether the idempotency key of a refund is honoured."""
+        self.refund_status = "processed"
+        """What a new refund is."""
+        self._by_key: dict[str, str] = {}
         self._lock = Lock()
 
     # --- the API ---
@@ -401,6 +408,25 @@ class FakeGateway:
         with self._lock:
             self._called("refunds_of", payment_id)
             return self._refunds_of(payment_id)
+
+    def create_refund(self, payment_id: str, amount_minor: int, intent_id: str) -> ListedRefund:
+        with self._lock:
+            self._called("create_refund", payment_id)
+            payment = _found(self.payments, payment_id)
+            rest = payment["amount"] - payment["amount_refunded"]
+            if self.keeps_keys and intent_id in self._by_key:
+                return read_refund(self.refunded[self._by_key[intent_id]])
+            if not rest:
+                raise FullyRefunded(400, "BAD_REQUEST_ERROR", "input_validation_failed")
+            if amount_minor > rest:
+                raise AmountRefused(400, "BAD_REQUEST_ERROR", "input_validation_failed", "amount")
+            refund = f"rfnd_{len(self.refunded) + 1:014d}"
+            self.give_back(payment_id, refund, amount_minor, self.refund_status)
+            self.refunded[refund]["notes"] = {"service": MARKER, "stage": "test", INTENT_NOTE: intent_id}
+            self._by_key[intent_id] = refund
+            if (lost := self.loses_answers("create_refund", payment_id)) is not None:
+                raise lost
+            return read_refund(self.refunded[refund])
 
     def page(self, listed: Listed, start: int, end: int, skip: int) -> Sequence[Entry]:
         with self._lock:

@@ -38,6 +38,8 @@ class Canned:
         """Status and body of a call to Razorpay."""
         if self.asked is not None:
             self.asked.append({"target": f"{method} {path}", "body": body.decode()})
+        if path.endswith("/refund"):
+            return 200, self._answers["refund"]
         return 200, self._answers["order" if method == "POST" else "payments"]
 
 

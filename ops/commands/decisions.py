@@ -6,16 +6,17 @@ Everything here runs in reconcile, as a command. It asks before it does anything
 import re
 import time
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, get_args
+from uuid import uuid4
 
 import click
 
 from ops import documents, tables
 from ops.cloud import explained
 from ops.commands.payments import record_of
-from ops.desk import Desk, command, mandated, order_argument
+from ops.desk import Desk, command, mandated, order_argument, ticket_option
 from ops.errors import OpsError
-from payments.core.model import ORDER_ID, PAYMENT_ID, Record
+from payments.core.model import ORDER_ID, PAYMENT_ID, Record, RefundReason
 
 _SPAN: Final = re.compile(r"([1-9][0-9]{0,4})([mhd])")
 _SECONDS: Final = {"m": 60, "h": 3600, "d": 86_400}
@@ -59,6 +60,43 @@ def note(desk: Desk, order_id: str, by: dict[str, str]) -> None:
     """Note that a review was dealt with. Reviews that no fact resolves are resolved by it."""
     before = record_of(desk, order_id)
     _decide(desk, before, "note", f"Note {by['ticket']} on {_said(before)}.", by)
+
+
+def _refunding(name: str, into: click.Group | None) -> click.Command:
+    """Make the command `refund`, which is a command of its own and a way to resolve a review."""
+
+    @command(name, into=into, changes=True)
+    @order_argument
+    @click.option("--payment", "payment_id", help="Razorpay's id of the payment; by default the one that stands.")
+    @click.option("--amount", help="In major units, such as 100.00; by default what remains.")
+    @click.option("--reason", type=click.Choice(get_args(RefundReason)), required=True, help="Why.")
+    @ticket_option
+    @click.option("--key", help="The idempotency key of a request that is repeated.")
+    def refund(  # noqa: PLR0913, PLR0917 - its options
+        desk: Desk, order_id: str, payment_id: str | None, amount: str | None, reason: str, ticket: str, key: str | None
+    ) -> None:
+        """Refund a payment, or a part of it. Repeated with the same --key, it refunds once."""
+        before = record_of(desk, order_id)
+        if into is not None and payment_id is None:
+            payment_id = _under_review(before)
+        what = f"{amount} of " if amount else "what remains of "
+        desk.confirm(
+            f"Refund {what}{payment_id or 'the payment that stands'} on {_said(before)}."
+            f"\nThe record will say: {reason}, {ticket}."
+        )
+        body = {"razorpay_payment_id": payment_id, "amount": amount, "reason": reason, "ticket": ticket}
+        given = {name: value for name, value in body.items() if value is not None}
+        key = key or f"ops-{uuid4()}"
+        made = desk.cloud.refund(order_id, given, key)
+        shown = f"{made['status']}: {made['refund_id'] or 'Razorpay has not said whether it exists'}"
+        amount_said = tables.money(made["amount"], made["currency"])
+        desk.tell({**made, "key": key}, f"{amount_said} of {made['razorpay_payment_id']}, {shown}. Its key: {key}")
+
+    return refund
+
+
+refund = _refunding("refund", None)
+_refunding("refund", resolve)
 
 
 @command("republish", changes=True)
@@ -196,4 +234,4 @@ def _moment(text: str) -> int:
     return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
 
 
-COMMANDS = (resolve, republish, reconcile)
+COMMANDS = (resolve, refund, republish, reconcile)

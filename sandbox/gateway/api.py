@@ -187,6 +187,7 @@ _REFUSED: Final[Mapping[ApiFaultName, refusals.Refusal]] = {
     "400_older_than_180_days": refusals.too_old(),
     "400_key": refusals.invalid_key(HTTPStatus.BAD_REQUEST),
     "401_key": refusals.invalid_key(HTTPStatus.UNAUTHORIZED),
+    "409_refund_in_progress": refusals.refund_in_progress(),
     "500": refusals.server_error(500),
     "502": refusals.server_error(502),
     "503": refusals.server_error(503),

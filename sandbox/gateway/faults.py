@@ -22,6 +22,7 @@ ApiFaultName = Literal[
     "400_older_than_180_days",
     "400_key",
     "401_key",
+    "409_refund_in_progress",
     "500",
     "502",
     "503",
@@ -186,6 +187,9 @@ class Faults:
     """How old an order's list of payments is, while the order itself is up to date."""
     refunds: Literal["processed", "pending"] = "processed"
     """Test mode refunds at once; live mode takes days and may fail (api/refunds/entity.md)."""
+    refund_keys: Literal["honoured", "ignored"] = "honoured"
+    """Whether `X-Refund-Idempotency` has an effect: it is not confirmed for test mode (docs: "Test S2S", Retries and
+    Idempotency)."""
     webhooks: Literal["send", "hold"] = "send"
     """Held events are sent when released at `/_control/events/release`, in any order, or never."""
     held_orders: tuple[str, ...] = ()
@@ -246,6 +250,7 @@ class Faults:
             "refund_lists_lag_s": self.refund_lists_lag_s,
             "order_payments_lag_s": self.order_payments_lag_s,
             "refunds": self.refunds,
+            "refund_keys": self.refund_keys,
             "webhooks": self.webhooks,
             "held_orders": list(self.held_orders),
             **{name: None if chance is None else chance.to_json() for name, chance in chances.items()},
@@ -378,6 +383,7 @@ _POSITIONS: Final[dict[str, Callable[[str, Any], Any]]] = {
     "refund_lists_lag_s": _seconds,
     "order_payments_lag_s": _seconds,
     "refunds": _one_of("processed", "pending"),
+    "refund_keys": _one_of("honoured", "ignored"),
     "webhooks": _one_of("send", "hold"),
     "held_orders": _order_ids,
     "shuffle": _shuffle,

@@ -18,9 +18,9 @@ class Refusal(Exception):
     description: str
     status: int = HTTPStatus.BAD_REQUEST
     code: str = BAD_REQUEST
-    source: str = "business"
-    step: str = "payment_initiation"
-    reason: str = "input_validation_failed"
+    source: str | None = "business"
+    step: str | None = "payment_initiation"
+    reason: str | None = "input_validation_failed"
     field: str | None = None
     metadata: dict[str, str] = dataclasses.field(default_factory=dict)
 
@@ -209,6 +209,21 @@ def short_idempotency_key() -> Refusal:
 def malformed_idempotency_key() -> Refusal:
     """Characters outside `[A-Za-z0-9_-]`."""
     return Refusal("The idempotency key must only contain alphanumeric characters, underscores, and hyphens")
+
+
+def refund_in_progress() -> Refusal:
+    """The same key while the first request has no answer yet: 409 (api/refunds/normal-refunds-idempotent.md)."""
+    return _unclassified("Another request with the same idempotency key is still in progress.", HTTPStatus.CONFLICT)
+
+
+def too_old_to_refund() -> Refusal:
+    """Most banks take no refund after six months (payments/refunds/errors.md, whose sample has null for the rest)."""
+    return Refusal(
+        "Refund is not supported by the bank because the payment is more than 6 months old",
+        source=None,
+        step=None,
+        reason=None,
+    )
 
 
 def idempotency_key_reused() -> Refusal:

@@ -33,6 +33,8 @@ FEE_PERCENT: Final = 2
 """Razorpay's fee, before tax; most documented samples agree (5,000.00 costs 100.00, plus 18.00 tax)."""
 GST_PERCENT: Final = 18
 ORDERS_ARE_FETCHED_FOR_S: Final = 180 * 86400
+REFUNDED_FOR_S: Final = 183 * 86400
+"""Six months: then most banks take no refund (payments/refunds/errors.md)."""
 UNTOLD: Final = frozenset({"order.created", "payment.created", "payment.fee_reported"})
 """Part of the story without a webhook (webhooks/payments.md, webhooks/orders.md)."""
 DAYS_TO_CONTEST: Final = 6
@@ -537,26 +539,16 @@ class World:
             key: the X-Refund-Idempotency header, already validated. Repeating it repeats the answer and nothing else.
             body: the request's bytes, which a repetition must match.
         """
+        if self.faults.refund_keys == "ignored":
+            key = None
         if key is not None and key in self._refunds_by_key:
             payment_id, first_body, first = self._refunds_by_key[key]
             if (payment_id, first_body) != (payment.id, body):
                 raise refusals.idempotency_key_reused()
             return first
-        if not payment.captured:
-            raise refusals.not_captured()
-        rest = payment.amount - payment.amount_refunded
-        if rest == 0:
-            raise refusals.fully_refunded()
-        amount = rest if request.amount is None else request.amount
-        if amount > payment.amount:
-            raise refusals.refund_above_capture()
-        if amount > rest:
-            raise refusals.refund_above_rest()
-        if self.faults.balance == "insufficient":
-            raise refusals.insufficient_balance()
         refund = self._send_back(
             payment,
-            amount,
+            self._refundable(payment, request.amount),
             notes=request.notes,
             receipt=request.receipt,
             speed=request.speed,
@@ -565,6 +557,24 @@ class World:
         if key is not None:
             self._refunds_by_key[key] = (payment.id, body, refund)
         return refund
+
+    def _refundable(self, payment: Payment, requested: int | None) -> int:
+        """Return how much a refund gives back, or refuse it."""
+        if not payment.captured:
+            raise refusals.not_captured()
+        rest = payment.amount - payment.amount_refunded
+        if rest == 0:
+            raise refusals.fully_refunded()
+        amount = rest if requested is None else requested
+        if amount > payment.amount:
+            raise refusals.refund_above_capture()
+        if amount > rest:
+            raise refusals.refund_above_rest()
+        if self._clock() - payment.created_at > REFUNDED_FOR_S:
+            raise refusals.too_old_to_refund()
+        if self.faults.balance == "insufficient":
+            raise refusals.insufficient_balance()
+        return amount
 
     def refund_of_id(self, refund_id: str) -> Refund:
         """Return the refund with that id."""

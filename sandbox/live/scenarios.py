@@ -12,7 +12,7 @@ from typing import Final, Literal
 from sandbox.live.stage import AMOUNT_MINOR, Stage, StageError
 from sandbox.live.timeline import SUBSCRIBERS, in_words, money
 
-Who = Literal["Frontend", "Customer", "Merchant", "Razorpay", "Service", "Stagehand"]
+Who = Literal["Frontend", "Customer", "Merchant", "Back office", "Razorpay", "Service", "Stagehand"]
 
 PART_MINOR: Final = 19950
 OTHER_AMOUNT_MINOR: Final = 49900
@@ -403,23 +403,33 @@ def _verify_in_vain(stage: Stage) -> str:
     return f"answered 409, {answer['code']}"
 
 
+def _request_rest(stage: Stage) -> str:
+    # Two clicks: the second one gets the refund of the first.
+    first = stage.request_refund("refund-of-the-rest").expect(_CREATED).document
+    again = stage.request_refund("refund-of-the-rest").expect(_OK).document
+    if again["refund_id"] != first["refund_id"]:
+        raise StageError(f"two clicks made {first['refund_id']} and {again['refund_id']}")
+    return f"{first['refund_id']}, {money(first['amount'], first['currency'])}, once for two clicks"
+
+
 REFUNDS: Final = Scenario(
     name="refunds",
     title="Part refund, then full",
-    about="The merchant refunds a part, then the rest; only then is the payment refunded.",
+    about="The merchant refunds a part, the back office the rest through the API; only then is the payment refunded.",
     steps=[
         ORDER,
         PAY,
         CONFIRMED,
         Step("Merchant", "Refunds a part of it", _refund_part),
         Step("Razorpay", "Reports the refund", _part_told),
-        Step("Merchant", "Refunds the rest", _refund_rest),
+        Step("Back office", "Requests the rest through the API, twice", _request_rest),
         Step("Razorpay", "Reports the second refund", _all_told),
         Step("Frontend", "Sends the old signature once more", _verify_in_vain),
     ],
     expectations=[
         _becomes("refunded", confirmed=True, refunded_minor=AMOUNT_MINOR),
         _history("Both refunds are recorded, once each", count=2, of="refund processed "),
+        _history("One of them was requested here", count=1, of="refund requested "),
         *_all_note_it_paid("payment.refunded"),
         NOTHING_PENDING,
     ],

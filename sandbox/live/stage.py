@@ -15,7 +15,10 @@ from typing import Any, Final
 
 import boto3
 import requests
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
+from botocore.credentials import Credentials
 
 from sandbox import development
 from sandbox.demo import Service
@@ -131,6 +134,15 @@ class Stage:
             json={} if amount_minor is None else {"amount": amount_minor},
             auth=(development.RAZORPAY_KEY_ID, development.RAZORPAY_KEY_SECRET),
         )
+
+    def request_refund(self, key: str) -> Answer:
+        """Request a refund of all that is left from the service, as the back office, which has AWS credentials."""
+        url = f"{self._service.api}/api/payments/{self.order_id}/refunds/"
+        headers = {"Content-Type": "application/json", "Idempotency-Key": key}
+        unsigned = AWSRequest("POST", url, headers=headers, data=json.dumps({"reason": "cancelled"}))
+        credentials = Credentials(self._endpoints["access_key_id"], self._endpoints["secret_access_key"])
+        SigV4Auth(credentials, "execute-api", self._endpoints["region"]).add_auth(unsigned)
+        return self._request("POST", url, data=unsigned.body, headers=dict(unsigned.headers))
 
     # --- the customer's bank ---
 

@@ -21,6 +21,7 @@ Mood = Literal["good", "bad", "wait", "look", "plain"]
 SUBSCRIBERS: Final = ("job", "application", "notification")
 _UNHEARD: Final[Mapping[str, str]] = {
     "payment.partially_refunded": "none of the services here subscribes",
+    "payment.refund_failed": "none of the services here subscribes",
     # template.yaml, ReviewRule and DisputeRule
     "payment.review": "for the operators, in the review queue",
     "payment.dispute_changed": "for the operators, in the review queue where an answer is wanted",
@@ -45,6 +46,7 @@ _GIVES: Final[Mapping[str, tuple[str, ...]]] = {
 _FACT: Final = re.compile(
     r"(?P<fact>signed|authorized|never captured|captured|failed|accepted|released"
     r"|refund created|refund failed|refund processed"
+    r"|refund requested again|refund requested|refund not taken|refund refused"
     r"|dispute open|dispute under_review|dispute action_required|dispute closed|dispute won|dispute lost) "
     r"(?P<subject>(?:pay|rfnd|disp)_[A-Za-z0-9]{14})"
 )
@@ -58,6 +60,10 @@ _FACT_WORDS: Final[Mapping[str, str]] = {
     "refund created": "refund begun",
     "refund failed": "refund failed",
     "refund processed": "refunded",
+    "refund requested": "refund requested through the API",
+    "refund requested again": "refund requested of Razorpay again",
+    "refund not taken": "refund not considered by Razorpay",
+    "refund refused": "refund refused by Razorpay",
     "dispute open": "disputed by the customer's bank",
     "dispute under_review": "the bank reviews the evidence",
     "dispute action_required": "the evidence is insufficient",
@@ -84,6 +90,7 @@ _REVIEWS: Final[Mapping[str, str]] = {
     "too_many_attempts": "There were more attempts than are stored.",
     "too_many_orders": "The application has reached its limit of orders.",
     "never_captured": "The money was held and never captured.",
+    "refund_in_doubt": "Razorpay has not said whether a requested refund exists.",
     "dispute_lost": "The client's bank took the money back.",
     "too_many_disputes": "There were more disputes than are kept.",
 }
@@ -94,6 +101,7 @@ _RESOLUTIONS: Final[Mapping[str, str]] = {
     "agreed": "The sums agree again.",
     "matched": "The payment turned out to be as agreed.",
     "released": "An operator released it.",
+    "known": "Razorpay has answered.",
 }
 _ATTEMPT_STATES: Final[Mapping[str, tuple[str, Mood]]] = {
     "created": ("begun", "wait"),

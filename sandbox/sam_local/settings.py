@@ -112,6 +112,7 @@ def settings_by_function(surroundings: Surroundings) -> dict[str, dict[str, str]
         "CreateOrderFunction": shared | no_secrets | razorpay | tokens | {"QUOTE_SECRET": development.QUOTE_SECRET},
         "VerifyFunction": shared | no_secrets | {"RAZORPAY_KEY_SECRET": gateway.key_secret} | tokens,
         "WebhookFunction": shared | no_secrets | bus | gateway.webhook_secrets,
+        "RefundFunction": shared | no_secrets | razorpay | tokens,
         "OutboxFunction": shared | bus,
         "ReconcileFunction": shared | no_secrets | bus | razorpay,
     }

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 # Longer than the bus's archive (90 days) can replay an event.
 _INBOX_DAYS = 120
 # Each is about one refund or one review, whatever has become of the payment since.
-_NEVER_OVERTAKEN = frozenset({"payment.surplus_refunded", "payment.review"})
+_NEVER_OVERTAKEN = frozenset({"payment.surplus_refunded", "payment.refund_failed", "payment.review"})
 _DAY_S = 86_400
 
 logger = logging.getLogger()

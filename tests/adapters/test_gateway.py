@@ -1,5 +1,6 @@
 """The thin module around Razorpay's SDK: the real SDK, against a scripted server on this machine."""
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,11 +14,16 @@ from payments.adapters import gateway
 from payments.adapters.gateway import RazorpayGateway
 from payments.core.errors import (
     AmountRefused,
+    BalanceInsufficient,
+    FullyRefunded,
     GatewayRefused,
     GatewayThrottled,
     GatewayUnavailable,
+    KeyReused,
     KeysRefused,
     NotAtGateway,
+    NotCaptured,
+    PaymentTooOld,
     ReceiptReused,
     TooOldForGateway,
 )
@@ -43,6 +49,7 @@ PAYMENT = "pay_DESlfW9H8K9uqM"
 ANOTHER = "pay_IH4NVgf4Dreq1l"
 REFUND = "rfnd_FS8TWyPrCsa0OB"
 BEGAN_AT = 1_772_357_700
+INTENT = "550e8400-e29b-41d4-a716-446655440000"
 
 
 @pytest.fixture
@@ -344,6 +351,7 @@ ASKS: dict[str, Callable[[RazorpayGateway], object]] = {
     "look": lambda adapter: adapter.look(ORDER_ID, BEGAN_AT),
     "page": lambda adapter: adapter.page("payments", 946_684_800, BEGAN_AT, 0),
     "create": lambda adapter: adapter.create_order(ORDER, INSTALLATION),
+    "create a refund": lambda adapter: adapter.create_refund(PAYMENT, 10_000, INTENT),
 }
 
 
@@ -573,6 +581,114 @@ def test_an_answer_that_nobody_can_read_is_no_answer(
     razorpay.script.append(Reply(status, body))
     with pytest.raises(GatewayRefused if status == 400 else GatewayUnavailable):
         adapter.create_order(ORDER, INSTALLATION)
+
+
+# --- refunds ----------------------------------------------------------------------------------------------------------
+
+
+def made(amount: int = 10_000, **changes: Any) -> Reply:
+    """A refund as documented ("Create a Normal Refund (Idempotent Request)")."""
+    entity = {"id": REFUND, "entity": "refund", "amount": amount, "payment_id": PAYMENT, "notes": {}}
+    return Reply(body=json.dumps({**entity, "status": "processed", "created_at": BEGAN_AT, **changes}).encode())
+
+
+def test_a_refund_is_asked_for_with_its_amount_and_the_intent_as_note_and_key(
+    razorpay: Razorpay, adapter: RazorpayGateway
+) -> None:
+    razorpay.script.append(made())
+    assert adapter.create_refund(PAYMENT, 10_000, INTENT).id == REFUND
+    (asked,) = razorpay.asked
+    assert (asked.method, asked.path) == ("POST", f"/v1/payments/{PAYMENT}/refund")
+    assert asked.headers["x-refund-idempotency"] == INTENT
+    assert asked.document == {
+        "amount": 10_000,
+        "speed": "normal",
+        "notes": {"service": "payment-service", "stage": "local", "refund_intent": INTENT},
+    }
+
+
+def test_sent_again_a_refund_has_the_same_bytes_under_the_same_key(
+    razorpay: Razorpay, adapter: RazorpayGateway
+) -> None:
+    # "The request body must be the same as the first request for idempotency to work."
+    razorpay.script.extend([Reply(500), made()])
+    with pytest.raises(GatewayUnavailable):
+        adapter.create_refund(PAYMENT, 10_000, INTENT)
+    adapter.create_refund(PAYMENT, 10_000, INTENT)
+    first, second = razorpay.asked
+    assert first.body == second.body
+    assert first.headers["x-refund-idempotency"] == second.headers["x-refund-idempotency"]
+
+
+def test_only_a_refund_has_the_idempotency_key(razorpay: Razorpay, adapter: RazorpayGateway) -> None:
+    razorpay.script.append(made())
+    adapter.create_refund(PAYMENT, 10_000, INTENT)
+    adapter.create_order(ORDER, INSTALLATION)
+    assert "x-refund-idempotency" not in razorpay.asked[-1].headers
+
+
+@pytest.mark.parametrize("changes", [{"amount": 10_001}, {"payment_id": ANOTHER}, {"id": "rfnd_1"}, {"amount": None}])
+def test_an_answer_about_another_refund_leaves_this_one_in_doubt(
+    razorpay: Razorpay, adapter: RazorpayGateway, changes: dict[str, Any]
+) -> None:
+    razorpay.script.append(made(**changes))
+    with pytest.raises(GatewayUnavailable):
+        adapter.create_refund(PAYMENT, 10_000, INTENT)
+
+
+NA = {"source": "NA", "step": "NA", "reason": "NA"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "reply"),
+    [
+        # api/refunds/create-normal.md
+        (FullyRefunded, refusal(400, "The payment has been fully refunded already.")),
+        (AmountRefused, refusal(400, "The refund amount provided is greater than amount captured.")),
+        (AmountRefused, refusal(400, "The amount must be at least INR 1.00", field="amount")),
+        # hyperswitch-prism#785 and public issues
+        (AmountRefused, refusal(400, "The total refund amount is greater than the refund payment amount")),
+        (NotCaptured, refusal(400, "The payment status should be captured for action to be taken")),
+        # payments/refunds/errors.md
+        (
+            PaymentTooOld,
+            refusal(400, "Refund is not supported by the bank because the payment is more than 6 months old"),
+        ),
+        # razorpay-node#454: a low balance, worded and classified like refused keys
+        (BalanceInsufficient, refusal(400, "invalid request sent", **NA)),
+        (
+            BalanceInsufficient,
+            refusal(400, "Your account does not have enough balance to carry out the refund operation.", **NA),
+        ),
+        # api/refunds/normal-refunds-idempotent.md
+        (KeyReused, refusal(409, "Different request with the same idempotency key has already been processed.", **NA)),
+        (GatewayUnavailable, refusal(409, "Another request with the same idempotency key is still in progress.", **NA)),
+        (GatewayUnavailable, refusal(500, "Internal server error - Failed to fetch idempotency record", **NA)),
+        (KeysRefused, refusal(401, "Authentication failed", **NA)),
+        (KeysRefused, refusal(400, "The api key provided is invalid", **NA)),
+        (NotAtGateway, refusal(400, "The id provided does not exist", reason="input_validation_failed")),
+        (GatewayRefused, refusal(400, "Something else")),
+    ],
+)
+def test_each_refusal_of_a_refund_is_understood(
+    razorpay: Razorpay, adapter: RazorpayGateway, kind: type[Exception], reply: Reply
+) -> None:
+    razorpay.script.append(reply)
+    with pytest.raises(kind) as refused:
+        adapter.create_refund(PAYMENT, 10_000, INTENT)
+    assert type(refused.value) is kind
+
+
+def test_what_is_said_of_refunds_means_nothing_for_an_order(razorpay: Razorpay, adapter: RazorpayGateway) -> None:
+    razorpay.script.append(refusal(400, "invalid request sent", **NA))
+    with pytest.raises(KeysRefused):
+        adapter.order(ORDER_ID)
+
+
+def test_a_refund_of_something_else_than_a_payment_goes_nowhere(razorpay: Razorpay, adapter: RazorpayGateway) -> None:
+    with pytest.raises(ValueError, match="not an id"):
+        adapter.create_refund("pay_1/../orders", 100, INTENT)
+    assert razorpay.asked == []
 
 
 # --- disputes -------------------------------------------------------------------------------------------------------

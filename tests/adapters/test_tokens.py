@@ -8,7 +8,7 @@ import jwt
 import pytest
 
 from payments.adapters.tokens import Quotes, Tokens
-from payments.core.errors import KeysUnavailable, Unauthenticated, UnknownSigner
+from payments.core.errors import KeysUnavailable, MayNotRefund, Unauthenticated, UnknownSigner
 from payments.core.identity import QuoteRules, TokenRules
 from sandbox import development
 from tests.signers import ALGORITHMS, KID, Signer, claims, segment, signer
@@ -370,6 +370,43 @@ def test_a_refusal_never_quotes_the_token(hostile: str | None) -> None:
 
 def test_the_rules_do_not_show_their_key() -> None:
     assert development.JWT_SECRET not in repr(RULES)
+
+
+# --- the scope for refunds --------------------------------------------------------------------------------------------
+
+
+def with_scope(token: str, scope: str = "payments:refund") -> int:
+    return Tokens(RULES).user_with_scope(f"Bearer {token}", scope)
+
+
+@pytest.mark.parametrize("scope", ["payments:refund", "read payments:refund", "payments:refund  read"])
+def test_a_token_with_the_scope_is_let_in(scope: str) -> None:
+    # RFC 8693, section 4.2: a string of scopes, separated by spaces.
+    assert with_scope(signer("HS256").token(claims(scope=scope))) == 42
+
+
+@pytest.mark.parametrize(
+    "scope",
+    ["", "payments", "payments:refunds", "PAYMENTS:REFUND", "read,payments:refund", ["payments:refund"], True, None, 1],
+)
+def test_any_other_scope_is_not_it(scope: object) -> None:
+    with pytest.raises(MayNotRefund):
+        with_scope(signer("HS256").token(claims(scope=scope)))
+
+
+def test_a_token_without_the_claim_has_no_scope() -> None:
+    with pytest.raises(MayNotRefund):
+        with_scope(signer("HS256").token(claims()))
+
+
+def test_the_scope_of_a_token_that_is_not_valid_counts_for_nothing() -> None:
+    for token in (
+        signer("HS256", 2).token(claims(scope="payments:refund")),
+        signer("HS256").token(claims(scope="payments:refund", exp=1)),
+        signer("HS256").token(claims(scope="payments:refund", token_type="refresh")),
+    ):
+        with pytest.raises(Unauthenticated):
+            with_scope(token)
 
 
 # --- quotes ---

@@ -17,7 +17,14 @@ from layers.builder.sdk import COMMON, answers
 pytestmark = pytest.mark.timeout(300)
 
 PROJECT = Path(__file__).parents[2]
-FUNCTIONS = ["CreateOrderFunction", "OutboxFunction", "ReconcileFunction", "VerifyFunction", "WebhookFunction"]
+FUNCTIONS = [
+    "CreateOrderFunction",
+    "OutboxFunction",
+    "ReconcileFunction",
+    "RefundFunction",
+    "VerifyFunction",
+    "WebhookFunction",
+]
 
 
 def normalised(name: str) -> str:

@@ -15,7 +15,14 @@ pytestmark = pytest.mark.timeout(300)
 
 PROJECT = Path(__file__).parents[2]
 RUNTIME = PROJECT / ".venvs/runtime"
-FUNCTIONS = ["CreateOrderFunction", "OutboxFunction", "ReconcileFunction", "VerifyFunction", "WebhookFunction"]
+FUNCTIONS = [
+    "CreateOrderFunction",
+    "OutboxFunction",
+    "ReconcileFunction",
+    "RefundFunction",
+    "VerifyFunction",
+    "WebhookFunction",
+]
 
 # Checks a token with a PEM key, after importing the handler.
 CHECK_TOKEN = """
@@ -121,7 +128,7 @@ def test_functions_without_callers_of_ours_load_no_token_library(imported: dict[
 
 
 def test_the_functions_that_take_tokens_load_one_without_cryptography(imported: dict[str, Imported]) -> None:
-    for function in ("CreateOrderFunction", "VerifyFunction"):
+    for function in ("CreateOrderFunction", "RefundFunction", "VerifyFunction"):
         assert "jwt" in imported[function].files
         assert "cryptography" not in imported[function].files
 

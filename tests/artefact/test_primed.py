@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from bench import canned
-from bench.subjects import FOLDERS, RUNTIME, Subject, subjects
+from bench.subjects import FOLDERS, RUNTIME, SECRETS, Subject, subjects
 from sandbox import events
 from tests.artefact.outside import CREDENTIALS, Outside
 from tests.signers import claims, signer
@@ -34,7 +34,7 @@ class Configuration:
 
     function: str
     tokens: str = "HS256"
-    """The algorithm; with ` published`, the key is fetched from a key set."""
+    """The algorithm; with ` published`, the key is fetched from a key set; `no` for refund without `RefundScope`."""
     starts: str = "snap-start"
 
     def __str__(self) -> str:
@@ -50,9 +50,13 @@ class Configuration:
         return self.tokens.endswith("published")
 
 
-TAKES_TOKENS = ("create_order", "verify")
+TAKES_TOKENS = ("create_order", "verify", "refund")
+SCOPE = "payments:refund"
+NO_TOKENS = "no"
 CONFIGURATIONS = [
     *(Configuration(function) for function in FOLDERS),
+    Configuration("refund"),
+    Configuration("refund", NO_TOKENS),
     *(Configuration(function, tokens) for function in TAKES_TOKENS for tokens in ("RS256", "RS256 published")),
     *(Configuration("verify", tokens) for tokens in ("ES256", "ES256 published")),
     # Without SnapStart the credentials are in the environment.
@@ -86,7 +90,13 @@ class Report:
 
 @pytest.fixture(scope="module")
 def by_name(artefact: Path) -> dict[str, Subject]:
-    return {subject.case: subject for subject in subjects(artefact)}
+    found = {subject.case: subject for subject in subjects(artefact)}
+    shared = found["verify"].layers
+    # The other measurements leave it out: it serves one request in fifty payments.
+    found["refund"] = Subject(
+        "refund", "refund", artefact / "RefundFunction", shared, {"REFUND_SCOPE": SCOPE}, SECRETS["verify"]
+    )
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -117,13 +127,15 @@ def configured(subject: Subject, configuration: Configuration, cryptography: Pat
     """The function with the layers and secrets that the template sets for this algorithm."""
     if configuration.algorithm == "HS256":
         return subject
+    if configuration.tokens == NO_TOKENS:
+        return replace(subject, settings={}, secrets=SECRETS["reconcile"])
     secrets = {name: value for name, value in subject.secrets.items() if name != "JWT_SECRET"}
     if not configuration.is_published:
         secrets["JWT_PUBLIC_KEY"] = signer(configuration.algorithm).pem
     return replace(
         subject,
         layers=(*subject.layers, cryptography),
-        settings={"JWT_ALGORITHM": configuration.algorithm},
+        settings={**subject.settings, "JWT_ALGORITHM": configuration.algorithm},
         secrets=secrets,
     )
 
@@ -131,7 +143,8 @@ def configured(subject: Subject, configuration: Configuration, cryptography: Pat
 def started(subject: Subject, configuration: Configuration, record: str, folder: Path) -> Report:
     """Runs one process and returns its result."""
     answers = folder / "answers.json"
-    answers.write_text(json.dumps(canned.answers(record, subject.secrets)))
+    stored = paid(record) if subject.name == "refund" else record
+    answers.write_text(json.dumps(canned.answers(stored, subject.secrets)))
     keys = [signer(configuration.algorithm).jwk()] if configuration.is_published else []
     outside = Outside(answers, keys, folder)
     environment = subject.environment(in_secrets=True) | {
@@ -181,6 +194,8 @@ def requests(subject: Subject, configuration: Configuration) -> dict[str, Any]:
     """One request of each route, and for the public routes one that is refused."""
     if subject.name == "reconcile":
         return {name: json.loads((SCHEDULES / f"reconcile-{name}.json").read_text()) for name in COMMANDS}
+    if subject.name == "refund":
+        return refund_requests(configuration)
     found = canned.requests_of(subject)
     if subject.name == "webhook":
         others = ("payment-failed", "refund-processed-part", "forged")
@@ -190,6 +205,28 @@ def requests(subject: Subject, configuration: Configuration) -> dict[str, Any]:
         signed = {name: with_token(event, token) for name, event in found.items()}
         return signed | {"forged": with_token(next(iter(found.values())), f"{token}x")}
     return found
+
+
+def refund_requests(configuration: Configuration) -> dict[str, Any]:
+    """A refund by each route; without a scope, the route for tokens is closed."""
+    order_id, key = events.ORDER_ID, "a-key-of-the-callers"
+    signed = events.from_service(order_id, {"amount": "100.00"}, key=key)
+    if configuration.tokens == NO_TOKENS:
+        token = signer("HS256").token(claims(scope=SCOPE))
+    else:
+        token = signer(configuration.algorithm).token(claims(scope=SCOPE))
+    by_token = events.from_service(order_id, {"reason": "goodwill"}, key=key, caller=None, token=token)
+    return {"signed": signed, "by token": by_token, "forged": with_token(by_token, f"{token}x")}
+
+
+def paid(stored: str) -> str:
+    """The record of an order that create_order wrote, once its payment is captured."""
+    item = json.loads(stored)["Item"]
+    captured: Any = {"captured": {"BOOL": True}, "amount": item["amount"], "currency": item["currency"]}
+    captured |= {"verdict": {"S": "exact"}, "matched": {"N": "2"}}
+    return json.dumps(
+        {"Item": {**item, "payments": {"M": {events.PAYMENT_ID: {"M": captured}}}, "status": {"S": "paid"}}}
+    )
 
 
 def with_token(event: dict[str, Any], token: str) -> dict[str, Any]:
@@ -209,7 +246,9 @@ EXPECTED = {
     },
     "outbox": {"outbox, nothing due": "ran"},
     "reconcile": dict.fromkeys(COMMANDS, "ran"),
+    "refund": {"signed": 201, "by token": 201, "forged": 401},
 }
+CLOSED = {"signed": 201, "by token": 403, "forged": 403}
 
 
 @pytest.mark.parametrize("configuration", CONFIGURATIONS, ids=str)
@@ -217,7 +256,8 @@ def test_the_first_answer_of_every_route_imports_nothing(
     report: Callable[[Configuration], Report], configuration: Configuration
 ) -> None:
     answers = report(configuration).answers
-    assert {name: answer["status"] for name, answer in answers.items()} == EXPECTED[configuration.function]
+    expected = CLOSED if configuration.tokens == NO_TOKENS else EXPECTED[configuration.function]
+    assert {name: answer["status"] for name, answer in answers.items()} == expected
     assert {name: answer["imported"] for name, answer in answers.items() if answer["imported"]} == {}
 
 
@@ -281,5 +321,5 @@ def test_a_function_is_primed_with_what_its_configuration_needs_and_no_more(
     loaded = report(configuration).loaded
     assert ("payments.adapters.secrets" in loaded) is (configuration.function != "outbox")
     assert ("payments.adapters.jwks" in loaded) is configuration.is_published
-    assert ("cryptography" in loaded) is (configuration.algorithm != "HS256")
-    assert ("razorpay" in loaded) is (configuration.function in {"create_order", "reconcile"})
+    assert ("cryptography" in loaded) is (configuration.algorithm not in {"HS256", NO_TOKENS})
+    assert ("razorpay" in loaded) is (configuration.function in {"create_order", "refund", "reconcile"})

@@ -15,6 +15,11 @@ OTHER_ORDER_ID: Final = "order_00000000000002"
 """The client's second order, used by the genuine requests sent with the attacks."""
 STRANGERS_ORDER_ID: Final = "order_00000000000003"
 """The order of another client."""
+PAID_ORDER_ID: Final = "order_00000000000004"
+PAID_PAYMENT_ID: Final = "pay_00000000000006"
+"""The client's third order, which is paid, and its payment."""
+MADE_KEY: Final = "a-refund-that-was-made"
+"""The Idempotency-Key of the refund of 1.00 that was made of it."""
 OTHER_PAYMENT_ID: Final = "pay_DESlfW9H8K9uqN"
 KEY_SECRET: Final = development.RAZORPAY_KEY_SECRET
 WEBHOOK_SECRET: Final = development.RAZORPAY_WEBHOOK_SECRET

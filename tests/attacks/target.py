@@ -11,12 +11,30 @@ from payments.adapters import jwks
 from payments.wiring import callers
 from payments.wiring.boundary import RunFailed
 from sandbox import development, events
-from tests.attacks.family import OTHER_ORDER_ID, STRANGERS_ORDER_ID, Event, Family
+from tests.attacks.family import (
+    MADE_KEY,
+    OTHER_ORDER_ID,
+    PAID_ORDER_ID,
+    PAID_PAYMENT_ID,
+    STRANGERS_ORDER_ID,
+    Event,
+    Family,
+)
 from tests.attacks.public_keys import KEY_SET_URL, key_set
 from tests.faults.dynamodb import plain
 from tests.faults.rig import JWT, World, installed
 from tests.faults.rig import WEBHOOK as WEBHOOK_SECRETS
-from tests.handlers.service import CREATE_ORDER, GET, LIST, VERIFY, WEBHOOK, Answer, forget_loggers
+from tests.handlers.service import (
+    CREATE_ORDER,
+    GET,
+    LIST,
+    REFUNDS,
+    REFUNDS_BY_TOKEN,
+    VERIFY,
+    WEBHOOK,
+    Answer,
+    forget_loggers,
+)
 from tests.secrecy import watch
 
 _FUNCTIONS: Final = {
@@ -25,6 +43,8 @@ _FUNCTIONS: Final = {
     GET: "verify",
     LIST: "verify",
     WEBHOOK: "webhook",
+    REFUNDS: "refund",
+    REFUNDS_BY_TOKEN: "refund",
 }
 _READS: Final = frozenset({"dynamodb GetItem", "dynamodb BatchGetItem", "dynamodb Query"})
 
@@ -68,6 +88,21 @@ class Target:
         assert answer.status == 201, answer.text
         order_id: str = answer.body["order_id"]
         return order_id
+
+    def pay(self, order_id: str) -> None:
+        """Pays an order, lets Razorpay report it, and refunds a part of it."""
+        with redirect_stdout(self.world.log), redirect_stderr(self.world.log):
+            checkout = self.world.pay(order_id)
+            assert checkout is not None
+            assert (order_id, checkout["razorpay_payment_id"]) == (PAID_ORDER_ID, PAID_PAYMENT_ID)
+            self._deliver()
+            made = self.world.request_refund(order_id, MADE_KEY, "1.00")
+            assert made.status == 201, made
+            self._deliver()
+
+    def _deliver(self) -> None:
+        for webhook in self.world.waiting:
+            assert self.world.deliver(webhook).ok
 
     def adopt(self, settings: Mapping[str, str]) -> None:
         """Checks tokens by these settings from now on."""
@@ -127,7 +162,10 @@ def accepted(target: Target, family: Family, attack: Event) -> list[str]:
 
 @contextmanager
 def running_target() -> Iterator[Target]:
-    """A new target with the story's order, the client's second one and a stranger's, all unpaid."""
+    """A new target with the story's order, the client's second one and a stranger's, all unpaid, and a paid one.
+
+    Of the paid order, 499.50, a service has refunded 1.00.
+    """
     fetched: list[str] = []
 
     def fetch(url: str) -> bytes:
@@ -149,6 +187,7 @@ def running_target() -> Iterator[Target]:
         assert target.order(12) == events.ORDER_ID
         assert target.order(13) == OTHER_ORDER_ID
         assert target.order(12, client_id=events.SOMEBODY_ELSE) == STRANGERS_ORDER_ID
+        target.pay(target.order(14))
         target.forget()
         yield target
         # No token's header may make us call another server.

@@ -9,8 +9,8 @@ from typing import Final
 import pytest
 
 from sandbox import events
-from tests.attacks import forgery, lists, public_keys, quotes, requests, tokens
-from tests.attacks.family import OTHER_ORDER_ID, STRANGERS_ORDER_ID, Family
+from tests.attacks import forgery, lists, public_keys, quotes, refunds, requests, tokens
+from tests.attacks.family import OTHER_ORDER_ID, PAID_ORDER_ID, STRANGERS_ORDER_ID, Family
 from tests.attacks.target import Target, accepted
 from tests.attacks.test_replays import REPLAYS
 from tests.secrecy import watch
@@ -22,6 +22,7 @@ FAMILIES: Final = [
     *forgery.families(),
     *requests.families(),
     *lists.families(),
+    *refunds.families(),
 ]
 _FEWEST: Final = 1000
 
@@ -46,7 +47,10 @@ def test_after_all_attacks_the_order_that_they_were_after_is_as_it_was(target: T
         record = target.item(order_id)
         assert (record["status"], record["version"], record.get("payments", {})) == ("created", 1, {})
     told = {detail["payment"]["order_id"] for _, detail in target.sent()}
-    assert told == {OTHER_ORDER_ID}
+    assert told == {OTHER_ORDER_ID, PAID_ORDER_ID}
+    (back,) = target.item(PAID_ORDER_ID)["refunds"].values()
+    assert (back["amount"], target.item(PAID_ORDER_ID)["status"]) == (100, "paid")
+    assert [payment.amount_refunded for payment in target.world.razorpay.account.payments.values()] == [100]
 
 
 def test_there_are_enough_attacks_and_each_is_another() -> None:

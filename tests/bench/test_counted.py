@@ -18,10 +18,20 @@ CALLS = {
     "webhook, a duplicate": 1,
     "list of an application": 2,
     "list of a client's payments": 2,
+    "refund": 5,
+    "refund, again": 1,
+    "webhook refund.created, of a requested refund": 3,
+    "webhook refund.processed, of a requested refund": 1,
 }
 """Outside calls, as designed; every tenth order makes one more, for ids."""
 GOOD_CASE = ("create-order", "verify", "webhook payment.authorized", "webhook payment.captured", "webhook order.paid")
 WRITE_UNITS = 10
+OF_A_REFUND = (
+    "refund",
+    "webhook refund.created, of a requested refund",
+    "webhook refund.processed, of a requested refund",
+)
+WRITE_UNITS_OF_A_REFUND = 7
 LOG_BYTES = 500
 
 
@@ -48,6 +58,13 @@ def test_a_payment_takes_at_most_as_many_write_units_as_designed_and_one_put_eve
     assert sum(counts[name]["event_entries"] for name in GOOD_CASE) == 1
 
 
+def test_a_requested_refund_takes_one_call_to_razorpay_and_one_put_events(counts: Counts) -> None:
+    made = [call for name in OF_A_REFUND for call in counts[name]["made"]]
+    assert [call for call in made if call.startswith("razorpay")] == ["razorpay POST /v1/payments/{id}/refund"]
+    assert sum(counts[name]["write_units"] for name in OF_A_REFUND) <= WRITE_UNITS_OF_A_REFUND
+    assert sum(counts[name]["event_entries"] for name in OF_A_REFUND) == 1
+
+
 def test_no_request_logs_more_than_five_hundred_bytes(counts: Counts) -> None:
     for name, used in counts.items():
         if name not in counted.LANES:
@@ -55,7 +72,7 @@ def test_no_request_logs_more_than_five_hundred_bytes(counts: Counts) -> None:
 
 
 def test_what_is_known_already_writes_nothing(counts: Counts) -> None:
-    reads = ("read", "list of an application", "list of a client's payments")
+    reads = ("read", "list of an application", "list of a client's payments", "refund, again")
     for name in ("create-order, again", "verify, again", *reads, "webhook order.paid", "webhook, a duplicate"):
         assert counts[name]["write_units"] == 0, name
         assert counts[name]["event_entries"] == 0, name
@@ -144,15 +161,15 @@ def test_the_metrics_that_an_idle_stage_pays_for_are_those_that_its_alarms_wait_
 def test_a_snapshot_is_billed_for_each_function_by_its_memory_and_a_web_acl_by_its_rules() -> None:
     options = scaling.options_of_a_month()
     # Lambda pricing, SnapStart: 0.0000015046 for each GB and second.
-    assert options["`SnapStart=PublishedVersions`"][0] == pytest.approx(5 * 0.5 * 30 * 86_400 * 0.0000015046)
+    assert options["`SnapStart=PublishedVersions`"][0] == pytest.approx(6 * 0.5 * 30 * 86_400 * 0.0000015046)
     assert options["`WebAcl=true`"][0] == pytest.approx(5 + 2)
 
 
 def test_an_idle_stage_costs_what_its_options_add(counts: Counts) -> None:
-    # samconfig.toml: snapshots of five functions in both stages, and a web ACL with two rules in production.
+    # samconfig.toml: snapshots of six functions in both stages, and a web ACL with two rules in production.
     idle = sum(dollars for dollars, _ in scaling.cost_of_a_month(counts).values())
     stages = scaling.cost_of_stages(counts)
-    assert stages["staging"][0] == pytest.approx(idle + 5 * 0.5 * 30 * 86_400 * 0.0000015046)
+    assert stages["staging"][0] == pytest.approx(idle + 6 * 0.5 * 30 * 86_400 * 0.0000015046)
     assert stages["production"][0] == pytest.approx(stages["staging"][0] + 5 + 2)
 
 

@@ -52,6 +52,10 @@ class Shop:
         """Sends verify what Checkout returned, or a forgery of it."""
         return self._invoke(events.from_frontend(VERIFY, checkout))
 
+    def request_refund(self, order_id: str, amount: str, *, key: str) -> Answer:
+        """A service of the platform requests a refund."""
+        return self._invoke(events.from_service(order_id, {"amount": amount}, key=key))
+
     def payment(self, order_id: str) -> tuple[str, bool, int]:
         """Status, confirmed and amount refunded, as the client reads them."""
         answer = self._invoke(events.reading(order_id))

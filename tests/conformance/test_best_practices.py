@@ -305,6 +305,23 @@ def test_bp_12_a_refund_asked_for_twice_under_one_key_is_counted_once(shop: Shop
     assert shop.published() == ["payment.paid", "payment.partially_refunded"]
 
 
+def test_bp_12_a_refund_of_ours_whose_answer_is_lost_is_asked_for_again_and_made_once(shop: Shop) -> None:
+    shop.listen()
+    order_id = shop.order()
+    shop.pay(order_id)
+    shop.wait_until_delivered()
+
+    shop.break_razorpay("answer_lost", "POST /v1/payments/{payment_id}/refund", times=1)
+    lost = shop.request_refund(order_id, "100.00", key="refund-of-order-1")
+    again = shop.request_refund(order_id, "100.00", key="refund-of-order-1")
+    shop.wait_until_delivered()
+
+    assert (lost.status, again.status) == (202, 200)
+    assert [refund["id"] for refund in shop.ledger(order_id)["refunds"]] == [again.body["refund_id"]]
+    assert shop.payment(order_id) == ("paid", True, 10_000)
+    assert shop.published() == ["payment.paid", "payment.partially_refunded"]
+
+
 @pytest.mark.parametrize("event", ["payment.downtime.started", "payment.downtime.updated", "payment.downtime.resolved"])
 def test_bp_17_a_downtime_told_to_us_is_acknowledged_and_touches_no_payment(shop: Shop, event: str) -> None:
     # As documented (webhooks/payments.md); Checkout itself avoids methods that are down.

@@ -32,6 +32,7 @@ TYPES = [
     "payment.partially_refunded",
     "payment.refunded",
     "payment.surplus_refunded",
+    "payment.refund_failed",
     "payment.review",
     "payment.dispute_changed",
 ]

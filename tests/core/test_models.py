@@ -146,7 +146,7 @@ _PAYMENT = {
     "amount_refunded": anything,
     "created_at": anything,
 }
-_REFUND = {"id": refund_id, "payment_id": payment_id, "amount": integer(1), "created_at": anything}
+_REFUND = {"id": refund_id, "payment_id": payment_id, "amount": integer(1), "created_at": anything, "notes": anything}
 
 # A purchase's fields besides its parties.
 OPTIONAL: dict[str, Any] = {}

@@ -330,14 +330,14 @@ def test_a_failure_beside_a_live_payment_or_on_a_superseded_order_is_not_told() 
     assert not tell([(failed(A),)], superseded()).events
 
 
-def test_a_refund_that_failed_after_it_was_created_changes_no_status_and_tells_nobody() -> None:
+def test_a_refund_that_failed_after_it_was_created_changes_no_status_and_is_told() -> None:
     story = tell([(captured(A),), (captured(A), refunded(A, REFUND_1, state=RefundState.CREATED))])
     assert story.status() is Status.PAID
     assert amount_refunded(story.record) == 0
     story.deliver(captured(A), refunded(A, REFUND_1, state=RefundState.FAILED))
     assert story.status() is Status.PAID
     assert story.record.refunds[REFUND_1].state is RefundState.FAILED
-    assert list(story.types.values()) == ["payment.paid"]
+    assert list(story.types.values()) == ["payment.paid", "payment.refund_failed"]
 
 
 def test_a_processed_refund_is_not_taken_back_by_an_older_report() -> None:

@@ -29,7 +29,7 @@ Written by `make faults`; do not edit. `make test` runs a share of each campaign
 A sceptic's guide: each section says what was tried, and ends with figures. *Lost* is an event or a fact that was
 acknowledged or recorded and is missing in the end, *doubled* a fact that changed a record twice or an event under two
 ids, *invented* an event that nothing at Razorpay stands behind. A campaign that finds one fails, and its section keeps
-the figures of the last time that it held. The numbers I1 to I23 are explained in [invariants.md](../invariants.md).
+the figures of the last time that it held. The numbers I1 to I24 are explained in [invariants.md](../invariants.md).
 """
 
 

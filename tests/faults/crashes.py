@@ -27,7 +27,7 @@ from tests.faults.elsewhere import Webhook
 from tests.faults.outside import Call, Kind, OutOfTime, good
 from tests.faults.rig import Answer, Died, World, installed
 
-LIMITS_S: Final = {"create_order": 20.0, "verify": 10.0, "webhook": 5.0}
+LIMITS_S: Final = {"create_order": 20.0, "verify": 10.0, "webhook": 5.0, "refund": 20.0}
 """The time within which a function responds if any one dependency hangs."""
 CALLS, PAIRS = "calls found by playing them", "pairs of faults"
 FUNCTIONS, EVENTS, AGAIN = "function runs", "events on the bus", "… of these published again, under the same id"
@@ -43,6 +43,8 @@ _AMOUNT_MINOR: Final = 499_50
 _DISPUTES_READ_AFTER_S: Final = 3 * 3600 + 60
 _FIRST_LOOK_S: Final = 15 * 60
 _SWEPT_AFTER_S: Final = 21 * 60
+# Then Razorpay's list of refunds shows one that exists, and what it does not show may be asked for again.
+_LISTED_AFTER_S: Final = 15 * 60
 _THREE: Final = 3
 # There are hundreds of thousands of pairs, and each simulates sixteen days: this many are drawn after each fault, …
 _PAIRS_EACH: Final = 2
@@ -74,6 +76,15 @@ class Play:
 
     def read(self, order_id: str) -> None:
         self._insist(lambda: self.world.read(order_id))
+
+    def refund(self, order_id: str, key: str, amount: str | None = None) -> None:
+        """A service asks for a refund, and asks again under the same key until it is told its id."""
+        for _ in range(_TRIES):
+            answer = self._insist(lambda: self.world.request_refund(order_id, key, amount))
+            if answer.body["refund_id"] is not None:
+                return
+            self.world.now += _LISTED_AFTER_S
+        raise AssertionError(f"asked {_TRIES} times, and nobody knows whether there is a refund")
 
     def deliver(self, *webhooks: Webhook) -> None:
         """Razorpay delivers each of them once; unacknowledged ones wait."""
@@ -268,6 +279,44 @@ def _there_and_back_and_paid_before(play: Play) -> None:
     play.mend()
 
 
+def _refunds_requested(play: Play) -> None:
+    """Through the API, in two parts, and with a second click on each."""
+    order_id = play.last_order
+    play.refund(order_id, "refund-of-a-part", "100.00")
+    play.refund(order_id, "refund-of-a-part", "100.00")
+    play.deliver_all()
+    play.refund(order_id, "refund-of-the-rest")
+    play.mend()
+    play.refund(order_id, "refund-of-the-rest")
+
+
+def _prepare_paid(play: Play) -> None:
+    play.pay(play.create_order())
+    play.deliver_all()
+
+
+def _refund_in_doubt(play: Play) -> None:
+    """Nobody asks again: reconcile finds one refund, makes the other, and no webhook tells of either."""
+    play.world.now += _LISTED_AFTER_S
+    play.reconcile(play.last_order)
+    _lose(play, lambda _: True)
+    play.mend()
+
+
+def _prepare_refunds_in_doubt(play: Play) -> None:
+    _prepare_paid(play)
+    order_id, call = play.last_order, "razorpay POST /v1/payments/{id}/refund"
+    _doomed(play, call, lambda: play.world.request_refund(order_id, "refund-of-a-part", "100.00"))
+    play.world.outside.fate = lambda made: Kind.DIES_BEFORE if made.operation == call else None
+    with suppress(Died):
+        play.world.request_refund(order_id, "refund-of-the-rest")
+    play.world.outside.fate = good
+    # The outbox hands the record to the watch lane.
+    play.world.now += 61
+    play.run("outbox", {"shards": [shard(Lane.OUTBOX, order_id)]})
+    _lose(play, lambda _: True)
+
+
 def _paid_late(play: Play) -> None:
     play.pay(play.last_order)
     _lose(play, lambda _: True)
@@ -442,6 +491,19 @@ SCENARIOS: Final = {
             _paid_late,
             _prepare_paid_late,
             deaf=True,
+        ),
+        Scenario(
+            "refunds are requested",
+            "a part and the rest, by a service that asks twice; refund reads its secrets first",
+            _refunds_requested,
+            _prepare_paid,
+            warm=False,
+        ),
+        Scenario(
+            "refunds in doubt",
+            "two requests died around their call to Razorpay; reconcile finds one refund and makes the other",
+            _refund_in_doubt,
+            _prepare_refunds_in_doubt,
         ),
         Scenario(
             "a dispute is lost",

@@ -342,6 +342,7 @@ def told_of(before: State, was: Judged, grown: State) -> Foreseen:
     if now.stands >= 0 and before.stood < 0:
         told.add(Told("payment.paid", PAYMENTS[now.stands]))
     told.update(refunds_told(before, was, grown, now))
+    told.update(failed_refunds_told(before, grown))
     for p, payment in enumerate(grown.payments):
         if payment.dispute > before.payments[p].dispute:
             told.add(Told("payment.dispute_changed", DISPUTES[p], "", DISPUTE_STATES[payment.dispute].value))
@@ -396,6 +397,17 @@ def refunds_told(before: State, was: Judged, grown: State, now: Judged) -> Itera
         # If several complete it at once, any would be correct; the service names the last.
         for last in (completing or known)[-1:]:
             yield Told("payment.refunded", REFUNDS[grown.stood][last])
+
+
+def failed_refunds_told(before: State, grown: State) -> Iterator[Told]:
+    """Each refund of a captured payment that Razorpay gave up."""
+    for p, payment in enumerate(grown.payments):
+        old = before.payments[p]
+        if payment.capture == NOT:
+            continue
+        for r, refund in enumerate(payment.refunds):
+            if refund.reached == FAILED and (old.capture == NOT or old.refunds[r].reached != FAILED):
+                yield Told("payment.refund_failed", REFUNDS[p][r])
 
 
 def reviews_of(p: int, old: Payment, grown: State, now: Judged) -> tuple[Review, ...]:

@@ -64,9 +64,11 @@ _SECRETS_OF: Final = {
     "create_order": f"{API_KEYS},{JWT}",
     "verify": f"{API_KEYS},{JWT}",
     "webhook": WEBHOOK,
+    # As with a scope for tokens: then it reads both secrets.
+    "refund": f"{API_KEYS},{JWT}",
     "reconcile": API_KEYS,
 }
-DOCUMENTED: Final = frozenset({200, 201, *(problem.status.value for problem in PROBLEMS.values())})
+DOCUMENTED: Final = frozenset({200, 201, 202, *(problem.status.value for problem in PROBLEMS.values())})
 CODES: Final = frozenset(problem.code for problem in PROBLEMS.values())
 SECRET: Final = (
     development.RAZORPAY_KEY_SECRET,
@@ -321,6 +323,13 @@ class World:
     def find(self, *, user_id: int = CLIENT, **query: str) -> Answer:
         """The frontend asks for a user's payments."""
         return self.request("verify", events.listing(user_id=user_id, **query), what="GET")
+
+    def request_refund(
+        self, order_id: str, key: str, amount: str | None = None, *, instance: Instance | None = None
+    ) -> Answer:
+        """A service asks for a refund, of what is left unless an amount is given."""
+        event = events.from_service(order_id, {} if amount is None else {"amount": amount}, key=key)
+        return self.request("refund", event, instance=instance)
 
     def deliver(self, webhook: Webhook, *, instance: Instance | None = None) -> Answer:
         """Razorpay delivers a webhook, for the first time or again."""

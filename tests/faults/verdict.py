@@ -15,6 +15,7 @@ from sandbox.gateway import signatures
 from tests.oracle.books import Ledger, Outside, Settings, read_ledger
 from tests.oracle.expect import Expected, Next, Outcome, expected_orders, in_a_gap, next_answers, orphans, purchases
 from tests.oracle.judge import Told, judge_next, judge_order, judge_verify, read_event
+from tests.oracle.rules import refunded_twice
 
 if TYPE_CHECKING:
     from tests.faults.rig import Answer, World
@@ -65,7 +66,7 @@ class _Verdict:
         self._chosen: dict[str, Outcome] = {}
 
     def complaints(self) -> list[str]:
-        found = [*self._orders(), *self._foreign()]
+        found = [*self._orders(), *self._foreign(), *self._refunds()]
         # The following requests are not part of the story: their writes are neither checked nor counted.
         with self._world.unwatched():
             found += self._proofs()
@@ -81,6 +82,11 @@ class _Verdict:
             if outcome is not None:
                 self._chosen[order_id] = outcome
             yield from complaints
+
+    def _refunds(self) -> Iterator[str]:
+        """Each refund that was requested of the service was made once at the most."""
+        for order_id, order in self._ledger.orders.items():
+            yield from (f"{order_id}: {complaint}" for complaint in refunded_twice(order))
 
     def _foreign(self) -> Iterator[str]:
         """A foreign order has no events and is shown to nobody."""

@@ -1,4 +1,4 @@
-"""All five functions, called with inputs from hypothesis, on the in-memory world of `tests/faults`.
+"""All six functions, called with inputs from hypothesis, on the in-memory world of `tests/faults`.
 
 Each property generates one kind of request; each request runs on a new service, so that a failure depends on nothing
 before it. For every input:
@@ -21,29 +21,50 @@ from payments.core.lookup import Place, Role, cursor_after
 from payments.wiring.boundary import RunFailed
 from sandbox import development, events
 from sandbox.gateway import signatures
-from tests.attacks.family import STRANGERS_ORDER_ID, Event, with_body, with_headers
+from tests.attacks.family import PAID_ORDER_ID, PAID_PAYMENT_ID, STRANGERS_ORDER_ID, Event, with_body, with_headers
+from tests.attacks.refunds import SCOPE
 from tests.attacks.target import Target
 from tests.attacks.tokens import b64
 from tests.faults.elsewhere import _response
 from tests.fuzz.contract import undocumented
-from tests.handlers.service import CREATE_ORDER, EVENTS, GET, LIST, VERIFY, WEBHOOK, committed
+from tests.handlers.service import (
+    CREATE_ORDER,
+    EVENTS,
+    GET,
+    LIST,
+    REFUNDS,
+    REFUNDS_BY_TOKEN,
+    VERIFY,
+    WEBHOOK,
+    committed,
+)
 from tests.secrecy import watch
 
 type Draw = st.DataObject
 
 # Refusals that depend on the record; all others come before the first call.
 _OF_THE_RECORD: Final = frozenset(
-    {"order_not_found", "already_paid", "payment_in_progress", "payment_under_review", "invalid_signature"}
+    {
+        "order_not_found",
+        "already_paid",
+        "payment_in_progress",
+        "payment_under_review",
+        "invalid_signature",
+        "idempotency_conflict",
+        "nothing_to_refund",
+    }
 )
 # Refusals after the signature was recorded, which is a fact whatever the payment's outcome.
 _AFTER_RECORDING: Final = frozenset({"payment_refunded", "payment_returned", "payment_failed"})
-_FUNCTIONS: Final = ("create_order", "verify", "webhook")
+_FUNCTIONS: Final = ("create_order", "verify", "webhook", "refund")
 _FUNCTION_BY_ROUTE: Final = {
     CREATE_ORDER: "create_order",
     VERIFY: "verify",
     GET: "verify",
     LIST: "verify",
     WEBHOOK: "webhook",
+    REFUNDS: "refund",
+    REFUNDS_BY_TOKEN: "refund",
 }
 _AGREED: Final = (
     "payment_id",
@@ -210,6 +231,33 @@ def _any_document(draw: Draw, target: Target) -> str:
     return _judge(target, _FUNCTION_BY_ROUTE[route], event)
 
 
+def _any_refund(draw: Draw, target: Target) -> str:
+    """A request for a refund with anything in its body, its key, its path or its token; never above the payment."""
+    target.adopt({"JWT_SECRET": development.JWT_SECRET, "REFUND_SCOPE": SCOPE})
+    genuine = {"amount": "2.00", "razorpay_payment_id": PAID_PAYMENT_ID, "reason": "goodwill"}
+    names = st.sampled_from(["amount", "razorpay_payment_id", "reason"]) | _TEXT
+    amounts = st.sampled_from(["1", 1, "498.50", 498.5, 498.51, "499.50", "0.99", -1, "1.001", 2.5, None])
+    document: Any = {name: value for name, value in genuine.items() if draw.draw(st.booleans())} | draw.draw(
+        st.dictionaries(names, amounts | _LEAF, max_size=2)
+    )
+    if draw.draw(st.integers(0, 4)) == 0:
+        document = draw.draw(JSON)
+    key = draw.draw(st.sampled_from(["the-key-of-a-request", "a-refund-that-was-made"]) | _TEXT | st.none())
+    claims = {"user_id": events.CLIENT, "exp": 4_102_444_800, "scope": draw.draw(st.just(SCOPE) | _LEAF)}
+    token = jwt.encode(claims, development.JWT_SECRET, "HS256")
+    caller = draw.draw(st.sampled_from([events.CALLER_ARN, None]))
+    event = events.from_service(PAID_ORDER_ID, {}, key=key, caller=caller, token=token)
+    order_id = draw.draw(st.sampled_from([PAID_ORDER_ID] * 8 + [events.ORDER_ID]) | _HOSTILE)
+    event = {**with_body(event, json.dumps(document)), "pathParameters": {"order_id": order_id}}
+    payment = target.world.razorpay.account.payments[PAID_PAYMENT_ID]
+    before = payment.amount_refunded
+    said = _judge(target, "refund", event)
+    is_made = said.startswith("201")
+    assert (payment.amount_refunded > before) is is_made, f"{said}, and {payment.amount_refunded} was refunded"
+    assert payment.amount_refunded <= payment.amount
+    return said
+
+
 def _any_header(draw: Draw, target: Target) -> str:
     """A genuine request with headers changed: any token, any signature, any type."""
     event = _genuine(draw)
@@ -315,6 +363,10 @@ def _any_answer(draw: Draw, target: Target) -> str:
     if draw.draw(st.booleans()):
         target.world.now += 1000
         return f"reconcile {_run(target, 'reconcile', {'lane': draw.draw(st.sampled_from(['watch', 'sweep']))})}"
+    if draw.draw(st.booleans()):
+        key = draw.draw(st.sampled_from(["the-key-of-a-request", "another-key-of-a-request"]))
+        asked = events.from_service(PAID_ORDER_ID, {"amount": "2.00"}, key=key)
+        return f"refund {_judge(target, 'refund', asked, gateway_may_fail=True)}"
     event = events.from_frontend(CREATE_ORDER, {**events.OFFER, "application_id": 99})
     return _judge(target, "create_order", event, gateway_may_fail=True)
 
@@ -323,6 +375,7 @@ PROPERTIES: Final[Mapping[str, Callable[[Draw, Target], str]]] = {
     "an event of any shape": _any_event,
     "a request with any body": _any_body,
     "a client's document with anything in it": _any_document,
+    "a request for a refund with anything in it": _any_refund,
     "a request with any headers": _any_header,
     "a token that says anything": _any_token,
     "a signed webhook that says anything": _any_webhook,
@@ -409,7 +462,7 @@ def _run(target: Target, function: str, event: Any, *, may_be: frozenset[str] = 
 def _agreed(target: Target) -> dict[str, list[object]]:
     records = {pk: item for pk, item in target.world.table.items.items() if pk.startswith("order#")}
     ours = {pk: [item.get(name) for name in _AGREED] for pk, item in records.items() if "client_id" in item}
-    known = (events.ORDER_ID, "order_00000000000002", STRANGERS_ORDER_ID)
+    known = (events.ORDER_ID, "order_00000000000002", STRANGERS_ORDER_ID, PAID_ORDER_ID)
     return {pk: fields for pk, fields in ours.items() if pk.removeprefix("order#") in known}
 
 

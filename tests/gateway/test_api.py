@@ -399,6 +399,17 @@ def test_a_refund_repeated_under_its_key_is_made_once(gateway: Gateway, sample: 
     assert other.json() == sample("api.refund.key-reused")
 
 
+def test_a_refunds_idempotency_key_can_be_ignored_as_it_may_be_in_test_mode(gateway: Gateway, captured: str) -> None:
+    gateway.control("PUT", "faults", {"refund_keys": "ignored"})
+    headers = {"X-Refund-Idempotency": "550e8400-e29b-41d4-a716-446655440000"}
+    made = [
+        call(gateway, "POST", f"payments/{captured}/refund", json={"amount": 10000}, headers=headers).json()["id"]
+        for _ in range(2)
+    ]
+    assert len(set(made)) == 2
+    assert gateway.sdk.payment.fetch(captured)["amount_refunded"] == 20000
+
+
 @pytest.mark.parametrize(("key", "words"), [("short", "at least 10 characters"), ("has a space", "alphanumeric")])
 def test_an_impossible_idempotency_key_is_refused(gateway: Gateway, captured: str, key: str, words: str) -> None:
     answer = call(gateway, "POST", f"payments/{captured}/refund", headers={"X-Refund-Idempotency": key})

@@ -174,6 +174,17 @@ def test_an_order_that_is_there_can_be_refused_in_every_documented_way(
     assert order_id in {order["id"] for order in gateway.sdk.order.all()["items"]}
 
 
+def test_a_refund_can_be_under_way_already(gateway: Gateway) -> None:
+    # api/refunds/normal-refunds-idempotent.md: 409, and the request may be repeated.
+    payment_id = gateway.pay(gateway.order()["id"])["razorpay_payment_id"]
+    switch(gateway, {"fault": "409_refund_in_progress", "route": "POST /v1/payments/{payment_id}/refund", "times": 1})
+    headers = {"X-Refund-Idempotency": "refund-of-that-payment"}
+    answers = [call(gateway, "POST", f"payments/{payment_id}/refund", headers=headers) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [409, 200]
+    described = "Another request with the same idempotency key is still in progress."
+    assert answers[0].json()["error"]["description"] == described
+
+
 # --- which requests are affected ---
 
 
@@ -259,6 +270,7 @@ def test_reset_ends_every_fault(gateway: Gateway) -> None:
             "refund_lists_lag_s": 60,
             "order_payments_lag_s": 60,
             "refunds": "pending",
+            "refund_keys": "ignored",
             "webhooks": "hold",
             "held_orders": ["order_DESlLckIVRkHWj"],
             "duplicates": {"share": 1},

@@ -74,6 +74,7 @@ class Razorpay:
         self.orders: dict[str, dict[str, Any]] = {}
         self.payments: dict[str, dict[str, Any]] = {}
         self.refunds: dict[str, dict[str, Any]] = {}
+        self.keys_of_refunds: dict[str, str] = {}
         self.disputes: dict[str, dict[str, Any]] = {}
         self.keys = _KEYS
         self._made = 0
@@ -101,7 +102,7 @@ class Razorpay:
         self.asked.clear()
         self.script.clear()
         self.trouble = lambda _: None
-        for book in (self.orders, self.payments, self.refunds, self.disputes):
+        for book in (self.orders, self.payments, self.refunds, self.keys_of_refunds, self.disputes):
             book.clear()
         self.keys = _KEYS
         self._made = 0
@@ -178,7 +179,25 @@ class Razorpay:
             return trouble
         if asked.keys != self.keys:
             return refusal(401, "Authentication failed")
+        if asked.method == "POST" and asked.path.endswith("/refund"):
+            return self._refund(asked)
         return Reply(body=self.order(asked)) if asked.method == "POST" else self._read(asked)
+
+    def _refund(self, asked: Asked) -> Reply:
+        """A refund, as documented ("Create a Normal Refund (Idempotent Request)")."""
+        payment_id, wanted, key = asked.path.split("/")[3], asked.document, asked.headers["x-refund-idempotency"]
+        with self._lock:
+            if key not in self.keys_of_refunds:
+                payment = self.payments[payment_id]
+                rest = payment["amount"] - payment["amount_refunded"]
+                if not rest:
+                    return refusal(400, "The payment has been fully refunded already")
+                if wanted["amount"] > rest:
+                    return refusal(400, "The total refund amount is greater than the refund payment amount")
+                refund_id = f"rfnd_{len(self.refunds) + 1:014d}"
+                self.give_back(payment_id, refund_id, wanted["amount"], notes=wanted["notes"], currency="INR")
+                self.keys_of_refunds[key] = refund_id
+            return Reply(body=json.dumps(self.refunds[self.keys_of_refunds[key]]).encode())
 
     def _read(self, asked: Asked) -> Reply:
         """The stored data ("Fetch …" in Razorpay's API pages)."""

@@ -40,12 +40,14 @@ ENVIRONMENT = {
     "JWT_SECRET": development.JWT_SECRET,
     "CORS_ORIGIN": "https://app.example.com",
 }
-FUNCTIONS = ("create_order", "verify", "webhook")
+FUNCTIONS = ("create_order", "verify", "webhook", "refund")
 CREATE_ORDER = "/api/payments/create-order"
 VERIFY = "/api/payments/verify"
 WEBHOOK = "/api/payments/webhook"
 GET = "/api/payments/{order_id}"
 LIST = "/api/payments"
+REFUNDS = "/api/payments/{order_id}/refunds"
+REFUNDS_BY_TOKEN = "/api/payments/{order_id}/refunds/by-token"
 LANES: list[tuple[str, dict[str, Any]]] = [
     ("outbox", {}),
     ("reconcile", {"lane": "watch"}),
@@ -63,6 +65,8 @@ _FUNCTION_BY_ROUTE = {
     GET: "verify",
     LIST: "verify",
     WEBHOOK: "webhook",
+    REFUNDS: "refund",
+    REFUNDS_BY_TOKEN: "refund",
 }
 
 
@@ -151,6 +155,12 @@ class Service:
 
     def read(self, order_id: str = events.ORDER_ID, *, user_id: int = events.CLIENT) -> Answer:
         return self.invoke(events.reading(order_id, user_id=user_id))
+
+    def refund(
+        self, document: Any = None, *, key: str | None = "the-callers-own-key", order_id: str = events.ORDER_ID
+    ) -> Answer:
+        """A refund, asked for by a service whose signature API Gateway has checked."""
+        return self.invoke(events.from_service(order_id, {} if document is None else document, key=key))
 
     def find(self, *, user_id: int = events.CLIENT, **query: str) -> Answer:
         """The user's payments, by these query parameters."""

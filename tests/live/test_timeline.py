@@ -446,11 +446,34 @@ def test_an_order_that_another_one_replaced_says_which() -> None:
         (f"accepted {FIRST}", "Accepted by an operator"),
         (f"released {FIRST}", "Released by an operator"),
         (f"never captured {FIRST}", "Never captured, for as long as Razorpay was asked"),
+        (f"refund requested {FIRST}", "Refund requested through the API"),
+        (f"refund requested again {FIRST}", "Refund requested of Razorpay again"),
+        (f"refund not taken {FIRST}", "Refund not considered by Razorpay"),
+        (f"refund refused {FIRST}", "Refund refused by Razorpay"),
     ],
 )
 def test_what_nobody_but_an_operator_or_time_decides_is_told(what: str, title: str) -> None:
     story = record(version=2, history=[change(0, "created", "created"), change(4, what, "failed")])
     assert titles(Sources(record=story))[-1] == title
+
+
+def test_a_refund_that_the_service_requests_is_shown_from_its_request_to_its_event() -> None:
+    story = paid_record()
+    history = [*story["history"], change(8, f"refund requested {FIRST}", "paid")]
+    requested = paid_record(
+        version=6,
+        refunds={REFUND: {"payment": FIRST, "amount": 19950, "state": "processed"}},
+        history=[*history, change(9, f"refund processed {REFUND}", "paid")],
+    )
+
+    told = titles(Sources(record=requested))
+
+    assert told[-4:] == [
+        "Refund requested through the API",
+        "₹199.50 processed",
+        "Refunded",
+        "payment.partially_refunded recorded",
+    ]
 
 
 def test_every_reason_for_a_review_has_words() -> None:

@@ -24,6 +24,8 @@ class Refund:
     created_at: int = 0
     was_processed: bool = False
     """Razorpay reported it as processed at some time, whatever its state now."""
+    intent: str | None = None
+    """The request of our service that its notes name; None if it was made elsewhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +160,8 @@ def read_ledger(document: Mapping[str, Any]) -> Ledger:
             status=entity["status"],
             created_at=entity["created_at"],
             was_processed=entity["status"] == "processed" or entity["id"] in processed,
+            # Empty notes are an empty list here too.
+            intent=dict(entity.get("notes") or {}).get("refund_intent"),
         )
         refunds[refund.payment_id].append(refund)
     disputes = _disputes(document)

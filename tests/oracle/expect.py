@@ -488,7 +488,12 @@ def _tell_refunds(collected: _Collected, case: _Case, payment: Payment, stands: 
     only_match = is_match and len(right) == 1 and not case.is_superseded and not case.accepted
     for refund in payment.refunds:
         if not refund.was_processed:
+            if refund.status == "failed":
+                # "When Razorpay gives up": once, and of no refund that has given the money back.
+                collected.must.add(Key("payment.refund_failed", refund.id))
             continue
+        # It may have failed before it was processed after all, or only in a report that came late.
+        collected.may.add(Key("payment.refund_failed", refund.id))
         partly, surplus = (Key(kind, refund.id) for kind in ("payment.partially_refunded", "payment.surplus_refunded"))
         # In any order, it was not returned before this one.
         needed = refund.status == "processed" and total - refund.amount < enough
@@ -576,6 +581,8 @@ def _review_refunds(collected: _Collected, case: _Case) -> None:
     """Reviews about refunds and about exceeded limits."""
     order = case.order
     for payment in order.payments:
+        # Asked for, and in doubt for a day; it is over once Razorpay's answer is known.
+        collected.may_be_over(payment.id, "refund_in_doubt")
         ids = [payment.id, *(one.id for one in payment.refunds), *(one.id for one in payment.disputes)]
         if payment.captured and rules.refunded_minor(payment) + rules.disputed_minor(payment) > payment.amount:
             keys = {Key("payment.review", one, "over_refunded", "open") for one in ids}

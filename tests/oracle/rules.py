@@ -1,5 +1,6 @@
 """The definitions of the design, section 3, each a small function with its rule quoted."""
 
+from collections import Counter
 from collections.abc import Container, Iterable
 from typing import Final, Literal
 
@@ -151,3 +152,19 @@ def totals_differ(payment: Payment) -> bool:
     low = refunded_minor(payment)
     high = low + sum(refund.amount for refund in payment.refunds if refund.status == "pending")
     return not low <= payment.amount_refunded <= high
+
+
+def refunded_twice(order: Order) -> list[str]:
+    """Requests of which there is more than one refund, and payments of which more was given back than was captured.
+
+    "A lost answer, a crash or a second click gives one refund." A refund that failed gave nothing back.
+    """
+    refunds = [refund for payment in order.payments for refund in payment.refunds]
+    made = Counter(refund.intent for refund in refunds if refund.intent is not None)
+    twice = [f"{count} refunds of the request {intent}" for intent, count in made.items() if count > 1]
+    above = [
+        payment.id
+        for payment in order.payments
+        if payment.captured and sum(one.amount for one in payment.refunds if one.status != "failed") > payment.amount
+    ]
+    return [*twice, *(f"more was given back of {payment} than was captured" for payment in above)]

@@ -142,8 +142,10 @@ def test_a_refund_in_full_is_final_and_told_once_even_if_it_was_learned_with_its
 def test_a_refund_that_fails_after_it_was_created_moves_nothing() -> None:
     expected = Books().order().payment().refund(R1, 20_000, "failed").expected()[FIRST]
     assert (only(expected).view.status, only(expected).view.amount_refunded) == ("paid", 0)
-    assert complaints(expected, PAID) == []
-    assert complaints(expected, PAID, partly(R1)) == [
+    given_up = event("payment.refund_failed", refund=R1)
+    assert complaints(expected, PAID, given_up) == []
+    assert complaints(expected, PAID) == [f"{FIRST}: payment.refund_failed {R1} was never told"]
+    assert complaints(expected, PAID, given_up, partly(R1)) == [
         f"{FIRST}: payment.partially_refunded {R1} was told, and must not be"
     ]
 

@@ -445,6 +445,29 @@ def _(counter: Counter) -> Outcome:
     return before, (str(record["status"]), counter.create_order())
 
 
+# --- refunds that were requested --------------------------------------------------------------------------------------
+
+
+@repairs("refund_in_doubt", "repeat the request")
+def _(counter: Counter) -> Outcome:
+    paid(counter)
+    failing = {"fault": "504", "route": "POST /v1/payments/{payment_id}/refund"}
+    counter.switch(api=[failing])
+    assert counter.request_refund() == "202"
+    counter.clock.now += DAY_S
+    counter.look()
+    assert counter.review("refund_in_doubt") == "open"
+    before = counter.create_order()
+    counter.switch(api=[])
+    # Nothing is sent again by itself.
+    counter.clock.now += 15 * 60
+    counter.look()
+    assert counter.review("refund_in_doubt") == "open"
+    assert counter.request_refund() == "201"
+    counter.deliver()
+    return end(counter, "refund_in_doubt", before)
+
+
 # --- the tables -------------------------------------------------------------------------------------------------------
 
 
@@ -467,6 +490,7 @@ def test_every_reason_for_a_review_has_a_repair() -> None:
         "too_many_attempts",
         "too_many_orders",
         "never_captured",
+        "refund_in_doubt",
         "dispute_lost",
         "too_many_disputes",
     }

@@ -29,6 +29,7 @@ from payments.core.model import (
     PendingEvent,
     Record,
     Refund,
+    RefundIntent,
     Review,
     Status,
 )
@@ -119,6 +120,7 @@ def test_what_is_said_to_be_always_there_is_in_the_smallest_record() -> None:
     [
         ("Attempts", stored(Attempt)),
         ("Refunds of a record", stored(Refund)),
+        ("Refund intents", stored(RefundIntent)),
         ("Disputes of a record", stored(Dispute)),
         ("Reviews", stored(Review)),
         ("History", stored(HistoryEntry) | stored(Mandate)),

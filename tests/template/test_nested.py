@@ -12,7 +12,12 @@ from tests.template.transform import PROJECT, Resources
 
 NESTED = {"Monitoring": "monitoring.yaml", "Firewall": "web-acl.yaml"}
 # What CodeDeploy checks during a deployment must exist before the functions' aliases move.
-ROLLBACK_ALARMS = {"CreateOrderVersionBroken", "VerifyVersionBroken", "WebhookVersionBroken"}
+ROLLBACK_ALARMS = {
+    "CreateOrderVersionBroken",
+    "VerifyVersionBroken",
+    "WebhookVersionBroken",
+    "RefundVersionBroken",
+}
 MONITORING = {"AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard", "AWS::Logs::MetricFilter"}
 
 

@@ -18,9 +18,9 @@ RESERVED = {
     "WebhookFunction": ("ReserveWebhook", "WebhookConcurrency"),
     "ReconcileFunction": ("ReserveReconcile", "ReconcileConcurrency"),
 }
-FUNCTIONS = [*RESERVED, "OutboxFunction"]
+FUNCTIONS = [*RESERVED, "RefundFunction", "OutboxFunction"]
 # Functions behind the API get a canary of some minutes; the others switch at once.
-ON_TRIAL = ["CreateOrderFunction", "VerifyFunction", "WebhookFunction"]
+ON_TRIAL = ["CreateOrderFunction", "VerifyFunction", "WebhookFunction", "RefundFunction"]
 STAGES = tomllib.loads((PROJECT / "samconfig.toml").read_text())
 # Conditions of which each role, key and queue needs one: the service that is allowed, or our account.
 ACCOUNT_ROOT = {"AWS": {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"}}
@@ -436,14 +436,16 @@ ALARMS = {
     "CreateOrderBroken": ("ConfigurationErrors", "notBreaching"),
     "VerifyBroken": ("ConfigurationErrors", "notBreaching"),
     "WebhookBroken": ("ConfigurationErrors", "notBreaching"),
+    "RefundBroken": ("ConfigurationErrors", "notBreaching"),
     "OutboxBroken": ("ConfigurationErrors", "notBreaching"),
     "ReconcileBroken": ("ConfigurationErrors", "notBreaching"),
     "CreateOrderVersionBroken": ("InternalErrors", "notBreaching"),
     "VerifyVersionBroken": ("InternalErrors", "notBreaching"),
     "WebhookVersionBroken": ("InternalErrors", "notBreaching"),
+    "RefundVersionBroken": ("InternalErrors", "notBreaching"),
 }
 # The alarm of a version's canary; its name ends in the version's number.
-OF_VERSIONS = {"CreateOrderVersionBroken", "VerifyVersionBroken", "WebhookVersionBroken"}
+OF_VERSIONS = {"CreateOrderVersionBroken", "VerifyVersionBroken", "WebhookVersionBroken", "RefundVersionBroken"}
 TOPIC = [{"Fn::If": ["CreateAlarmTopic", {"Ref": "AlarmTopic"}, {"Ref": "AlarmTopicArn"}]}]
 
 

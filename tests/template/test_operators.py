@@ -6,6 +6,10 @@ import pytest
 
 from tests.template.test_service import INDEX, PARTY_INDEXES, TABLE, as_list
 
+REFUNDS = {
+    "Fn::Sub": "arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${PaymentsApi}/${Stage}"
+    "/POST/api/payments/*/refunds"
+}
 READS = {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Scan", "dynamodb:DescribeTable"}
 LOOKING = [
     ({"cloudformation:DescribeStacks"}, [{"Ref": "AWS::StackId"}]),
@@ -24,7 +28,11 @@ LOOKING = [
 ]
 GRANTED = {
     "OperatorReadPolicy": LOOKING,
-    "OperatorFullPolicy": [*LOOKING, ({"lambda:InvokeFunction"}, [{"Ref": "ReconcileFunctionAliaslive"}])],
+    "OperatorFullPolicy": [
+        *LOOKING,
+        ({"lambda:InvokeFunction"}, [{"Ref": "ReconcileFunctionAliaslive"}]),
+        ({"execute-api:Invoke"}, [REFUNDS]),
+    ],
 }
 
 

@@ -52,6 +52,8 @@ JWT_IF_USED = {"Fn::If": ["UsesJwtSecret", JWT, {"Ref": "AWS::NoValue"}]}
 # The stack creates none: its owner stores the key before quotes are turned on.
 QUOTE = {"Ref": "QuoteSecretArn"}
 QUOTE_IF_USED = {"Fn::If": ["TakesQuotes", QUOTE, {"Ref": "AWS::NoValue"}]}
+# Refund reads tokens only if a scope lets them request refunds.
+JWT_FOR_REFUNDS = {"Fn::If": ["RefundsReadJwtSecret", JWT, {"Ref": "AWS::NoValue"}]}
 
 # Per function, the only allowed actions and resources.
 GRANTED: dict[str, list[tuple[set[str], list[Any]]]] = {
@@ -68,6 +70,10 @@ GRANTED: dict[str, list[tuple[set[str], list[Any]]]] = {
         ({"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"}, [TABLE]),
         ({"events:PutEvents"}, [BUS]),
         ({"secretsmanager:GetSecretValue"}, [WEBHOOK]),
+    ],
+    "RefundFunction": [
+        ({"dynamodb:GetItem", "dynamodb:UpdateItem"}, [TABLE]),
+        ({"secretsmanager:GetSecretValue"}, [API_KEYS, JWT_FOR_REFUNDS]),
     ],
     "OutboxFunction": [
         ({"sqs:SendMessage"}, [{"Fn::GetAtt": ["OutboxDeadLetters", "Arn"]}]),
@@ -97,6 +103,7 @@ PROMISED = {
     "CreateOrderFunction": 20,
     "VerifyFunction": 10,
     "WebhookFunction": 5,
+    "RefundFunction": 20,
     "OutboxFunction": 60,
     "ReconcileFunction": 300,
 }
@@ -106,6 +113,18 @@ ROUTES = {
     ("get", "/api/payments/{order_id}"): "VerifyFunction",
     ("get", "/api/payments"): "VerifyFunction",
     ("post", "/api/payments/webhook"): "WebhookFunction",
+    ("post", "/api/payments/{order_id}/refunds"): "RefundFunction",
+    ("post", "/api/payments/{order_id}/refunds/by-token"): "RefundFunction",
+}
+# Routes that API Gateway lets everybody call, and what their function checks before anything else. Every other route
+# must have an authorizer. SAM drops an event's `Auth: !If` without a word, so only the transformed template shows it.
+CHECKED_BY_THE_FUNCTION = {
+    ("post", "/api/payments/create-order"): "the access token",
+    ("post", "/api/payments/verify"): "the access token",
+    ("get", "/api/payments/{order_id}"): "the access token",
+    ("get", "/api/payments"): "the access token",
+    ("post", "/api/payments/webhook"): "Razorpay's signature",
+    ("post", "/api/payments/{order_id}/refunds/by-token"): "the access token and its scope",
 }
 FUNCTIONS = sorted(GRANTED)
 
@@ -156,6 +175,46 @@ def test_api_gateway_takes_the_methods_that_are_described_and_answers_any_other_
         assert (int(response["statusCode"]), problem["code"]) == (404, "not_found")
 
 
+def test_every_route_has_an_authorizer_or_is_one_whose_function_checks_the_caller(service: Any) -> None:
+    body = service.the("AWS::ApiGateway::RestApi")["Body"]
+    authorized = {
+        (method, path): operation["security"]
+        for path, methods in body["paths"].items()
+        for method, operation in methods.items()
+        if method != "options" and operation.get("security")
+    }
+    assert set(authorized) == set(ROUTES) - set(CHECKED_BY_THE_FUNCTION)
+    assert authorized == {("post", "/api/payments/{order_id}/refunds"): [{"AWS_IAM": []}]}
+    assert body["components"]["securitySchemes"] == {
+        "AWS_IAM": {
+            "type": "apiKey",
+            "name": "Authorization",
+            "in": "header",
+            "x-amazon-apigateway-authtype": "awsSigv4",
+        }
+    }
+
+
+def test_the_function_of_a_signed_route_runs_with_its_own_role_and_not_with_the_callers(service: Any) -> None:
+    for methods in service.the("AWS::ApiGateway::RestApi")["Body"]["paths"].values():
+        for operation in methods.values():
+            assert "credentials" not in operation["x-amazon-apigateway-integration"]
+
+
+def test_refund_may_read_and_change_records_only(service: Any) -> None:
+    (records,) = [s for s in statements(service, "RefundFunction") if "dynamodb:GetItem" in s["Action"]]
+    assert records["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["order#*"]}}
+
+
+@pytest.mark.parametrize(
+    ("scope", "allowed"),
+    [("", True), ("payments:refund", True), ("https://shop.in/refund", True), ("two scopes", False), ('q"', False)],
+)
+def test_the_scope_for_refunds_is_one_scope(written: dict[str, Any], scope: str, *, allowed: bool) -> None:
+    assert bool(re.search(written["Parameters"]["RefundScope"]["AllowedPattern"], scope)) is allowed
+    assert written["Parameters"]["RefundScope"]["Default"] == ""
+
+
 def test_no_path_ends_in_a_slash_since_a_rest_api_serves_both_forms_of_one_that_does_not(service: Any) -> None:
     assert not [p for p in service.the("AWS::ApiGateway::RestApi")["Body"]["paths"] if p.endswith("/")]
     assert not service.of_type("AWS::ApiGatewayV2::Api")
@@ -170,6 +229,8 @@ def test_there_is_one_stage_and_every_method_is_throttled_the_webhook_apart(serv
         ("/~1api~1payments~1create-order", "POST"): {"Ref": "ApiRateLimit"},
         ("/~1api~1payments~1verify", "POST"): {"Ref": "ApiRateLimit"},
         ("/~1api~1payments~1{order_id}", "GET"): {"Ref": "ApiRateLimit"},
+        ("/~1api~1payments~1{order_id}~1refunds", "POST"): {"Ref": "ApiRateLimit"},
+        ("/~1api~1payments~1{order_id}~1refunds~1by-token", "POST"): {"Ref": "ApiRateLimit"},
         ("/~1api~1payments", "GET"): {"Ref": "ApiRateLimit"},
         ("/~1api~1payments~1webhook", "POST"): {"Ref": "WebhookRateLimit"},
     }
@@ -179,7 +240,8 @@ def test_browsers_of_the_configured_origin_may_send_a_token_and_json(service: An
     for path, methods in service.the("AWS::ApiGateway::RestApi")["Body"]["paths"].items():
         answer = methods["options"]["x-amazon-apigateway-integration"]["responses"]["default"]["responseParameters"]
         assert answer["method.response.header.Access-Control-Allow-Origin"] == {"Fn::Sub": "'${CorsOrigin}'"}, path
-        assert answer["method.response.header.Access-Control-Allow-Headers"] == "'Authorization,Content-Type'"
+        allowed = answer["method.response.header.Access-Control-Allow-Headers"]
+        assert allowed == "'Authorization,Content-Type,Idempotency-Key'"
 
 
 # --- Domain -----------------------------------------------------------------------------------------------------------
@@ -279,6 +341,8 @@ STATUS_AND_CODE = {
     "BAD_REQUEST_BODY": (400, "malformed_request"),
     "BAD_REQUEST_PARAMETERS": (400, "malformed_request"),
     "ACCESS_DENIED": (403, "forbidden"),
+    "INVALID_SIGNATURE": (403, "forbidden"),
+    "EXPIRED_TOKEN": (403, "forbidden"),
     "WAF_FILTERED": (403, "forbidden"),
     "REQUEST_TOO_LARGE": (413, "too_large"),
     "UNSUPPORTED_MEDIA_TYPE": (415, "unsupported_media_type"),
@@ -411,6 +475,9 @@ def test_a_function_is_told_of_the_secrets_it_may_read(service: Any, function: s
         assert both == {"Fn::Join": [",", [API_KEYS, JWT]]}
         assert one == API_KEYS
         assert read["Resource"] == [API_KEYS, JWT_IF_USED, *quotes]
+    elif told.get("Fn::If", [None])[0] == "RefundsReadJwtSecret":
+        assert told["Fn::If"][1:] == [{"Fn::Join": [",", [API_KEYS, JWT]]}, API_KEYS]
+        assert read["Resource"] == [API_KEYS, JWT_FOR_REFUNDS]
     else:
         assert [told] == as_list(read["Resource"])
 
@@ -548,7 +615,11 @@ def test_only_functions_that_take_tokens_or_quotes_bring_cryptography_and_only_w
     assert written["Conditions"]["UsesCryptography"] == {
         "Fn::Or": [{"Condition": "UsesCryptographyForTokens"}, of_quotes]
     }
-    conditions = {"CreateOrderFunction": "UsesCryptography", "VerifyFunction": "UsesCryptographyForTokens"}
+    conditions = {
+        "CreateOrderFunction": "UsesCryptography",
+        "VerifyFunction": "UsesCryptographyForTokens",
+        "RefundFunction": "UsesCryptographyForTokens",
+    }
     for function in FUNCTIONS:
         attached = (
             [{"Fn::If": [conditions[function], {"Ref": layer}, {"Ref": "AWS::NoValue"}]}]
@@ -767,6 +838,7 @@ OF_COGNITO = {
     "MaxAmount": "500000",
     "AcceptOffers": "90",
     "SnapStart": "PublishedVersions",
+    "RefundScope": "payments:refund",
     "RazorpayApiSecretArn": "arn:aws:secretsmanager:ap-southeast-1:123456789012:secret:payments/razorpay-AbCdEf",
     "QuoteSecretArn": "arn:aws:secretsmanager:ap-southeast-1:123456789012:secret:payments/quotes-AbCdEf",
 }
@@ -786,6 +858,7 @@ CHANGED = {
     "JwtSecretArn": "arn:aws:secretsmanager:ap-southeast-1:123456789012:secret:payments/jwt-AbCdEf",
     "RazorpayApiSecretArn": "arn:aws:secretsmanager:ap-southeast-1:123456789012:secret:payments/razorpay-AbCdEg",
     "RazorpayApiUrl": "https://api.razorpay.example.com",
+    "RefundScope": "payments:give-back",
     "WebhookSecretArn": "arn:aws:secretsmanager:ap-southeast-1:123456789012:secret:payments/webhook-AbCdEf",
     "Currencies": "INR,USD",
     "MaxAmount": "400000",
@@ -822,6 +895,10 @@ def text_of(node: Any, parameters: dict[str, str]) -> str:
             for name, value in parameters.items():
                 arguments = arguments.replace(f"${{{name}}}", value)
             return str(arguments)
+        case "Fn::If":
+            condition, if_true, if_false = arguments
+            assert condition == "RefundsByToken"
+            return text_of(if_true if parameters["RefundScope"] else if_false, parameters)
         case "Fn::Join":
             separator, parts = arguments
             return str(separator).join(texts_of(parts, parameters))

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import yaml
 
-from payments.adapters.http import PROBLEMS, Problem, problem_response
+from payments.adapters.http import PROBLEMS, Problem, problem_for, problem_response
 from payments.core import errors
 from payments.core.answers import (
     ApplicationAnswer,
@@ -22,13 +22,14 @@ from payments.core.answers import (
     PaymentsAnswer,
     ProblemAnswer,
     ReceivedAnswer,
+    RefundAnswer,
     ShownStatus,
     VerifiedAnswer,
 )
 from payments.core.lookup import PAGE_SIZE
 from payments.core.model import OrderId, PaymentId, PlatformId, Purchase
 from payments.core.money import DECIMAL_PATTERN, MAX_MAJOR, MIN_MAJOR
-from payments.core.wire import CreateOrderBody, VerifyBody
+from payments.core.wire import IDEMPOTENCY_KEY_PATTERN, CreateOrderBody, RefundBody, VerifyBody
 from sandbox.cloud.build import PROJECT
 from sandbox.cloud.packages import read_template
 from tools.contracts.schemas import (
@@ -51,7 +52,8 @@ _ORDER_ID: Final = "order_DESlLckIVRkHWj"
 _REQUEST_ID: Final = "7f9d2c3e-5f0b-4a53-9c1e-0c8f5a1b2d3e"
 # Headers from the table. API Gateway renames WWW-Authenticate, so callers of the API never see it.
 _DESCRIBED_HEADERS: Final = {"Retry-After": "RetryAfter"}
-_KINDS: Final = {problem.code: kind for kind, problem in PROBLEMS.items()}
+# Of a code with several rows, the first: an operation may name another one (`kinds`).
+_KINDS: Final = {problem.code: kind for kind, problem in reversed(list(PROBLEMS.items()))}
 # API Gateway's throttling returns it before any function runs.
 _THROTTLED: Final = "too_many_requests"
 
@@ -108,7 +110,7 @@ def _routes() -> Iterator[tuple[str, str]]:
 
 # --- error responses ------------------------------------------------------------------------------------------------
 
-_OURS: Final = ("problems", "shared", "before", "cases")
+_OURS: Final = ("problems", "shared", "before", "cases", "kinds")
 """What openapi.yaml says of an operation in words that OpenAPI does not have."""
 
 
@@ -184,9 +186,12 @@ def _examples(code: str, operation: Mapping[str, Any]) -> dict[str, Any]:
     """Examples of a code: one per case of the operation, or a single one."""
     cases: Mapping[str, Any] = operation.get("cases", {}).get(code, {})
     if not cases:
-        return {code: {"value": _answer(code, _request(operation))}}
+        return {code: {"value": _answer(_kind(code, operation), code, _request(operation))}}
     return {
-        name: {"summary": case["summary"], "value": _answer(code, _request(operation), case)}
+        name: {
+            "summary": case["summary"],
+            "value": _answer(_kind(code, operation), code, _request(operation), case),
+        }
         for name, case in cases.items()
     }
 
@@ -198,11 +203,31 @@ def _request(operation: Mapping[str, Any]) -> dict[str, Any]:
     return example
 
 
-def _answer(code: str, request: Mapping[str, Any], case: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """The service's response body for a code; for a case, with the models' errors for that request."""
+def _kind(code: str, operation: Mapping[str, Any]) -> type[errors.PaymentServiceError]:
+    """The error behind a code, of which an operation may have its own.
+
+    Raises:
+        ValueError: its own one has another code.
+    """
+    named: str | None = operation.get("kinds", {}).get(code)
+    if named is None:
+        found: type[errors.PaymentServiceError] = _KINDS.get(code, errors.PaymentServiceError)
+        return found
+    kind: type[errors.PaymentServiceError] = getattr(errors, named)
+    if problem_for(kind.__new__(kind)).code != code:
+        raise ValueError(f"{named} is not answered with {code}")
+    return kind
+
+
+def _answer(
+    kind: type[errors.PaymentServiceError],
+    code: str,
+    request: Mapping[str, Any],
+    case: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The body that the service answers a code with; of a case, with what the models say about such a request."""
     if code == _THROTTLED:
         return _throttled_body()
-    kind = _KINDS[code]
     if issubclass(kind, errors.InvalidRequest):
         error: errors.PaymentServiceError = kind(_wrong(request, case or {}))
     elif issubclass(kind, errors.ApplicationRefused):
@@ -228,6 +253,8 @@ def _wrong(request: Mapping[str, Any], case: Mapping[str, Any]) -> list[errors.F
     try:
         if "razorpay_order_id" in request:
             VerifyBody.read(sent)
+        elif "reason" in request:
+            RefundBody.read(sent).major_amount()
         else:
             CreateOrderBody.read(sent).to_offer(frozenset({"INR"}))
     except errors.InvalidRequest as refused:
@@ -246,6 +273,7 @@ def _schemas(words: Mapping[str, Any]) -> dict[str, Schema]:
         "Currency": schema_of(CurrencyCode),
         "OrderId": schema_of(OrderId),
         "PaymentIdAtRazorpay": schema_of(PaymentId),
+        "IdempotencyKey": {"type": "string", "pattern": IDEMPOTENCY_KEY_PATTERN},
         "Status": schema_of(ShownStatus),
     }
     problem = schema_of(ProblemAnswer)
@@ -259,6 +287,8 @@ def _schemas(words: Mapping[str, Any]) -> dict[str, Schema]:
         "Payments": _with_payments(schema_of(PaymentsAnswer), most=PAGE_SIZE),
         "PaymentsOfApplication": _with_payments(schema_of(ApplicationAnswer)),
         "Received": schema_of(ReceivedAnswer),
+        "RequestRefund": _request_refund(),
+        "Refund": schema_of(RefundAnswer),
         "Problem": problem,
     }
     of_an_order: Schema = {"allOf": [{"$ref": f"{_SCHEMAS}/Problem"}], "required": ["order_id"]}
@@ -283,13 +313,24 @@ def _create_order() -> Schema:
     # An empty one stands for none in the model, and is refused in a request.
     del schema["properties"]["quote"]["default"]
     schema["properties"]["currency"] |= schema_of(CurrencyCode)
-    schema["properties"]["amount"] |= {
+    schema["properties"]["amount"] |= _major_units()
+    return schema
+
+
+def _request_refund() -> Schema:
+    """The body of a refund. Its amount has no default: without one, what remains is refunded."""
+    schema = schema_of(RefundBody, mode="validation")
+    schema["properties"]["amount"] = _major_units()
+    return schema
+
+
+def _major_units() -> Schema:
+    return {
         "oneOf": [
             {"type": "number", "minimum": int(MIN_MAJOR), "maximum": float(MAX_MAJOR)},
             {"type": "string", "pattern": DECIMAL_PATTERN},
         ]
     }
-    return schema
 
 
 def _purchase() -> Schema:

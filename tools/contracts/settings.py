@@ -12,6 +12,7 @@ from payments.adapters.config import (
     create_order_settings,
     outbox_settings,
     reconcile_settings,
+    refund_settings,
     verify_settings,
     webhook_settings,
 )
@@ -28,6 +29,7 @@ _READERS: Final[Mapping[str, Reader]] = {
     "create_order": create_order_settings,
     "verify": verify_settings,
     "webhook": webhook_settings,
+    "refund": refund_settings,
     "outbox": outbox_settings,
     "reconcile": reconcile_settings,
 }
@@ -106,6 +108,8 @@ def _surroundings(more: Mapping[str, str]) -> dict[str, str]:
         "EVENT_BUS": "payments-staging",
         "STAGE": "staging",
         "RAZORPAY_KEY_ID": "rzp_test_B4mXc6gRt0vNj2",
+        # With it, refund checks tokens like the others.
+        "REFUND_SCOPE": "payments:refund",
         **{name: _random(name) for name in secrets},
         **more,
     }

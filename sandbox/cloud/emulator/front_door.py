@@ -2,12 +2,18 @@
 
 On AWS the API is reached through a custom domain whose base path mapping hides the stage. Here the mapping is real,
 created through API Gateway's API; only the name is not needed, because few HTTP clients resolve `*.localhost` and most
-cannot set a Host header. So every request on this port is for the domain, whatever its Host.
+cannot set a Host header. So every request on this port is for the domain, whatever its Host. An AWS signature is
+checked over the path that the caller sent, before the mapping, as on AWS.
 """
 
 import json
+from contextvars import ContextVar
 
+import ministack.app
 from ministack.services import apigateway_v1
+
+# Each request is handled in a task of its own.
+_path_as_sent = ContextVar("path_as_sent", default=None)
 
 
 class FrontDoor:
@@ -17,6 +23,12 @@ class FrontDoor:
         self.application = application
         self.port = port
         self.domain_name = domain_name
+        pin = ministack.app.pin_signed_request
+
+        def pin_signed_request(method, raw_path, *others, **named):
+            return pin(method, _path_as_sent.get() or raw_path, *others, **named)
+
+        ministack.app.pin_signed_request = pin_signed_request
 
     async def __call__(self, scope, receive, send):
         """Serve one connection event."""
@@ -31,6 +43,7 @@ class FrontDoor:
         # The path form of an execute-api URL. It also keeps the emulator's own pages (/_ministack/…) off this port.
         prefix = f"/_aws/execute-api/{api_id}/{stage}"
         raw_path = prefix.encode() + scope["raw_path"]
+        _path_as_sent.set(scope["raw_path"].decode("latin-1"))
         await self.application({**scope, "path": prefix + path, "raw_path": raw_path}, receive, send)
 
 

@@ -69,6 +69,8 @@ _DEVELOPMENT_SECRET = "local-development-"  # noqa: S105 - how all of them begin
 _DEVELOPMENT_KEY_ID = "rzp_test_LocalSandbox"
 
 _AMOUNT = re.compile(r"\A[0-9]{1,12}(\.[0-9]{1,3})?\Z")
+# One scope-token of RFC 6749, section 3.3: printable, no space, quote or backslash. The template has the same rule.
+_SCOPE = re.compile(r"\A[A-Za-z0-9!#-\[\]-~]{1,128}\Z")
 _PERCENT = re.compile(r"\A[1-9][0-9]?\Z")
 _LIVE_KEY = "rzp_live_"
 _ALGORITHMS = ("HS256", "RS256", "ES256")
@@ -112,6 +114,20 @@ class WebhookSettings(Model):
     webhook_secrets: tuple[str, ...] = Field(repr=False)
     """The current one and, during a rotation, the previous ones."""
     policy: Policy
+
+
+class RefundSettings(Model):
+    """The settings of refund."""
+
+    table: str
+    stage: str
+    key_id: str
+    key_secret: str = Field(repr=False)
+    api_url: str
+    scope: str | None
+    """The scope that lets a token request refunds; None if no token may."""
+    token_rules: TokenRules | None
+    """None without a scope: what is not needed is not read."""
 
 
 class OutboxSettings(Model):
@@ -255,6 +271,23 @@ def reconcile_settings(values: Mapping[str, str]) -> ReconcileSettings:
     return settings
 
 
+def refund_settings(values: Mapping[str, str]) -> RefundSettings:
+    """Return the settings of refund; ConfigurationError names everything that is wrong with them."""
+    reader = _Reader(values)
+    scope = reader.refund_scope()
+    settings = RefundSettings(
+        table=reader.required("PAYMENTS_TABLE"),
+        stage=reader.stage,
+        key_id=reader.key_id(),
+        key_secret=reader.secret("RAZORPAY_KEY_SECRET"),
+        api_url=reader.api_url(),
+        scope=scope,
+        token_rules=None if scope is None else reader.token_rules(),
+    )
+    reader.finish()
+    return settings
+
+
 def outbox_settings(values: Mapping[str, str]) -> OutboxSettings:
     """Return the settings of outbox; ConfigurationError names everything that is wrong with them."""
     reader = _Reader(values)
@@ -348,6 +381,13 @@ class _Reader:
             self._problems.append("ACCEPT_OFFERS must be a whole percentage from 1 to 99")
             return Policy()
         return Policy(accept_offers_from_percent=int(text))
+
+    def refund_scope(self) -> str | None:
+        scope = self._values.get("REFUND_SCOPE", "").strip()
+        if scope and not _SCOPE.match(scope):
+            self._problems.append("REFUND_SCOPE must be one scope, such as payments:refund")
+            return None
+        return scope or None
 
     def token_rules(self) -> TokenRules:
         algorithm = self._given("JWT_ALGORITHM")

@@ -9,29 +9,43 @@ As of razorpay 2.0.1, the SDK:
 * drops the HTTP status and the error code, and reports 429 as a bad request, so a response hook reads them first;
 * prints to stdout when a connection or a body fails, which Lambda would log, so it never sees such a failure;
 * inserts ids into URLs unescaped, so they are checked first;
-* reads its own version from disk on every request, a sixth of create-order's work, so the version is cached.
+* reads its own version from disk on every request, a sixth of create-order's work, so the version is cached;
+* refunds everything if a refund's amount is left out, so one is always sent.
 """
 
 import re
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Final
 
 import certifi
 import razorpay
 import requests
 
-from payments.core.entities import MARKER, ListedDispute, ListedOrder, ListedPayment, ListedRefund, OrderNotes
+from payments.core.entities import (
+    INTENT_NOTE,
+    MARKER,
+    ListedDispute,
+    ListedOrder,
+    ListedPayment,
+    ListedRefund,
+    OrderNotes,
+)
 from payments.core.errors import (
     AmountRefused,
+    BalanceInsufficient,
+    FullyRefunded,
     GatewayRefused,
     GatewayThrottled,
     GatewayUnavailable,
+    KeyReused,
     KeysRefused,
     NotAtGateway,
+    NotCaptured,
+    PaymentTooOld,
     ReceiptReused,
     TooOldForGateway,
 )
@@ -50,6 +64,7 @@ _OK = 200
 _REDIRECT = 300
 _BAD_REQUEST = 400
 _UNAUTHORIZED = 401
+_CONFLICT = 409
 _THROTTLED = 429
 _SERVER_ERROR = 500
 # Razorpay's second form of throttling: a 400 with code BAD_REQUEST_ERROR, recognizable only by its text.
@@ -59,6 +74,22 @@ _NOT_THERE_TEXT = "does not exist"
 _TOO_OLD_TEXT = "older than 180 days"
 _RECEIPT_TEXT = "receipt should be unique"
 _INVALID_INPUT = "input_validation_failed"
+# The same for refunds ("Create a Normal Refund", "… (Idempotent Request)", "Handle Refund Errors"; the others from
+# public issues: hyperswitch-prism#785, razorpay-node#454). They are read before the reason, which is NA for some.
+_REFUND_TEXTS: Final[Mapping[str, type[GatewayRefused]]] = {
+    "fully refunded already": FullyRefunded,
+    "greater than amount captured": AmountRefused,
+    "total refund amount is greater": AmountRefused,
+    "must be at least": AmountRefused,
+    "more than 6 months old": PaymentTooOld,
+    "status should be captured": NotCaptured,
+    "enough balance": BalanceInsufficient,
+    "invalid request sent": BalanceInsufficient,
+    "different request with the same idempotency key": KeyReused,
+}
+# An idempotency key is 10 or more letters, digits, hyphens and underscores. Ours is a UUID.
+_IDEMPOTENCY_HEADER = "X-Refund-Idempotency"
+_STILL_IN_PROGRESS_TEXT = "still in progress"
 # The reason given with every refusal of API keys, next to status 400 or 401 ("Errors", samples).
 _KEYS_REASON = "NA"
 # Razorpay's own identifiers, such as BAD_REQUEST_ERROR. Five digits in a row are someone's number.
@@ -172,6 +203,34 @@ class RazorpayGateway:
                 return list(found.values())
             skip += PAGE
 
+    def create_refund(self, payment_id: str, amount_minor: int, intent_id: str) -> ListedRefund:
+        """Refund a part of a captured payment at normal speed, and return the refund.
+
+        The intent is in the refund's notes, and is its idempotency key: sent again with the same body, it makes no
+        second refund. After GatewayUnavailable the refund may or may not exist.
+
+        Args:
+            payment_id: the payment.
+            amount_minor: how much of it. Always sent: without an amount Razorpay refunds everything.
+            intent_id: our id of the refund.
+
+        Raises:
+            FullyRefunded, AmountRefused, PaymentTooOld, NotCaptured, BalanceInsufficient: nothing was refunded.
+            KeyReused: this intent was sent before, with another body.
+        """
+        body = {
+            "amount": amount_minor,
+            "speed": "normal",
+            "notes": {"service": MARKER, "stage": self._stage, INTENT_NOTE: intent_id},
+        }
+        # The SDK adds its own headers to this object, so it is a new one for each call.
+        headers = {_IDEMPOTENCY_HEADER: intent_id}
+        answer = self._call(self._client.payment.refund, _checked(PAYMENT_ID, payment_id), body, headers=headers)
+        refund = read_refund(answer)
+        if (refund.payment_id, refund.amount) != (payment_id, amount_minor):
+            raise GatewayUnavailable("Razorpay's answer is about another refund.")
+        return refund
+
     def look(self, order_id: str, began_at: int, *, also_refunds_of: Collection[str] = ()) -> Look:
         """Return the order with all its payments, and every refund of payments that have any.
 
@@ -212,9 +271,9 @@ class RazorpayGateway:
         resource = {"orders": self._client.order, "payments": self._client.payment, "refunds": self._client.refund}
         return _items(self._call(resource[listed].all, {"from": start, "to": end, "count": PAGE, "skip": skip}))
 
-    def _call(self, method: Any, *arguments: object) -> dict[str, Any]:  # noqa: ANN401 - the SDK has no types
+    def _call(self, method: Any, *arguments: object, **named: object) -> dict[str, Any]:  # noqa: ANN401 - the SDK has no types
         try:
-            answer = method(*arguments, timeout=self._timeouts(), allow_redirects=False)
+            answer = method(*arguments, timeout=self._timeouts(), allow_redirects=False, **named)
         finally:
             # No connection outlives its call: after a freeze, a kept connection is dead, and a POST must not be
             # repeated blindly. The header alone is not enough: a server may close without announcing it, and the pool
@@ -270,14 +329,16 @@ def _refuse_errors(response: requests.Response, *_: object, **__: object) -> Non
     description = str(error.get("description", ""))
     if response.status_code == _THROTTLED or _THROTTLED_TEXT in description.lower():
         raise GatewayThrottled(f"Razorpay answered {response.status_code}.")
-    if response.status_code >= _SERVER_ERROR or response.status_code < _BAD_REQUEST:
+    is_under_way = response.status_code == _CONFLICT and _STILL_IN_PROGRESS_TEXT in description.lower()
+    if response.status_code >= _SERVER_ERROR or response.status_code < _BAD_REQUEST or is_under_way:
         raise GatewayUnavailable(f"Razorpay answered {response.status_code}.")
-    raise _refusal(response.status_code, error)(
+    is_refund = _IDEMPOTENCY_HEADER in response.request.headers
+    raise _refusal(response.status_code, error, is_refund=is_refund)(
         response.status_code, _word(error.get("code")), _word(error.get("reason")), _word(error.get("field"))
     )
 
 
-def _refusal(status: int, error: dict[str, Any]) -> type[GatewayRefused]:
+def _refusal(status: int, error: dict[str, Any], *, is_refund: bool) -> type[GatewayRefused]:
     """Return the kind of refusal. A plain GatewayRefused says nothing about what was asked for.
 
     Only the text and its reason together mean that something does not exist ("Errors", samples). An order wrongly
@@ -285,7 +346,10 @@ def _refusal(status: int, error: dict[str, Any]) -> type[GatewayRefused]:
     """
     description, reason = str(error.get("description", "")).lower(), error.get("reason")
     kind = GatewayRefused
-    if status == _UNAUTHORIZED or (status == _BAD_REQUEST and reason == _KEYS_REASON):
+    known = (kind for text, kind in _REFUND_TEXTS.items() if text in description) if is_refund else iter(())
+    if (of_refund := next(known, None)) is not None:
+        kind = of_refund
+    elif status == _UNAUTHORIZED or (status == _BAD_REQUEST and reason == _KEYS_REASON):
         kind = KeysRefused
     elif _TOO_OLD_TEXT in description:
         kind = TooOldForGateway

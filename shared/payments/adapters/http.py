@@ -59,11 +59,18 @@ class Request:
     """The route, such as `/api/payments/{order_id}`; without a trailing slash, whichever form was called."""
     request_id: str
     path_parameters: Mapping[str, str]
+    signed_by: str | None = None
+    """The ARN of the caller whose AWS signature API Gateway has checked (authorizer AWS_IAM); None without one."""
     query: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Every value of every query parameter, in the order sent."""
     _headers: Mapping[str, str] = field(default_factory=dict)
     _body: str = ""
     _is_base64: bool = False
+
+    @property
+    def is_signed(self) -> bool:
+        """Return whether API Gateway has checked the caller's AWS signature."""
+        return self.signed_by is not None
 
     def header(self, name: str) -> str | None:
         """Return a header's value. The case of its name does not matter: REST APIs keep the client's."""
@@ -121,6 +128,7 @@ class Request:
             method=_text(event.get("httpMethod")).upper(),
             resource=path.rstrip("/"),
             request_id=_request_id(event.get("requestContext")),
+            signed_by=_text(_mapping(_mapping(event.get("requestContext")).get("identity")).get("userArn")) or None,
             path_parameters={name: _text(value) for name, value in _mapping(event.get("pathParameters")).items()},
             query=_query(event),
             _headers=_headers(event.get("headers")),
@@ -139,7 +147,7 @@ def _is_from_rest_api(event: object) -> bool:
     "Lambda proxy integrations": events of HTTP APIs and function URLs have the version 2.0 and no `httpMethod`. Events
     of queues, buses and schedules have no `httpMethod` either.
     """
-    if not isinstance(event, Mapping) or not isinstance(event.get("httpMethod"), str):
+    if not isinstance(event, dict) or not isinstance(event.get("httpMethod"), str):
         return False
     return event.get("version") != "2.0" and not any(mark in _text(event.get("resource")) for mark in _CATCH_ALL)
 
@@ -151,7 +159,8 @@ _REQUEST_ID = re.compile(r"\A[A-Za-z0-9_-]{1,64}\Z")
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
+    # Lambda's runtime has parsed the event from JSON.
+    return value if isinstance(value, dict) else {}
 
 
 def _text(value: object) -> str:
@@ -219,6 +228,7 @@ PROBLEMS: Mapping[type[errors.PaymentServiceError], Problem] = {
         {"WWW-Authenticate": "Bearer"},
     ),
     errors.Forbidden: Problem(HTTPStatus.FORBIDDEN, "forbidden", "Only the client of the application can pay for it."),
+    errors.MayNotRefund: Problem(HTTPStatus.FORBIDDEN, "forbidden", "The caller may not request refunds."),
     errors.OrderNotFound: Problem(HTTPStatus.NOT_FOUND, "order_not_found", "There is no such order."),
     errors.RouteNotFound: Problem(HTTPStatus.NOT_FOUND, "not_found", "There is nothing at this address."),
     errors.MethodNotAllowed: Problem(
@@ -240,12 +250,36 @@ PROBLEMS: Mapping[type[errors.PaymentServiceError], Problem] = {
         HTTPStatus.CONFLICT, "payment_returned", "This payment was not taken, and its money was given back."
     ),
     errors.PaymentFailed: Problem(HTTPStatus.CONFLICT, "payment_failed", "This payment failed. Nothing was charged."),
+    errors.IdempotencyConflict: Problem(
+        HTTPStatus.CONFLICT,
+        "idempotency_conflict",
+        "The Idempotency-Key was used for another request. Use a new key for a new refund.",
+    ),
+    errors.NothingToRefund: Problem(
+        HTTPStatus.CONFLICT, "nothing_to_refund", "Nothing of the payment remains to be refunded."
+    ),
+    errors.RefundTooOld: Problem(
+        HTTPStatus.CONFLICT, "refund_too_old", "The payment is too old: its bank no longer accepts a refund."
+    ),
+    errors.BalanceTooLow: Problem(
+        HTTPStatus.CONFLICT,
+        "insufficient_balance",
+        "The balance at the payment gateway is lower than the refund. Add funds, then use a new Idempotency-Key.",
+    ),
+    errors.TooManyRefunds: Problem(
+        HTTPStatus.CONFLICT, "too_many_refunds", "The order has too many refunds that failed or have not ended."
+    ),
     errors.RequestTooLarge: Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", "The body is too large."),
     errors.UnsupportedMediaType: Problem(
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "The body must be application/json."
     ),
     errors.GatewayRefused: Problem(
         HTTPStatus.BAD_GATEWAY, "gateway_refused", "The payment gateway did not accept the order. Nothing was charged."
+    ),
+    errors.RefundNotAccepted: Problem(
+        HTTPStatus.BAD_GATEWAY,
+        "gateway_refused",
+        "The payment gateway did not accept the refund. Nothing was refunded.",
     ),
     errors.GatewayUnavailable: Problem(
         HTTPStatus.SERVICE_UNAVAILABLE,

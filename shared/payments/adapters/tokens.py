@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import jwt
 
-from payments.core.errors import MalformedRequest, Unauthenticated, UnknownSigner
+from payments.core.errors import MalformedRequest, MayNotRefund, Unauthenticated, UnknownSigner
 from payments.core.identity import CLOCK_LEEWAY_S, QUOTE_AUDIENCE, QuoteRules, TokenRules
 from payments.core.model import MAX_ID
 from payments.core.wire import read_json
@@ -57,13 +57,37 @@ class Tokens:
             Unauthenticated: the token is not valid; the reason is only for the log.
             KeysUnavailable: the key that the token names is not available right now.
         """
+        return self._user_id(self._claims(authorization))
+
+    def user_with_scope(self, authorization: str | None, scope: str) -> int:
+        """Return the id of a caller whose token was granted a scope.
+
+        The claim `scope` lists scopes separated by spaces (RFC 8693, section 4.2; RFC 9068, section 2.2.3). A list, as
+        some issuers write it, is not accepted: two ways to read a permission are one too many.
+
+        Args:
+            authorization: the header's value, `Bearer …`.
+            scope: the scope that is needed.
+
+        Raises:
+            MayNotRefund: the token is valid and does not have the scope.
+            Unauthenticated, KeysUnavailable: as `user_id`.
+        """
+        claims = self._claims(authorization)
+        user_id = self._user_id(claims)
+        granted = claims.get("scope")
+        if not isinstance(granted, str) or scope not in granted.split(" "):
+            raise MayNotRefund("the token lacks the scope")
+        return user_id
+
+    def _claims(self, authorization: str | None) -> Mapping[str, Any]:
         token = _bearer(authorization)
         header_segment, payload_segment = _segments(token)
         header = _object(header_segment)
         _check_header(header, self._rules.algorithm, _TYPES)
         self._check_signature_and_times(token, self._key(header))
         # PyJWT has read the claims too, but it does not notice a duplicate name.
-        return self._user_id(_object(payload_segment))
+        return _object(payload_segment)
 
     def _key(self, header: Mapping[str, Any]) -> Any:  # noqa: ANN401 - PyJWT takes texts and key objects
         if self._published_key is None:

@@ -86,12 +86,15 @@ class Recorder:
         review = self.reviews[place]
         self.reviews[place] = replace(review, resolved_at=iso(self.now), resolution=resolution)
         refund = _refund(self._record, review.subject)
+        intent = self._record.refund_intents.get(review.subject)
         dispute = _dispute(self._record, review.subject)
         payment = review.subject
         if refund is not None:
             payment = self._record.refunds[refund].payment_id
         elif dispute is not None:
             payment = self._record.disputes[dispute].payment_id
+        elif intent is not None:
+            payment = intent.payment_id
         self._add(
             "payment.review",
             review.subject,
@@ -158,6 +161,8 @@ def announce(recorder: Recorder, record: Record, before: Position, after: Positi
     if after.standing is not None and record.stood is None:
         recorder.record("payment.paid", after.standing, subject=record.order_id)
     _record_refunds(recorder, record, before, after, status)
+    for refund in sorted(_failed_refunds(after) - _failed_refunds(before)):
+        recorder.record("payment.refund_failed", after.refunds[refund].payment_id, refund=refund)
     for dispute in sorted(after.disputes):
         if differs(before.disputes.get(dispute), after.disputes[dispute]):
             recorder.dispute(dispute)
@@ -203,10 +208,19 @@ def _deductions(position: Position) -> dict[str, int]:
 
 def _effective_refunds(position: Position) -> set[str]:
     """Return the refunds that moved money: processed, of a captured payment."""
+    return _refunds_of_captures(position, RefundState.PROCESSED)
+
+
+def _failed_refunds(position: Position) -> set[str]:
+    """Return the refunds of captured payments that Razorpay gave up, so that the money stayed."""
+    return _refunds_of_captures(position, RefundState.FAILED)
+
+
+def _refunds_of_captures(position: Position, state: RefundState) -> set[str]:
     return {
         key
         for key, refund in position.refunds.items()
-        if refund.state is RefundState.PROCESSED
+        if refund.state is state
         and (attempt := position.attempts.get(refund.payment_id)) is not None
         and attempt.captured
     }
@@ -268,6 +282,9 @@ def _resolution(review: Review, after: Position, merge: Merge) -> Resolution | N
             return None if any(map(after.matches, after.surplus)) else "returned"
         case "refund_total_differs":
             return "agreed" if review.subject in merge.agreed else None
+        case "refund_in_doubt":
+            intent = merge.intents.get(review.subject)
+            return None if intent is None or intent.is_open else "known"
         case "dispute_lost":
             dispute = after.disputes.get(review.subject)
             return "released" if dispute is not None and dispute.released else None

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, NotRequired, TypedDict
 
 from pydantic import Field, WithJsonSchema
 
-from payments.core.model import OrderId, PaymentId, PlatformId, Status
+from payments.core.model import OrderId, PaymentId, PlatformId, RefundId, Status
 
 ShownStatus = Annotated[Status, WithJsonSchema({"enum": [word.value for word in Status if word is not Status.UNKNOWN]})]
 """A status in responses and events. A record of status `unknown` is never shown and has no events."""
@@ -76,6 +76,19 @@ class ApplicationAnswer(TypedDict):
     """The order that create-order returned last; null if this service has no record of it."""
     earlier: list[PaymentAnswer]
     """The orders that it replaced, newest first."""
+
+
+class RefundAnswer(TypedDict):
+    """The refund that was requested."""
+
+    refund_id: RefundId | None
+    """Razorpay's id of the refund; null while Razorpay has not said whether it exists."""
+    order_id: OrderId
+    razorpay_payment_id: PaymentId
+    amount: MinorUnits
+    currency: CurrencyCode
+    status: Literal["pending", "processed", "failed"]
+    """`pending` until the bank has answered, or Razorpay itself."""
 
 
 class ReceivedAnswer(TypedDict):

@@ -34,6 +34,8 @@ both."""
 WEEK_S = 7 * _DAY_S
 """How often to ask about a refund that is still pending after that; no time limit for it is documented."""
 LAST_WATCH_S = WATCH_AGES_S[-1]
+RESEND_AFTER_S = 15 * _MINUTE_S
+"""How long after Razorpay was asked for a refund its list of refunds shows whether it exists. Lists lag by minutes."""
 _UNKNOWN_AGES_S = (UNKNOWN_DELAY_S, 10 * _MINUTE_S, _HOUR_S, 6 * _HOUR_S)
 
 # A record that keeps failing waits twice as long each time, up to this. The limit is short in the outbox, where most
@@ -64,7 +66,10 @@ def next_watch(record: Record, now: int) -> int | None:
     if not Position.of(record).unresolved:
         return None
     newest = epoch(record.updated_at)
-    return next((newest + age for age in WATCH_AGES_S if newest + age > now), now + WEEK_S)
+    watch = next((newest + age for age in WATCH_AGES_S if newest + age > now), now + WEEK_S)
+    # A requested refund that may not exist is asked for again as soon as that is safe.
+    asked = (intent.asked_at or now for intent in record.refund_intents.values() if intent.is_open)
+    return min([watch, *(at + RESEND_AFTER_S for at in asked if at + RESEND_AFTER_S > now)])
 
 
 def next_unknown(record: Record, now: int) -> int:

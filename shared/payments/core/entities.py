@@ -11,6 +11,7 @@ from typing import Annotated, Any, get_args
 from pydantic import BeforeValidator, ConfigDict, Field, Strict, model_validator
 
 from payments.core.model import (
+    INTENT_ID,
     MAX_ID,
     Authorized,
     Captured,
@@ -31,7 +32,10 @@ from payments.core.model import (
 )
 
 MARKER = "payment-service"
-"""In the notes of every order we create, to distinguish it from foreign orders on a shared Razorpay account."""
+"""In the notes of every order and refund we create, to distinguish it from foreign ones on a shared account."""
+
+INTENT_NOTE = "refund_intent"
+"""The note that names the intent of a refund of ours."""
 
 # Stored in records and events, so it must not contain personal data: Razorpay's own identifiers only. None of those has
 # five digits in a row; every phone, card and account number has.
@@ -137,6 +141,16 @@ class RefundEntity(Model):
     payment_id: PaymentId
     amount: SomeMinorUnits
     created_at: Number = None
+    notes: Any = None
+    """Set by whoever made the refund. Razorpay returns empty notes as a list, not as an object."""
+
+    @property
+    def intent(self) -> str | None:
+        """The id of our intent that it fulfils, according to its notes; None if it was made elsewhere."""
+        noted = self.notes if isinstance(self.notes, Mapping) else {}
+        intent = noted.get(INTENT_NOTE)
+        is_ours = noted.get("service") == MARKER and isinstance(intent, str) and INTENT_ID.match(intent)
+        return intent if is_ours else None
 
     def as_refunded(self, state: RefundState) -> Refunded:
         """The fact that it reached this state."""
@@ -146,6 +160,7 @@ class RefundEntity(Model):
             amount_minor=self.amount,
             state=state,
             created_at=self.created_at,
+            intent=self.intent,
         )
 
 

@@ -12,6 +12,7 @@ PaymentServiceError
 │   ├── Unauthenticated             no valid token
 │   │   └── UnknownSigner               well formed, but signed with a key that we do not have
 │   ├── Forbidden                   the caller is not the client who pays
+│   │   └── MayNotRefund                … or may not request refunds
 │   ├── InvalidSignature            checkout or webhook signature missing, malformed or wrong
 │   ├── OrderNotFound               unknown, or another user's; callers cannot tell which
 │   ├── ApplicationRefused          no order for this application; carries the id of the order concerned
@@ -20,7 +21,13 @@ PaymentServiceError
 │   │   └── PaymentUnderReview          a person must decide about a payment that is not as agreed
 │   ├── PaymentRefunded
 │   ├── PaymentReturned             Razorpay returned the payment without capturing it
-│   └── PaymentFailed               the payment is dead (see `position`) or was released
+│   ├── PaymentFailed               the payment is dead (see `position`) or was released
+│   └── RefundNotPossible           no refund is made
+│       ├── IdempotencyConflict         the key was used for another request
+│       ├── NothingToRefund             nothing remains of the payment, or it was never captured
+│       ├── RefundTooOld                the payment's bank no longer accepts a refund of it
+│       ├── BalanceTooLow               our account at Razorpay cannot pay it
+│       └── TooManyRefunds              the record keeps no more of them
 ├── TemporaryError              the same request may succeed later
 │   ├── TableUnavailable
 │   ├── BusUnavailable
@@ -32,11 +39,17 @@ PaymentServiceError
 │   └── GatewayUnavailable          unreachable or failing, or its response is unusable
 │       └── GatewayThrottled            it asks us to slow down
 ├── GatewayRefused              a person must act: Razorpay rejected our request
+│   ├── RefundNotAccepted           it rejected a refund for a reason that we do not know
+│   ├── FullyRefunded               nothing of the payment is left
+│   ├── PaymentTooOld               the bank no longer accepts a refund of the payment
+│   ├── NotCaptured                 there is no money to refund
+│   ├── BalanceInsufficient         our account cannot pay the refund
+│   ├── KeyReused                   our idempotency key was used for another refund: a mistake of ours
 │   ├── KeysRefused                 it does not accept our API keys; says nothing about the order asked for
 │   ├── NotAtGateway                it says explicitly that there is no such order, payment or refund
 │   ├── TooOldForGateway            older than 180 days: its API no longer shows it
 │   ├── ReceiptReused               the receipt of a new order was used before
-│   └── AmountRefused               it does not accept the amount of a new order
+│   └── AmountRefused               it does not accept the amount of a new order or refund
 ├── ConfigurationError          a person must act: settings missing or unusable
 └── StorageConflict             never leaves the service: the condition of a write failed
 """
@@ -145,6 +158,10 @@ class Forbidden(RequestError):
     """The caller is known but may not do this."""
 
 
+class MayNotRefund(Forbidden):
+    """The caller may not request refunds, or the route for it is closed."""
+
+
 class InvalidSignature(RequestError):
     """The signature is missing, malformed or wrong. The response does not say which."""
 
@@ -183,6 +200,30 @@ class PaymentReturned(RequestError):
 
 class PaymentFailed(RequestError):
     """Razorpay listed the payment as failed after it was signed, or an operator released it."""
+
+
+class RefundNotPossible(RequestError):
+    """No refund is made for this request, however often it is repeated under its key."""
+
+
+class IdempotencyConflict(RefundNotPossible):
+    """The idempotency key was used for a request with another body."""
+
+
+class NothingToRefund(RefundNotPossible):
+    """Nothing remains of the payment, or it was never captured."""
+
+
+class RefundTooOld(RefundNotPossible):
+    """The payment is so old that its bank no longer accepts a refund."""
+
+
+class BalanceTooLow(RefundNotPossible):
+    """The balance of our account at Razorpay is lower than the refund."""
+
+
+class TooManyRefunds(RefundNotPossible):
+    """The order has as many unfinished or failed requests for refunds as its record keeps."""
 
 
 class TemporaryError(PaymentServiceError):
@@ -260,7 +301,31 @@ class ReceiptReused(GatewayRefused):
 
 
 class AmountRefused(GatewayRefused):
-    """Razorpay does not accept an order of this amount."""
+    """Razorpay does not accept an order or a refund of this amount."""
+
+
+class RefundNotAccepted(GatewayRefused):
+    """Razorpay rejected a refund for a reason that we do not know."""
+
+
+class FullyRefunded(GatewayRefused):
+    """Razorpay says that nothing of the payment is left to refund."""
+
+
+class PaymentTooOld(GatewayRefused):
+    """Razorpay says that the bank no longer accepts a refund of the payment."""
+
+
+class NotCaptured(GatewayRefused):
+    """Razorpay says that the payment was never captured."""
+
+
+class BalanceInsufficient(GatewayRefused):
+    """The balance of our account at Razorpay is lower than the refund."""
+
+
+class KeyReused(GatewayRefused):
+    """Razorpay knows our idempotency key from a refund with another body: a mistake of ours."""
 
 
 class ConfigurationError(PaymentServiceError):

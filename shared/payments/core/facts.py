@@ -21,6 +21,7 @@ from payments.core.model import (
     DisputeState,
     Fact,
     Failed,
+    IntentState,
     Mandate,
     NeverCaptured,
     Record,
@@ -84,6 +85,7 @@ class Merge:
         self.version = record.version + 1
         self.attempts = dict(record.attempts)
         self.refunds = dict(record.refunds)
+        self.intents = dict(record.refund_intents)
         self.disputes = dict(record.disputes)
         self.news: list[str] = []
         self.by: Mandate | None = None
@@ -122,6 +124,8 @@ class Merge:
         is_news = known is None or _without_details(grown) != _without_details(known)
         if isinstance(fact, Refunded):
             is_news = self._grow_refund(fact) or (is_news and known is None)
+            is_news = self._end_intent(fact) or is_news
+            grown = self._totalled(grown, fact)
         if isinstance(fact, Disputed):
             is_news = self._grow_dispute(fact)
             if fact.dispute not in self.disputes:
@@ -212,7 +216,7 @@ class Merge:
             if len(self.refunds) >= MAX_REFUNDS:
                 return self._drop_refund(fact)
             self.refunds[fact.refund] = Refund(
-                payment_id=fact.payment, amount_minor=fact.amount_minor, state=fact.state
+                payment_id=fact.payment, amount_minor=fact.amount_minor, state=fact.state, intent=fact.intent
             )
             return True
         if fact.state.rank > known.state.rank:
@@ -224,6 +228,33 @@ class Merge:
             self.reversed.add(fact.refund)
             return True
         return False
+
+    def _totalled(self, attempt: Attempt, fact: Refunded) -> Attempt:
+        """Return the attempt with at least the total that Razorpay must have had when it answered a request of ours.
+
+        The answer has no total. Without one, the total in an older webhook would pass for news when it comes later.
+        """
+        if fact.intent is None:
+            return attempt
+        known = sum(
+            refund.amount_minor
+            for refund in self.refunds.values()
+            if refund.payment_id == fact.payment and refund.state is not RefundState.FAILED
+        )
+        return replace(attempt, total_minor=max(attempt.total_minor, known))
+
+    def _end_intent(self, fact: Refunded) -> bool:
+        """Note that the refund of an intent exists, even if Razorpay seemed to refuse it. Return False if it is known.
+
+        Notes can be copied by hand: they end an intent of the same payment and amount only, and only once.
+        """
+        intent = self.intents.get(fact.intent) if fact.intent is not None else None
+        if fact.intent is None or intent is None or intent.state is IntentState.MADE:
+            return False
+        if (intent.payment_id, intent.amount_minor) != (fact.payment, fact.amount_minor):
+            return False
+        self.intents[fact.intent] = replace(intent, state=IntentState.MADE, refund_id=fact.refund, refusal=None)
+        return True
 
     def _grow_dispute(self, fact: Disputed) -> bool:
         """Merge the fact into the disputes. Return False if it is old news, or over the limit and that is reported."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from copy import replace
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -24,6 +24,8 @@ REFUND_ID = re.compile(rf"\A{_REFUND_ID}\Z")
 DISPUTE_ID = re.compile(rf"\A{_DISPUTE_ID}\Z")
 DISPUTE_ID_PATTERN = f"^{_DISPUTE_ID}$"
 ORDER_ID_PATTERN, PAYMENT_ID_PATTERN, REFUND_ID_PATTERN = (f"^{form}$" for form in (_ORDER_ID, _PAYMENT_ID, _REFUND_ID))
+# Our own: a UUID in its usual form.
+INTENT_ID = re.compile(r"\A[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 
 # Clients read our ids as JSON numbers: a double represents every integer up to this one exactly.
 MAX_ID = 2**53 - 1
@@ -55,8 +57,8 @@ class Model(BaseModel):
         Raises:
             TypeError: there is no such field.
         """
-        unknown = changes.keys() - self.__pydantic_fields__.keys()
-        if unknown:
+        if not changes.keys() <= self.__pydantic_fields__.keys():
+            unknown = changes.keys() - self.__pydantic_fields__.keys()
             raise TypeError(f"{type(self).__name__} has no {', '.join(sorted(unknown))}")
         return self.model_copy(update=changes)
 
@@ -91,6 +93,17 @@ class RefundState(StrEnum):
 _REFUND_RANK = {state: rank for rank, state in enumerate(RefundState)}
 
 
+class IntentState(StrEnum):
+    """What became of a refund that was requested from us."""
+
+    OPEN = "open"
+    """Razorpay was or will be asked for it, and has not answered: it may or may not exist."""
+    REFUSED = "refused"
+    """Razorpay refused it, so its amount is free again."""
+    MADE = "made"
+    """It exists at Razorpay, which may still fail to process it."""
+
+
 class DisputeState(StrEnum):
     """A dispute's state, by the name of the event that reports it. How they follow each other is in `disputes`."""
 
@@ -120,6 +133,7 @@ Reason = Literal[
     "too_many_attempts",
     "too_many_orders",
     "never_captured",
+    "refund_in_doubt",
     "dispute_lost",
     "too_many_disputes",
 ]
@@ -129,8 +143,16 @@ Verdict = Literal["exact", "fee", "offer"]
 """How a captured payment matches its order: the agreed amount, that amount plus the fee that the customer bears, or
 less within what the setting `ACCEPT_OFFERS` allows."""
 
-Resolution = Literal["returned", "accepted", "captured", "agreed", "matched", "released", "noted"]
+Resolution = Literal["returned", "accepted", "captured", "agreed", "matched", "released", "known", "noted"]
 """What closed a review."""
+
+RefundReason = Literal[
+    "cancelled", "not_delivered", "not_as_agreed", "duplicate", "wrong_amount", "fraudulent", "goodwill", "other"
+]
+"""Why a refund was requested. A code and no text, which could be personal."""
+
+RefundRefusal = Literal["nothing_left", "amount", "too_old", "not_captured", "insufficient_balance", "refused"]
+"""Why Razorpay refused a refund. `refused` stands for every reason that is not documented."""
 
 Cause = Literal[
     "agreed_with_client", "client_request", "duplicate", "fraud", "gateway_support", "incident", "not_delivered"
@@ -242,6 +264,33 @@ class Refund(Model):
     """The highest that was reported."""
     failed: bool = False
     """It was reported as failed as well as processed."""
+    intent: str | None = None
+    """The intent that it fulfils; None for a refund that was made elsewhere."""
+
+
+class RefundIntent(Model):
+    """A refund that was requested from us, stored before Razorpay is asked for it. Its id is derived (`refunding`)."""
+
+    payment_id: Annotated[str, Field(alias="payment")]
+    """The Razorpay payment to pay back."""
+    amount_minor: Annotated[int, Field(alias="amount")]
+    reason: RefundReason | Later | None = None
+    fingerprint: str
+    """Of the request's body, to tell a repetition from another request under the same key."""
+    requested_at: Annotated[int, Field(alias="requested")]
+    """Epoch seconds."""
+    asked_at: Annotated[int | None, Field(alias="asked")] = None
+    """When Razorpay was last asked to make it, epoch seconds. None if it certainly does not exist yet."""
+    state: IntentState = IntentState.OPEN
+    refund_id: Annotated[str | None, Field(alias="refund")] = None
+    """Razorpay's id of the refund, once it is known."""
+    refusal: RefundRefusal | Later | None = None
+    """Why Razorpay refused it."""
+
+    @property
+    def is_open(self) -> bool:
+        """Return whether only Razorpay knows if the refund exists."""
+        return self.state is IntentState.OPEN
 
 
 class Dispute(Model):
@@ -285,6 +334,9 @@ class Review(Model):
         return self.resolved_at is None
 
 
+TICKET_PATTERN: Final = r"^[A-Za-z0-9-]{1,40}$"
+
+
 class Mandate(Model):
     """Who decided something, and why. The caller of the command states it; see docs/operating.md for what proves it."""
 
@@ -292,8 +344,10 @@ class Mandate(Model):
     """The IAM role that was assumed, or the kind of user."""
     session: Annotated[str, Field(pattern=r"^[A-Za-z0-9_+=,.@-]{1,64}$")]
     """The role session's name."""
-    cause: Cause | Later
-    ticket: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,40}$")]
+    cause: Cause | RefundReason | Later | None = None
+    """None for a refund whose caller gave no reason."""
+    ticket: Annotated[str | None, Field(pattern=TICKET_PATTERN)] = None
+    """None for a refund whose caller named none."""
 
 
 class HistoryEntry(Model):
@@ -313,6 +367,7 @@ EventType = Literal[
     "payment.partially_refunded",
     "payment.refunded",
     "payment.surplus_refunded",
+    "payment.refund_failed",
     "payment.review",
     "payment.dispute_changed",
 ]
@@ -365,6 +420,8 @@ class Record(Model):
     """By Razorpay payment id."""
     refunds: Mapping[str, Refund] = Field(default_factory=dict)
     """By Razorpay refund id."""
+    refund_intents: Mapping[str, RefundIntent] = Field(default_factory=dict)
+    """By intent id: the refunds that were requested from us."""
     disputes: Mapping[str, Dispute] = Field(default_factory=dict)
     """By Razorpay dispute id. Absent from an item while there are none."""
     reviews: Annotated[tuple[Review, ...], Field(alias="review")] = ()
@@ -492,6 +549,8 @@ class Refunded:
     amount_minor: int
     state: RefundState
     created_at: int | None = None
+    intent: str | None = None
+    """The intent that its notes name; None if it was made elsewhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -57,6 +57,18 @@ def to_minor_units(amount: object, currency: str, *, most: Decimal = MAX_MAJOR) 
     return minor
 
 
+def parse_major(amount: object) -> Decimal:
+    """Parse an amount in major units whose currency is not known yet.
+
+    Raises:
+        ValueError: no currency has such an amount; the message may be shown to the caller.
+    """
+    value = _parse(amount)
+    if not MIN_MAJOR <= value <= MAX_MAJOR:
+        raise ValueError(f"must be from {MIN_MAJOR}.00 to {MAX_MAJOR}")
+    return value
+
+
 def _parse(amount: object) -> Decimal:
     if isinstance(amount, str):
         if not _DECIMAL.match(amount):

@@ -16,6 +16,8 @@
   Webhooks alone never end a signature: `failed` followed by `authorized` for one payment is normal ("Late
   authorisation").
 * An order on which any payment was ever captured is **consumed**: Razorpay accepts no other payment on it.
+* What **remains** of a captured payment can be refunded: its amount without its processed and created refunds, without
+  the refunds that were requested and may exist, and without what lost disputes deducted.
 """
 
 from collections.abc import Mapping
@@ -29,6 +31,7 @@ from payments.core.model import (
     Reason,
     Record,
     Refund,
+    RefundIntent,
     RefundState,
     Status,
     Verdict,
@@ -76,6 +79,7 @@ class Position:
     stood: str | None
     refunded: bool
     """The order's status is `refunded`, which is final."""
+    intents: Mapping[str, RefundIntent]
 
     @classmethod
     def of(cls, record: Record) -> "Position":
@@ -88,6 +92,7 @@ class Position:
             superseded=record.superseded_by is not None,
             stood=record.stood,
             refunded=record.status is Status.REFUNDED,
+            intents=record.refund_intents,
         )
 
     # --- money ---
@@ -125,6 +130,32 @@ class Position:
     def is_lost(self, payment: str) -> bool:
         """Return whether a dispute about it was lost and not released."""
         return any(self.disputes[key].payment_id == payment for key in self.losses())
+
+    def remaining_minor(self, payment: str) -> int:
+        """Return how much of a captured payment can still be refunded. A requested refund reserves its amount.
+
+        What a lost dispute took is with the customer already: Razorpay would pay it a second time. A loss in another
+        currency than the payment's cannot be subtracted, so a person decides about the rest.
+        """
+        attempt = self.attempts[payment]
+        if not attempt.captured:
+            return 0
+        refunds = self.refunded_minor(payment) + self._sum(payment, RefundState.CREATED)
+        requested = sum(intent.amount_minor for intent in self.open_intents.values() if intent.payment_id == payment)
+        if any(
+            dispute.payment_id == payment and dispute.deducted_minor and dispute.currency != attempt.currency
+            for dispute in self.disputes.values()
+        ):
+            return 0
+        # Razorpay's total counts refunds that we have not read yet, and may count the requested ones too.
+        unread = attempt.total_minor if attempt.refunds_unread else 0
+        left = (attempt.amount_minor or 0) - self.deducted_minor(payment)
+        return max(0, left - max(refunds + requested, unread))
+
+    @property
+    def open_intents(self) -> dict[str, RefundIntent]:
+        """Return the requested refunds of which only Razorpay knows whether they exist."""
+        return {key: intent for key, intent in self.intents.items() if intent.is_open}
 
     def refunds_agree(self, payment: str, total_minor: int) -> bool:
         """Return whether Razorpay's total fits the refunds we know, with or without pending ones."""
@@ -180,6 +211,15 @@ class Position:
             and self.refunded_minor(payment) + self.deducted_minor(payment) > (attempt.amount_minor or 0)
         }
 
+    @property
+    def under_review(self) -> bool:
+        """Return whether a payment is not as agreed or lost: a person must decide, and the client must not pay again.
+
+        A second capture of the agreed amount does not count: it has a separate review, and the purchase is as agreed.
+        """
+        is_paid = self.standing is not None
+        return bool(self.losses()) or any(not (is_paid and self.matches(payment)) for payment in self.surplus)
+
     # --- promises of money ---
 
     def dead(self, payment: str) -> bool:
@@ -206,11 +246,15 @@ class Position:
 
     @property
     def unresolved(self) -> bool:
-        """Return whether only Razorpay knows the outcome: a payment is alive, a total differs, a refund is pending."""
+        """Return whether only Razorpay knows the outcome.
+
+        A payment is alive, a total differs, a refund is pending, or a requested refund may or may not exist.
+        """
         return (
             any(self.alive(payment) and not self.attempts[payment].lapsed for payment in self.attempts)
             or any(attempt.refunds_unread for attempt in self.attempts.values())
             or any(refund.state is RefundState.CREATED for refund in self.refunds.values())
+            or bool(self.open_intents)
         )
 
     # --- derived status ---
@@ -262,13 +306,8 @@ class Position:
 
 
 def under_review(record: Record) -> bool:
-    """Return whether a payment is not as agreed or lost: a person must decide, and the client must not pay again.
-
-    A second capture of the agreed amount does not count: it has a separate review, and the purchase is as agreed.
-    """
-    position = Position.of(record)
-    is_paid = position.standing is not None
-    return bool(position.losses()) or any(not (is_paid and position.matches(payment)) for payment in position.surplus)
+    """Return whether a payment is not as agreed or lost; see `Position.under_review`."""
+    return Position.of(record).under_review
 
 
 def amount_refunded(record: Record) -> int:

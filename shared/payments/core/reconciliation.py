@@ -35,6 +35,7 @@ from payments.core.model import (
 )
 from payments.core.ordering import OrderStore
 from payments.core.outbox import MAX_ROUNDS, EventBus, known_dispute, publish_pending, record_and_publish
+from payments.core.paying_back import Refunder
 from payments.core.position import Policy, Position
 from payments.core.sweeping import Entry, Listed
 from payments.core.transitions import adopt, decide, foreign, unknown_record
@@ -93,6 +94,10 @@ class Gateway(Protocol):
 
     def refunds_of(self, payment_id: str) -> Sequence[ListedRefund]:
         """Return every refund of a payment."""
+        ...
+
+    def create_refund(self, payment_id: str, amount_minor: int, intent_id: str) -> ListedRefund:
+        """Refund a part of a captured payment, under an idempotency key, and return the refund."""
         ...
 
     def page(self, listed: Listed, start: int, end: int, skip: int) -> Sequence[Entry]:
@@ -172,6 +177,12 @@ class Reconciler:
             outcome = Outcome.UNCHANGED if latest.version == record.version else Outcome.RECONCILED
         elif record.pending:
             publish_pending(self.table, self.bus, record)
+        if Position.of(latest).open_intents:
+            # What was published is cleared by now, and the version has not changed with it.
+            refunder = Refunder(table=self.table, gateway=self.gateway)
+            latest = refunder.settle(replace(latest, pending={}), now)
+            outcome = outcome if latest.version == record.version else Outcome.RECONCILED
+            publish_pending(self.table, self.bus, latest)
         _move_on(self.table, latest, now, looked_at=now)
         return outcome
 
@@ -438,7 +449,9 @@ def _move_on(table: OrderStore, record: Record, now: int, *, looked_at: int | No
 def _refunds_to_read(record: Record) -> set[str]:
     """Return payments whose refunds must be listed even if Razorpay's total is unchanged: a refund may have failed."""
     under_way = {refund.payment_id for refund in record.refunds.values() if refund.state is RefundState.CREATED}
-    return under_way | {payment for payment, attempt in record.attempts.items() if attempt.refunds_unread}
+    requested = {intent.payment_id for intent in Position.of(record).open_intents.values()}
+    unread = {payment for payment, attempt in record.attempts.items() if attempt.refunds_unread}
+    return under_way | requested | unread
 
 
 def _never_captured(record: Record, facts: Sequence[Fact], now: int, policy: Policy) -> tuple[Fact, ...]:

@@ -25,11 +25,14 @@ from payments.core.model import (
     Fact,
     Failed,
     HistoryEntry,
+    IntentState,
     NeverCaptured,
     PendingEvent,
     Reason,
     Record,
     Refunded,
+    RefundIntent,
+    RefundRefusal,
     RefundState,
     RefundTotal,
     Released,
@@ -37,6 +40,7 @@ from payments.core.model import (
     Signed,
 )
 from payments.core.position import Policy, Position
+from payments.core.refunding import in_doubt, refused
 from payments.core.transitions import (
     NOTED,
     Decision,
@@ -141,12 +145,24 @@ class _Replaying:
         self.captures.subtract(fact.payment for fact in facts if isinstance(fact, Captured))
         return [decide(record, variant, now, self._policy()) for variant in variants]
 
-    def _without_facts(self, record: Record, entry: HistoryEntry, now: int) -> Decision | None:
+    def _without_facts(  # noqa: C901 - one case for each kind
+        self, record: Record, entry: HistoryEntry, now: int
+    ) -> Decision | None:
         """Return what an entry that names no fact makes of the record; None if it names some."""
         decision = None
         match entry.what.split():
             case ["superseded", "by", successor]:
                 decision = _plain(supersede(record, successor, now))
+            case ["refund", "requested", payment]:
+                decision = _plain(
+                    replace(with_version(record, entry.what, now), refund_intents=self._intents(record, payment, now))
+                )
+            case ["refund", "requested", "again", _] | ["refund", "not", "taken", _]:
+                decision = _plain(with_version(record, entry.what, now))
+            case ["refund", "refused", payment]:
+                decision = self._refused(record, payment, now)
+            case ["review", "refund_in_doubt"]:
+                decision = self._in_doubt(record, entry, now)
             case ["review", reason]:
                 decision = ask_for_review(record, cast("Reason", reason), now)
             case ["review", reason, resolution]:
@@ -160,6 +176,26 @@ class _Replaying:
             case ["found", "to", "be", "ours"]:
                 decision = self._adopted(record, now)
         return decision
+
+    def _intents(self, record: Record, payment: str, now: int) -> dict[str, RefundIntent]:
+        """Return the intents with those that were requested then, as they were at first."""
+        news = {
+            key: replace(intent, state=IntentState.OPEN, refund_id=None, refusal=None)
+            for key, intent in self.stored.refund_intents.items()
+            if (intent.payment_id, intent.requested_at) == (payment, now)
+        }
+        return {**record.refund_intents, **news}
+
+    def _refused(self, record: Record, payment: str, now: int) -> Decision:
+        for key, intent in self.stored.refund_intents.items():
+            is_open = key in record.refund_intents and record.refund_intents[key].is_open
+            if is_open and intent.payment_id == payment and intent.refusal is not None:
+                return refused(record, key, cast("RefundRefusal", intent.refusal), now)
+        return _plain(with_version(record, f"refund refused {payment}", now))
+
+    def _in_doubt(self, record: Record, entry: HistoryEntry, now: int) -> Decision:
+        about = (one.subject for one in self.stored.reviews if (one.reason, one.at) == ("refund_in_doubt", entry.at))
+        return in_doubt(record, next(about, ""), now)
 
     def _adopted(self, record: Record, now: int) -> Decision:
         stored = self.stored
@@ -216,7 +252,13 @@ class _Replaying:
         if word.startswith("refund ") and key in stored.refunds:
             refund = stored.refunds[key]
             state = RefundState(word.removeprefix("refund "))
-            return Refunded(payment=refund.payment_id, refund=key, amount_minor=refund.amount_minor, state=state)
+            return Refunded(
+                payment=refund.payment_id,
+                refund=key,
+                amount_minor=refund.amount_minor,
+                state=state,
+                intent=refund.intent,
+            )
         if word.startswith("dispute ") and key in stored.disputes:
             return _disputed(key, stored.disputes[key], DisputeState(word.removeprefix("dispute ")))
         attempt = stored.attempts.get(key)

@@ -192,7 +192,9 @@ def decide(record: Record, facts: Sequence[Fact], now: int, policy: Policy = NO_
         merge.add(fact)
     if not merge.news and not merge.overflows:
         return Decision(record=record, changed=False, dropped_attempts=merge.dropped)
-    after = replace(before, attempts=merge.attempts, refunds=merge.refunds, disputes=merge.disputes)
+    after = replace(
+        before, attempts=merge.attempts, refunds=merge.refunds, disputes=merge.disputes, intents=merge.intents
+    )
     return _change(record, before, after, merge, now)
 
 
@@ -251,6 +253,7 @@ def _change(record: Record, before: Position, after: Position, merge: "Merge", n
         updated_at=iso(now),
         attempts=after.attempts,
         refunds=after.refunds,
+        refund_intents=after.intents,
         disputes=after.disputes,
         stood=stood,
         history=with_entry(record.history, now, merge.description(), status, merge.by),

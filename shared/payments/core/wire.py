@@ -17,13 +17,15 @@ from payments.core.model import (
     MAX_ID,
     ORDER_ID_PATTERN,
     PAYMENT_ID_PATTERN,
+    TICKET_PATTERN,
     Model,
     Order,
     OrderId,
     PaymentId,
     Purchase,
+    RefundReason,
 )
-from payments.core.money import EXPONENT_BY_CURRENCY, MAX_MAJOR, to_minor_units
+from payments.core.money import EXPONENT_BY_CURRENCY, MAX_MAJOR, parse_major, to_minor_units
 
 MAX_DEPTH = 64
 # Signed with the longest allowed RSA key, a quote has about 2,000 characters.
@@ -207,6 +209,50 @@ class VerifyBody(Body):
     """Any string is accepted: a malformed signature has the same outcome as a wrong one."""
 
 
+class RefundBody(Body):
+    """`POST /api/payments/{order_id}/refunds/`. `amount` is in major units (rupees); without it, what remains."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    amount: Any = None
+    razorpay_payment_id: PaymentId | None = None
+    reason: RefundReason | None = None
+    ticket: Annotated[str | None, Field(pattern=TICKET_PATTERN)] = None
+    """The id of a ticket that explains it. The record keeps it, with who signed the request."""
+
+    def major_amount(self) -> Decimal | None:
+        """Return the amount in major units, or None if the body has none.
+
+        Raises:
+            InvalidRequest: it is not an amount. Null is none: a caller that lost the amount must not refund everything.
+        """
+        if "amount" not in self.model_fields_set:
+            return None
+        try:
+            return parse_major(self.amount)
+        except ValueError as error:
+            raise InvalidRequest([FieldError("amount", str(error))]) from None
+
+
+_IDEMPOTENCY_KEY = re.compile(r"\A[A-Za-z0-9_-]{10,64}\Z")
+IDEMPOTENCY_KEY_PATTERN = "^[A-Za-z0-9_-]{10,64}$"
+
+
+def read_idempotency_key(header: str | None) -> str:
+    """Return the value of the `Idempotency-Key` header.
+
+    Raises:
+        InvalidRequest: it is missing, occurs twice or has another form.
+    """
+    if header is None:
+        raise InvalidRequest([FieldError("Idempotency-Key", "is a required header, once")])
+    if not _IDEMPOTENCY_KEY.match(header):
+        raise InvalidRequest(
+            [FieldError("Idempotency-Key", "must be 10 to 64 letters, digits, hyphens or underscores")]
+        )
+    return header
+
+
 # Our own messages: a library's change with its version, and some of them quote the input.
 _MESSAGES: Mapping[str, str] = {
     "missing": "is required",
@@ -216,6 +262,7 @@ _MESSAGES: Mapping[str, str] = {
     "less_than_equal": f"must be an integer from 1 to {MAX_ID}",
     "string_type": "must be a string, not {kind}",
     "string_too_long": "must have at most {max_length} characters",
+    "literal_error": "must be one of {expected}",
 }
 # The message for a string that does not match a pattern.
 _FORMS: Mapping[str, str] = {

@@ -47,15 +47,22 @@ class Callers:
 
     def user_id(self, authorization: str | None) -> int:
         """Return the caller's id on the platform; see `Tokens.user_id`."""
+        return self._read(lambda tokens: tokens.user_id(authorization))
+
+    def user_with_scope(self, authorization: str | None, scope: str) -> int:
+        """Return the id of a caller whose token has a scope; see `Tokens.user_with_scope`."""
+        return self._read(lambda tokens: tokens.user_with_scope(authorization, scope))
+
+    def _read(self, read: Callable[[Tokens], int]) -> int:
         try:
-            return self._tokens(self._rules).user_id(authorization)
+            return read(self._tokens(self._rules))
         except UnknownSigner:
             if self._rules.key_set_url is not None:
                 raise  # a published key set refreshes itself
             rules = self._renewed_settings().token_rules
             if rules == self._rules:
                 raise
-        return self._tokens(rules).user_id(authorization)
+        return read(self._tokens(rules))
 
     def _tokens(self, rules: TokenRules) -> Tokens:
         if rules.key_set_url is None:

@@ -150,7 +150,7 @@ def _decided(asked: object, log: RequestLog) -> tuple[Mandate, Mapping[str, Any]
         by = Mandate.model_validate(fields.pop("by", None))
     except ValidationError:
         by = None
-    if by is None or by.cause not in causes:
+    if by is None or by.cause not in causes or by.ticket is None:
         raise refuse(f'"by" has role, session, cause ({", ".join(causes)}) and ticket', log)
     log.note(by_role=by.role, by_session=by.session, cause=by.cause, ticket=by.ticket)
     return by, fields

@@ -98,6 +98,10 @@ class RotatingGateway:
         """See `RazorpayGateway.refunds_of`."""
         return self._ask(lambda gateway: gateway.refunds_of(payment_id))
 
+    def create_refund(self, payment_id: str, amount_minor: int, intent_id: str) -> ListedRefund:
+        """See `RazorpayGateway.create_refund`."""
+        return self._ask(lambda gateway: gateway.create_refund(payment_id, amount_minor, intent_id))
+
     def look(self, order_id: str, *, also_refunds_of: Collection[str] = ()) -> Look:
         """See `RazorpayGateway.look`."""
         began_at = aws.now()
