@@ -2,24 +2,31 @@
 
 import io
 import json
+import re
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from botocore.awsrequest import AWSPreparedRequest
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from click.testing import CliRunner, Result
 
 from ops.__main__ import ops
 from ops.cloud import Cloud
 from payments.wiring.boundary import RunFailed
+from sandbox import events
 from tests.handlers.cloud import TABLE, admin
+from tests.handlers.service import invoke
 from tests.runbook.conftest import counter  # noqa: F401 - a fixture
 from tests.runbook.counter import Counter
 
 ARN = "arn:aws:sts::123456789012:assumed-role/PaymentsOperator/asha"
 WHY = ("--cause", "agreed_with_client", "--ticket", "OPS-7")
+API = "https://abcdefghij.execute-api.ap-south-1.amazonaws.com/test/"
 RECONCILE = "arn:aws:lambda:ap-south-1:123456789012:function:payments-test-reconcile:live"
 
 
@@ -33,12 +40,17 @@ class Account:
     """The operations that the credentials may not call."""
     commands: list[dict[str, Any]] = field(default_factory=list)
     """What reconcile was asked to do."""
+    refunds: list[dict[str, Any]] = field(default_factory=list)
+    """The bodies of requests for refunds."""
     region_name: str | None = None
 
     def client(self, service: str, **_: Any) -> Any:
         if service == "dynamodb":
             return _Watched(admin("dynamodb"), self)
         return {"lambda": _Lambda, "sts": _Identity, "cloudformation": _Stacks}[service](self)
+
+    def get_credentials(self) -> Credentials:
+        return Credentials("AKIDEXAMPLE", "a-secret-of-nobody")
 
     def check(self, operation: str) -> None:
         if operation in self.denied:
@@ -97,8 +109,28 @@ class _Stacks:
         if StackName != "payments-test":
             message = f"Stack with id {StackName} does not exist"
             raise ClientError({"Error": {"Code": "ValidationError", "Message": message}}, "DescribeStacks")
-        outputs = {"TableName": TABLE, "ReconcileAlias": RECONCILE}
+        outputs = {"TableName": TABLE, "ReconcileAlias": RECONCILE, "ApiUrl": API}
         return {"Stacks": [{"Outputs": [{"OutputKey": key, "OutputValue": value} for key, value in outputs.items()]}]}
+
+
+class _Api:
+    """API Gateway in front of the refund function: it checks the signature, and says whose it is."""
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+
+    def send(self, request: AWSPreparedRequest) -> SimpleNamespace:
+        found = re.fullmatch(rf"{re.escape(API)}api/payments/(order_\w+)/refunds/", request.url)
+        assert found is not None
+        assert "/ap-south-1/execute-api/aws4_request" in request.headers["Authorization"]
+        if "execute-api" in self._account.denied:
+            forbidden = {"detail": "This request is not allowed.", "code": "forbidden"}
+            return SimpleNamespace(status_code=403, content=json.dumps(forbidden).encode())
+        body, key = json.loads(request.body), request.headers["Idempotency-Key"]
+        self._account.refunds.append(body)
+        with redirect_stdout(io.StringIO()):
+            answer = invoke(events.from_service(found[1], body, key=key, caller=self._account.arn))
+        return SimpleNamespace(status_code=answer.status, content=json.dumps(answer.body).encode())
 
 
 @dataclass
@@ -137,4 +169,5 @@ def terminal(account: Account, monkeypatch: pytest.MonkeyPatch) -> Terminal:
         return Cloud(stage=stage, session=account)  # type: ignore[arg-type]  # as much of a session as is needed
 
     monkeypatch.setattr(Cloud, "of", of)
+    monkeypatch.setattr("ops.cloud.URLLib3Session", lambda **_: _Api(account))
     return Terminal(account)

@@ -82,6 +82,50 @@ def test_a_note_resolves_a_review_that_nothing_else_resolves(terminal: Terminal,
     assert paid.record()["history"][-1]["by"] == BY
 
 
+REFUND = ("--reason", "not_delivered", "--ticket", "OPS-7")
+
+
+def test_a_part_is_refunded_and_the_record_says_who_asked_for_it_and_why(terminal: Terminal, paid: Counter) -> None:
+    told = terminal.json("refund", paid.order_id, "--amount", "100.00", *REFUND, "--yes")
+    assert (told["amount"], told["razorpay_payment_id"]) == (10_000, paid.payment)
+    requested = next(one for one in paid.record()["history"] if one["what"].startswith("refund requested"))
+    assert requested["by"] == {**BY, "cause": "not_delivered"}
+    shown = terminal.type("refund", paid.order_id, *REFUND, answer="y\n").output
+    assert "Refund what remains of the payment that stands" in shown
+    assert "INR 399.50" in shown
+
+
+def test_a_refund_that_is_repeated_with_its_key_is_made_once(terminal: Terminal, paid: Counter) -> None:
+    words = ("refund", paid.order_id, "--amount", "100.00", *REFUND, "--yes")
+    first = terminal.json(*words)
+    again = terminal.json(*words, "--key", first["key"])
+    assert again["refund_id"] == first["refund_id"]
+    assert len(paid.razorpay.account.refunds) == 1
+
+
+def test_a_review_is_resolved_by_refunding_the_payment_that_it_is_about(
+    terminal: Terminal, under_review: Counter
+) -> None:
+    told = terminal.json("resolve", "refund", under_review.order_id, *REFUND, "--yes")
+    assert told["razorpay_payment_id"] == under_review.payment
+    under_review.deliver()
+    assert under_review.review("superseded_order") == "returned"
+
+
+def test_more_than_remains_is_refused_with_the_reason(terminal: Terminal, paid: Counter) -> None:
+    said = terminal.error("refund", paid.order_id, "--amount", "500.00", *REFUND, "--yes")
+    assert "Refused:" in said
+    assert "amount is more than what remains of the payment" in said
+
+
+def test_the_events_of_a_requested_refund_are_explained_and_published_again(terminal: Terminal, paid: Counter) -> None:
+    terminal.json("refund", paid.order_id, "--amount", "100.00", *REFUND, "--yes")
+    paid.deliver()
+    assert terminal.json("explain", paid.order_id)["exact"] is True
+    published = terminal.json("republish", paid.order_id, *WHY, "--yes")["published"]
+    assert published == ["payment.paid", "payment.partially_refunded"]
+
+
 def test_every_event_is_published_again_with_the_same_bytes(terminal: Terminal, paid: Counter) -> None:
     before = [entry["Detail"] for entry in paid.cloud.accepted]
     told = terminal.json("republish", paid.order_id, *WHY, "--yes")
@@ -125,6 +169,8 @@ CHANGES = [
     ("resolve", "release", "{order}", *WHY),
     ("resolve", "release", "{order}", "--payment", "{payment}", *WHY),
     ("resolve", "note", "{order}", *WHY),
+    ("refund", "{order}", "--payment", "{payment}", *REFUND),
+    ("resolve", "refund", "{order}", *REFUND),
     ("republish", "{order}", *WHY),
     ("reconcile", "{order}"),
     ("reconcile", "--last", "12h"),
@@ -143,7 +189,7 @@ def test_nothing_happens_without_a_yes(
 ) -> None:
     said = terminal.error(*filled(words, under_review), answer=answer)
     assert "Nothing was changed" in said
-    assert account.commands == []
+    assert (account.commands, account.refunds) == ([], [])
 
 
 @each_change
@@ -169,7 +215,7 @@ def test_a_decision_without_a_reason_is_not_asked_for(
         result = terminal.type(*typed[:place], *typed[place + 2 :], "--yes")
         assert result.exit_code == 2
         assert f"Missing option '{option}'" in result.output
-    assert account.commands == []
+    assert (account.commands, account.refunds) == ([], [])
 
 
 @pytest.mark.parametrize(
@@ -180,7 +226,7 @@ def test_a_ticket_is_an_id_and_no_text(
 ) -> None:
     words = ("resolve", "note", under_review.order_id, "--cause", "incident", "--ticket", ticket, "--yes")
     assert terminal.type(*words).exit_code == 2
-    assert account.commands == []
+    assert (account.commands, account.refunds) == ([], [])
 
 
 def test_who_decided_is_what_aws_says_and_not_what_somebody_types(
@@ -254,7 +300,7 @@ def test_a_period_that_razorpay_does_not_let_us_read_ends_with_a_message(termina
 )
 def test_a_period_that_means_nothing_is_refused(terminal: Terminal, account: Account, words: tuple[str, ...]) -> None:
     terminal.error("reconcile", *words, "--yes")
-    assert account.commands == []
+    assert (account.commands, account.refunds) == ([], [])
 
 
 # --- who may not ----------------------------------------------------------------------------------------------------
@@ -264,24 +310,24 @@ def test_a_period_that_means_nothing_is_refused(terminal: Terminal, account: Acc
 def test_an_operator_who_may_only_read_changes_nothing(
     terminal: Terminal, account: Account, under_review: Counter, words: tuple[str, ...]
 ) -> None:
-    account.denied = {"Invoke", *WRITES}
+    account.denied = {"Invoke", "execute-api", *WRITES}
     before = under_review.cloud.items()
     said = terminal.error(*filled(words, under_review), "--yes")
-    assert "The credentials may not do that (Invoke: AccessDeniedException)" in said
+    assert "The credentials may not do that (Invoke: AccessDeniedException)" in said or "forbidden" in said
     assert under_review.cloud.items() == before
-    assert account.commands == []
+    assert (account.commands, account.refunds) == ([], [])
 
 
 @each_change
 def test_a_laptop_without_the_role_sees_and_changes_nothing(
     terminal: Terminal, account: Account, under_review: Counter, words: tuple[str, ...]
 ) -> None:
-    account.denied = {"Invoke", "DescribeStacks", "GetItem", "Query", "Scan", "BatchGetItem", *WRITES}
+    account.denied = {"Invoke", "DescribeStacks", "GetItem", "Query", "Scan", "BatchGetItem", "execute-api", *WRITES}
     for typed in (filled(words, under_review), ["show", under_review.order_id], ["reviews"], ["pending"]):
         more = [] if typed[0] in {"show", "reviews", "pending"} else ["--yes"]
         said = terminal.error(*typed, *more)
         assert under_review.payment not in said or under_review.payment in typed
-    assert account.commands == []
+    assert (account.commands, account.refunds) == ([], [])
 
 
 @each_change
