@@ -135,6 +135,11 @@ class Cloud:
     @classmethod
     def _local(cls, run_dir: Path) -> "Cloud":
         file = run_dir / "endpoints.json"
+        # The terminal's settings are for AWS: a profile that is missing here would stop it, and a proxy would look for
+        # 127.0.0.1 on its own machine.
+        for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE"):
+            os.environ.pop(name, None)
+        os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1"
         try:
             endpoints = json.loads(file.read_text())
             session = boto3.Session(
@@ -143,8 +148,6 @@ class Cloud:
                 region_name=endpoints["region"],
             )
             outputs = {**endpoints["outputs"], "TableName": endpoints["table"]}
-            # A proxy would look for 127.0.0.1 on its own machine.
-            os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1"
             return cls(LOCAL, session, endpoint=endpoints["aws"], known_outputs=outputs, api=endpoints["api"])
         except FileNotFoundError as error:
             raise OpsError("The local cloud is not running: start it with `make run` in another terminal.") from error

@@ -50,7 +50,7 @@ from tests.core.story import (
 from tests.fakes import BY, INSTALLATION, FakeBus, FakeGateway, FakeTable
 
 NOW = OPENED + 3600
-MANDATE = Mandate(**BY)  # type: ignore[arg-type]  # plain strings
+MANDATE = Mandate.model_validate(BY)
 
 
 class Case:

@@ -116,7 +116,7 @@ class Play:
     def operate(self, command: str, **named: str) -> None:
         """An operator gives a command, and repeats it until it is done."""
         for _ in range(_TRIES):
-            if self._watched(lambda: _is_done(self.world.operate(command, **named))):
+            if self._watched(lambda: _is_done(self.world.operate(command, instance=None, **named))):
                 return
         raise AssertionError(f"{command} was not done in {_TRIES} tries")
 

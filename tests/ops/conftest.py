@@ -126,6 +126,7 @@ class _Api:
         if "execute-api" in self._account.denied:
             forbidden = {"detail": "This request is not allowed.", "code": "forbidden"}
             return SimpleNamespace(status_code=403, content=json.dumps(forbidden).encode())
+        assert isinstance(request.body, str | bytes)
         body, key = json.loads(request.body), request.headers["Idempotency-Key"]
         self._account.refunds.append(body)
         with redirect_stdout(io.StringIO()):
