@@ -85,7 +85,12 @@ def check(story: Story) -> Replay:
 
 def by_one_method(fact: Fact) -> Fact:
     """Razorpay reports one method for a payment, whatever the report."""
-    return replace(fact, method="upi") if isinstance(fact, Authorized | Captured | Failed) else fact
+    match fact:
+        case Authorized() | Captured() | Failed():
+            told: Fact = replace(fact, method="upi")
+            return told
+        case _:
+            return fact
 
 
 @given(deliveries=told(), record=st.sampled_from([opened(), superseded()]))
