@@ -465,6 +465,7 @@ def scheduled() -> dict[str, dict[str, Any]]:
         "outbox": {},
         "reconcile-watch": {"lane": "watch"},
         "reconcile-sweep": {"lane": "sweep"},
+        "reconcile-expiry": {"lane": "expiry"},
         "reconcile-look": {"look": order},
         "reconcile-find": {"find": {"razorpay_payment_id": PAYMENT_ID}},
         "reconcile-accept": {"accept": payment | decided},

@@ -12,7 +12,7 @@ from payments.core.errors import InvalidSignature, OrderNotFound
 from payments.core.lookup import PAGE_SIZE, OfApplication, OfCaller, cursor_after, listed, read_query, split
 from payments.core.model import ORDER_ID, Record, Signed
 from payments.core.outbox import record_facts
-from payments.core.position import Position, amount_disputed, amount_refunded
+from payments.core.position import Position
 from payments.core.verification import require_paid
 from payments.core.wire import VerifyBody
 from payments.wiring import aws
@@ -85,8 +85,8 @@ def _public(record: Record) -> dict[str, Any]:
         "currency": order.currency,
         "status": record.status,
         "confirmed": record.confirmed,
-        "amount_refunded": amount_refunded(record),
-        "amount_disputed": amount_disputed(record),
+        "amount_refunded": position.amount_refunded,
+        "amount_disputed": position.amount_disputed,
         "under_review": position.under_review,
         "razorpay_payment_id": position.shown_payment(),
         "created_at": record.created_at,

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from payments.core.events import encode
+from payments.core.expiry import expire
 from payments.core.instants import iso
 from payments.core.model import (
     Accepted,
@@ -187,6 +188,21 @@ def test_a_note_that_resolved_a_review_resolves_it_again() -> None:
     assert again.differs == ()
     assert bytes_of(noted, again) == events_of(noted)
     assert again.steps[-1].entry.by == MANDATE
+
+
+def test_an_order_that_expired_and_was_then_paid_and_accepted_is_told_as_it_happened() -> None:
+    record = expire(opened(), OPENED + 10).record
+    record = decide(record, [captured(A, created_at=OPENED + 20)], OPENED + 30).record
+    record = decide(record, [Accepted(payment=A, by=MANDATE)], OPENED + 40).record
+    again = replay(record)
+    assert again.differs == ()
+    assert bytes_of(record, again) == events_of(record)
+    assert [event.type for event in again.events.values()] == [
+        "payment.expired",
+        "payment.review",
+        "payment.paid",
+        "payment.review",
+    ]
 
 
 def test_an_order_that_was_replaced_and_then_accepted_is_told_as_it_happened() -> None:

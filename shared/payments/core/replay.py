@@ -13,6 +13,7 @@ from copy import replace
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
+from payments.core.expiry import expire
 from payments.core.instants import epoch
 from payments.core.model import (
     Accepted,
@@ -167,6 +168,8 @@ class _Replaying:
                 decision = ask_for_review(record, cast("Reason", reason), now)
             case ["review", reason, resolution]:
                 decision = close_review(record, cast("Reason", reason), cast("Resolution", resolution), now)
+            case ["expired"]:
+                decision = expire(record, now)
             case ["released"]:
                 decision = _plain(replace(with_version(record, "released", now, entry.by), released=True))
             case [word] if word == NOTED and entry.by is not None:
@@ -333,7 +336,7 @@ def _plain(record: Record) -> Decision:
 
 
 def _differences(replayed: Record, stored: Record) -> Iterator[str]:
-    for name in ("confirmed", "stood", "superseded_by", "released", "reviews"):
+    for name in ("confirmed", "stood", "superseded_by", "expired_at", "released", "reviews"):
         if getattr(replayed, name) != getattr(stored, name):
             yield f"its {name} differ"
     # What is still pending is stored with its whole content, which the replay must give exactly.
