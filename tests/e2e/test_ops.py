@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from ops.__main__ import ops as group
 from sandbox.cloud.service import LocalService
 from tests.e2e.platform_client import Platform
 
@@ -21,29 +23,45 @@ def platform(local_service: LocalService) -> Platform:
     return Platform(local_service)
 
 
+ENVIRONMENT = {
+    "STAGE": "local",
+    # Not to be used: the local cloud has its own.
+    "AWS_PROFILE": "production",
+}
+
+
 def ops(service: LocalService, *words: str) -> dict[str, Any]:
-    environment = {
-        "PATH": os.defpath,
-        "PYTHONPATH": f"{PROJECT / 'shared'}",
-        "OPS_RUN_DIR": str(service.endpoints["run_dir"]),
-        "STAGE": "local",
-        # Not to be used: the local cloud has its own.
-        "AWS_PROFILE": "production",
-    }
+    """Runs a command in this process, which is much faster than a program for each."""
+    run_dir = str(service.endpoints["run_dir"])
+    # The command line sets these for itself.
+    unchanged = {name: os.environ.get(name) for name in ("NO_PROXY", "no_proxy", "AWS_DEFAULT_PROFILE")}
+    done = CliRunner().invoke(group, [*words, "--json"], env={**unchanged, **ENVIRONMENT, "OPS_RUN_DIR": run_dir})
+    assert done.exit_code == 0, done.output
+    document: dict[str, Any] = json.loads(done.stdout)
+    return document
+
+
+def program(service: LocalService, *words: str) -> str:
+    """Runs a command as the operator does."""
     done = subprocess.run(  # noqa: S603 - this project's own program
-        [sys.executable, "-m", "ops", *words, "--json"],
+        [sys.executable, "-m", "ops", *words],
         cwd=PROJECT,
-        env=environment,
+        env={
+            "PATH": os.defpath,
+            "PYTHONPATH": str(PROJECT / "shared"),
+            "OPS_RUN_DIR": str(service.endpoints["run_dir"]),
+            **ENVIRONMENT,
+        },
         capture_output=True,
         text=True,
         check=False,
         timeout=90,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    document: dict[str, Any] = json.loads(done.stdout)
-    return document
+    return done.stdout
 
 
+@pytest.mark.timeout(300)
 def test_a_payment_on_a_superseded_order_is_found_accepted_refunded_in_part_and_told_again(
     platform: Platform, local_service: LocalService
 ) -> None:
@@ -66,8 +84,8 @@ def test_a_payment_on_a_superseded_order_is_found_accepted_refunded_in_part_and_
     assert (refund["amount"], refund["razorpay_payment_id"]) == (10_000, payment)
     platform.wait_for_payment(first, status="paid", amount_refunded=10_000)
 
-    explained = ops(local_service, "explain", first)
-    assert explained["exact"], explained["differs"]
+    explained = program(local_service, "explain", first)
+    assert "gives the record exactly as it is stored" in explained
     published = ops(local_service, "republish", first, *WHY)["published"]
     assert "payment.paid" in published
     assert "payment.partially_refunded" in published
