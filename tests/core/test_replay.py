@@ -87,9 +87,12 @@ def check(story: Story) -> Replay:
 def by_one_method(fact: Fact) -> Fact:
     """Razorpay reports one method for a payment, whatever the report."""
     match fact:
-        case Authorized() | Captured() | Failed():
-            told: Fact = replace(fact, method="upi")
-            return told
+        case Authorized():
+            return replace(fact, method="upi")
+        case Captured():
+            return replace(fact, method="upi")
+        case Failed():
+            return replace(fact, method="upi")
         case _:
             return fact
 
