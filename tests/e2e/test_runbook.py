@@ -75,9 +75,9 @@ DRY = """#!/bin/sh
 case "$2" in wait) exit 0 ;; esac
 exec "$(dirname "$0")/../.venvs/aws/bin/aws" "$@" --generate-cli-skeleton output
 """
-# `make ops` of this checkout, on the service under test.
+# `make ops` of this checkout, on the service under test. The Makefile would make a cache in the shell's home directory.
 OPS = f"""#!/bin/sh
-OPS_RUN_DIR="$(dirname "$0")/../.run" exec {shutil.which("make")} --no-print-directory -C {PROJECT} "$@"
+HOME={PROJECT / ".build"} OPS_RUN_DIR="$(dirname "$0")/../.run" exec {shutil.which("make")} --no-print-directory -C {PROJECT} "$@"
 """
 STAND_IN = """#!/bin/sh
 echo "$(basename "$0") $*" >> "$CALLS"
