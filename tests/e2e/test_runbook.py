@@ -77,7 +77,8 @@ exec "$(dirname "$0")/../.venvs/aws/bin/aws" "$@" --generate-cli-skeleton output
 """
 # `make ops` of this checkout, on the service under test. The Makefile would make a cache in the shell's home directory.
 OPS = f"""#!/bin/sh
-HOME={PROJECT / ".build"} OPS_RUN_DIR="$(dirname "$0")/../.run" exec {shutil.which("make")} --no-print-directory -C {PROJECT} "$@"
+export HOME={PROJECT / ".build"} OPS_RUN_DIR="$(dirname "$0")/../.run"
+exec {shutil.which("make")} --no-print-directory -C {PROJECT} "$@"
 """
 STAND_IN = """#!/bin/sh
 echo "$(basename "$0") $*" >> "$CALLS"
