@@ -1,4 +1,4 @@
-"""docs/frontend.md shows the code that the shop and the React example run, and covers every code that a frontend meets."""
+"""docs/frontend.md shows the code that the shop and the React example run, and covers every code that they can meet."""
 
 import re
 from pathlib import Path
