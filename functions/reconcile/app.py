@@ -16,6 +16,8 @@ By hand (see docs/runbook.md):
   superseded order.
 * `{"release": {"order_id": ...}}` stops counting an order, or with `razorpay_payment_id` a payment's signature, after
   asking Razorpay about it.
+* `{"settlements": {"day": "YYYY-MM-DD"}}` returns a page of Razorpay's settlement report of a past day in India. Unless
+  it is null, `next` in the response is the input for the next page.
 
 Any other input is refused. The response counts the work done.
 """
@@ -30,11 +32,12 @@ from payments.wiring.boundary import scheduled_boundary
 from payments.wiring.commands import accept, look, release
 from payments.wiring.lanes import nothing_yet, refuse
 from payments.wiring.reconcile import dependencies, prime
+from payments.wiring.settlements import settlements
 from payments.wiring.sweep import rebuild, sweep
 from payments.wiring.watch import watch
 
 _LANES = {"watch": watch, "sweep": sweep}
-_BY_HAND = {"rebuild": rebuild, "look": look, "accept": accept, "release": release}
+_BY_HAND = {"rebuild": rebuild, "look": look, "accept": accept, "release": release, "settlements": settlements}
 
 
 def reconcile(event: object, remaining_ms: Callable[[], int], log: RequestLog) -> dict[str, Any]:

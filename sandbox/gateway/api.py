@@ -56,6 +56,8 @@ class Api:
             "GET /v1/payments/{payment_id}/refunds": self._list_refunds_of_payment,
             "GET /v1/refunds": self._list_refunds,
             "GET /v1/refunds/{refund_id}": self._fetch_refund,
+            "GET /v1/settlements": self._list_settlements,
+            "GET /v1/settlements/recon/combined": self._report_settlements,
         }
         return [self._route(route, endpoints[route]) for route in ROUTES]
 
@@ -154,6 +156,15 @@ class Api:
 
     async def _fetch_refund(self, request: Request) -> Response:
         return JSONResponse(self._world.refund_of_id(request.path_params["refund_id"]).to_json())
+
+    async def _list_settlements(self, request: Request) -> Response:
+        query = validation.list_query(request.query_params)
+        return JSONResponse(_collection([one.to_json() for one in self._world.settlements.page(query)]))
+
+    async def _report_settlements(self, request: Request) -> Response:
+        query = validation.report_query(request.query_params)
+        rows = self._world.settlements.report(query, self._world.faults.settlement_report)
+        return JSONResponse(_collection(rows))
 
 
 async def refused(_request: Request, refusal: Exception) -> Response:
