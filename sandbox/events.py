@@ -402,6 +402,7 @@ def scheduled() -> dict[str, dict[str, Any]]:
         "reconcile-release-order": {"release": order},
         "reconcile-release-payment": {"release": payment},
         "reconcile-rebuild": {"rebuild": {"from": ORDERED_AT, "to": ORDERED_AT + 3600}},
+        "reconcile-settlements": {"settlements": {"day": "2026-02-28"}},
     }
 
 

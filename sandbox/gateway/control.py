@@ -342,8 +342,9 @@ def _adjustments(document: dict[str, Any]) -> list[validation.AdjustmentRequest]
         if not isinstance(one, dict) or set(one) - {"amount", "description", "dispute_id"}:
             raise UnusableRequestError(usage)
         amount, texts = one.get("amount"), (one.get("description"), one.get("dispute_id"))
-        is_amount = isinstance(amount, int) and not isinstance(amount, bool) and amount != 0
-        if not is_amount or not all(text is None or isinstance(text, str) for text in texts):
+        if not isinstance(amount, int) or isinstance(amount, bool) or amount == 0:
+            raise UnusableRequestError(usage)
+        if not all(text is None or isinstance(text, str) for text in texts):
             raise UnusableRequestError(usage)
         read.append(validation.AdjustmentRequest(amount, *texts))
     return read

@@ -91,19 +91,20 @@ class Settlements:
             for refund in refunds
             if refund.status == "processed" and payments[refund.payment_id].captured and self._is_open(refund)
         ]
-        about = {"settled_at": at, "settlement_id": identifiers.new("setl"), "settlement_utr": f"{at}{_tail()}"}
+        settlement_id, utr = identifiers.new("setl"), f"{at}{identifiers.bare()[:6].lower()}"
+        about = {"settled_at": at, "settlement_id": settlement_id, "settlement_utr": utr}
         rows = [_payment_row(payment, orders[payment.order_id]) | about for payment in paid]
         for refund in given_back:
             payment = payments[refund.payment_id]
             rows.append(_refund_row(refund, payment, orders[payment.order_id]) | about)
         rows += [_adjustment_row(adjustment, at) | about | {"settlement_utr": None} for adjustment in adjustments]
-        made = Settlement(about["settlement_id"], about["settlement_utr"], at, tuple(rows))
+        made = Settlement(settlement_id, utr, at, tuple(rows))
         if made.amount <= 0:
             raise NothingToSettleError(
                 f"there is nothing to pay out: {len(rows)} transactions come to {made.amount} paise; let somebody pay"
             )
         self._all.append(made)
-        self._settled |= {entity.id for entity in (*paid, *given_back)}
+        self._settled |= {payment.id for payment in paid} | {refund.id for refund in given_back}
         return made
 
     def page(self, query: ListQuery) -> list[Settlement]:
@@ -143,10 +144,6 @@ def _shown(row: dict[str, Any], fault: RowFault | None) -> Iterator[dict[str, An
     changed = {name: row[name] + by for name, by in fault.add.items()}
     for _ in range(fault.copies):
         yield row | changed
-
-
-def _tail() -> str:
-    return identifiers.bare()[:6].lower()
 
 
 def _payment_row(payment: Payment, order: Order) -> dict[str, Any]:

@@ -6,6 +6,7 @@ ids, sums and times; no other field leaves the function.
 
 import re
 from collections.abc import Mapping
+from copy import replace
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Annotated, Any, Final, Literal
 
@@ -81,6 +82,9 @@ class Transaction(Model):
     order_id: Id = None
     method: Word = None
     dispute_id: Id = None
+    ours: bool | None = None
+    """Whether the order's receipt begins as ours do; None if it has none, or we have nothing to compare it with. Not
+    Razorpay's: `shown_transaction` sets it."""
 
 
 class _Receipt(Model):
@@ -127,21 +131,21 @@ def shown_settlement(item: Mapping[str, Any]) -> dict[str, Any]:
 def shown_transaction(item: Mapping[str, Any], origin: Origin) -> dict[str, Any]:
     """Return what leaves the service of a row of the report.
 
-    The order's receipt stays here, since another system may have written anything into it. `ours` says whether it is
-    one of ours; null if there is none, or nothing to compare it with.
+    The order's receipt stays here, since another system may have written anything into it.
 
     Args:
         item: as parsed from JSON.
         origin: who we are; receipts begin with it.
     """
     try:
-        row, receipt = Transaction.model_validate(item), _Receipt.model_validate(item).order_receipt
+        row = Transaction.model_validate({**item, "ours": None})
+        receipt = _Receipt.model_validate(item).order_receipt
     except ValidationError:
         return _unreadable(item.get("entity_id"))
     ours = None
     if receipt is not None and origin.installation is not None:
         ours = receipt.startswith(f"{origin.stage}-{origin.installation}-")
-    return row.model_dump() | {"ours": ours}
+    return replace(row, ours=ours).model_dump()
 
 
 def _unreadable(identity: object) -> dict[str, Any]:
