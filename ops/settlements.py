@@ -56,7 +56,7 @@ class Difference:
     entity_id: str | None
     """The payment, refund or settlement that it is about; None for a row without a readable id."""
     reported: int | str | None = None
-    """What Razorpay says; sums are in minor units."""
+    """What Razorpay says; a number is a sum in minor units."""
     recorded: int | str | None = None
     """What we have, or what follows from the rest of the report."""
     currency: str = SETTLED_IN
@@ -364,18 +364,19 @@ def _sums(row: Transaction) -> Iterator[Difference]:
     the fee. Only rupees: other currencies are converted.
     """
     if row.tax > row.fee:
-        yield Difference(Kind.SUMS_DISAGREE, row.entity_id, f"tax {row.tax}", f"fee {row.fee}")
+        tax, fee = (major(minor, row.currency) for minor in (row.tax, row.fee))
+        yield Difference(Kind.SUMS_DISAGREE, row.entity_id, f"tax {tax}", f"fee {fee}", row.currency)
     if row.currency != SETTLED_IN:
         return
     is_debit = {"payment": False, "refund": True}.get(row.type, row.debit > 0)
+    found = (row.credit, row.debit)
     expected = (0, row.amount + row.fee) if is_debit else (row.amount - row.fee, 0)
-    if (row.credit, row.debit) != expected:
-        yield Difference(
-            Kind.SUMS_DISAGREE,
-            row.entity_id,
-            f"credit {row.credit}, debit {row.debit}",
-            f"credit {expected[0]}, debit {expected[1]}",
-        )
+    if found != expected:
+        yield Difference(Kind.SUMS_DISAGREE, row.entity_id, _moved(*found), _moved(*expected))
+
+
+def _moved(credit: int, debit: int) -> str:
+    return f"credit {major(credit, SETTLED_IN)}, debit {major(debit, SETTLED_IN)}"
 
 
 def _settling(report: Report, row: Transaction) -> Iterator[Difference]:

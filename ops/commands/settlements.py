@@ -109,15 +109,14 @@ def _write(file: Path, lines: Iterable[Mapping[str, str]]) -> None:
 def _shown(comparison: Comparison) -> list[Table | str]:
     if not comparison.lines and comparison.agrees:
         return [f"Nothing was settled on {comparison.day}."]
-    parts: list[Table | str] = [_total(total) for total in comparison.totals]
+    parts = [part for total in comparison.totals for part in _total(total)]
     if listed := list(comparison.listed()):
         named = ", ".join(f"{line.listed_as} {line.row.entity_id}" for line in listed[:_MOST_SHOWN])
         parts.append(f"Listed, and not compared with the table: {named}{_more(len(listed))}")
     counts = comparison.counts()
-    payments, refunds = counts.get("payment", 0), counts.get("refund", 0)
     compared = (
-        f"{payments} payments and {refunds} refunds were compared; the table has the fees of"
-        f" {counts['fees_compared']} of the payments."
+        f"Compared with the table: payments {counts.get('payment', 0)}, their fees {counts['fees_compared']},"
+        f" refunds {counts.get('refund', 0)}."
     )
     if comparison.agrees:
         return [*parts, compared, "✓ Everything agrees to the paisa."]
@@ -134,18 +133,15 @@ def _more(count: int) -> str:
     return f" and {count - _MOST_SHOWN} more, in --json and --csv" if count > _MOST_SHOWN else ""
 
 
-def _total(total: Total) -> Table:
-    name = total.settlement_id or "no settlement"
-    table = Table(
-        title=f"{name}, UTR {total.utr or 'none'}, {total.rows} rows", title_justify="left", show_header=False
-    )
+def _total(total: Total) -> list[Table | str]:
+    table = Table(show_header=False)
     table.add_column("sum")
     table.add_column("INR", justify="right")
     for label in ("payments", "refunds", "fees", "others", "net", "paid", "tax"):
         value = getattr(total, label)
         shown = "unknown" if value is None else major(value, "INR")
         table.add_row({"paid": "paid to the bank", "tax": "tax in the fees"}.get(label, label), shown)
-    return table
+    return [f"{total.settlement_id or 'No settlement'}, UTR {total.utr or 'none'}, rows: {total.rows}, in INR", table]
 
 
 def _differences(differences: Iterable[Difference]) -> Table:

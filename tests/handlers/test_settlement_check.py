@@ -60,7 +60,7 @@ def seed(account: Gateway, **error: Any) -> None:
 def test_a_day_that_agrees_has_the_exit_status_0(paid: str) -> None:
     result = check()
     assert (result.exit_code, paid in result.output) == (0, False), result.output
-    assert "1 payments and 1 refunds were compared" in result.output
+    assert "Compared with the table: payments 1, their fees 1, refunds 1." in result.output
     assert "Everything agrees to the paisa" in result.output
 
 
