@@ -37,6 +37,12 @@ def test_every_alarm_has_a_section_of_its_name_and_no_section_is_without_an_alar
     assert set(titles) == ALARMS
 
 
+def test_the_table_of_urgency_names_every_alarm_once() -> None:
+    table = next(section.text for section in sections() if section.title == "Alarms")
+    named = re.findall(r"\[([a-z-]+)\]\(#\1\)", table)
+    assert sorted(named) == sorted(ALARMS)
+
+
 @pytest.mark.parametrize("section", of_alarms(), ids=lambda section: section.title)
 def test_a_section_says_what_the_alarm_means_where_to_look_and_what_to_do(section: Section) -> None:
     for part in ("**Means.** ", "**Look.** ", "**Do.** "):
