@@ -20,6 +20,7 @@ from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionEr
 
 from ops.errors import OpsError, Refused
 from payments.adapters.table import PaymentsTable
+from payments.core.errors import TableUnavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
@@ -29,6 +30,16 @@ LOCAL: Final = "local"
 RUN_DIR: Final = Path(__file__).parent.parent / ".run"
 _DEFAULT_REGION: Final = "ap-south-1"
 _DENIED: Final = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
+_HINTS: Final[Mapping[str, str]] = {
+    "GatewayUnavailable": "Razorpay does not answer: try again later.",
+    "GatewayThrottled": "Razorpay asks us to slow down: try again later.",
+    "KeysRefused": "Razorpay does not accept the API keys: see the runbook.",
+    "TableUnavailable": "The table does not answer: try again, which is safe.",
+    "ContentionError": "The record is changing right now: try again.",
+    "BusUnavailable": "What was decided is stored, and the outbox publishes it. Only `republish` must be repeated.",
+    "EventsUnpublished": "What was decided is stored, and the outbox publishes it. Only `republish` must be repeated.",
+    "NotConfiguredYet": "The stage's secrets have no values yet: see docs/deploying.md.",
+}
 _STAGE: Final = re.compile(r"[a-z][a-z0-9]{0,15}")
 # Longer than reconcile's own 290 seconds. A command that is sent twice does no harm, but a second one hides what became
 # of the first.
@@ -56,6 +67,8 @@ def explained() -> Iterator[None]:
         raise OpsError(str(error)) from error
     except BotoCoreError as error:
         raise OpsError(str(error)) from error
+    except TableUnavailable as error:
+        raise OpsError("The table does not answer: try again.") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +128,6 @@ class Cloud:
             session = boto3.Session(profile_name=profile, region_name=region)
         except BotoCoreError as error:
             raise OpsError(f"{error}. Name one of `aws configure list-profiles` with --profile.") from error
-        if session.region_name is None:
-            session = boto3.Session(profile_name=profile, region_name=_DEFAULT_REGION)
         return cls(stage=stage, session=session)
 
     @classmethod
@@ -141,11 +152,11 @@ class Cloud:
     @property
     def region(self) -> str:
         """The region of the stage."""
-        return str(self.session.region_name)
+        return self.session.region_name or _DEFAULT_REGION
 
     def client(self, service: Any, config: Config = _READ) -> Any:  # noqa: ANN401 - the stubs know each service by its literal name
         """Return a client of one of the stage's services."""
-        return self.session.client(service, endpoint_url=self.endpoint, config=config)
+        return self.session.client(service, region_name=self.region, endpoint_url=self.endpoint, config=config)
 
     # --- reading ---
 
@@ -205,10 +216,10 @@ class Cloud:
             )
             report: dict[str, Any] = json.loads(answer["Payload"].read())
         if answer.get("FunctionError"):
-            raise OpsError(
-                f"reconcile failed: {report.get('errorMessage', 'without a reason')}. Its log has the reason, under"
-                f" the request id {answer['ResponseMetadata'].get('RequestId', 'of this call')}."
-            )
+            error = str(report.get("errorMessage", ""))
+            hint = _HINTS.get(error, "Its log has the reason.")
+            request = answer["ResponseMetadata"].get("RequestId", "unknown")
+            raise OpsError(f"reconcile failed: {error or 'it said nothing'}. {hint} Request id: {request}.")
         if "refused" in report:
-            raise Refused(str(report["refused"]))
+            raise Refused(f"Refused: {report['why']}")
         return report

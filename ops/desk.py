@@ -3,11 +3,12 @@
 import functools
 import json
 import os
+import re
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import click
 from rich.console import Console, RenderableType
@@ -15,6 +16,7 @@ from rich.progress import Progress
 
 from ops.cloud import LOCAL, RUN_DIR, Cloud
 from ops.errors import OpsError
+from payments.core.model import ORDER_ID, Cause
 
 TICKET: Final = r"[A-Za-z0-9-]{1,40}"
 """The ticket that explains a decision: an id and no text, which could contain anything."""
@@ -62,11 +64,14 @@ class Desk:
         return Progress(console=self.aside, transient=True) if self.aside.is_terminal else nullcontext()
 
 
-def command(name: str, *, changes: bool = False) -> Callable[[Callable[..., None]], click.Command]:
+def command(
+    name: str, *, into: click.Group | None = None, changes: bool = False
+) -> Callable[[Callable[..., None]], click.Command]:
     """Make a command of a function that takes a `Desk` and its own parameters.
 
     Args:
         name: what to type.
+        into: the group of commands that it belongs to, if there is one.
         changes: whether it may change anything, and so asks first.
     """
 
@@ -93,9 +98,42 @@ def command(name: str, *, changes: bool = False) -> Callable[[Callable[..., None
 
         for option in [*_COMMON, *([_YES] if changes else [])]:
             run = option(run)
-        return click.command(name)(run)
+        made = click.command(name)(run)
+        if into is not None:
+            into.add_command(made)
+        return made
 
     return decorate
+
+
+def order_argument(function: Callable[..., None]) -> Callable[..., None]:
+    """Let a command take an order's id, which is checked before anything is asked."""
+
+    def check(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+        if not ORDER_ID.match(value):
+            raise click.BadParameter(f"{value!r} is no order id: one looks like order_DESlLckIVRkHWj.")
+        return value
+
+    return click.argument("order_id", metavar="ORDER", callback=check)(function)
+
+
+def mandated(function: Callable[..., None]) -> Callable[..., None]:
+    """Let a command ask why. It receives `by`: the cause and the ticket. Who it is, AWS says (`Cloud.operator`)."""
+
+    @functools.wraps(function)
+    def run(*arguments: Any, cause: str, ticket: str, **own: Any) -> None:  # noqa: ANN401 - the command's own parameters
+        function(*arguments, by={"cause": cause, "ticket": ticket}, **own)
+
+    def check(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+        if not re.fullmatch(TICKET, value):
+            raise click.BadParameter("a ticket's id has up to 40 letters, digits and hyphens, and no text.")
+        return value
+
+    why = click.option("--cause", type=click.Choice(get_args(Cause)), required=True, help="Why.")
+    ticket = click.option(
+        "--ticket", callback=check, required=True, help="The ticket that explains it, such as OPS-123."
+    )
+    return why(ticket(run))
 
 
 _COMMON: Final = (

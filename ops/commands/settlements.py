@@ -15,8 +15,8 @@ from rich.table import Table
 from ops.cloud import explained
 from ops.desk import Desk, command
 from ops.errors import OpsError
-from ops.settlements import COLUMNS, Comparison, Difference, Report, Total, accounting, compare, major
-from payments.core.errors import TableUnavailable
+from ops.settlements import COLUMNS, SETTLED_IN, Comparison, Difference, Report, Total, accounting, compare, major
+from ops.tables import money, table
 from payments.core.model import KnownRefund, Record
 from payments.core.settlements import report_day
 
@@ -26,21 +26,28 @@ _MOST_SHOWN: Final = 50
 """Differences on the screen. All of them are in --json and --csv."""
 
 
+def _past_day(_context: click.Context, _parameter: click.Parameter, value: str) -> date:
+    try:
+        return report_day(value, int(time()))
+    except ValueError as error:
+        raise click.BadParameter(f"{error}.") from error
+
+
 @command("settlements")
-@click.option("--day", required=True, help="A past day in India, YYYY-MM-DD.")
+@click.option("--day", required=True, callback=_past_day, help="A past day in India, YYYY-MM-DD.")
 @click.option(
     "--csv",
     "csv_file",
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write every row to a file for accounting.",
 )
-def settlements(desk: Desk, day: str, csv_file: Path | None) -> None:
+def settlements(desk: Desk, day: date, csv_file: Path | None) -> None:
     """Compare Razorpay's settlement report of a day with the table, to the paisa.
 
     The exit status is 0 if everything agrees, and 1 if something differs. Changes nothing.
     """
     with desk.progress() as progress:
-        report = _report(desk, _parsed(day), progress)
+        report = _report(desk, day, progress)
         refunds, records = _recorded(desk, report, progress)
     comparison = compare(report, records, refunds)
     if csv_file is not None:
@@ -48,13 +55,6 @@ def settlements(desk: Desk, day: str, csv_file: Path | None) -> None:
     desk.tell(comparison.to_json(), *_shown(comparison))
     if not comparison.agrees:
         raise click.exceptions.Exit(1)
-
-
-def _parsed(day: str) -> date:
-    try:
-        return report_day(day, int(time()))
-    except ValueError as error:
-        raise OpsError(f"{day!r} has no report: {error}.") from error
 
 
 def _report(desk: Desk, day: date, progress: Progress | None) -> Report:
@@ -75,21 +75,19 @@ def _recorded(
     desk: Desk, report: Report, progress: Progress | None
 ) -> tuple[dict[str, KnownRefund], dict[str, Record]]:
     """Read what the table has about the report's refunds and orders."""
-    table = desk.cloud.table
+    items = desk.cloud.table
+    items = desk.cloud.table
     refunds: dict[str, KnownRefund] = {}
     records: dict[str, Record] = {}
-    try:
-        with explained():
-            for ids in batched(sorted(report.refunds_without_order()), _READ_AT_ONCE, strict=False):
-                refunds |= table.refunds(ids)
-            orders = report.orders() | {one.order_id for one in refunds.values() if one.order_id is not None}
-            task = None if progress is None else progress.add_task("Records of the table", total=len(orders))
-            for ids in batched(sorted(orders), _READ_AT_ONCE, strict=False):
-                records |= table.read_many(ids, only_readable=True)
-                if progress is not None and task is not None:
-                    progress.update(task, advance=len(ids))
-    except TableUnavailable as error:
-        raise OpsError("DynamoDB did not answer in time: try again.") from error
+    with explained():
+        for ids in batched(sorted(report.refunds_without_order()), _READ_AT_ONCE, strict=False):
+            refunds |= items.refunds(ids)
+        orders = report.orders() | {one.order_id for one in refunds.values() if one.order_id is not None}
+        task = None if progress is None else progress.add_task("Records of the table", total=len(orders))
+        for ids in batched(sorted(orders), _READ_AT_ONCE, strict=False):
+            records |= items.read_many(ids, only_readable=True)
+            if progress is not None and task is not None:
+                progress.update(task, advance=len(ids))
     return refunds, records
 
 
@@ -134,30 +132,33 @@ def _more(count: int) -> str:
 
 
 def _total(total: Total) -> list[Table | str]:
-    table = Table(show_header=False)
-    table.add_column("sum")
-    table.add_column("INR", justify="right")
-    for label in ("payments", "refunds", "fees", "others", "net", "paid", "tax"):
-        value = getattr(total, label)
-        shown = "unknown" if value is None else major(value, "INR")
-        table.add_row({"paid": "paid to the bank", "tax": "tax in the fees"}.get(label, label), shown)
-    return [f"{total.settlement_id or 'No settlement'}, UTR {total.utr or 'none'}, rows: {total.rows}, in INR", table]
+    sums = ("payments", "refunds", "fees", "others", "net", "paid", "tax")
+    words = {"paid": "paid to the bank", "tax": "tax in the fees"}
+    values = [getattr(total, name) for name in sums]
+    drawn = table(
+        ("sum", "INR"),
+        [
+            (words.get(name, name), "unknown" if value is None else major(value, SETTLED_IN))
+            for name, value in zip(sums, values, strict=True)
+        ],
+    )
+    drawn.columns[1].justify = "right"
+    return [f"{total.settlement_id or 'No settlement'}, UTR {total.utr or 'none'}, rows: {total.rows}", drawn]
 
 
 def _differences(differences: Iterable[Difference]) -> Table:
-    table = Table()
-    for name in ("difference", "about", "Razorpay says", "we have"):
-        table.add_column(name, overflow="fold")
-    for one in list(differences)[:_MOST_SHOWN]:
-        reported, recorded = (_value(value, one.currency) for value in (one.reported, one.recorded))
-        table.add_row(one.kind.value, one.entity_id or "an entry without an id", reported, recorded)
-    return table
+    rows = [
+        (one.kind.value, one.entity_id or "an entry without an id", *_sides(one))
+        for one in list(differences)[:_MOST_SHOWN]
+    ]
+    return table(("difference", "about", "Razorpay says", "we have"), rows)
 
 
-def _value(value: int | str | None, currency: str) -> str:
-    if value is None:
-        return "-"
-    return value if isinstance(value, str) else f"{major(value, currency)} {currency}"
+def _sides(difference: Difference) -> list[str]:
+    return [
+        "-" if value is None else value if isinstance(value, str) else money(value, difference.currency)
+        for value in (difference.reported, difference.recorded)
+    ]
 
 
 COMMANDS = (settlements,)

@@ -100,6 +100,13 @@ class Play:
 
         self._watched(run)
 
+    def operate(self, command: str, **named: str) -> None:
+        """An operator gives a command, and repeats it until it is done."""
+        for _ in range(_TRIES):
+            if self._watched(lambda: self.world.operate(command, **named) is not None):
+                return
+        raise AssertionError(f"{command} was not done in {_TRIES} tries")
+
     def fail(self, **how: str) -> None:
         """A payment of the last order fails at the bank."""
         assert self.world.pay(self.last_order, outcome="failure", **how) is None
@@ -212,6 +219,25 @@ def _old_order_paid(play: Play) -> None:
     play.deliver_all()
     play.refused("payment_under_review", lambda: play.world.verify(checkout))
     play.mend()
+
+
+def _accepted(play: Play) -> None:
+    """The customer then pays the order that counted until then: its Checkout is still open."""
+    first, second = play.world.razorpay.account.orders
+    (payment,) = play.world.record(first).attempts
+    play.operate("accept", order_id=first, razorpay_payment_id=payment)
+    play.pay(second)
+    play.deliver_all()
+    play.operate("republish", order_id=first)
+    play.operate("note", order_id=second)
+    play.mend()
+
+
+def _prepare_accepted(play: Play) -> None:
+    first = play.create_order()
+    play.create_order(amount=_OTHER_AMOUNT)
+    play.pay(first)
+    play.deliver_all()
 
 
 def _there_and_back(play: Play) -> None:
@@ -367,6 +393,12 @@ SCENARIOS: Final = {
             "an old order is paid",
             "the order is superseded, then captured after all: money that is not as agreed",
             _old_order_paid,
+        ),
+        Scenario(
+            "an operator accepts",
+            "a payment on a superseded order is accepted; then the other order is paid, and the events are sent again",
+            _accepted,
+            _prepare_accepted,
         ),
         Scenario(
             "paid before the third order",

@@ -140,4 +140,5 @@ def _content(record: Record) -> tuple[Any, ...]:
         record.reviews,
         record.superseded_by,
         record.released,
+        [entry for entry in record.history if entry.by is not None],
     )

@@ -43,7 +43,7 @@ from sandbox.gateway import checkout as customer
 from sandbox.gateway import identifiers, signatures, validation
 from sandbox.gateway.refusals import Refusal
 from tests.core.story import is_known
-from tests.fakes import Crash
+from tests.fakes import BY, Crash
 from tests.faults import verdict
 from tests.faults.clockwork import DAY_S, MOMENTS_S, Schedule, due_attributes, functions, schedules
 from tests.faults.dynamodb import MemoryDynamo
@@ -52,7 +52,7 @@ from tests.faults.expressions import Item
 from tests.faults.ledger import Ledger
 from tests.faults.outside import Outside, good
 from tests.handlers.service import CREATE_ORDER, VERIFY, handler
-from tests.oracle.books import HandedOut, Settings
+from tests.oracle.books import Acceptance, HandedOut, Settings
 from tests.oracle.books import Outside as Seen
 
 START: Final = events.ORDERED_AT
@@ -137,6 +137,7 @@ class World:
         doubtful: those that it may have stored without a response.
         restored: when the table was restored, and to which time.
         accepted: order and payment id of every accepted payment.
+        acceptances: when each of them was accepted, or perhaps was.
         forgotten: payment ids accepted before the table was restored.
         released: every order id that an operator released.
         accept_offers: the setting of this name, in per cent of the agreed amount.
@@ -171,6 +172,7 @@ class World:
         self.doubtful: set[tuple[str, str]] = set()
         self.restored: list[tuple[int, int]] = []
         self.accepted: set[tuple[str, str]] = set()
+        self.acceptances: list[Acceptance] = []
         self.forgotten: set[str] = set()
         self.released: set[str] = set()
         self.accept_offers: int | None = None
@@ -351,7 +353,7 @@ class World:
             return None
         return report
 
-    def operate(self, command: str, **named: str) -> dict[str, Any] | None:
+    def operate(self, command: str, *, instance: Instance | None = None, **named: str) -> dict[str, Any] | None:
         """An operator invokes reconcile for one order; None if it refuses.
 
         What was stored counts even without a response.
@@ -360,9 +362,13 @@ class World:
             Died: as `invoke`.
         """
         order_id, payment = named["order_id"], named.get("razorpay_payment_id")
+        asked = named if command == "look" else {**named, "by": BY}
         report: dict[str, Any] | None = None
+        is_refused = False
         try:
-            report = self.invoke("reconcile", {command: named}, what=command)
+            report = self.invoke("reconcile", {command: asked}, what=command, instance=instance)
+            is_refused = report is not None and "refused" in report
+            report = None if is_refused else report
         except RunFailed:
             report = None
         finally:
@@ -372,6 +378,8 @@ class World:
                 assert is_done or report is None, "accept answered, and accepted nothing"
                 if is_done:
                     self.accepted.add((order_id, payment))
+                if not is_refused:
+                    self.acceptances.append(Acceptance(order_id=order_id, at=self.now, certain=is_done))
             elif command == "release" and payment is None and record is not None:
                 assert record.released or report is None, "release answered, and released nothing"
                 if record.released:
@@ -468,6 +476,7 @@ class World:
             presented=frozenset(self.presented),
             doubtful=frozenset(self.doubtful),
             accepted=frozenset(payment for _, payment in self.accepted),
+            acceptances=tuple(self.acceptances),
             forgotten=frozenset(self.forgotten),
             released=frozenset(self.released),
             restored=tuple(self.restored),
@@ -492,6 +501,7 @@ class World:
         self.forgotten |= {one for _, one in self.accepted}
         self.accepted = {(key, one) for key, one in self.accepted if key in kept and _is_accepted(kept[key], one)}
         self.released = {key for key in self.released if key in kept and kept[key].released}
+        self.acceptances = [replace(one, certain=one.certain and one.at <= moment) for one in self.acceptances]
         self.forget_instances()
 
     def lose_webhooks(self) -> None:

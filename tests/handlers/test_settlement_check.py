@@ -68,7 +68,7 @@ def test_one_paisa_is_found_and_has_the_exit_status_1(account: Gateway, paid: st
     seed(account, entity_id=paid, add={"amount": 1})
     result = check()
     assert result.exit_code == 1
-    assert [word for word in ("other_amount", "499.51 INR", "499.50 INR") if word not in result.output] == []
+    assert [word for word in ("other_amount", "INR 499.51", "INR 499.50") if word not in result.output] == []
     document = document_of(check("--json"))
     assert document["agrees"] is False
     assert document["differences"][0] == {
@@ -105,8 +105,8 @@ def test_an_order_that_the_table_has_lost_is_found(paid: str) -> None:
 def test_what_is_no_past_day_is_refused_before_anything_is_asked(service: Service, paid: str, day: str) -> None:
     service.forget()
     result = check(day=day)
-    assert (result.exit_code, paid in result.output) == (1, False)
-    assert "has no report" in result.output
+    assert (result.exit_code, paid in result.output) == (2, False)
+    assert "Invalid value for '--day'" in result.output
     assert service.outside_calls() == []
 
 

@@ -17,6 +17,7 @@ from payments.core.model import (
     Captured,
     Fact,
     Failed,
+    Mandate,
     NeverCaptured,
     Record,
     Refund,
@@ -79,6 +80,8 @@ class Merge:
         self.attempts = dict(record.attempts)
         self.refunds = dict(record.refunds)
         self.news: list[str] = []
+        self.by: Mandate | None = None
+        """Who decided it, if that is what is new."""
         self.dropped = 0
         self.reversed: set[str] = set()
         """Refunds reported as failed after they were processed."""
@@ -114,6 +117,7 @@ class Merge:
         self.attempts[fact.payment] = grown
         if is_news:
             self.news.append(_described(fact))
+            self.by = fact.by if isinstance(fact, Accepted | Released) else self.by
 
     def judge_all(self) -> None:
         """Compare every capture with the order, which was unknown when they arrived."""

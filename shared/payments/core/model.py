@@ -106,8 +106,13 @@ Verdict = Literal["exact", "fee", "offer"]
 """How a captured payment matches its order: the agreed amount, that amount plus the fee that the customer bears, or
 less within what the setting `ACCEPT_OFFERS` allows."""
 
-Resolution = Literal["returned", "accepted", "captured", "agreed", "matched", "released"]
+Resolution = Literal["returned", "accepted", "captured", "agreed", "matched", "released", "noted"]
 """What closed a review."""
+
+Cause = Literal[
+    "agreed_with_client", "client_request", "duplicate", "fraud", "gateway_support", "incident", "not_delivered"
+]
+"""Why an operator decided something. The ticket has the rest: free text could contain anything."""
 
 
 class Lane(StrEnum):
@@ -232,6 +237,17 @@ class Review(Model):
         return self.resolved_at is None
 
 
+class Mandate(Model):
+    """Who decided something, and why. The caller of the command states it; see docs/operating.md for what proves it."""
+
+    role: Annotated[str, Field(pattern=r"^[A-Za-z0-9_+=,.@-]{1,64}$")]
+    """The IAM role that was assumed, or the kind of user."""
+    session: Annotated[str, Field(pattern=r"^[A-Za-z0-9_+=,.@-]{1,64}$")]
+    """The role session's name."""
+    cause: Cause | Later
+    ticket: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,40}$")]
+
+
 class HistoryEntry(Model):
     """One stored change: what was reported, and the resulting status."""
 
@@ -239,6 +255,8 @@ class HistoryEntry(Model):
     what: str
     """The facts, such as `captured pay_DESlfW9H8K9uqM`; several are joined by a comma."""
     status: Status
+    by: Mandate | None = None
+    """Who decided it, and why; None for what Razorpay or the client reported."""
 
 
 EventType = Literal[
@@ -431,6 +449,7 @@ class Accepted:
     """An operator accepted the payment although it does not match, or its order was superseded."""
 
     payment: str
+    by: Mandate | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -438,6 +457,7 @@ class Released:
     """An operator released the payment: neither its signature nor its authorization counts any more."""
 
     payment: str
+    by: Mandate | None = None
 
 
 type Fact = Signed | Authorized | Captured | Failed | Refunded | RefundTotal | NeverCaptured | Accepted | Released
