@@ -24,6 +24,9 @@ from payments.core.settlements import Settlement, Transaction, seconds_of
 SETTLED_IN: Final = "INR"
 """Razorpay settles every payment in rupees ("Settlements", FAQs), at a rate that the report does not have."""
 
+NOT_OURS: Final = "not_ours"
+"""How the rows of other systems on the same Razorpay account are listed."""
+
 
 class Kind(StrEnum):
     """How the report and the table differ."""
@@ -287,7 +290,7 @@ def _line(
     listed_as, found = row.type, list[Difference]()
     if row.type in {"payment", "refund"}:
         if _is_foreign(row, record, known):
-            listed_as, record = "not_ours", None
+            listed_as, record = NOT_OURS, None
         elif record is None or record.status is Status.UNKNOWN:
             found.append(Difference(Kind.UNKNOWN_ORDER, row.entity_id, reported=order_id))
         else:
@@ -376,7 +379,8 @@ def _sums(row: Transaction) -> Iterator[Difference]:
 
 
 def _moved(credit: int, debit: int) -> str:
-    return f"credit {major(credit, SETTLED_IN)}, debit {major(debit, SETTLED_IN)}"
+    sums = {"credit": credit, "debit": debit}
+    return ", ".join(f"{name} {major(minor, SETTLED_IN)}" for name, minor in sums.items() if minor) or "nothing"
 
 
 def _settling(report: Report, row: Transaction) -> Iterator[Difference]:

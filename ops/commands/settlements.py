@@ -15,7 +15,18 @@ from rich.table import Table
 from ops.cloud import explained
 from ops.desk import Desk, command
 from ops.errors import OpsError
-from ops.settlements import COLUMNS, SETTLED_IN, Comparison, Difference, Report, Total, accounting, compare, major
+from ops.settlements import (
+    COLUMNS,
+    NOT_OURS,
+    SETTLED_IN,
+    Comparison,
+    Difference,
+    Report,
+    Total,
+    accounting,
+    compare,
+    major,
+)
 from ops.tables import money, table
 from payments.core.model import KnownRefund, Record
 from payments.core.settlements import report_day
@@ -23,7 +34,7 @@ from payments.core.settlements import report_day
 _READ_AT_ONCE: Final = 100
 """The keys of one BatchGetItem."""
 _MOST_SHOWN: Final = 50
-"""Differences on the screen. All of them are in --json and --csv."""
+"""Differences on the screen. All of them are in --json."""
 
 
 def _past_day(_context: click.Context, _parameter: click.Parameter, value: str) -> date:
@@ -76,7 +87,6 @@ def _recorded(
 ) -> tuple[dict[str, KnownRefund], dict[str, Record]]:
     """Read what the table has about the report's refunds and orders."""
     items = desk.cloud.table
-    items = desk.cloud.table
     refunds: dict[str, KnownRefund] = {}
     records: dict[str, Record] = {}
     with explained():
@@ -108,10 +118,12 @@ def _shown(comparison: Comparison) -> list[Table | str]:
     if not comparison.lines and comparison.agrees:
         return [f"Nothing was settled on {comparison.day}."]
     parts = [part for total in comparison.totals for part in _total(total)]
-    if listed := list(comparison.listed()):
-        named = ", ".join(f"{line.listed_as} {line.row.entity_id}" for line in listed[:_MOST_SHOWN])
-        parts.append(f"Listed, and not compared with the table: {named}{_more(len(listed))}")
     counts = comparison.counts()
+    named = [f"{line.listed_as} {line.row.entity_id}" for line in comparison.listed() if line.listed_as != NOT_OURS]
+    if others := counts.get(NOT_OURS):
+        parts.append(f"Other systems' payments and refunds on the Razorpay account: {others}.")
+    if named:
+        parts.append(f"Not in the table by their nature: {', '.join(named[:_MOST_SHOWN])}{_more(len(named))}.")
     compared = (
         f"Compared with the table: payments {counts.get('payment', 0)}, their fees {counts['fees_compared']},"
         f" refunds {counts.get('refund', 0)}."
@@ -128,7 +140,7 @@ def _shown(comparison: Comparison) -> list[Table | str]:
 
 
 def _more(count: int) -> str:
-    return f" and {count - _MOST_SHOWN} more, in --json and --csv" if count > _MOST_SHOWN else ""
+    return f" and {count - _MOST_SHOWN} more, in --json" if count > _MOST_SHOWN else ""
 
 
 def _total(total: Total) -> list[Table | str]:
