@@ -4,6 +4,7 @@ import functools
 import json
 import os
 import re
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -136,6 +137,7 @@ def mandated(function: Callable[..., None]) -> Callable[..., None]:
     return why(ticket(run))
 
 
+_PIPE_WIDTH: Final = 200
 _COMMON: Final = (
     click.option("--run-dir", type=click.Path(path_type=Path), default=RUN_DIR, hidden=True),
     click.option("--json", "as_json", is_flag=True, help="Print JSON."),
@@ -156,4 +158,6 @@ _YES: Final = click.option("--yes", is_flag=True, help="Do not ask.")
 def _console(*, stderr: bool = False) -> Console:
     # As sandbox/terminal.py: rich alone would keep bold and dim.
     plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("CLICOLOR") == "0"
-    return Console(highlight=False, stderr=stderr, color_system=None if plain else "auto")
+    # In a pipe there is no width to keep to, and lines that are broken cannot be searched.
+    width = None if sys.stdout.isatty() else _PIPE_WIDTH
+    return Console(highlight=False, stderr=stderr, width=width, color_system=None if plain else "auto")

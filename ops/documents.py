@@ -25,8 +25,8 @@ from payments.core.model import (
 from payments.core.position import Position, amount_refunded, under_review
 from payments.core.replay import Replay, Step
 
-_CHECKOUT: Final = "Checkout's signature, which verify checked"
-_RAZORPAY: Final = "Razorpay: a signed webhook, or its API's answer"
+_CHECKOUT: Final = "Checkout (signature)"
+_RAZORPAY: Final = "Razorpay (signed webhook or API)"
 _OPERATOR: Final = "an operator"
 
 

@@ -34,6 +34,7 @@ def scan(
         sleep: waits between two pages.
     """
     name = cloud.output("TableName")
+    serialized = {key: _serialize(value) for key, value in values.items()}
     with explained():
         size = cloud.dynamodb.describe_table(TableName=name)["Table"].get("TableSizeBytes", 0)
     start: dict[str, Any] = {}
@@ -42,10 +43,7 @@ def scan(
         began = time.monotonic()
         with explained():
             page = cloud.dynamodb.scan(
-                TableName=name,
-                FilterExpression=condition,
-                ExpressionAttributeValues={key: _serialize(value) for key, value in values.items()},
-                **start,
+                TableName=name, FilterExpression=condition, ExpressionAttributeValues=serialized, **start
             )
         for item in page["Items"]:
             yield {key: _deserialize(value) for key, value in item.items()}

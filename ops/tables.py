@@ -11,6 +11,8 @@ from payments.core.money import EXPONENT_BY_CURRENCY
 
 type Document = Mapping[str, Any]
 
+_PROSE: Final = frozenset({"what", "by", "facts", "vouched for by", "caused", "events to publish"})
+"""Columns that may be broken. Ids and times are kept whole, so that they can be copied."""
 _COLOURS: Final = {
     "paid": "green",
     "authorized": "yellow",
@@ -127,10 +129,10 @@ def who(by: Document | None) -> str:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, title: str | None = None) -> Table:
-    """Return a table. Ids are never broken over two lines, so that they can be copied."""
+    """Return a table without lines."""
     drawn = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="dim")
     for column in columns:
-        drawn.add_column(column, overflow="fold")
+        drawn.add_column(column, overflow="fold", no_wrap=column not in _PROSE)
     for row in rows:
         drawn.add_row(*row)
     return drawn

@@ -35,7 +35,7 @@ def record_of(desk: Desk, order_id: str) -> Record:
         record = desk.cloud.table.read(order_id)
     if record is None:
         raise OpsError(
-            f"{desk.cloud.stage} has no record of {order_id}. `reconcile {order_id}` asks Razorpay about it."
+            f"{desk.cloud.stage} has no record of {order_id}. `reconcile --from` the day of its creation rebuilds it."
         )
     return record
 
@@ -164,7 +164,7 @@ def reviews(desk: Desk, reason: str | None, *, with_closed: bool) -> None:
     """List what a person has to decide, oldest first. This reads the whole table."""
     found = []
     with _reading(desk) as progress:
-        for item in scan(desk.cloud, "size(review) > :none", {":none": 0}, progress):
+        for item in scan(desk.cloud, "attribute_exists(review) AND size(review) > :none", {":none": 0}, progress):
             record = to_record(item)
             found += [
                 {**documents.review(one), **documents.summary(record)}

@@ -103,7 +103,7 @@ class Play:
     def operate(self, command: str, **named: str) -> None:
         """An operator gives a command, and repeats it until it is done."""
         for _ in range(_TRIES):
-            if self._watched(lambda: self.world.operate(command, **named) is not None):
+            if self._watched(lambda: _is_done(self.world.operate(command, **named))):
                 return
         raise AssertionError(f"{command} was not done in {_TRIES} tries")
 
@@ -170,6 +170,10 @@ class Play:
             assert not out_of_time, f"I18: {function} was ended by Lambda since one dependency hung"
             assert limit_s is None or took_s < limit_s, f"I18: {function} took {took_s:.1f} s"
         return succeeded
+
+
+def _is_done(report: Mapping[str, Any] | None) -> bool:
+    return report is not None and "refused" not in report
 
 
 @dataclass(frozen=True, slots=True)

@@ -354,7 +354,7 @@ class World:
         return report
 
     def operate(self, command: str, *, instance: Instance | None = None, **named: str) -> dict[str, Any] | None:
-        """An operator invokes reconcile for one order; None if it refuses.
+        """An operator invokes reconcile for one order; None if the run failed. A refusal is an answer.
 
         What was stored counts even without a response.
 
@@ -368,20 +368,19 @@ class World:
         try:
             report = self.invoke("reconcile", {command: asked}, what=command, instance=instance)
             is_refused = report is not None and "refused" in report
-            report = None if is_refused else report
         except RunFailed:
             report = None
         finally:
             record = self.ledger.records.get(order_id)
             if command == "accept" and record is not None and payment is not None:
                 is_done = _is_accepted(record, payment)
-                assert is_done or report is None, "accept answered, and accepted nothing"
+                assert is_done or is_refused or report is None, "accept answered, and accepted nothing"
                 if is_done:
                     self.accepted.add((order_id, payment))
                 if not is_refused:
                     self.acceptances.append(Acceptance(order_id=order_id, at=self.now, certain=is_done))
             elif command == "release" and payment is None and record is not None:
-                assert record.released or report is None, "release answered, and released nothing"
+                assert record.released or is_refused or report is None, "release answered, and released nothing"
                 if record.released:
                     self.released.add(order_id)
         return report
