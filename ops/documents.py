@@ -11,6 +11,7 @@ from payments.core.model import (
     Accepted,
     Attempt,
     Captured,
+    Disputed,
     Fact,
     Failed,
     HistoryEntry,
@@ -22,7 +23,7 @@ from payments.core.model import (
     Review,
     Signed,
 )
-from payments.core.position import Position, amount_refunded, under_review
+from payments.core.position import Position, amount_disputed, amount_refunded, under_review
 from payments.core.replay import Replay, Step
 
 _CHECKOUT: Final = "Checkout (signature)"
@@ -39,6 +40,7 @@ def summary(record: Record) -> dict[str, Any]:
         "under_review": under_review(record),
         **_agreed(record),
         "amount_refunded": amount_refunded(record),
+        "amount_disputed": amount_disputed(record),
         "superseded_by": record.superseded_by,
         "created_at": record.created_at,
         "version": record.version,
@@ -55,6 +57,19 @@ def payment(record: Record) -> dict[str, Any]:
         "refunds": [
             {"id": key, "payment": refund.payment_id, "amount": refund.amount_minor, "state": refund.state.value}
             for key, refund in record.refunds.items()
+        ],
+        "disputes": [
+            {
+                "id": key,
+                "payment": dispute.payment_id,
+                "state": dispute.state.value,
+                "phase": dispute.phase,
+                "amount": dispute.amount_minor,
+                "currency": dispute.currency,
+                "deducted": dispute.deducted_minor,
+                "respond_by": None if dispute.respond_by is None else iso(dispute.respond_by),
+            }
+            for key, dispute in record.disputes.items()
         ],
         "reviews": [review(one) for one in record.reviews],
         "pending": [event(key, one) for key, one in record.pending.items()],
@@ -82,7 +97,7 @@ def entry(one: HistoryEntry) -> dict[str, Any]:
 
 def event(key: str, one: PendingEvent) -> dict[str, Any]:
     """Return an event."""
-    about = one.refund or one.payment
+    about = one.refund or one.dispute or one.payment
     return {
         "event_id": key,
         "type": one.type,
@@ -126,13 +141,15 @@ def _steps(steps: Iterable[Step]) -> Iterable[dict[str, Any]]:
 
 def fact(one: Fact) -> dict[str, Any]:
     """Return a fact, and who vouches for it."""
-    about = one.refund if isinstance(one, Refunded) else one.payment
+    about = one.payment
     details: Mapping[str, Any] = {}
     match one:
         case Captured():
             details = {"amount": one.amount_minor, "currency": one.currency, "fee": one.fee_minor}
         case Refunded():
-            details = {"amount": one.amount_minor, "state": one.state.value}
+            about, details = one.refund, {"amount": one.amount_minor, "state": one.state.value}
+        case Disputed():
+            about, details = one.dispute, {"amount": one.amount_minor, "state": one.state.value, "phase": one.phase}
         case RefundTotal():
             details = {"amount": one.amount_minor}
         case Failed():

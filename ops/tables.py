@@ -80,6 +80,12 @@ def payment(one: Document) -> list[Any]:
             (each["id"], each["payment"], each["state"], money(each["amount"], currency)) for each in one["refunds"]
         ]
         shown.append(table(("refund", "of", "state", "amount"), rows, title="Refunds"))
+    if one["disputes"]:
+        rows = [
+            (each["id"], each["payment"], f"{each['state']} ({each['phase']})", money(each["amount"], each["currency"]))
+            for each in one["disputes"]
+        ]
+        shown.append(table(("dispute", "about", "state", "amount"), rows, title="Disputes"))
     if one["reviews"]:
         shown.append(reviews(one["reviews"]))
     if one["pending"]:

@@ -22,7 +22,7 @@ from typing import Any, Final
 
 from sandbox import development
 from sandbox.gateway import signatures, webhooks
-from sandbox.gateway.entities import Customer, Failure, Instrument, Order, Payment, Refund
+from sandbox.gateway.entities import Customer, Dispute, DisputeStatus, Failure, Instrument, Order, Payment, Refund
 
 FOLDER: Final = Path(__file__).parents[1] / "events"
 
@@ -35,6 +35,7 @@ PAYMENT_ID: Final = "pay_DESlfW9H8K9uqM"
 FAILED_PAYMENT_ID: Final = "pay_DESp9bgForNoUd"
 FIRST_REFUND_ID: Final = "rfnd_FS8TWyPrCsa0OB"
 LAST_REFUND_ID: Final = "rfnd_FP8QHiV938haTz"
+DISPUTE_ID: Final = "disp_EsIAlDcoUr8CaQ"
 OFFER: Final[Mapping[str, Any]] = {
     "job_id": 11,
     "application_id": 12,
@@ -57,6 +58,16 @@ ORDERED_AT: Final = int(_ORDERED_AT.timestamp())
 _FAILED_AT: Final = ORDERED_AT + 45
 _PAID_AT: Final = ORDERED_AT + 67
 _REFUNDED_AT: Final = ORDERED_AT + 86400
+_DISPUTED_AT: Final = ORDERED_AT + 10 * 86400
+_RESPOND_WITHIN_S: Final = 6 * 86400
+_DISPUTE_STATUSES: Final[Mapping[str, DisputeStatus]] = {
+    "created": "open",
+    "under_review": "under_review",
+    "action_required": "open",
+    "won": "won",
+    "lost": "lost",
+    "closed": "closed",
+}
 # Until 2100, so that the committed events work for as long as anyone may try them.
 _TOKEN_LIFETIME: Final = timedelta(days=365 * 74)
 
@@ -241,6 +252,27 @@ def webhook_body(event: str, *, refund: str | None = None) -> bytes:
     )
     created_at = payment.created_at + 5 if returned is None else returned.created_at + 6
     return webhooks.body(event, payment, order, returned, created_at)
+
+
+def dispute_body(name: str, *, at: int = 0) -> bytes:
+    """Return the body of one webhook of a dispute about all of the story's payment.
+
+    Args:
+        name: the last part of the event's name, such as `lost`.
+        at: seconds since the dispute was created.
+    """
+    dispute = Dispute(
+        DISPUTE_ID,
+        PAYMENT_ID,
+        AMOUNT_MINOR,
+        "INR",
+        respond_by=_DISPUTED_AT + _RESPOND_WITHIN_S,
+        created_at=_DISPUTED_AT,
+        status=_DISPUTE_STATUSES[name],
+        amount_deducted=AMOUNT_MINOR if name == "lost" else 0,
+    )
+    event = f"payment.dispute.{name}"
+    return webhooks.of_dispute(event, _payment("payment.captured"), dispute, _DISPUTED_AT + at)
 
 
 def unroundtrippable(body: bytes) -> bytes:

@@ -9,11 +9,11 @@ from threading import Lock
 from typing import Any, cast
 
 from payments.core.attention import shard
-from payments.core.entities import MARKER, ListedOrder, ListedPayment, ListedRefund
+from payments.core.entities import MARKER, ListedDispute, ListedOrder, ListedPayment, ListedRefund
 from payments.core.errors import NotAtGateway, StorageConflict
-from payments.core.listing import Look, read_order, read_payment, read_refund
+from payments.core.listing import Look, read_dispute, read_order, read_payment, read_refund
 from payments.core.lookup import Place, Role
-from payments.core.model import Application, KnownRefund, Order, Record
+from payments.core.model import Application, KnownDispute, KnownRefund, Order, Record
 from payments.core.outbox import Message
 from payments.core.position import Position
 from payments.core.sweeping import ASIDE_PARTITION, PAGE, Aside, Entry, Listed, Pause, Watermark
@@ -36,6 +36,8 @@ class FakeTable:
         self.applications: dict[tuple[int, int], Application] = {}
         self.known_refunds: dict[str, KnownRefund] = {}
         self.refunds_expire: dict[str, int | None] = {}
+        self.known_disputes: dict[str, KnownDispute] = {}
+        self.disputes_expire: dict[str, int | None] = {}
         self.marks: dict[str, Watermark] = {}
         self.asides: dict[str, Aside] = {}
         self.last_taken = 0
@@ -170,6 +172,18 @@ class FakeTable:
                 self.known_refunds[refund.refund_id] = refund
                 self.refunds_expire[refund.refund_id] = expires_at
 
+    # --- disputes by their own ids ---
+
+    def disputes(self, dispute_ids: Iterable[str]) -> dict[str, KnownDispute]:
+        with self._lock:
+            return {key: self.known_disputes[key] for key in dispute_ids if key in self.known_disputes}
+
+    def keep_disputes(self, disputes: Collection[KnownDispute], *, expires_at: int | None = None) -> None:
+        with self._lock:
+            for dispute in disputes:
+                self.known_disputes[dispute.dispute_id] = dispute
+                self.disputes_expire[dispute.dispute_id] = expires_at
+
     # --- passes ---
 
     def watermark(self, name: str) -> Watermark | None:
@@ -215,6 +229,8 @@ class FakeTable:
         twin.applications = dict(self.applications)
         twin.known_refunds = dict(self.known_refunds)
         twin.refunds_expire = dict(self.refunds_expire)
+        twin.known_disputes = dict(self.known_disputes)
+        twin.disputes_expire = dict(self.disputes_expire)
         twin.marks = dict(self.marks)
         twin.asides = dict(self.asides)
         twin.last_taken, twin._installation, twin._pause = self.last_taken, self._installation, self._pause
@@ -313,6 +329,7 @@ class FakeGateway:
         """Every order as listed, including foreign ones."""
         self.payments: dict[str, dict[str, Any]] = {}
         self.refunded: dict[str, dict[str, Any]] = {}
+        self.challenged: dict[str, dict[str, Any]] = {}
         self.now = 0
         """The current time, epoch seconds: when checks start and orders are created."""
         self.calls: list[str] = []
@@ -366,6 +383,19 @@ class FakeGateway:
         with self._lock:
             self._called("refund", refund_id)
             return read_refund(_found(self.refunded, refund_id))
+
+    def dispute(self, dispute_id: str) -> ListedDispute:
+        with self._lock:
+            self._called("dispute", dispute_id)
+            return read_dispute(_found(self.challenged, dispute_id))
+
+    def disputes(self, skip: int) -> Sequence[Entry]:
+        with self._lock:
+            self._called("disputes", str(skip))
+            newest_first = sorted(
+                self.challenged.values(), key=lambda entry: (entry["created_at"], entry["id"]), reverse=True
+            )
+            return newest_first[skip : skip + PAGE]
 
     def refunds_of(self, payment_id: str) -> Sequence[ListedRefund]:
         with self._lock:
@@ -438,6 +468,26 @@ class FakeGateway:
             if each["payment_id"] == payment and each["status"] != "failed"
         ]
         self.payments[payment]["amount_refunded"] = sum(sums)
+
+    def challenge(self, payment: str, dispute: str, status: str = "open", **changes: object) -> None:
+        """A dispute about a payment becomes this."""
+        known = self.challenged.get(dispute, {})
+        self.challenged[dispute] = (
+            {
+                "id": dispute,
+                "payment_id": payment,
+                "amount": self.payments[payment]["amount"],
+                "currency": "INR",
+                "amount_deducted": 0,
+                "phase": "chargeback",
+                "reason_code": "chargeback",
+                "respond_by": self.now + 6 * 86_400,
+                "created_at": self.now,
+            }
+            | known
+            | {"status": status}
+            | changes
+        )
 
     # --- inside ---
 

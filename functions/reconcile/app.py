@@ -5,7 +5,7 @@ On a schedule, each lane separately, so that none can block another:
 * `{"lane": "watch"}`, every minute: asks Razorpay about each record whose outcome only Razorpay knows, and finds out
   whether an order known only from a webhook is ours or foreign.
 * `{"lane": "sweep"}`, every five minutes: compares Razorpay's lists of payments and refunds with the table, at several
-  ages (`payments.core.sweeping`). `"passes": ["payments-900"]` selects some of them.
+  ages, and the list of disputes as a whole (`payments.core.sweeping`). `"passes": ["payments-900"]` selects some.
 
 By hand (see docs/runbook.md):
 
@@ -21,7 +21,7 @@ Decisions, which name who made them and why in `by` (`role`, `session`, `cause`,
 * `{"accept": {"order_id": ..., "razorpay_payment_id": ..., "by": ...}}` accepts a payment that does not match, or that
   came on a superseded order.
 * `{"release": {"order_id": ..., "by": ...}}` stops counting an order, or with `razorpay_payment_id` a payment's
-  signature, after asking Razorpay about it.
+  signature or the lost disputes about it, after asking Razorpay about it.
 * `{"note": {"order_id": ..., "by": ...}}` resolves the reviews that no fact resolves.
 * `{"republish": {"order_id": ..., "by": ...}}` publishes every event of the order again.
 

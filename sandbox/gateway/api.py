@@ -56,6 +56,8 @@ class Api:
             "GET /v1/payments/{payment_id}/refunds": self._list_refunds_of_payment,
             "GET /v1/refunds": self._list_refunds,
             "GET /v1/refunds/{refund_id}": self._fetch_refund,
+            "GET /v1/disputes": self._list_disputes,
+            "GET /v1/disputes/{dispute_id}": self._fetch_dispute,
             "GET /v1/settlements": self._list_settlements,
             "GET /v1/settlements/recon/combined": self._report_settlements,
         }
@@ -156,6 +158,13 @@ class Api:
 
     async def _fetch_refund(self, request: Request) -> Response:
         return JSONResponse(self._world.refund_of_id(request.path_params["refund_id"]).to_json())
+
+    async def _list_disputes(self, request: Request) -> Response:
+        query = validation.dispute_query(request.query_params)
+        return JSONResponse(_collection([dispute.to_json() for dispute in self._world.list_disputes(query)]))
+
+    async def _fetch_dispute(self, request: Request) -> Response:
+        return JSONResponse(self._world.dispute_of_id(request.path_params["dispute_id"]).to_json())
 
     async def _list_settlements(self, request: Request) -> Response:
         query = validation.list_query(request.query_params)

@@ -6,7 +6,7 @@ An invalid control request is answered 422 `{"detail": …}`, so that nobody mis
 import time
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from typing import Any, Final, get_args
+from typing import Any, Final, TypeIs, get_args
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
@@ -15,15 +15,13 @@ from starlette.routing import Route
 
 from sandbox.gateway import checkout, identifiers, validation, webhooks
 from sandbox.gateway.deliveries import Deliveries, Event, Order, UndeliverableError, Webhook
-from sandbox.gateway.entities import Payment, Refund
+from sandbox.gateway.entities import DisputeMove, DisputePhase, Payment, Refund
 from sandbox.gateway.faults import Faults, UnknownSwitchError
 from sandbox.gateway.settlements import NothingToSettleError
 from sandbox.gateway.world import ImpossibleError, World
 
 DEFAULT_PAGE: Final = 1000
 OTHER_EVENTS: Final[dict[str, str | None]] = {
-    "payment.dispute.created": "payment_id",
-    "payment.dispute.lost": "payment_id",
     "settlement.processed": None,
     "refund.speed_changed": "refund_id",
 }
@@ -69,6 +67,8 @@ class Control:
             Route("/_control/payments/{payment_id}/fee", self._report_fee, methods=["POST"]),
             Route("/_control/payments/{payment_id}/capture", self._capture, methods=["POST"]),
             Route("/_control/payments/{payment_id}/auto_refund", self._auto_refund, methods=["POST"]),
+            Route("/_control/payments/{payment_id}/dispute", self._open_dispute, methods=["POST"]),
+            Route("/_control/disputes/{dispute_id}", self._move_dispute, methods=["PUT"]),
             Route("/_control/refunds/{refund_id}", self._settle_refund, methods=["PUT"]),
             Route("/_control/settlements", self._settle, methods=["POST"]),
             Route("/_control/reset", self._reset, methods=["POST"]),
@@ -158,6 +158,26 @@ class Control:
             case _:
                 raise UnusableRequestError("status can be: processed, failed")
 
+    async def _open_dispute(self, request: Request) -> Response:
+        """Open a dispute about a captured payment."""
+        document = await _document(request, {"amount", "phase"})
+        phase = document.get("phase", "chargeback")
+        if phase not in get_args(DisputePhase):
+            raise UnusableRequestError(f"phase can be: {', '.join(get_args(DisputePhase))}")
+        payment = self._world.payment(request.path_params["payment_id"])
+        dispute = self._world.open_dispute(payment, amount=_minor_units(document, "amount"), phase=phase)
+        return JSONResponse(dispute.to_json())
+
+    async def _move_dispute(self, request: Request) -> Response:
+        """Submit evidence, have it sent back, or decide."""
+        document = await _document(request, {"status", "amount_deducted"})
+        to = document.get("status")
+        if not _is_move(to):
+            raise UnusableRequestError(f"status can be: {', '.join(get_args(DisputeMove))}")
+        dispute = self._world.dispute_of_id(request.path_params["dispute_id"])
+        deducted = _minor_units(document, "amount_deducted")
+        return JSONResponse(self._world.move_dispute(dispute, to, deducted=deducted).to_json())
+
     async def _settle(self, request: Request) -> Response:
         """Settle what is not settled yet, and return the settlement with the ids of its rows."""
         document = await _document(request, {"settled_at", "adjustments"})
@@ -207,15 +227,12 @@ class Control:
         match name:
             case "settlement.processed":
                 body = webhooks.of_settlement(identifiers.new("setl"), world.payments.values(), now)
-            case "refund.speed_changed":
+            case _:
                 refund = world.refund_of_id(subject_id)
                 payment = world.payment(refund.payment_id)
                 if refund.speed_requested != "optimum":
                     raise UnusableRequestError(f"{refund.id} was asked for at normal speed; only optimum can change")
                 body = webhooks.of_changed_speed(payment, refund, now)
-            case _:
-                payment = world.payment(subject_id)
-                body = webhooks.of_dispute(name, payment, world.dispute(payment), now)
         return self._deliveries.send(
             name,
             body,
@@ -313,6 +330,17 @@ async def _document(request: Request, known: set[str]) -> dict[str, Any]:
         possible = f"; there are: {', '.join(sorted(known))}" if known else "; there are none"
         raise UnusableRequestError(f"unknown fields: {', '.join(extra)}{possible}")
     return document
+
+
+def _is_move(given: object) -> TypeIs[DisputeMove]:
+    return given in get_args(DisputeMove)
+
+
+def _minor_units(document: dict[str, Any], name: str) -> int | None:
+    given = document.get(name)
+    if given is not None and (not isinstance(given, int) or isinstance(given, bool)):
+        raise UnusableRequestError(f"{name} must be a whole number of minor units")
+    return given
 
 
 def _ids(document: dict[str, Any], name: str) -> list[str]:

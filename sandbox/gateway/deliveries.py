@@ -88,6 +88,7 @@ class Event:
     payment_id: str | None
     refund_id: str | None
     created_at: float
+    dispute_id: str | None = None
     id: str = field(default_factory=identifiers.bare)
     state: State = "pending"
     attempts: list[Attempt] = field(default_factory=list)
@@ -113,6 +114,7 @@ class Event:
             "order_id": self.order_id,
             "payment_id": self.payment_id,
             "refund_id": self.refund_id,
+            "dispute_id": self.dispute_id,
             "created_at": round(self.created_at, 3),
             "state": self.state,
             "attempts": [attempt.to_json() for attempt in self.attempts],
@@ -180,8 +182,15 @@ class Deliveries:
         self._window.clear()
         self.clock.scale = self._first_scale
 
-    def send(
-        self, name: str, body: bytes, *, order_id: str | None, payment_id: str | None, refund_id: str | None
+    def send(  # noqa: PLR0913 - the event, and the kinds of entity that it may be about
+        self,
+        name: str,
+        body: bytes,
+        *,
+        order_id: str | None,
+        payment_id: str | None,
+        refund_id: str | None,
+        dispute_id: str | None = None,
     ) -> Event:
         """Sign the event with the current secret and start delivering it.
 
@@ -190,6 +199,7 @@ class Deliveries:
         webhook, faults = self.webhook, self._faults()
         signature = signatures.of_webhook(webhook.secret, body) if webhook.secret else None
         event = Event(len(self.events), name, body, signature, order_id, payment_id, refund_id, created_at=time.time())
+        event.dispute_id = dispute_id
         self.events.append(event)
         if webhook.url is None or not webhook.enabled:
             event.state = "not_sent"

@@ -9,6 +9,10 @@ from typing import Any, Final, Literal
 OrderStatus = Literal["created", "attempted", "paid"]
 PaymentStatus = Literal["created", "authorized", "captured", "refunded", "failed"]
 RefundStatus = Literal["pending", "processed", "failed"]
+DisputeStatus = Literal["open", "under_review", "won", "lost", "closed"]
+DisputeMove = Literal["under_review", "action_required", "won", "lost", "closed"]
+"""What may happen to a dispute, by the name of its event."""
+DisputePhase = Literal["fraud", "retrieval", "chargeback", "pre_arbitration", "arbitration"]
 Capture = Literal["as_ordered", "now", "later"]
 Method = Literal["card", "upi", "netbanking"]
 UpiFlow = Literal["collect", "intent"]
@@ -277,9 +281,9 @@ class Refund:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Dispute:
-    """A customer's bank demands the money back (webhooks/disputes.md). The service does not handle disputes."""
+    """A customer or a bank demands captured money back (api/disputes/entity.md)."""
 
     id: str
     payment_id: str
@@ -287,6 +291,49 @@ class Dispute:
     currency: str
     respond_by: int
     created_at: int
+    status: DisputeStatus = "open"
+    phase: DisputePhase = "chargeback"
+    reason_code: str = "processed_invalid_expired_card"
+    amount_deducted: int = 0
+    """0 unless it is lost."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as the Disputes API shows it (api/disputes/fetch-all.md). Evidence is not modelled: it is null."""
+        return {
+            "id": self.id,
+            "entity": "dispute",
+            "payment_id": self.payment_id,
+            "amount": self.amount,
+            "currency": self.currency,
+            "amount_deducted": self.amount_deducted,
+            "reason_code": self.reason_code,
+            "respond_by": self.respond_by,
+            "status": self.status,
+            "phase": self.phase,
+            "created_at": self.created_at,
+            "evidence": self.evidence(),
+        }
+
+    def evidence(self) -> dict[str, Any]:
+        """Return the evidence, of which nothing was given."""
+        return {"amount": self.amount, **dict.fromkeys(_EVIDENCE)}
+
+
+_EVIDENCE: Final = (
+    "summary",
+    "shipping_proof",
+    "billing_proof",
+    "cancellation_proof",
+    "customer_communication",
+    "proof_of_service",
+    "explanation_letter",
+    "refund_confirmation",
+    "access_activity_log",
+    "refund_cancellation_policy",
+    "term_and_conditions",
+    "others",
+    "submitted_at",
+)
 
 
 def notes_json(notes: dict[str, str]) -> dict[str, str] | list[str]:

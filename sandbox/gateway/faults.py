@@ -42,6 +42,8 @@ ROUTES: Final = (
     "GET /v1/payments/{payment_id}/refunds",
     "GET /v1/refunds",
     "GET /v1/refunds/{refund_id}",
+    "GET /v1/disputes",
+    "GET /v1/disputes/{dispute_id}",
     "GET /v1/settlements",
     "GET /v1/settlements/recon/combined",
 )
@@ -378,7 +380,7 @@ def _row_fault(name: str, given: Any) -> RowFault:  # noqa: ANN401 - JSON
 
 def _check_id(name: str, given: Any, route: str | None) -> None:  # noqa: ANN401 - JSON
     if not isinstance(given, str):
-        raise UnknownSwitchError(f"{name}.id must be the id of an order, a payment or a refund")
+        raise UnknownSwitchError(f"{name}.id must be the id of an order, a payment, a refund or a dispute")
     if route is not None and route not in METHODS and "{" not in route:
         raise UnknownSwitchError(f"{name}: there is no id in the path of {route}")
 

@@ -8,7 +8,8 @@ from typing import Final
 ALPHABET: Final = string.ascii_letters + string.digits
 LENGTH: Final = 14
 _SHAPES: Final = {
-    prefix: re.compile(rf"\A{prefix}_[A-Za-z0-9]{{{LENGTH}}}\Z") for prefix in ("order", "pay", "rfnd", "card", "token")
+    prefix: re.compile(rf"\A{prefix}_[A-Za-z0-9]{{{LENGTH}}}\Z")
+    for prefix in ("order", "pay", "rfnd", "disp", "card", "token")
 }
 
 

@@ -18,7 +18,7 @@ from sandbox.gateway.api import Api, Credentials, not_found, refused
 from sandbox.gateway.checkout_page.routes import CheckoutPage
 from sandbox.gateway.control import UNUSABLE, Control, unusable
 from sandbox.gateway.deliveries import Deliveries, Webhook
-from sandbox.gateway.entities import Order, Payment, Refund
+from sandbox.gateway.entities import Dispute, Order, Payment, Refund
 from sandbox.gateway.refusals import Refusal
 from sandbox.gateway.world import World
 
@@ -50,13 +50,14 @@ def application(settings: Settings) -> ASGIApp:
         faults=lambda: world.faults,
     )
 
-    def announce(event: str, payment: Payment, order: Order, refund: Refund | None) -> None:
+    def announce(event: str, payment: Payment, order: Order, about: Refund | Dispute | None) -> None:
         deliveries.send(
             event,
-            webhooks.body(event, payment, order, refund, int(time.time())),
+            webhooks.body(event, payment, order, about, int(time.time())),
             order_id=order.id,
             payment_id=payment.id,
-            refund_id=refund.id if refund else None,
+            refund_id=about.id if isinstance(about, Refund) else None,
+            dispute_id=about.id if isinstance(about, Dispute) else None,
         )
 
     async def tick() -> None:

@@ -1,8 +1,8 @@
 """Settlements: what Razorpay pays to the merchant's bank, and its report about them.
 
-A settlement contains every captured payment and every processed refund in INR that no earlier one contains. Razorpay
-settles other currencies in INR (payments/settlements/faqs.md) at a rate that the docs do not give, so those are left
-out. A refund of a payment that was never captured moves none of the merchant's money.
+A settlement contains every captured payment, every processed refund and what every lost dispute took, in INR, that no
+earlier one contains. Razorpay settles other currencies in INR (payments/settlements/faqs.md) at a rate that the docs do
+not give, so those are left out. A refund of a payment that was never captured moves none of the merchant's money.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Any, Final
 
 from sandbox.gateway import identifiers
-from sandbox.gateway.entities import Order, Payment, Refund, notes_json
+from sandbox.gateway.entities import Dispute, Order, Payment, Refund, notes_json
 from sandbox.gateway.faults import RowFault
 from sandbox.gateway.validation import AdjustmentRequest, ListQuery, ReportQuery
 
@@ -64,11 +64,12 @@ class Settlements:
         self._all.clear()
         self._settled.clear()
 
-    def settle(
+    def settle(  # noqa: PLR0913 - the parts of the account
         self,
         orders: Mapping[str, Order],
         payments: Mapping[str, Payment],
         refunds: Iterable[Refund],
+        disputes: Iterable[Dispute],
         *,
         at: int,
         adjustments: Sequence[AdjustmentRequest] = (),
@@ -79,8 +80,9 @@ class Settlements:
             orders: the account's orders, by id.
             payments: its payments, by id.
             refunds: its refunds.
+            disputes: its disputes.
             at: when, Unix seconds.
-            adjustments: corrections to include, such as the money of a lost dispute.
+            adjustments: corrections to include.
 
         Raises:
             NothingToSettleError: the debits are as high as the credits, or higher.
@@ -97,14 +99,18 @@ class Settlements:
         for refund in given_back:
             payment = payments[refund.payment_id]
             rows.append(_refund_row(refund, payment, orders[payment.order_id]) | about)
-        rows += [_adjustment_row(adjustment, at) | about | {"settlement_utr": None} for adjustment in adjustments]
+        lost = [dispute for dispute in disputes if dispute.amount_deducted and self._is_open(dispute)]
+        taken = [AdjustmentRequest(-dispute.amount_deducted, dispute_id=dispute.id) for dispute in lost]
+        rows += [
+            _adjustment_row(adjustment, at) | about | {"settlement_utr": None} for adjustment in (*taken, *adjustments)
+        ]
         made = Settlement(settlement_id, utr, at, tuple(rows))
         if made.amount <= 0:
             raise NothingToSettleError(
                 f"there is nothing to pay out: {len(rows)} transactions come to {made.amount} paise; let somebody pay"
             )
         self._all.append(made)
-        self._settled |= {payment.id for payment in paid} | {refund.id for refund in given_back}
+        self._settled |= {entity.id for entities in (paid, given_back, lost) for entity in entities}
         return made
 
     def page(self, query: ListQuery) -> list[Settlement]:
@@ -127,7 +133,7 @@ class Settlements:
         shown = (copy for row in rows for copy in _shown(row, wrong.get(row["entity_id"])))
         return list(islice(shown, query.skip, query.skip + query.count))
 
-    def _is_open(self, entity: Payment | Refund) -> bool:
+    def _is_open(self, entity: Payment | Refund | Dispute) -> bool:
         return entity.currency == "INR" and entity.id not in self._settled
 
 

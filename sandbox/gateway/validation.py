@@ -175,6 +175,12 @@ def list_query(query: Mapping[str, str]) -> ListQuery:
     return ListQuery(**_page(query))
 
 
+def dispute_query(query: Mapping[str, str]) -> ListQuery:
+    """Parse which page of the disputes to return. Their page documents no period (api/disputes/fetch-all.md)."""
+    _only(query, frozenset({"count", "skip"}))
+    return ListQuery(**_page(query))
+
+
 def report_query(query: Mapping[str, str]) -> ReportQuery:
     """Parse which page of the settlement report to return; the wordings are those of its page's errors.
 

@@ -17,21 +17,6 @@ ACCOUNT_ID: Final = "acc_LocalSandbox01"
 TEST_MODE_ARN: Final = "10000000000000"
 """The bank's reference of a refund that test mode only simulates (published measurement)."""
 
-_EVIDENCE: Final = (
-    "summary",
-    "shipping_proof",
-    "billing_proof",
-    "cancellation_proof",
-    "customer_communication",
-    "proof_of_service",
-    "explanation_letter",
-    "refund_confirmation",
-    "access_activity_log",
-    "refund_cancellation_policy",
-    "term_and_conditions",
-    "others",
-    "submitted_at",
-)
 _ORDER_KEYS: Final = (
     "id",
     "entity",
@@ -67,17 +52,20 @@ _EXTRA_PAYMENT_FIELDS_OF_REFUNDS: Final[dict[str, Any]] = {
 }
 
 
-def body(event: str, payment: Payment, order: Order, refund: Refund | None, created_at: int) -> bytes:
+def body(event: str, payment: Payment, order: Order, about: Refund | Dispute | None, created_at: int) -> bytes:
     """Return the bytes of one event: a snapshot of the moment, signed and redelivered exactly as they are.
 
     Args:
         event: one of payment.authorized, payment.captured, payment.failed, order.paid, refund.created,
-            refund.processed, refund.failed, refund.speed_changed.
+            refund.processed, refund.failed, refund.speed_changed, payment.dispute.*.
         payment: the payment that the event is about.
         order: its order.
-        refund: the refund, for the refund events.
+        about: the refund or the dispute, for the events about one.
         created_at: when it happened, in Unix seconds.
     """
+    if isinstance(about, Dispute):
+        return of_dispute(event, payment, about, created_at)
+    refund = about
     if refund is not None and event == "refund.speed_changed":
         return of_changed_speed(payment, refund, created_at)
     if refund is not None:
@@ -95,27 +83,33 @@ def body(event: str, payment: Payment, order: Order, refund: Refund | None, crea
 
 
 def of_dispute(event: str, payment: Payment, dispute: Dispute, created_at: int) -> bytes:
-    """Return the bytes of payment.dispute.created (the dispute is open) or payment.dispute.lost (the money is gone)."""
-    lost = event == "payment.dispute.lost"
+    """Return the bytes of a payment.dispute.* event, with the keys and gaps of that event's sample.
+
+    The payment is as it is. The samples of `won` and `under_review` show an authorized one, and that of
+    `action_required` has the evidence beside the dispute, whose status is `open`; all three are theirs.
+    """
+    name = event.rpartition(".")[2]
     disputed = _documented_payment(payment)
-    if lost:
-        del disputed["acquirer_data"]  # the sample of this one event has none
-    evidence = {"amount": dispute.amount, **dict.fromkeys(_EVIDENCE)}
-    phase = {"phase": "chargeback", "evidence": evidence} if lost else {"evidence": evidence, "phase": "chargeback"}
-    entity = {
-        "id": dispute.id,
-        "entity": "dispute",
-        "payment_id": dispute.payment_id,
-        "amount": dispute.amount,
-        "currency": dispute.currency,
-        "amount_deducted": dispute.amount if lost else 0,
-        "reason_code": "processed_invalid_expired_card",
-        "respond_by": dispute.respond_by,
-        "status": "lost" if lost else "open",
-        **phase,
-        "created_at": dispute.created_at,
-    }
-    return _written(_envelope(event, {"payment": disputed, "dispute": entity}, created_at))
+    if name not in {"created", "action_required"}:
+        del disputed["acquirer_data"]  # the other samples have none
+    evidence = {"evidence": dispute.evidence()}
+    entity = dispute.to_json()
+    del entity["evidence"]
+    beside: dict[str, Any] = {}
+    match name:
+        case "created":
+            ordered = {key: entity[key] for key in entity if key not in {"phase", "created_at"}}
+            entity = ordered | evidence | {"phase": dispute.phase, "created_at": dispute.created_at}
+        case "lost" | "closed":
+            del entity["created_at"]
+            entity = entity | evidence | {"created_at": dispute.created_at}
+        case "action_required":
+            beside = evidence
+        case _:
+            entity = entity | evidence
+    envelope = _envelope(event, {"payment": disputed, "dispute": entity}, created_at)
+    envelope["payload"]["dispute"] |= beside
+    return _written(envelope)
 
 
 def of_settlement(settlement_id: str, payments: Iterable[Payment], created_at: int) -> bytes:

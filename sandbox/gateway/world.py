@@ -14,7 +14,18 @@ from itertools import islice
 from typing import Any, Final, Literal
 
 from sandbox.gateway import identifiers, refusals, validation
-from sandbox.gateway.entities import NO_ANSWER, Dispute, Failure, Instrument, Order, Paying, Payment, Refund
+from sandbox.gateway.entities import (
+    NO_ANSWER,
+    Dispute,
+    DisputeMove,
+    DisputePhase,
+    Failure,
+    Instrument,
+    Order,
+    Paying,
+    Payment,
+    Refund,
+)
 from sandbox.gateway.faults import Faults
 from sandbox.gateway.history import History
 from sandbox.gateway.settlements import Settlement, Settlements
@@ -28,13 +39,20 @@ UNTOLD: Final = frozenset({"order.created", "payment.created", "payment.fee_repo
 DAYS_TO_CONTEST: Final = 6
 """From a dispute's creation to its `respond_by`, roughly as in webhooks/disputes.md."""
 
-type Announce = Callable[[str, Payment, Order, Refund | None], None]
+type Announce = Callable[[str, Payment, Order, Refund | Dispute | None], None]
 
 
 UNSETTLED: Final = frozenset({"created", "authorized"})
 """The states of a payment that do not last."""
 FALLS_BACK: Final = 2468
 """The refund, in paise, whose instant processing fails in test mode (docs: "Test S2S", Refunds)."""
+
+
+_DISPUTE_MOVES: Final[dict[str, frozenset[str]]] = {
+    "open": frozenset({"under_review", "won", "lost", "closed"}),
+    "under_review": frozenset({"action_required", "won", "lost", "closed"}),
+}
+"""What may follow each status of a dispute (webhooks/disputes.md); a decision is final (api/disputes/accept.md)."""
 
 
 class ImpossibleError(ValueError):
@@ -62,6 +80,7 @@ class World:
         self._earlier_orders = History[Order](replace)
         self._earlier_payments = History[Payment](replace)
         self._earlier_refunds = History[Refund](replace)
+        self._earlier_disputes = History[Dispute](replace)
 
     def forget(self) -> None:
         """Start over with an empty account."""
@@ -76,7 +95,12 @@ class World:
         self._refunds_by_key.clear()
         self._unsettled.clear()
         self._story.clear()
-        for earlier in (self._earlier_orders, self._earlier_payments, self._earlier_refunds):
+        for earlier in (
+            self._earlier_orders,
+            self._earlier_payments,
+            self._earlier_refunds,
+            self._earlier_disputes,
+        ):
             earlier.forget()
 
     def pass_time(self) -> None:
@@ -101,10 +125,11 @@ class World:
             order_id: only this order; None for all.
 
         Returns:
-            `orders`, `payments` and `refunds` as the API shows them now, ignoring any lag; and `story`, everything that
-            happened to money or state, in order: `at` (Unix seconds), `what` (`order.created`, `payment.authorized`,
-            `refund.processed`, …), `order_id`, `payment_id`, `refund_id`, `amount` (of the refund, the payment or the
-            order that it is about, in minor units) and `currency`.
+            `orders`, `payments`, `refunds` and `disputes` as the API shows them now, ignoring any lag; and `story`,
+            everything that happened to money or state, in order: `at` (Unix seconds), `what` (`order.created`,
+            `payment.authorized`, `refund.processed`, `payment.dispute.lost`, …), `order_id`, `payment_id`,
+            `refund_id`, `dispute_id`, `amount` (of the refund, the dispute, the payment or the order that it is about,
+            in minor units) and `currency`.
 
         Raises:
             Refusal: there is no such order.
@@ -116,6 +141,7 @@ class World:
             "orders": [order.to_json() for order in orders],
             "payments": [payment.to_json() for payment in payments],
             "refunds": [refund.to_json() for refund in self.refunds.values() if refund.payment_id in paid],
+            "disputes": [dispute.to_json() for dispute in self.disputes.values() if dispute.payment_id in paid],
             "story": [dict(entry) for entry in self._story if order_id in {None, entry["order_id"]}],
         }
 
@@ -183,6 +209,11 @@ class World:
         lag_s = max(self.faults.lists_lag_s, self.faults.refund_lists_lag_s)
         return _page(self._shown(newest_first, self._earlier_refunds, lag_s), query)
 
+    def list_disputes(self, query: validation.ListQuery) -> list[Dispute]:
+        """Return the account's disputes, newest first as in the sample (api/disputes/fetch-all.md)."""
+        newest_first = reversed(self.disputes.values())
+        return _page(self._shown(newest_first, self._earlier_disputes, self.faults.lists_lag_s), query)
+
     def list_refunds_of(self, payment: Payment, query: validation.ListQuery) -> list[Refund]:
         """Return all the payment's refunds, oldest first (api/refunds/fetch-multiple-refund-payment.md)."""
         oldest_first = self._refunds_of_payment[payment.id]
@@ -198,7 +229,7 @@ class World:
         lag_s = max(self.faults.lists_lag_s, self.faults.order_payments_lag_s)
         return list(self._shown(self._payments_of_order[order.id], self._earlier_payments, lag_s))
 
-    def _shown[T: (Order, Payment, Refund)](
+    def _shown[T: (Order, Payment, Refund, Dispute)](
         self, entities: Iterable[T], earlier: History[T], lag_s: float
     ) -> Iterator[T]:
         return earlier.shown(entities, self._clock() - lag_s) if lag_s else iter(entities)
@@ -375,25 +406,86 @@ class World:
             )
         return self._send_back(payment, payment.amount, notes={}, receipt=None, speed="normal", at_once=True)
 
-    def dispute(self, payment: Payment) -> Dispute:
-        """Return the payment's dispute, which the first call opens over the whole amount.
+    def open_dispute(
+        self, payment: Payment, *, amount: int | None = None, phase: DisputePhase = "chargeback"
+    ) -> Dispute:
+        """Open a dispute about captured money, as a customer or a bank does. A payment may have several.
+
+        A won chargeback that is challenged again is another dispute (api/disputes/fetch-all.md, sample).
+
+        Args:
+            payment: the payment.
+            amount: the sum in dispute, in minor units; all of it by default.
+            phase: one of Razorpay's phases.
 
         Raises:
-            ImpossibleError: no money was captured.
+            ImpossibleError: no money was captured, or not that much.
         """
         if not payment.captured:
             raise ImpossibleError(f"{payment.id} was never captured; only captured money can be disputed")
-        if payment.id not in self.disputes:
-            now = self._now()
-            self.disputes[payment.id] = Dispute(
-                identifiers.new("disp"),
-                payment.id,
-                payment.amount,
-                payment.currency,
-                respond_by=now + DAYS_TO_CONTEST * 86400,
-                created_at=now,
+        if amount is not None and not 0 < amount <= payment.amount:
+            raise ImpossibleError(f"{payment.id} is over {payment.amount}; amount can be 1 to that")
+        now = self._now()
+        dispute = Dispute(
+            identifiers.new("disp"),
+            payment.id,
+            payment.amount if amount is None else amount,
+            payment.currency,
+            respond_by=now + DAYS_TO_CONTEST * 86400,
+            created_at=now,
+            phase=phase,
+        )
+        self.disputes[dispute.id] = dispute
+        self._dispute_happened("created", dispute)
+        return dispute
+
+    def dispute_of_id(self, dispute_id: str) -> Dispute:
+        """Return the dispute with that id."""
+        if not identifiers.well_formed("disp", dispute_id):
+            raise refusals.malformed_id(dispute_id)
+        if dispute_id not in self.disputes:
+            raise refusals.unknown_id()
+        return self.disputes[dispute_id]
+
+    def move_dispute(self, dispute: Dispute, to: DisputeMove, *, deducted: int | None = None) -> Dispute:
+        """Submit evidence, have it sent back, or decide.
+
+        Args:
+            dispute: the dispute.
+            to: `under_review` (the merchant contests it), `action_required` (the evidence is insufficient: it is open
+                again), `won`, `lost` (also when the merchant accepts it, api/disputes/accept.md), or `closed`, in the
+                phase `fraud` only (payments/disputes.md).
+            deducted: what a loss takes, in minor units; the sum in dispute by default.
+
+        Raises:
+            ImpossibleError: that cannot follow, because "Action not allowed when dispute is in won status", and so on.
+        """
+        allowed = _DISPUTE_MOVES.get(dispute.status, frozenset())
+        if to not in allowed:
+            possible = ", ".join(sorted(allowed)) or "nothing, it is decided"
+            raise ImpossibleError(f"{dispute.id} is {dispute.status}; what can follow is: {possible}")
+        if to == "closed" and dispute.phase != "fraud":
+            raise ImpossibleError(f"{dispute.id} is a {dispute.phase}; only a dispute of the phase fraud is closed")
+        if deducted is not None and (to != "lost" or not 0 <= deducted <= dispute.amount):
+            raise ImpossibleError(
+                f"a loss takes 0 to {dispute.amount} of {dispute.id}, and nothing else takes anything"
             )
-        return self.disputes[payment.id]
+        dispute.status = "open" if to == "action_required" else to
+        if to == "lost":
+            dispute.amount_deducted = dispute.amount if deducted is None else deducted
+        self._dispute_happened(to, dispute)
+        return dispute
+
+    def _dispute_happened(self, what: str, dispute: Dispute) -> None:
+        """Keep the new state and its place in the story, and notify the merchant.
+
+        A loss leaves the payment as it is: `amount_refunded` is the same in the samples before and after it.
+        """
+        payment = self.payments[dispute.payment_id]
+        order = self.orders[payment.order_id]
+        self._earlier_disputes.note(dispute, self._clock())
+        self._tell(f"payment.dispute.{what}", order, payment, dispute)
+        self._announce(f"payment.dispute.{what}", payment, order, dispute)
 
     def capture(self, payment: Payment, request: validation.CaptureRequest) -> Payment:
         """Capture an authorized payment."""
@@ -546,7 +638,12 @@ class World:
         """Pay out what is not settled yet, now or as if at another time; see `Settlements.settle`."""
         when = self._now() if at is None else at
         return self.settlements.settle(
-            self.orders, self.payments, self.refunds.values(), at=when, adjustments=adjustments
+            self.orders,
+            self.payments,
+            self.refunds.values(),
+            self.disputes.values(),
+            at=when,
+            adjustments=adjustments,
         )
 
     def _happened(self, what: str, order: Order, payment: Payment | None = None, refund: Refund | None = None) -> None:
@@ -561,20 +658,24 @@ class World:
                 self._unsettled.pop(payment.id, None)
         if refund is not None:
             self._earlier_refunds.note(refund, now)
-        subject = order if payment is None or what.startswith("order.") else refund or payment
+        self._tell(what, order, payment, refund)
+        if payment is not None and what not in UNTOLD:
+            self._announce(what, payment, order, refund)
+
+    def _tell(self, what: str, order: Order, payment: Payment | None, about: Refund | Dispute | None) -> None:
+        subject = order if payment is None or what.startswith("order.") else about or payment
         self._story.append(
             {
-                "at": int(now),
+                "at": int(self._clock()),
                 "what": what,
                 "order_id": order.id,
                 "payment_id": payment.id if payment else None,
-                "refund_id": refund.id if refund else None,
+                "refund_id": about.id if isinstance(about, Refund) else None,
+                "dispute_id": about.id if isinstance(about, Dispute) else None,
                 "amount": subject.amount,
                 "currency": subject.currency,
             }
         )
-        if payment is not None and what not in UNTOLD:
-            self._announce(what, payment, order, refund)
 
     def _now(self) -> int:
         return int(self._clock())
@@ -587,7 +688,7 @@ def _charges(amount: int) -> tuple[int, int]:
     return fee + tax, tax
 
 
-def _page[T: (Order, Payment, Refund)](entities: Iterator[T], query: validation.ListQuery) -> list[T]:
+def _page[T: (Order, Payment, Refund, Dispute)](entities: Iterator[T], query: validation.ListQuery) -> list[T]:
     """Return those created in the requested period, cut to the requested page."""
     matching = (
         entity

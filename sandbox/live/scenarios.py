@@ -531,6 +531,55 @@ SUPERSEDED: Final = Scenario(
     ],
 )
 
+# --- disputes -------------------------------------------------------------------------------------------------------
+
+
+def _open_dispute(stage: Stage) -> str:
+    dispute = stage.dispute()
+    return f"{dispute['id']}, {money(dispute['amount'], dispute['currency'])}, {dispute['phase']}"
+
+
+def _moves(status: str) -> Callable[[Stage], str]:
+    def move(stage: Stage) -> str:
+        dispute = stage.move_dispute(status)
+        told = _all_delivered(stage)
+        return f"the dispute is {dispute['status']}; {told}"
+
+    return move
+
+
+def _shows_the_loss(stage: Stage) -> tuple[bool, str]:
+    seen = stage.payment()
+    refunded, disputed = seen["amount_refunded"], seen["amount_disputed"]
+    told = f"{money(refunded, 'INR')} refunded, {money(disputed, 'INR')} disputed"
+    return (refunded, disputed) == (0, AMOUNT_MINOR), told
+
+
+DISPUTE_LOST: Final = Scenario(
+    name="dispute-lost",
+    title="A dispute is lost",
+    about="The client's bank takes the money back after weeks; it is no refund, and a person is asked to look.",
+    steps=[
+        ORDER,
+        PAY,
+        CONFIRMED,
+        Step("Customer", "Has the bank demand the money back", _open_dispute),
+        Step("Merchant", "Submits evidence", _moves("under_review")),
+        Step("Razorpay", "Says that the evidence is insufficient", _moves("action_required")),
+        Step("Razorpay", "Reports that the dispute is lost", _moves("lost")),
+        REFUSED,
+    ],
+    expectations=[
+        _becomes("refunded", confirmed=True),
+        Expectation("The loss is shown, and not as a refund", _shows_the_loss),
+        _history("The loss is recorded once", count=1, of="dispute lost "),
+        _reviewed("dispute_lost"),
+        UNDER_REVIEW,
+        *_all_note_it_paid(),
+        NOTHING_PENDING,
+    ],
+)
+
 # --- EventBridge down -----------------------------------------------------------------------------------------------
 
 
@@ -609,6 +658,7 @@ SCENARIOS: Final = {
         AMOUNT_MISMATCH,
         DUPLICATE_CAPTURE,
         SUPERSEDED,
+        DISPUTE_LOST,
         EVENTBRIDGE_DOWN,
     )
 }

@@ -83,6 +83,7 @@ class Stage:
         self.order_id = ""
         self._began = int(time.time())
         self.paid: list[Mapping[str, Any]] = []
+        self.dispute_id = ""
         self.version = 0
 
     # --- the frontend ---
@@ -130,6 +131,20 @@ class Stage:
             json={} if amount_minor is None else {"amount": amount_minor},
             auth=(development.RAZORPAY_KEY_ID, development.RAZORPAY_KEY_SECRET),
         )
+
+    # --- the customer's bank ---
+
+    def dispute(self) -> Mapping[str, Any]:
+        """Demand all of the first payment back, as the customer's bank."""
+        payment_id = self.paid[0]["razorpay_payment_id"]
+        opened: Mapping[str, Any] = self._service.control("POST", f"payments/{payment_id}/dispute", {})
+        self.dispute_id = str(opened["id"])
+        return opened
+
+    def move_dispute(self, status: str) -> Mapping[str, Any]:
+        """Have evidence submitted or sent back, or decide the dispute."""
+        moved: Mapping[str, Any] = self._service.control("PUT", f"disputes/{self.dispute_id}", {"status": status})
+        return moved
 
     # --- the stagehand ---
 

@@ -21,8 +21,9 @@ Mood = Literal["good", "bad", "wait", "look", "plain"]
 SUBSCRIBERS: Final = ("job", "application", "notification")
 _UNHEARD: Final[Mapping[str, str]] = {
     "payment.partially_refunded": "none of the services here subscribes",
-    # template.yaml, ReviewRule
+    # template.yaml, ReviewRule and DisputeRule
     "payment.review": "for the operators, in the review queue",
+    "payment.dispute_changed": "for the operators, in the review queue where an answer is wanted",
 }
 """Events that none of them subscribes to, and who receives them instead."""
 
@@ -34,11 +35,18 @@ _GIVES: Final[Mapping[str, tuple[str, ...]]] = {
     "refund created": ("refund.created",),
     "refund failed": ("refund.failed",),
     "refund processed": ("refund.processed",),
+    "dispute open": ("payment.dispute.created",),
+    "dispute under_review": ("payment.dispute.under_review",),
+    "dispute action_required": ("payment.dispute.action_required",),
+    "dispute closed": ("payment.dispute.closed",),
+    "dispute won": ("payment.dispute.won",),
+    "dispute lost": ("payment.dispute.lost",),
 }
 _FACT: Final = re.compile(
     r"(?P<fact>signed|authorized|never captured|captured|failed|accepted|released"
-    r"|refund created|refund failed|refund processed) "
-    r"(?P<subject>(?:pay|rfnd)_[A-Za-z0-9]{14})"
+    r"|refund created|refund failed|refund processed"
+    r"|dispute open|dispute under_review|dispute action_required|dispute closed|dispute won|dispute lost) "
+    r"(?P<subject>(?:pay|rfnd|disp)_[A-Za-z0-9]{14})"
 )
 _FACT_WORDS: Final[Mapping[str, str]] = {
     "authorized": "authorised",
@@ -50,6 +58,12 @@ _FACT_WORDS: Final[Mapping[str, str]] = {
     "refund created": "refund begun",
     "refund failed": "refund failed",
     "refund processed": "refunded",
+    "dispute open": "disputed by the customer's bank",
+    "dispute under_review": "the bank reviews the evidence",
+    "dispute action_required": "the evidence is insufficient",
+    "dispute closed": "the dispute is closed",
+    "dispute won": "the dispute is won",
+    "dispute lost": "the dispute is lost",
 }
 _STATUS_MOODS: Final[Mapping[str, Mood]] = {
     "unknown": "look",
@@ -70,6 +84,8 @@ _REVIEWS: Final[Mapping[str, str]] = {
     "too_many_attempts": "There were more attempts than are stored.",
     "too_many_orders": "The application has reached its limit of orders.",
     "never_captured": "The money was held and never captured.",
+    "dispute_lost": "The client's bank took the money back.",
+    "too_many_disputes": "There were more disputes than are kept.",
 }
 _RESOLUTIONS: Final[Mapping[str, str]] = {
     "returned": "The money was paid back.",
@@ -182,9 +198,9 @@ def timeline(sources: Sources) -> list[dict[str, Any]]:
 def payment(sources: Sources) -> dict[str, Any]:
     """Return one payment as the live view shows it: the record's public fields, and the timeline.
 
-    `{order_id, payment_id, status, confirmed, version, amount, currency, amount_refunded, under_review, superseded_by,
-    created_at, updated_at, pending, reviews, timeline}`; amounts in minor units, times in Unix seconds, `pending` the
-    number of events not sent yet, `reviews` the reasons of open reviews.
+    `{order_id, payment_id, status, confirmed, version, amount, currency, amount_refunded, amount_disputed,
+    under_review, superseded_by, created_at, updated_at, pending, reviews, timeline}`; amounts in minor units, times in
+    Unix seconds, `pending` the number of events not sent yet, `reviews` the reasons of open reviews.
     """
     record = sources.record
     return {
@@ -196,6 +212,7 @@ def payment(sources: Sources) -> dict[str, Any]:
         "amount": None if "amount" not in record else int(record["amount"]),
         "currency": str(record.get("currency", "INR")),
         "amount_refunded": _paid_back(record, record.get("stood")),
+        "amount_disputed": _lost(record, record.get("stood")),
         "under_review": _is_under_review(record),
         "superseded_by": record.get("superseded_by"),
         "created_at": _seconds(record["created_at"]),
@@ -215,12 +232,24 @@ def _paid_back(record: Mapping[str, Any], payment_id: object) -> int:
     )
 
 
+def _lost(record: Mapping[str, Any], payment_id: object) -> int:
+    """Return how much lost disputes took of a payment, in minor units."""
+    return sum(
+        int(dispute.get("deducted", 0))
+        for dispute in record.get("disputes", {}).values()
+        if dispute["payment"] == payment_id
+        and dispute["currency"] == record["payments"].get(payment_id, {}).get("currency")
+    )
+
+
 def _is_under_review(record: Mapping[str, Any]) -> bool:
-    """Return whether money is held that is not as agreed, as the API reports it (docs/openapi.yaml, `under_review`)."""
+    """Return whether money is held that is not as agreed or was lost, as the API reports it (docs/openapi.yaml)."""
+    if any(one["state"] == "lost" and not one.get("released") for one in record.get("disputes", {}).values()):
+        return True
     holding = {
         key: known
         for key, known in record["payments"].items()
-        if known.get("captured") and _paid_back(record, key) < _enough(record, known)
+        if known.get("captured") and _paid_back(record, key) + _lost(record, key) < _enough(record, known)
     }
     stood = record.get("stood")
     return any(
@@ -414,7 +443,8 @@ def _delivered(
         by_key[key]
         for event in sources.deliveries
         if any(
-            event["event"] in _GIVES.get(fact, ()) and subject in {event["payment_id"], event["refund_id"]}
+            event["event"] in _GIVES.get(fact, ())
+            and subject in {event["payment_id"], event["refund_id"], event.get("dispute_id")}
             for fact, subject in facts
         )
         for number, attempt in enumerate(event["attempts"])
@@ -539,6 +569,12 @@ def _unheard(sources: Sources, changes: Sequence[_Entry]) -> Iterator[tuple[str,
     for change in changes:
         status = record["history"][int(change.follows)]["status"]
         for fact in _FACT.finditer(_what(record, change)):
+            if fact["fact"].startswith("dispute "):
+                state = fact["fact"].removeprefix("dispute ")
+                version = change.key.removeprefix("change ")
+                key = _unheard_key("payment.dispute_changed", fact["subject"], state, version)
+                yield key, "payment.dispute_changed", change
+                continue
             refund = record["refunds"].get(fact["subject"])
             if fact["fact"] != "refund processed" or status != "paid" or refund is None:
                 continue
@@ -556,8 +592,11 @@ def _unheard_key(event_type: str, subject: object, *more: object) -> str:
 def _pending_key(order_id: str, identity: str, event: Mapping[str, Any]) -> str:
     if event["type"] not in _UNHEARD:
         return f"event {identity}"
+    if event["type"] == "payment.dispute_changed":
+        return _unheard_key(event["type"], event["dispute"], event["dispute_then"]["state"], event["version"])
     review = [event[name] for name in ("review", "review_state") if name in event]
-    return _unheard_key(event["type"], event.get("refund") or event.get("payment") or order_id, *review)
+    subject = event.get("refund") or event.get("dispute") or event.get("payment") or order_id
+    return _unheard_key(event["type"], subject, *review)
 
 
 def _inboxes(

@@ -22,7 +22,7 @@ from payments.core.errors import (
     ReceiptReused,
     TooOldForGateway,
 )
-from payments.core.model import Captured, Failed, Order, Refunded, RefundState, RefundTotal
+from payments.core.model import Captured, DisputeState, Failed, Order, Refunded, RefundState, RefundTotal
 from payments.wiring import aws
 from payments.wiring.gateway import RotatingGateway
 from sandbox import development
@@ -601,3 +601,60 @@ def test_an_answer_that_nobody_can_read_is_no_answer(
     razorpay.script.append(Reply(status, body))
     with pytest.raises(GatewayRefused if status == 400 else GatewayUnavailable):
         adapter.create_order(ORDER, INSTALLATION)
+
+
+# --- disputes -------------------------------------------------------------------------------------------------------
+
+DISPUTE = "disp_EsIAlDcoUr8CaQ"
+
+
+def listed_dispute(identity: str = DISPUTE, **changes: Any) -> dict[str, Any]:
+    """As in api/disputes/fetch-all.md, without its evidence."""
+    return {
+        "id": identity,
+        "entity": "dispute",
+        "payment_id": PAYMENT,
+        "amount": 10_000,
+        "currency": "INR",
+        "amount_deducted": 0,
+        "reason_code": "pre_arbitration",
+        "respond_by": 1_590_604_200,
+        "status": "open",
+        "phase": "pre_arbitration",
+        "created_at": 1_590_059_211,
+    } | changes
+
+
+def test_a_dispute_is_fetched_by_its_id(razorpay: Razorpay, adapter: RazorpayGateway) -> None:
+    razorpay.disputes[DISPUTE] = listed_dispute(status="lost", amount_deducted=10_000)
+    found = adapter.dispute(DISPUTE)
+    assert (found.state, found.amount_deducted, found.payment_id) == (DisputeState.LOST, 10_000, PAYMENT)
+    assert razorpay.paths() == [f"GET /v1/disputes/{DISPUTE}"]
+
+
+def test_the_list_of_disputes_is_asked_for_without_a_period(razorpay: Razorpay, adapter: RazorpayGateway) -> None:
+    razorpay.disputes |= {identity: listed_dispute(identity) for identity in (f"disp_{n:014d}" for n in range(3))}
+    assert len(adapter.disputes(0)) == 3
+    assert adapter.disputes(3) == []
+    assert [asked.path for asked in razorpay.asked] == [
+        "/v1/disputes?count=100&skip=0",
+        "/v1/disputes?count=100&skip=3",
+    ]
+
+
+@pytest.mark.parametrize("identity", ["", "disp_1", "pay_DESlfW9H8K9uqM", "disp_EsIAlDcoUr8Ca/"])
+def test_what_is_no_id_of_a_dispute_is_never_put_into_a_url(
+    razorpay: Razorpay, adapter: RazorpayGateway, identity: str
+) -> None:
+    with pytest.raises(ValueError, match="not an id of Razorpay's form"):
+        adapter.dispute(identity)
+    assert razorpay.asked == []
+
+
+@pytest.mark.parametrize("changes", [{"amount_deducted": "10000"}, {"status": None}, {"payment_id": "x"}])
+def test_a_dispute_that_is_not_as_documented_is_no_answer(
+    razorpay: Razorpay, adapter: RazorpayGateway, changes: dict[str, Any]
+) -> None:
+    razorpay.disputes[DISPUTE] = listed_dispute(**changes)
+    with pytest.raises(GatewayUnavailable, match=r"^Razorpay's dispute has an unexpected shape\.$"):
+        adapter.dispute(DISPUTE)

@@ -21,6 +21,10 @@ STORY: Final = {
     "refund.processed, part": events.webhook_body("refund.processed", refund=events.FIRST_REFUND_ID),
     "refund.processed, all": events.webhook_body("refund.processed", refund=events.LAST_REFUND_ID),
     "refund.failed": events.webhook_body("refund.failed", refund=events.FIRST_REFUND_ID),
+    "payment.dispute.created": events.dispute_body("created"),
+    "payment.dispute.under_review": events.dispute_body("under_review", at=60),
+    "payment.dispute.action_required": events.dispute_body("action_required", at=120),
+    "payment.dispute.lost": events.dispute_body("lost", at=180),
 }
 _EVENT_IDS: Final = {
     "the same event id": "Rp71ZiqdEWusLa",

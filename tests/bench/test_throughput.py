@@ -3,7 +3,7 @@
 import pytest
 
 from bench import scaling, simulation
-from payments.core.sweeping import PASSES
+from payments.core.sweeping import DISPUTES, PAGE, PASSES, Entry, OneRun, Watermark, is_due, read_through
 from payments.wiring.reconcile import WORKERS
 from payments.wiring.sweep import _TIME_FOR_A_PAGE_MS
 from sandbox.cloud.packages import read_template
@@ -95,4 +95,29 @@ def test_an_idle_account_is_asked_at_most_fifteen_hundred_times_a_day(seed: int)
     for _ in range(7):
         before = idle.calls.total()
         idle.run_for(DAY_S)
-        assert idle.calls.total() - before == scaling.IDLE_CALLS_A_DAY <= CALLS_OF_AN_IDLE_DAY
+        calls = idle.calls.total() - before + calls_for_disputes(DAY_S)
+        assert calls == scaling.IDLE_CALLS_A_DAY <= CALLS_OF_AN_IDLE_DAY
+
+
+def calls_for_disputes(period_s: int, disputes: int = 0) -> int:
+    """How often the list of so many disputes is asked for, in runs of five minutes."""
+    entries: list[Entry] = [{"id": number} for number in range(disputes)]
+    marks, calls = OneRun(Watermark(at=0, span=1)), 0
+
+    def read(skip: int) -> list[Entry]:
+        nonlocal calls
+        calls += 1
+        return entries[skip : skip + PAGE]
+
+    for now in range(RUN_EVERY_S, period_s + 1, RUN_EVERY_S):
+        if is_due(DISPUTES, marks.mark, now):
+            read_through(marks, DISPUTES.name, read, lambda _page: None, now=now, is_over=lambda: False)
+    return calls
+
+
+def test_an_account_with_disputes_is_asked_for_them_in_proportion_and_never_without_end() -> None:
+    # A page that has nothing new ends the list, so one call is added to those of its pages.
+    assert calls_for_disputes(DAY_S, 250) == 8 * 4
+    # However many there are: five pages a run.
+    runs = (DAY_S - 3 * HOUR_S) // RUN_EVERY_S + 1
+    assert calls_for_disputes(DAY_S, 10**6) == 5 * runs

@@ -237,7 +237,7 @@ def test_words_about_events_that_do_not_suit_the_code_are_refused(
 def test_an_event_is_described_as_consumers_were_promised() -> None:
     # From docs/events/README.md: identity, version and amounts.
     defined = json.loads(events.documents()["definitions.schema.json"])["$defs"]
-    assert defined["schema_version"]["const"] == "1.0"
+    assert defined["schema_version"]["const"] == "1.1"
     assert defined["event_id"]["pattern"].startswith("^[0-9a-f]{8}-")
     assert defined["version"]["minimum"] == 2
     assert defined["payment"]["properties"]["amount"] | {"description": ""} == {

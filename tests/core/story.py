@@ -18,6 +18,8 @@ from payments.core.model import (
     Accepted,
     Authorized,
     Captured,
+    Disputed,
+    DisputeState,
     EventType,
     Fact,
     Failed,
@@ -42,6 +44,8 @@ C: Final = "pay_TVCsKe6a4pkI5j"
 REFUND_1: Final = "rfnd_FS8TWyPrCsa0OB"
 REFUND_2: Final = "rfnd_TVCtCeHGHVUVuT"
 REFUND_3: Final = "rfnd_FP8QHiV938haTz"
+DISPUTE_1: Final = "disp_EsIAlDcoUr8CaQ"
+DISPUTE_2: Final = "disp_EsIUyp8XlaZOUt"
 
 AMOUNT: Final = 50_000
 PART: Final = 20_000
@@ -81,6 +85,36 @@ def refunded(
     created_at: int | None = None,
 ) -> Refunded:
     return Refunded(payment=payment, refund=refund, amount_minor=amount_minor, state=state, created_at=created_at)
+
+
+def disputed(  # noqa: PLR0913 - what distinguishes one report of a dispute from another
+    payment: str,
+    state: DisputeState = DisputeState.OPEN,
+    *,
+    dispute: str = DISPUTE_1,
+    amount_minor: int = AMOUNT,
+    deducted_minor: int | None = None,
+    at: int | None = OPENED,
+    **more: Any,
+) -> Disputed:
+    """A dispute as its webhook tells it; a lost one takes the sum in dispute unless it says another."""
+    is_lost = state is DisputeState.LOST
+    lost = amount_minor if deducted_minor is None else deducted_minor
+    details: dict[str, Any] = {
+        "currency": "INR",
+        "phase": "chargeback",
+        "reason_code": "chargeback",
+        "respond_by": OPENED + 518_400,
+    }
+    return Disputed(
+        payment=payment,
+        dispute=dispute,
+        amount_minor=amount_minor,
+        state=state,
+        deducted_minor=lost if is_lost else 0,
+        at=at,
+        **(details | more),
+    )
 
 
 def total(payment: str, amount_minor: int, *, complete: bool = False) -> RefundTotal:
@@ -202,6 +236,13 @@ def check_facts_grow(before: Record, after: Record) -> None:
         assert (latest.payment_id, latest.amount_minor) == (reported.payment_id, reported.amount_minor)
         assert latest.state.rank >= reported.state.rank
 
+    for dispute, earlier in before.disputes.items():
+        later = after.disputes[dispute]
+        assert later.payment_id == earlier.payment_id
+        assert later.deducted_minor >= earlier.deducted_minor
+        assert later.released or not earlier.released
+        assert later.state is DisputeState.LOST or earlier.state is not DisputeState.LOST
+
 
 def check_confirmation(record: Record) -> None:
     """I4: confirmed means that a capture of the agreed amount counted; paid alone means a checkout signature."""
@@ -222,6 +263,9 @@ def is_known(record: Record, fact: Fact) -> bool:
     if isinstance(fact, Refunded):
         stored = record.refunds.get(fact.refund)
         return stored is not None and stored.payment_id == fact.payment and stored.state.rank >= fact.state.rank
+    if isinstance(fact, Disputed):
+        told = record.disputes.get(fact.dispute)
+        return told is not None and told.payment_id == fact.payment and told.deducted_minor >= fact.deducted_minor
     attempt = record.attempts.get(fact.payment)
     if attempt is None:
         # Evidence and the facts of operators and checks only concern known payments.

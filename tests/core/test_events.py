@@ -33,14 +33,15 @@ TYPES = [
     "payment.refunded",
     "payment.surplus_refunded",
     "payment.review",
+    "payment.dispute_changed",
 ]
 
 # Consumers deduplicate on the id and may compare bytes: a change of either is a change of the contract.
 GOLDEN_ID = "fa12ff1f-3577-5362-9df4-8b3ebae3d42d"
 GOLDEN = (
-    '{"schema_version":"1.0","event_id":"fa12ff1f-3577-5362-9df4-8b3ebae3d42d","version":2,"occurred_at":"2026-03-01T09:30:02Z",'
+    '{"schema_version":"1.1","event_id":"fa12ff1f-3577-5362-9df4-8b3ebae3d42d","version":2,"occurred_at":"2026-03-01T09:30:02Z",'
     '"payment":{"payment_id":17,"order_id":"order_DESlLckIVRkHWj","razorpay_payment_id":"pay_DESlfW9H8K9uqM","job_id":101,"application_id":202,"client_id":303,"freelancer_id":404,'
-    '"amount":50000,"currency":"INR","status":"paid","amount_refunded":0,"method":"upi"}}'
+    '"amount":50000,"currency":"INR","status":"paid","amount_refunded":0,"amount_disputed":0,"method":"upi"}}'
 )
 
 

@@ -8,7 +8,17 @@ import pytest
 from payments.core.errors import ContentionError, EventsUnpublished, OrderNotFound, StorageConflict
 from payments.core.instants import iso
 from payments.core.listing import Origin
-from payments.core.model import Application, HistoryEntry, Mandate, Order, Reason, Record, RefundState, Status
+from payments.core.model import (
+    Application,
+    DisputeState,
+    HistoryEntry,
+    Mandate,
+    Order,
+    Reason,
+    Record,
+    RefundState,
+    Status,
+)
 from payments.core.operations import (
     NotPossible,
     accept_payment,
@@ -22,6 +32,7 @@ from payments.core.reconciliation import Outcome, Reconciler
 from payments.core.transitions import ask_for_review, decide, open_record, supersede, unknown_record
 from tests.core.story import (
     AMOUNT,
+    DISPUTE_1,
     OPENED,
     ORDER,
     ORDER_ID,
@@ -33,6 +44,7 @@ from tests.core.story import (
     B,
     C,
     captured,
+    disputed,
     signed,
 )
 from tests.fakes import BY, INSTALLATION, FakeBus, FakeGateway, FakeTable
@@ -250,7 +262,7 @@ def test_an_order_that_is_not_ours_is_not_decided_about(
 def test_only_a_promise_of_money_is_released() -> None:
     case = Case()
     case.gateway.pay(ORDER_ID, A)
-    said = r"^The payment is unknown, or captured: only a promise of money can be released\.$"
+    said = r"^The payment is unknown, or captured: only a promise of money or a lost payment can be released\.$"
     for payment in (A, B):
         with pytest.raises(NotPossible, match=said):
             release_payment(case.reconciler, ORDER_ID, payment, NOW)
@@ -333,6 +345,19 @@ def test_the_others_of_an_application_are_all_but_the_order_itself() -> None:
     case = crowded(99)
     release_order(case.reconciler, "order_00000000000001", NOW)
     assert not case.table.records[ORDER_ID].reviews[0].is_open
+
+
+def test_a_payment_that_was_lost_in_a_dispute_is_released_and_the_review_closes() -> None:
+    case = Case()
+    case.gateway.pay(ORDER_ID, A)
+    lost = decide(case.table.records[ORDER_ID], [captured(A), disputed(A, DisputeState.LOST)], NOW - 60).record
+    case.table.records[ORDER_ID] = lost
+    record = release_payment(case.reconciler, ORDER_ID, A, NOW)
+    assert record.disputes[DISPUTE_1].released
+    assert not record.attempts[A].released
+    assert [(review.reason, review.resolution) for review in record.reviews] == [("dispute_lost", "released")]
+    with pytest.raises(NotPossible):
+        release_payment(case.reconciler, ORDER_ID, A, NOW)
 
 
 # --- an accepted payment is the only one of its application that counts -----------------------------------------------

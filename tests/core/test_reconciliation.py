@@ -7,13 +7,25 @@ import pytest
 
 from payments.core.errors import ContentionError, EventsUnpublished, GatewayUnavailable, OrderNotFound, StorageConflict
 from payments.core.instants import epoch, iso
-from payments.core.listing import Origin, read_order, read_payment, read_refund
-from payments.core.model import Application, Authorized, Fact, KnownRefund, Lane, Order, Record, RefundState, Status
+from payments.core.listing import Origin, read_dispute, read_order, read_payment, read_refund
+from payments.core.model import (
+    Application,
+    Authorized,
+    DisputeState,
+    Fact,
+    KnownRefund,
+    Lane,
+    Order,
+    Record,
+    RefundState,
+    Status,
+)
 from payments.core.position import NO_OFFERS, Policy
 from payments.core.reconciliation import (
     Outcome,
     Reconciler,
     apply_by_id,
+    apply_disputes,
     apply_orders,
     apply_payments,
     apply_refunds,
@@ -25,6 +37,8 @@ from payments.core.sweeping import Entry
 from payments.core.transitions import decide, open_record, unknown_record
 from tests.core.story import (
     AMOUNT,
+    DISPUTE_1,
+    DISPUTE_2,
     OPENED,
     ORDER,
     ORDER_ID,
@@ -36,6 +50,7 @@ from tests.core.story import (
     B,
     C,
     captured,
+    disputed,
     failed,
     refunded,
     signed,
@@ -82,6 +97,11 @@ class Case:
         """Finds the refund in the account's list."""
         listed = read_refund(self.gateway.refunded[refund])
         return self.reconciler.apply_refund(listed, self.table.known_refunds.get(refund), LATER)
+
+    def apply_dispute(self, dispute: str = DISPUTE_1, **lagging: object) -> Outcome:
+        """Meets the dispute in the account's list, which may say something older."""
+        listed = read_dispute(self.gateway.challenged[dispute] | lagging)
+        return self.reconciler.apply_dispute(listed, self.table.known_disputes.get(dispute), LATER)
 
     def apply_order(self) -> Outcome:
         """Finds the order in the account's list."""
@@ -937,3 +957,94 @@ def test_what_was_set_aside_is_asked_for_by_itself_whichever_it_is() -> None:
     assert case.gateway.calls == [f"order {ORDER_ID}", f"look {ORDER_ID}"]
     case.gateway.pay(None, B)
     assert apply_by_id(case.reconciler, B, LATER) is Outcome.FOREIGN
+
+
+# --- disputes -------------------------------------------------------------------------------------------------------
+
+
+def test_a_dispute_that_no_webhook_told_is_found_in_the_list() -> None:
+    case = Case(captured(A))
+    case.gateway.pay(ORDER_ID, A)
+    case.gateway.challenge(A, DISPUTE_1)
+    assert case.apply_dispute() is Outcome.RECONCILED
+    assert case.record.disputes[DISPUTE_1].state is DisputeState.OPEN
+    case.gateway.challenge(A, DISPUTE_1, "lost", amount_deducted=AMOUNT)
+    assert case.apply_dispute() is Outcome.RECONCILED
+    assert case.record.status is Status.REFUNDED
+    assert case.bus.types().count("payment.dispute_changed") == 2
+    assert "payment.refunded" not in case.bus.types()
+
+
+def test_what_is_known_of_a_dispute_costs_no_call_and_what_may_be_new_costs_two() -> None:
+    case = Case(captured(A))
+    case.gateway.pay(ORDER_ID, A)
+    case.gateway.challenge(A, DISPUTE_1)
+    case.apply_dispute()
+    assert case.gateway.calls == [f"payment {A}", f"dispute {DISPUTE_1}"]
+    case.gateway.calls.clear()
+    assert case.apply_dispute() is Outcome.UNCHANGED
+    assert case.gateway.calls == []
+
+
+def test_a_list_that_lags_lowers_nothing() -> None:
+    case = Case(captured(A))
+    case.gateway.pay(ORDER_ID, A)
+    case.gateway.challenge(A, DISPUTE_1, "under_review")
+    case.apply_dispute()
+    # It is open in the list still, and Razorpay's own answer about it is not.
+    assert case.apply_dispute(status="open") is Outcome.UNCHANGED
+    assert case.record.disputes[DISPUTE_1].state is DisputeState.UNDER_REVIEW
+
+
+def test_a_dispute_that_was_sent_back_without_a_webhook_wants_more_evidence() -> None:
+    case = Case(captured(A), disputed(A, DisputeState.UNDER_REVIEW, at=OPENED))
+    case.gateway.pay(ORDER_ID, A)
+    case.gateway.challenge(A, DISPUTE_1, "open")
+    assert case.apply_dispute() is Outcome.RECONCILED
+    assert case.record.disputes[DISPUTE_1].state is DisputeState.ACTION_REQUIRED
+
+
+def test_a_capture_that_no_webhook_told_is_learned_with_its_dispute() -> None:
+    case = Case()
+    case.gateway.pay(ORDER_ID, A)
+    case.gateway.challenge(A, DISPUTE_1, "lost", amount_deducted=AMOUNT)
+    case.apply_dispute()
+    assert (case.record.status, case.record.stood) == (Status.REFUNDED, A)
+
+
+def test_a_dispute_about_somebody_elses_payment_is_remembered_and_asked_about_once() -> None:
+    case = Case()
+    case.gateway.pay(None, B)
+    case.gateway.challenge(B, DISPUTE_2)
+    assert case.apply_dispute(DISPUTE_2) is Outcome.FOREIGN
+    assert case.table.disputes_expire[DISPUTE_2] == LATER + 60 * DAY
+    case.gateway.calls.clear()
+    case.gateway.challenge(B, DISPUTE_2, "lost")
+    assert case.apply_dispute(DISPUTE_2) is Outcome.UNCHANGED
+    assert case.gateway.calls == []
+
+
+def test_a_status_that_is_not_documented_changes_nothing() -> None:
+    case = Case(captured(A))
+    case.gateway.pay(ORDER_ID, A)
+    case.gateway.challenge(A, DISPUTE_1, "escalated")
+    assert case.apply_dispute() is Outcome.UNCHANGED
+    assert case.gateway.calls == []
+
+
+def test_a_page_of_disputes_is_compared_entry_by_entry_and_one_set_aside_is_fetched_by_its_id() -> None:
+    case = Case(captured(A))
+    case.gateway.pay(ORDER_ID, A)
+    case.gateway.challenge(A, DISPUTE_1)
+    done: dict[str, object] = {}
+
+    def applied(identity: str, act: Callable[[], Outcome]) -> None:
+        try:
+            done[identity] = act()
+        except GatewayUnavailable as error:
+            done[identity] = type(error)
+
+    odd: list[Entry] = [{"id": DISPUTE_2, "amount": "x"}]
+    apply_disputes(case.reconciler, [case.gateway.challenged[DISPUTE_1], *odd], applied, LATER)
+    assert done == {DISPUTE_1: Outcome.RECONCILED, DISPUTE_2: GatewayUnavailable}
+    assert apply_by_id(case.reconciler, DISPUTE_1, LATER) is Outcome.UNCHANGED

@@ -12,6 +12,7 @@ from payments.core.instants import iso
 from payments.core.model import (
     Accepted,
     Authorized,
+    DisputeState,
     Fact,
     Failed,
     Mandate,
@@ -36,6 +37,7 @@ from payments.core.transitions import (
 )
 from tests.core.story import (
     AMOUNT,
+    DISPUTE_1,
     OPENED,
     ORDER,
     ORDER_ID,
@@ -49,6 +51,7 @@ from tests.core.story import (
     Delivery,
     Story,
     captured,
+    disputed,
     opened,
     refunded,
     signed,
@@ -257,3 +260,15 @@ def test_an_authorized_payment_is_a_step_of_its_own() -> None:
     facts = [step.facts for step in replay(record).steps]
     assert facts[1] == (Authorized(payment=A, method="card", created_at=OPENED),)
     assert Signed(payment=A, at=OPENED) not in facts[2]
+
+
+@pytest.mark.parametrize("state", [DisputeState.OPEN, DisputeState.LOST, DisputeState.ACTION_REQUIRED])
+def test_a_dispute_that_was_reported_once_is_told_again(state: DisputeState) -> None:
+    check(tell([(captured(A),), (disputed(A, state),), (Released(payment=A, by=MANDATE),)]))
+
+
+def test_a_dispute_that_changed_is_explained_but_its_events_are_not_derived() -> None:
+    story = tell([(captured(A),), (disputed(A, DisputeState.OPEN),), (disputed(A, DisputeState.WON),)])
+    again = replay(story.record)
+    assert again.differs[0] == f"what {DISPUTE_1} was at first is not kept"
+    assert [step.entry.what for step in again.steps][2:] == [f"dispute open {DISPUTE_1}", f"dispute won {DISPUTE_1}"]

@@ -629,3 +629,103 @@ def test_a_run_that_has_no_time_left_says_so_and_one_that_is_through_as_well() -
     assert book.sweep(table, NOW, begin=NOW - 10, steps=1) is True
     # Nothing is left to read, so the time is not checked.
     assert book.sweep(table, NOW, steps=0) is True
+
+
+# --- a whole list, which has no period ---
+
+
+class Whole:
+    """A list that is read from its start to its end; it answers no page of more than so many."""
+
+    def __init__(self, count: int, *, most: int = sweeping.PAGE) -> None:
+        self.entries: list[Entry] = [{"id": f"disp_{number:014d}"} for number in range(count)]
+        self.applied: set[object] = set()
+        self.skips: list[int] = []
+        self.most = most
+
+    def page(self, skip: int) -> Sequence[Entry]:
+        self.skips.append(skip)
+        return self.entries[skip : skip + self.most]
+
+    def read(self, table: FakeTable, now: int = NOW, steps: int | None = None) -> bool:
+        left = iter(range(steps)) if steps is not None else None
+        return sweeping.read_through(
+            table,
+            NAME,
+            self.page,
+            lambda page: self.applied.update(entry["id"] for entry in page),
+            now=now,
+            is_over=lambda: left is not None and next(left, None) is None,
+        )
+
+    @property
+    def everything(self) -> set[object]:
+        return {entry["id"] for entry in self.entries}
+
+
+@pytest.mark.parametrize("most", [10, 100])
+def test_a_whole_list_is_read_to_its_end_whatever_the_size_of_its_pages(most: int) -> None:
+    """The page of the list of disputes names neither a default nor a largest page (api/disputes/fetch-all.md)."""
+    whole, table, runs = Whole(120, most=most), FakeTable(), 1
+    while not whole.read(table):
+        runs += 1
+    assert whole.applied == whole.everything
+    assert (runs == 1) is (most == sweeping.PAGE)
+    assert table.marks[NAME] == Watermark(at=NOW, span=1)
+
+
+def test_an_empty_list_costs_one_call() -> None:
+    whole, table = Whole(0), FakeTable()
+    assert whole.read(table)
+    assert whole.skips == [0]
+
+
+def test_a_list_that_ignores_skip_is_not_read_for_ever() -> None:
+    whole, table = Whole(3), FakeTable()
+    whole.page = lambda skip: whole.skips.append(skip) or whole.entries  # type: ignore[method-assign, func-returns-value]
+    assert whole.read(table)
+    assert whole.skips == [0, 3]
+
+
+def test_a_run_reads_five_pages_of_a_whole_list_and_the_next_goes_on_there() -> None:
+    whole, table = Whole(720), FakeTable()
+    assert not whole.read(table)
+    assert whole.skips == [0, 100, 200, 300, 400]
+    assert table.marks[NAME] == Watermark(at=NOW, span=1, skip=500)
+    assert whole.read(table, NOW + 300)
+    assert whole.skips[5:] == [500, 600, 700, 720]
+    assert whole.applied == whole.everything
+    # The next reading is due three hours after this one began.
+    assert table.marks[NAME] == Watermark(at=NOW, span=1)
+    assert not is_due(sweeping.DISPUTES, table.marks[NAME], NOW + 3 * HOUR - 1)
+    assert is_due(sweeping.DISPUTES, table.marks[NAME], NOW + 3 * HOUR)
+
+
+def test_an_entry_that_comes_while_a_whole_list_is_read_hides_no_other() -> None:
+    whole, table = Whole(300), FakeTable()
+    assert not whole.read(table, steps=1)
+    whole.entries.insert(0, {"id": "disp_newest00000000"})
+    assert whole.read(table)
+    assert whole.applied == whole.everything - {"disp_newest00000000"}
+    # It is found from the start, three hours later.
+    assert whole.read(table, NOW + 3 * HOUR)
+    assert whole.applied == whole.everything
+
+
+def test_without_time_nothing_of_a_whole_list_is_read() -> None:
+    whole, table = Whole(3), FakeTable()
+    assert not whole.read(table, steps=0)
+    assert not whole.skips
+    assert NAME not in table.marks
+
+
+def test_a_run_over_a_whole_list_that_is_overtaken_stops() -> None:
+    whole, table = Whole(300), FakeTable()
+
+    def overtaken(skip: int) -> Sequence[Entry]:
+        table.marks[NAME] = Watermark(at=NOW + 1, span=1, skip=7)
+        return whole.entries[skip : skip + 100]
+
+    whole.page = overtaken  # type: ignore[method-assign]
+    assert not whole.read(table)
+    assert table.marks[NAME] == Watermark(at=NOW + 1, span=1, skip=7)

@@ -9,7 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from payments.core.model import Authorized, Captured, Fact, Failed, Refunded, RefundState, RefundTotal
+from payments.core.model import (
+    Authorized,
+    Captured,
+    Disputed,
+    DisputeState,
+    Fact,
+    Failed,
+    Refunded,
+    RefundState,
+    RefundTotal,
+)
 from payments.core.webhooks import UnusableEvent, read_delivery
 
 SAMPLES = Path(__file__).parents[1] / "gateway" / "samples"
@@ -169,9 +179,7 @@ def test_an_events_name_decides_whatever_its_payload_says(name: str) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "payment.dispute.created",
-        "payment.dispute.lost",
-        "payment.dispute.action_required",
+        "payment.dispute.reopened",
         "refund.speed_changed",
         "payment_link.paid",
         "invoice.paid",
@@ -423,3 +431,96 @@ def test_a_number_that_is_none_makes_a_body_no_worse(odd: object) -> None:
     captured, refunded = read_delivery(raw(body)).facts
     assert captured == PARTIALLY_REFUNDED
     assert isinstance(refunded, Refunded)
+
+
+# --- disputes -------------------------------------------------------------------------------------------------------
+
+DISPUTES = {
+    "created": DisputeState.OPEN,
+    "under_review": DisputeState.UNDER_REVIEW,
+    "action_required": DisputeState.ACTION_REQUIRED,
+    "closed": DisputeState.CLOSED,
+    "won": DisputeState.WON,
+    "lost": DisputeState.LOST,
+}
+
+
+@pytest.mark.parametrize(("name", "state"), DISPUTES.items())
+def test_each_documented_sample_of_a_dispute_is_the_state_of_its_events_name(name: str, state: DisputeState) -> None:
+    """Two samples show the payment as authorized and not captured, and `action_required` has the status `open`."""
+    body = sample(f"webhook.payment.dispute.{name}.card")
+    delivery = read_delivery(raw(body))
+    dispute, payment = (body["payload"][kind]["entity"] for kind in ("dispute", "payment"))
+    assert delivery.order_id == payment["order_id"]
+    assert delivery.facts == (
+        Disputed(
+            payment=payment["id"],
+            dispute=dispute["id"],
+            amount_minor=dispute["amount"],
+            currency="INR",
+            state=state,
+            deducted_minor=39_000 if name == "lost" else 0,
+            phase=dispute["phase"],
+            reason_code=dispute["reason_code"],
+            respond_by=1_590_431_400,
+            created_at=dispute["created_at"],
+            at=body["created_at"],
+        ),
+    )
+
+
+LOST = "webhook.payment.dispute.lost.card"
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"dispute__payment_id": "pay_DESlfW9H8K9uqM"}, "the dispute and the payment do not belong together"),
+        ({"dispute__amount_deducted": "39000"}, "unexpected shape: dispute.entity.amount_deducted int_type"),
+        ({"dispute__amount_deducted": -1}, "unexpected shape: dispute.entity.amount_deducted greater_than_equal"),
+        ({"dispute__id": "disp_x"}, "unexpected shape: dispute.entity.id string_pattern_mismatch"),
+        ({"dispute__currency": None}, "unexpected shape: dispute.entity.currency string_type"),
+    ],
+)
+def test_a_dispute_whose_money_or_ids_cannot_be_read_is_unusable(changes: dict[str, Any], why: str) -> None:
+    with pytest.raises(UnusableEvent) as caught:
+        read_delivery(raw(changed(LOST, **changes)))
+    assert caught.value.why == why
+    assert caught.value.ids["event"] == "payment.dispute.lost"
+
+
+def test_an_unusable_dispute_is_named_in_the_log() -> None:
+    with pytest.raises(UnusableEvent) as caught:
+        read_delivery(raw(changed(LOST, dispute__amount=None)))
+    assert caught.value.ids == {
+        "event": "payment.dispute.lost",
+        "order_id": "order_EFtkA6f5jdkfud",
+        "razorpay_payment_id": "pay_EFtmUsbwpXwBHI",
+        "dispute_id": "disp_EsIAlDcoUr8CaQ",
+    }
+
+
+def test_of_the_payment_of_a_dispute_only_ids_are_read() -> None:
+    body = changed(LOST)
+    body["payload"]["payment"]["entity"] = {
+        "id": "pay_EFtmUsbwpXwBHI",
+        "order_id": "order_EFtkA6f5jdkfud",
+        "amount": "?",
+    }
+    assert [type(fact) for fact in read_delivery(raw(body)).facts] == [Disputed]
+
+
+@pytest.mark.parametrize(
+    ("changes", "kept"),
+    [
+        ({"dispute__reason_code": "x" * 65}, (None, "chargeback", 1_590_431_400)),
+        ({"dispute__reason_code": "call me on 9900000000"}, (None, "chargeback", 1_590_431_400)),
+        ({"dispute__phase": 7}, ("processed_invalid_expired_card", None, 1_590_431_400)),
+        ({"dispute__respond_by": 10**15}, ("processed_invalid_expired_card", "chargeback", None)),
+        ({"dispute__respond_by": None}, ("processed_invalid_expired_card", "chargeback", None)),
+    ],
+)
+def test_a_detail_of_a_dispute_that_is_no_code_or_date_is_dropped(changes: dict[str, Any], kept: object) -> None:
+    (fact,) = read_delivery(raw(changed(LOST, **changes))).facts
+    assert isinstance(fact, Disputed)
+    assert (fact.reason_code, fact.phase, fact.respond_by) == kept

@@ -20,7 +20,7 @@ from typing import Any, Final, NamedTuple
 
 from payments.core.attention import shard
 from payments.core.model import Lane
-from payments.core.position import amount_refunded
+from payments.core.position import amount_disputed, amount_refunded
 from tests.faults.campaigns import Budget, Progress, Report
 from tests.faults.clockwork import DAY_S
 from tests.faults.elsewhere import Webhook
@@ -39,6 +39,8 @@ _PAIR: Final = 2
 _WITHOUT: Final = "without "
 _OTHER_AMOUNT: Final = "600"
 _PART_MINOR: Final = 100_00
+_AMOUNT_MINOR: Final = 499_50
+_DISPUTES_READ_AFTER_S: Final = 3 * 3600 + 60
 _FIRST_LOOK_S: Final = 15 * 60
 _SWEPT_AFTER_S: Final = 21 * 60
 _THREE: Final = 3
@@ -278,6 +280,31 @@ def _prepare_paid_late(play: Play) -> None:
     play.world.let_time_pass(100 * DAY_S)
 
 
+def _dispute_lost(play: Play) -> None:
+    """Told in every state, lost in the end; what the client may do then is judged with everything else."""
+    checkout = play.pay(play.create_order())
+    play.deliver_all()
+    dispute_id = play.world.dispute(checkout["razorpay_payment_id"])
+    play.deliver_all()
+    for state in ("under_review", "action_required", "under_review", "lost"):
+        play.world.move_dispute(dispute_id, state)
+        play.deliver_all()
+    play.mend()
+
+
+def _dispute_untold(play: Play) -> None:
+    """No webhook of a dispute comes: part of the money is lost, and the rest is refunded."""
+    checkout = play.pay(play.create_order())
+    play.deliver_all()
+    play.world.move_dispute(play.world.dispute(checkout["razorpay_payment_id"], _PART_MINOR), "lost")
+    _lose(play, lambda _: True)
+    play.world.now += _DISPUTES_READ_AFTER_S
+    play.run("reconcile", {"lane": "sweep", "passes": ["disputes-0"]})
+    play.world.refund(checkout["razorpay_payment_id"], _AMOUNT_MINOR - _PART_MINOR)
+    play.deliver_all()
+    play.mend()
+
+
 def _restored(play: Play) -> None:
     """A day is lost: only Razorpay has what was ordered, paid and refunded in it."""
     kept = play.create_order()
@@ -415,6 +442,16 @@ SCENARIOS: Final = {
             _paid_late,
             _prepare_paid_late,
             deaf=True,
+        ),
+        Scenario(
+            "a dispute is lost",
+            "told in every state, back and forth; the application gets no other order",
+            _dispute_lost,
+        ),
+        Scenario(
+            "no webhook of a dispute comes",
+            "part of a payment is lost, which the list of disputes tells, and the rest is refunded",
+            _dispute_untold,
         ),
         Scenario(
             "a restore of a day",
@@ -590,6 +627,7 @@ def _end(world: World) -> tuple[object, ...]:
             record.status.value,
             record.confirmed,
             amount_refunded(record),
+            amount_disputed(record),
             sorted(review.reason for review in record.reviews),
             record.superseded_by is not None,
         )

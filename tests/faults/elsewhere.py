@@ -19,7 +19,7 @@ from starlette.exceptions import HTTPException
 from sandbox import development
 from sandbox.gateway import signatures, webhooks
 from sandbox.gateway.api import Api, Credentials, not_found, refused
-from sandbox.gateway.entities import Order, Payment, Refund
+from sandbox.gateway.entities import Dispute, Order, Payment, Refund
 from sandbox.gateway.refusals import Refusal
 from sandbox.gateway.world import World as Account
 from tests.aws_limits import check_request
@@ -174,9 +174,9 @@ class Razorpay:
         )
         return _response(request, status, content)
 
-    def _announce(self, event: str, payment: Payment, order: Order, refund: Refund | None) -> None:
+    def _announce(self, event: str, payment: Payment, order: Order, about: Refund | Dispute | None) -> None:
         created_at = self._clock()
-        body = webhooks.body(event, payment, order, refund, created_at)
+        body = webhooks.body(event, payment, order, about, created_at)
         signature = signatures.of_webhook(self.webhook_secret, body)
         self._told.append(Webhook(event, order.id, body, signature, created_at))
 

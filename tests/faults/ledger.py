@@ -137,6 +137,7 @@ def _content(record: Record) -> tuple[Any, ...]:
         record.confirmed,
         record.attempts,
         record.refunds,
+        record.disputes,
         record.reviews,
         record.superseded_by,
         record.released,

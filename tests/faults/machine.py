@@ -37,7 +37,7 @@ from hypothesis.stateful import (
 from payments.core.model import Record, Status
 from sandbox import events
 from sandbox.gateway import signatures
-from sandbox.gateway.entities import Payment
+from sandbox.gateway.entities import DisputeMove, Payment
 from sandbox.gateway.faults import ApiFault, ApiFaultName, Faults
 from sandbox.gateway.validation import EARLIEST
 from sandbox.gateway.world import ImpossibleError
@@ -284,6 +284,25 @@ class Payments(RuleBasedStateMachine):
     def refund(self, payment: int, minor: int | None) -> None:
         """Also more than is left, which Razorpay refuses."""
         self.world.refund(_of(self.captured, payment).id, minor)
+
+    @precondition(lambda machine: bool(machine.captured))
+    @rule(payment=_PLACE, minor=st.sampled_from([None, None, 1, 10_000]))
+    @_step
+    def dispute(self, payment: int, minor: int | None) -> None:
+        """The customer's bank demands the money back, or a part of it; never more than there is."""
+        with suppress(ImpossibleError):
+            self.world.dispute(_of(self.captured, payment).id, minor)
+
+    def _has_disputes(self) -> bool:
+        return bool(self.world.razorpay.account.disputes)
+
+    @precondition(_has_disputes)
+    @rule(dispute=_PLACE, to=st.sampled_from(["under_review", "action_required", "won", "lost", "lost"]))
+    @_step
+    def move_dispute(self, dispute: int, to: DisputeMove) -> None:
+        """What cannot follow does not happen."""
+        with suppress(ImpossibleError):
+            self.world.move_dispute(_of(list(self.world.razorpay.account.disputes), dispute), to)
 
     def _has_payments(self) -> bool:
         return bool(self.world.razorpay.account.payments)
@@ -647,7 +666,15 @@ class Payments(RuleBasedStateMachine):
 
 def _facts(record: Record) -> tuple[Any, ...]:
     """Everything that a repeated fact must not change."""
-    return (record.version, record.status, record.attempts, record.refunds, record.reviews, record.updated_at)
+    return (
+        record.version,
+        record.status,
+        record.attempts,
+        record.refunds,
+        record.disputes,
+        record.reviews,
+        record.updated_at,
+    )
 
 
 # --- the campaign ---------------------------------------------------------------------------------------------------
@@ -721,6 +748,7 @@ def _report(tally: Tally) -> Report:
             f"Stories of up to {STEPS} steps, drawn by Hypothesis, on the real handlers and adapters: two clients, two "
             "applications, three amounts; payments of every kind, outcome and age, late, twice, left open, of a wrong "
             "sum, with offers and with fees that the customer bears; refunds in part, in full, pending and failed; "
+            "disputes opened, sent back, won and lost, of all or of a part; "
             "webhooks in any order, again and never; Razorpay's lists behind; orders of others; "
             "months passing; secrets rotated, keys wrong for days; rebuilds, restored tables, an operator who accepts "
             "and releases; instances dying, calls failing, "

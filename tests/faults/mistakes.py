@@ -119,8 +119,8 @@ MISTAKES: Final = (
         "put the time into the event id",
         "Events at two times are two events. But a rebuilt record would publish everything again under new ids.",
         "shared/payments/core/announcements.py",
-        "event_id(record.order_id, event_type, subject, *(review or ()))",
-        'event_id(record.order_id, event_type, f"{subject} {record.updated_at}", *(review or ()))',
+        "event_id(record.order_id, event_type, subject, *parts)",
+        'event_id(record.order_id, event_type, f"{subject} {record.updated_at}", *parts)',
         "tests/core/test_events.py",
     ),
     Mistake(
@@ -221,6 +221,22 @@ MISTAKES: Final = (
         "tests/judge/test_repairs.py",
     ),
     # --- deciding
+    Mistake(
+        "call a lost dispute a refund",
+        "The client has the money back. But nobody refunded it, and a person must look before anybody pays again.",
+        "shared/payments/core/announcements.py",
+        "        known = [] if _deductions(after) != _deductions(before) else sorted(",
+        "        known = sorted(",
+        "tests/core/test_disputes.py",
+    ),
+    Mistake(
+        "sell again what a dispute has taken",
+        "It was returned, so nothing is held. The client has the work and the money, and buys it again.",
+        "shared/payments/core/position.py",
+        "    return bool(position.losses()) or any(",
+        "    return any(",
+        "tests/core/test_disputes.py",
+    ),
     Mistake(
         "rank failed above authorized",
         "The failure came later. But Razorpay can still capture a failed payment.",

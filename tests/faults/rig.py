@@ -33,7 +33,7 @@ from payments.adapters.http import PROBLEMS
 from payments.adapters.log import logger as kept_logger
 from payments.adapters.secrets import Secrets
 from payments.core.model import Record, Signed
-from payments.core.sweeping import PASSES
+from payments.core.sweeping import DISPUTES, PASSES
 from payments.core.webhooks import read_delivery
 from payments.wiring import aws, create_order, reconcile
 from payments.wiring.boundary import RunFailed
@@ -41,6 +41,7 @@ from payments.wiring.gateway import gateway
 from sandbox import development, events
 from sandbox.gateway import checkout as customer
 from sandbox.gateway import identifiers, signatures, validation
+from sandbox.gateway.entities import DisputeMove
 from sandbox.gateway.refusals import Refusal
 from tests.core.story import is_known
 from tests.fakes import BY, Crash
@@ -140,6 +141,7 @@ class World:
         acceptances: when each of them was accepted, or perhaps was.
         forgotten: payment ids accepted before the table was restored.
         released: every order id that an operator released.
+        cleared: every payment id whose lost disputes an operator released.
         accept_offers: the setting of this name, in per cent of the agreed amount.
         waiting: the webhooks that are not acknowledged yet, the oldest first.
     """
@@ -175,6 +177,7 @@ class World:
         self.acceptances: list[Acceptance] = []
         self.forgotten: set[str] = set()
         self.released: set[str] = set()
+        self.cleared: set[str] = set()
         self.accept_offers: int | None = None
         self.changes = 0
         """The number of writes that took effect."""
@@ -195,7 +198,7 @@ class World:
         """When each item changed and its value before, so that the table can be restored."""
 
         if not first_day:
-            for one in PASSES:
+            for one in (*PASSES, DISPUTES):
                 mark = {"at": self.now - one.age_s, "span": 30 * DAY_S, "skip": 0}
                 item = {name: {"N": str(value)} for name, value in mark.items()}
                 self.table.items[f"sweep#{one.name}"] = {"pk": {"S": f"sweep#{one.name}"}, **item}
@@ -383,6 +386,10 @@ class World:
                 assert record.released or is_refused or report is None, "release answered, and released nothing"
                 if record.released:
                     self.released.add(order_id)
+            elif command == "release" and payment is not None and record is not None:
+                of_payment = [one for one in record.disputes.values() if one.payment_id == payment]
+                if any(one.released for one in of_payment):
+                    self.cleared.add(payment)
         return report
 
     # --- Razorpay ---
@@ -404,6 +411,16 @@ class World:
             account.refund(payment, validation.refund(document, payment.currency), key=None, body=b"")
         except Refusal:
             return
+
+    def dispute(self, payment_id: str, amount_minor: int | None = None) -> str:
+        """The customer's bank demands captured money back."""
+        account = self.razorpay.account
+        return account.open_dispute(account.payment(payment_id), amount=amount_minor).id
+
+    def move_dispute(self, dispute_id: str, to: DisputeMove) -> None:
+        """The merchant submits evidence, the bank sends it back, or decides."""
+        account = self.razorpay.account
+        account.move_dispute(account.dispute_of_id(dispute_id), to)
 
     def foreign_order(self) -> str:
         """Another application on the same account creates an order."""
@@ -478,6 +495,7 @@ class World:
             acceptances=tuple(self.acceptances),
             forgotten=frozenset(self.forgotten),
             released=frozenset(self.released),
+            cleared=frozenset(self.cleared),
             restored=tuple(self.restored),
         )
 

@@ -79,6 +79,8 @@ def test_the_scenarios_make_each_function_do_all_that_it_does() -> None:
         ("reconcile watch", "events PutEvents"),
         ("reconcile sweep", "razorpay GET /v1/payments"),
         ("reconcile sweep", "razorpay GET /v1/refunds"),
+        ("reconcile sweep", "razorpay GET /v1/disputes"),
+        ("reconcile sweep", "razorpay GET /v1/disputes/{id}"),
         ("reconcile sweep", "dynamodb BatchGetItem"),
         ("reconcile sweep", "events PutEvents"),
     } <= found

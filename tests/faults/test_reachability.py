@@ -161,6 +161,7 @@ DECISIONS: Final[Mapping[str, tuple[Decide, str]]] = {
     "a refund of surplus is not announced": (without_events("payment.surplus_refunded"), "I11"),
     "a full refund is not announced": (without_events("payment.refunded"), "I11"),
     "a failure is not announced": (without_events("payment.failed"), "I11"),
+    "a dispute is not announced": (without_events("payment.dispute_changed"), "I11"),
     "a review is not announced": (without_events("payment.review"), "I11"),
 }
 
@@ -259,7 +260,9 @@ def test_a_step_of_the_table_that_is_never_taken_is_found() -> None:
 
 
 def test_a_state_has_one_name_however_its_payments_are_called(explored: list[Exploration]) -> None:
-    for exploration in explored[1:]:
+    for exploration in explored:
+        if exploration.world.payments == 1:
+            continue
         for state in exploration.reached:
             assert canonical(state) == state
             named_otherwise = state._replace(
@@ -275,7 +278,7 @@ def test_every_fact_about_both_payments_and_their_refunds_is_tried() -> None:
     # Of all facts, only Razorpay's totals are omitted: they are evidence and change no status.
     assert len(said) == (len(Fact.__value__.__args__) - 1) * 2
     refunds = {
-        (one.of, one.refund, one.size, one.reached) for move in EVERYTHING.moves for one in move.said if one.size
+        (one.of, one.refund, one.size, one.reached) for move in EVERYTHING.moves for one in move.said if one.refund >= 0
     }
     assert len(refunds) == 2 * 2 * len(SIZES) * len(STATES)
     assert len(STATES) == len(RefundState)

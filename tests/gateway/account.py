@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from sandbox.gateway import checkout, validation
-from sandbox.gateway.entities import Order, Payment, Refund
+from sandbox.gateway.entities import Dispute, Order, Payment, Refund
 from sandbox.gateway.world import World
 
 NOW: Final = 1_772_357_400
@@ -19,7 +19,7 @@ class Account:
         """Every event's name, and the status of its payment at that moment."""
         self.world = World(self._note, clock=lambda: self.now)
 
-    def _note(self, event: str, payment: Payment, _order: Order, _refund: Refund | None) -> None:
+    def _note(self, event: str, payment: Payment, _order: Order, _about: Refund | Dispute | None) -> None:
         self.told.append((event, payment.status))
 
     def order(self, **fields: object) -> Order:

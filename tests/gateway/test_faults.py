@@ -201,7 +201,8 @@ def test_a_fault_strikes_its_own_route_and_no_other(gateway: Gateway, route: str
     payment_id = gateway.pay(order_id)["razorpay_payment_id"]
     refund_id = gateway.sdk.payment.refund(payment_id, {"amount": 100})["id"]
     switch(gateway, {"fault": "503", "route": route})
-    ids = {"order_id": order_id, "payment_id": payment_id, "refund_id": refund_id}
+    dispute_id = gateway.control("POST", f"payments/{payment_id}/dispute", {})["id"]
+    ids = {"order_id": order_id, "payment_id": payment_id, "refund_id": refund_id, "dispute_id": dispute_id}
     struck = []
     for other in ROUTES:
         method, path = other.format(**ids).split(" /v1/")
@@ -306,7 +307,10 @@ def test_setting_one_switch_leaves_the_others_and_their_counts(gateway: Gateway)
         ({"ignored_answers": {"part": 1}}, "ignored_answers must be an object of: seed, share"),
         ({"api": {"fault": "500"}}, "api must be a list"),
         ({"api": ["500"]}, "api[0] must be an object of: fault, id, route, seed, share, times"),
-        ({"api": [{"fault": "500", "id": 1}]}, "api[0].id must be the id of an order, a payment or a refund"),
+        (
+            {"api": [{"fault": "500", "id": 1}]},
+            "api[0].id must be the id of an order, a payment, a refund or a dispute",
+        ),
         ({"api": [{"fault": "500", "id": "order_1", "route": "GET /v1/orders"}]}, "there is no id in the path of GET"),
         ({"key_errors": 401}, "key_errors can be: 400, 401"),
         (

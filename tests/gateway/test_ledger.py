@@ -24,6 +24,7 @@ def test_the_story_has_all_that_happened_in_its_order() -> None:
             "order_id": order.id,
             "payment_id": payment.id if payment else None,
             "refund_id": refund_id,
+            "dispute_id": None,
             "amount": amount,
             "currency": "INR",
         }
@@ -75,4 +76,10 @@ def test_a_ledger_can_be_of_one_order_and_a_reset_empties_it(gateway: Gateway) -
     assert [entry["order_id"] for entry in narrowed["story"]] == [order_id]
     assert ([order["id"] for order in narrowed["orders"]], narrowed["payments"]) == ([order_id], [])
     gateway.control("POST", "reset")
-    assert gateway.control("GET", "ledger") == {"orders": [], "payments": [], "refunds": [], "story": []}
+    assert gateway.control("GET", "ledger") == {
+        "orders": [],
+        "payments": [],
+        "refunds": [],
+        "disputes": [],
+        "story": [],
+    }

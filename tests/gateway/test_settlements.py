@@ -104,6 +104,19 @@ def test_a_fee_that_the_customer_bears_leaves_the_orders_amount() -> None:
     assert (row["credit"], row["amount"] - row["fee"]) == (50000, 50000)
 
 
+def test_what_a_lost_dispute_took_is_deducted_once_as_an_adjustment() -> None:
+    account = Account()
+    payment = account.attempt(account.order())
+    dispute = account.world.open_dispute(payment, amount=20_000)
+    assert len(account.world.settle().rows) == 1
+    account.world.move_dispute(dispute, "lost", deducted=15_000)
+    account.attempt(account.order())
+    _, row = account.world.settle().rows
+    assert (row["type"], row["dispute_id"], row["debit"], row["credit"]) == ("adjustment", dispute.id, 15_000, 0)
+    account.attempt(account.order())
+    assert len(account.world.settle().rows) == 1
+
+
 def test_more_debits_than_credits_are_not_settled() -> None:
     account = Account()
     with pytest.raises(NothingToSettleError, match="0 transactions come to 0 paise"):

@@ -74,6 +74,7 @@ class Razorpay:
         self.orders: dict[str, dict[str, Any]] = {}
         self.payments: dict[str, dict[str, Any]] = {}
         self.refunds: dict[str, dict[str, Any]] = {}
+        self.disputes: dict[str, dict[str, Any]] = {}
         self.keys = _KEYS
         self._made = 0
         self._lock = threading.Lock()
@@ -100,7 +101,7 @@ class Razorpay:
         self.asked.clear()
         self.script.clear()
         self.trouble = lambda _: None
-        for book in (self.orders, self.payments, self.refunds):
+        for book in (self.orders, self.payments, self.refunds, self.disputes):
             book.clear()
         self.keys = _KEYS
         self._made = 0
@@ -184,8 +185,16 @@ class Razorpay:
         address = urlsplit(asked.path)
         query = {name: int(values[0]) for name, values in parse_qs(address.query).items()}
         _, _, kind, *rest = address.path.rstrip("/").split("/")
-        books = {"orders": self.orders, "payments": self.payments, "refunds": self.refunds}
+        books = {
+            "orders": self.orders,
+            "payments": self.payments,
+            "refunds": self.refunds,
+            "disputes": self.disputes,
+        }
         match rest:
+            case [] if kind == "disputes":
+                # Its page names no period.
+                return self._page(list(self.disputes.values()), query)
             case []:
                 start, end = query["from"], query["to"]
                 found = [one for one in books[kind].values() if start <= one["created_at"] <= end]

@@ -25,7 +25,7 @@ from payments.core.model import Authorized, Captured, Failed, Lane, Order, Recor
 from payments.core.outbox import record_facts
 from payments.core.position import NO_OFFERS, under_review
 from payments.core.reconciliation import Reconciler
-from payments.core.sweeping import PASSES, Aside, Watermark
+from payments.core.sweeping import DISPUTES, PASSES, Aside, Watermark
 from payments.core.transitions import open_record, supersede
 from tests.fakes import BY, INSTALLATION, FakeBus, FakeGateway, FakeTable
 from tests.handlers.service import RUN_S, forget_loggers
@@ -648,7 +648,7 @@ def test_a_payment_that_no_webhook_told_is_found_however_old_its_order_is(world:
     assert (report["failed"], report["left_over"]) == (0, False)
     assert world.confirmed() == set(order_ids)
     assert world.bus.types() == ["payment.paid"] * 5
-    assert marks(world) == {one.name for one in PASSES}
+    assert marks(world) == {one.name for one in (*PASSES, DISPUTES)}
     calls = len(world.razorpay.calls)
     assert world.sweep()["looked_at"] == 0, "each pass at its own pace"
     assert len(world.razorpay.calls) == calls
@@ -691,7 +691,7 @@ def test_somebody_elses_payments_and_those_without_an_order_cost_one_look_and_ar
     world.table.marks.clear()
     world.razorpay.calls.clear()
     world.sweep()
-    assert {call.split()[0] for call in world.razorpay.calls} == {"page"}
+    assert {call.split()[0] for call in world.razorpay.calls} == {"page", "disputes"}, "its lists and nothing else"
     assert world.bus.sent == []
 
 

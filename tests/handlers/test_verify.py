@@ -301,6 +301,7 @@ def test_both_parties_may_read_every_public_field_and_nothing_more(ordered: Serv
         "status": "paid",
         "confirmed": True,
         "amount_refunded": 10000,
+        "amount_disputed": 0,
         "under_review": False,
         "razorpay_payment_id": events.PAYMENT_ID,
         "created_at": "2026-03-01T09:32:00Z",

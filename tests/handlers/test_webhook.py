@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -150,6 +151,7 @@ def test_a_capture_confirms_the_payment_and_tells_the_bus(ordered: Service) -> N
         "currency": "INR",
         "status": "paid",
         "amount_refunded": 0,
+        "amount_disputed": 0,
         "method": "netbanking",
     }
     assert (detail["version"], detail["occurred_at"]) == (2, "2026-03-01T09:32:00Z")
@@ -325,7 +327,7 @@ def other_event(name: object, **envelope: Any) -> bytes:
     "body",
     [
         other_event("settlement.processed"),
-        other_event("payment.dispute.created"),
+        other_event("payment.dispute.reopened"),
         other_event("refund.speed_changed"),
         other_event("subscription.charged", payload=None),
         other_event("something.new"),
@@ -359,6 +361,7 @@ UNUSABLE = {
     "no payload": other_event("payment.captured", payload=None),
     "a payload that is a list": other_event("payment.captured", payload=[]),
     "an empty payload": other_event("payment.captured"),
+    "a dispute without one": other_event("payment.dispute.created"),
     "no amount": without("amount"),
     "no id": without("id"),
     "an amount that is a text": captured(amount="49950"),
@@ -641,3 +644,60 @@ def test_only_its_own_route_is_answered(service: Service) -> None:
     event = {**committed("webhook-payment-captured"), "httpMethod": "GET"}
     assert service.invoke(event).headers["Allow"] == "POST"
     assert service.invoke({**event, "resource": WEBHOOK + "/extra"}, "webhook").code == "not_found"
+
+
+# --- disputes ---
+
+DISPUTE_ID = "disp_EsIAlDcoUr8CaQ"
+
+
+def dispute(name: str, *, amount: int = events.AMOUNT_MINOR, created_at: int = CREATED_AT, **changed: Any) -> bytes:
+    """A documented sample, about the story's payment; its payment's own fields stay as odd as they are."""
+    sample = Path(__file__).parents[1] / "gateway" / "samples" / f"webhook.payment.dispute.{name}.card.json"
+    body: dict[str, Any] = json.loads(sample.read_text(encoding="utf-8"))["body"]
+    body["created_at"] = created_at
+    body["payload"]["payment"]["entity"] |= {"id": events.PAYMENT_ID, "order_id": events.ORDER_ID}
+    entity = {"id": DISPUTE_ID, "payment_id": events.PAYMENT_ID, "amount": amount}
+    entity |= {"amount_deducted": amount if name == "lost" else 0}
+    body["payload"]["dispute"]["entity"] |= entity | changed
+    return json.dumps(body).encode()
+
+
+def test_a_dispute_is_recorded_and_announced_whatever_its_payment_looks_like(ordered: Service) -> None:
+    ordered.replay("webhook-payment-captured")
+    for number, name in enumerate(("created", "under_review", "action_required", "won")):
+        assert ordered.deliver(dispute(name, created_at=CREATED_AT + number)).body == OK
+    told = [detail["dispute"]["state"] for detail in ordered.cloud.details() if "dispute" in detail]
+    assert told == ["open", "under_review", "action_required", "won"]
+    assert ordered.cloud.item(events.ORDER_ID)["status"] == "paid"
+    kept = ordered.cloud.item(events.ORDER_ID)["disputes"][DISPUTE_ID]
+    assert not {"evidence", "entity", "status"} & set(kept)
+
+
+def test_an_application_whose_payment_is_lost_gets_no_other_order(ordered: Service) -> None:
+    ordered.replay("webhook-payment-captured")
+    assert ordered.deliver(dispute("lost")).body == OK
+    shown = ordered.read().body
+    assert (shown["status"], shown["amount_refunded"], shown["amount_disputed"]) == ("refunded", 0, events.AMOUNT_MINOR)
+    assert shown["under_review"] is True
+    refused = ordered.replay("create-order")
+    assert (refused.status, refused.code, refused.body["order_id"]) == (409, "payment_under_review", events.ORDER_ID)
+    verified = ordered.replay("verify")
+    assert (verified.status, verified.code) == (409, "payment_under_review")
+
+
+def test_a_dispute_told_again_changes_and_publishes_nothing(ordered: Service) -> None:
+    ordered.replay("webhook-payment-captured")
+    ordered.deliver(dispute("lost"))
+    stored, sent = ordered.cloud.items(), len(ordered.cloud.sent)
+    for name in ("lost", "created", "under_review"):
+        assert ordered.deliver(dispute(name)).body == OK
+    assert ordered.cloud.items() == stored
+    assert len(ordered.cloud.sent) == sent
+
+
+def test_a_dispute_of_an_order_that_nobody_knows_is_kept(service: Service) -> None:
+    assert service.deliver(dispute("created")).body == OK
+    record = service.cloud.item(events.ORDER_ID)
+    assert (record["status"], record["disputes"][DISPUTE_ID]["state"]) == ("unknown", "open")
+    assert service.cloud.sent == []

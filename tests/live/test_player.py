@@ -215,6 +215,7 @@ def test_every_scenario_has_a_name_of_its_own_a_line_about_it_and_something_to_e
         "amount-mismatch",
         "duplicate-capture",
         "superseded-order",
+        "dispute-lost",
         "eventbridge-down",
     ]
     for one in SCENARIOS.values():

@@ -483,6 +483,7 @@ def test_a_payment_is_shown_with_what_the_record_says() -> None:
         "amount": 49950,
         "currency": "INR",
         "amount_refunded": 19950,
+        "amount_disputed": 0,
         "under_review": False,
         "superseded_by": None,
         "created_at": BEGIN,

@@ -71,10 +71,10 @@ class Books:
                 )
                 self.table.keep_refunds([known])
 
-    def settle(self, *adjustments: int, dispute_id: str | None = None) -> Settlement:
+    def settle(self, *adjustments: int) -> Settlement:
         """Everything recorded and paid out, now."""
         self.record()
-        corrections = [AdjustmentRequest(amount, dispute_id=dispute_id) for amount in adjustments]
+        corrections = [AdjustmentRequest(amount) for amount in adjustments]
         return self.account.world.settle(adjustments=corrections)
 
     def rows(self, day: date = DAY) -> list[dict[str, Any]]:

@@ -329,13 +329,14 @@ def test_disputes_and_adjustments_are_listed_as_such_and_counted_in_the_total(bo
     books.pay()
     books.settle(1012)
     books.account.now += 60
-    books.pay()
-    books.settle(-5000, dispute_id="disp_AHfqOvkldwsbqt")
+    dispute = books.account.world.open_dispute(books.pay())
+    books.account.world.move_dispute(dispute, "lost", deducted=5000)
+    books.settle()
     comparison = books.compare()
     assert found(comparison) == []
     assert [(line.listed_as, line.row.dispute_id) for line in comparison.listed()] == [
         ("adjustment", None),
-        ("dispute", "disp_AHfqOvkldwsbqt"),
+        ("dispute", dispute.id),
     ]
     assert [total.others for total in comparison.totals] == [1012, -5000]
 

@@ -27,6 +27,22 @@ class Refund:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Dispute:
+    """A dispute as Razorpay has it in the end (api/disputes/entity.md), and what was told of it."""
+
+    id: str
+    payment_id: str
+    currency: str
+    phase: str
+    status: str
+    """`open`, `under_review`, `won`, `lost` or `closed`."""
+    deducted: int = 0
+    """`amount_deducted`: 0 unless it is lost."""
+    told: tuple[str, ...] = ("open",)
+    """The states that its webhooks told, in their order; the last is its state now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Payment:
     """A payment's final state at Razorpay (api/payments/entity.md), with its refunds."""
 
@@ -43,6 +59,7 @@ class Payment:
     failed_at: int | None = None
     """When it failed (for the last time), even if it was authorised later."""
     refunds: tuple[Refund, ...] = ()
+    disputes: tuple[Dispute, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +114,8 @@ class Outside:
     """Payment ids accepted before a restore lost them; their events may have been published."""
     released: frozenset[str] = frozenset()
     """Order ids that an operator released."""
+    cleared: frozenset[str] = frozenset()
+    """Payment ids whose lost disputes an operator released."""
     restored: Sequence[tuple[int, int]] = ()
     """When the table was restored, and to which time."""
 
@@ -123,8 +142,8 @@ def read_ledger(document: Mapping[str, Any]) -> Ledger:
     """Reads the stand-in's ledger.
 
     Args:
-        document: `orders`, `payments` and `refunds`, each entity as in the API, and `story`: everything that happened,
-        in order, as `{at, what, payment_id, refund_id, …}`.
+        document: `orders`, `payments`, `refunds` and, if there are any, `disputes`, each entity as in the API, and
+            `story`: everything that happened, in order, as `{at, what, payment_id, refund_id, …}`.
 
     Raises:
         KeyError, ValueError: the document has another form.
@@ -141,10 +160,11 @@ def read_ledger(document: Mapping[str, Any]) -> Ledger:
             was_processed=entity["status"] == "processed" or entity["id"] in processed,
         )
         refunds[refund.payment_id].append(refund)
+    disputes = _disputes(document)
     payments: defaultdict[str, list[Payment]] = defaultdict(list)
     for entity in document["payments"]:
         if (order_id := entity["order_id"]) is not None:
-            payments[order_id].append(_payment(entity, failed_at, refunds[entity["id"]]))
+            payments[order_id].append(_payment(entity, failed_at, refunds[entity["id"]], disputes[entity["id"]]))
     orders = {
         entity["id"]: Order(
             id=entity["id"],
@@ -162,7 +182,36 @@ def read_ledger(document: Mapping[str, Any]) -> Ledger:
     return Ledger(orders)
 
 
-def _payment(entity: Mapping[str, Any], failed_at: Mapping[str, int], refunds: Iterable[Refund]) -> Payment:
+def _disputes(document: Mapping[str, Any]) -> defaultdict[str, list[Dispute]]:
+    """The disputes by payment, each with what was told of it."""
+    told: defaultdict[str, list[str]] = defaultdict(list)
+    for entry in document.get("story", ()):
+        kind, _, name = entry["what"].rpartition(".")
+        if kind == "payment.dispute":
+            # The event `created` tells the state `open`; the others tell their own name (webhooks/disputes.md).
+            told[entry["dispute_id"]].append("open" if name == "created" else name)
+    found: defaultdict[str, list[Dispute]] = defaultdict(list)
+    for entity in document.get("disputes", ()):
+        found[entity["payment_id"]].append(
+            Dispute(
+                id=entity["id"],
+                payment_id=entity["payment_id"],
+                currency=entity["currency"],
+                phase=entity["phase"],
+                status=entity["status"],
+                deducted=entity["amount_deducted"],
+                told=tuple(told[entity["id"]] or [entity["status"]]),
+            )
+        )
+    return found
+
+
+def _payment(
+    entity: Mapping[str, Any],
+    failed_at: Mapping[str, int],
+    refunds: Iterable[Refund],
+    disputes: Iterable[Dispute],
+) -> Payment:
     failed = failed_at.get(entity["id"], entity["created_at"] if entity["status"] == "failed" else None)
     return Payment(
         id=entity["id"],
@@ -176,6 +225,7 @@ def _payment(entity: Mapping[str, Any], failed_at: Mapping[str, int], refunds: I
         created_at=entity["created_at"],
         failed_at=failed,
         refunds=tuple(sorted(refunds, key=lambda refund: (refund.created_at, refund.id))),
+        disputes=tuple(disputes),
     )
 
 

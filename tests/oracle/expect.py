@@ -23,10 +23,11 @@ class Key(NamedTuple):
 
     type: str
     subject: str
-    """The refund it names, otherwise the payment; for `payment.paid` and `payment.refunded`, sent once, the order."""
+    """The refund or dispute it names, otherwise the payment; for `payment.paid` and `payment.refunded`, sent once, the
+    order."""
     reason: str = ""
     state: str = ""
-    """For a `payment.review`: `open` or `resolved`."""
+    """For a `payment.review`: `open` or `resolved`. For a dispute: its state; `reason` is its phase."""
 
 
 class Group(NamedTuple):
@@ -45,6 +46,7 @@ class View:
     status: str
     confirmed: bool
     amount_refunded: int
+    amount_disputed: int
     razorpay_payment_id: str | None
     under_review: bool
 
@@ -100,14 +102,16 @@ def expected_orders(ledger: Ledger, outside: Outside, settings: Settings) -> dic
         outcomes = [
             outcome
             for superseded, signed in ((one, proof) for one in since for proof in proofs)
-            for outcome in _outcomes(_Case(order, signed, superseded, outside.accepted, settings, replaced))
+            for outcome in _outcomes(
+                _Case(order, signed, superseded, outside.accepted, settings, replaced, outside.cleared)
+            )
         ]
         if any(order.created_at <= at for at, _ in outside.restored):
             accepted = outside.accepted | outside.forgotten
             earlier = [
                 outcome
                 for one in since
-                for outcome in _outcomes(_Case(order, sure | doubt, one, accepted, settings, replaced))
+                for outcome in _outcomes(_Case(order, sure | doubt, one, accepted, settings, replaced, outside.cleared))
             ]
             outcomes = _told_before(outcomes, [*outcomes, *earlier])
         found[order.id] = Expected(
@@ -231,10 +235,17 @@ class _Case(NamedTuple):
     settings: Settings
     replaced: bool
     """Whether another order ever replaced it, even after it was paid and refunded."""
+    cleared: frozenset[str] = frozenset()
+    """Payments whose lost disputes an operator released."""
 
     @property
     def is_superseded(self) -> bool:
         return self.superseded is not None
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether a dispute about one of its payments was lost, and a person must look."""
+        return any(rules.is_lost(payment, self.cleared) for payment in self.order.payments)
 
     def matches(self) -> list[Payment]:
         """The payments that could stand."""
@@ -286,8 +297,9 @@ def _paid(case: _Case, stands: Payment) -> Outcome:
         confirmed=True,
         # "`amount_refunded` counts the payment that stood."
         amount_refunded=rules.refunded_minor(stands),
+        amount_disputed=rules.disputed_minor(stands),
         razorpay_payment_id=stands.id,
-        under_review=wrong,
+        under_review=wrong or case.is_lost,
     )
     return Outcome(view=view, stands=stands.id, events=_events(case, stands, view))
 
@@ -302,9 +314,10 @@ def _refunded(case: _Case, stood: Payment | None) -> Iterator[Outcome]:
             # A match was captured; on a superseded order nothing ever stood.
             confirmed=stood is not None,
             amount_refunded=rules.refunded_minor(stood) if stood is not None else 0,
+            amount_disputed=rules.disputed_minor(stood) if stood is not None else 0,
             razorpay_payment_id=payment,
             # Other held money does not count: another sum, or a later capture, which is surplus.
-            under_review=bool(rules.held(case.order)),
+            under_review=bool(rules.held(case.order)) or case.is_lost,
         )
         yield Outcome(view=view, stands=stood.id if stood is not None else None, events=_events(case, stood, view))
 
@@ -330,8 +343,9 @@ def _without_standing(case: _Case, stood: Payment | None) -> Iterator[Outcome]:
             status=status,
             confirmed=stood is not None,
             amount_refunded=rules.refunded_minor(stood) if stood is not None else 0,
+            amount_disputed=rules.disputed_minor(stood) if stood is not None else 0,
             razorpay_payment_id=payment_id,
-            under_review=bool(held),
+            under_review=bool(held) or case.is_lost,
         )
         yield Outcome(view=view, stands=stood.id if stood is not None else None, events=_events(case, stood, view))
 
@@ -391,6 +405,8 @@ def _events(case: _Case, stands: Payment | None, view: View) -> Events:
     for payment in case.order.payments:
         _tell_failure(collected, case, payment)
         _tell_refunds(collected, case, payment, stands, view)
+        _tell_disputes(collected, payment)
+        _review_losses(collected, case, payment)
     _review_sums(collected, case)
     _review_duplicates(collected, case, view)
     _review_claims(collected, case)
@@ -409,8 +425,14 @@ def _tell_payments(collected: _Collected, case: _Case, stands: Payment | None, v
         return
     # "A full refund learned together with its capture sends `payment.refunded` only."
     collected.may.add(Key("payment.paid", order_id))
-    # "`payment.refunded` when no match holds money any more."
-    collected.must.add(Key("payment.refunded", order_id))
+    refunded = Key("payment.refunded", order_id)
+    right = case.matches()
+    if not any(rules.disputed_minor(payment) for payment in right):
+        # "`payment.refunded` when no match holds money any more."
+        collected.must.add(refunded)
+    elif any(refund.was_processed for payment in right for refund in payment.refunds):
+        # It claims a refund, so it is told only of one that was the last part, and which was last is not in the books.
+        collected.may.add(refunded)
 
 
 def _tell_failure(collected: _Collected, case: _Case, payment: Payment) -> None:
@@ -429,6 +451,28 @@ def _tell_failure(collected: _Collected, case: _Case, payment: Payment) -> None:
         collected.may.add(key)
 
 
+def _tell_disputes(collected: _Collected, payment: Payment) -> None:
+    """Every state of a dispute may be told, and the one that it has now must be; webhooks come in any order."""
+    for dispute in payment.disputes:
+        keys = [Key("payment.dispute_changed", dispute.id, dispute.phase, state) for state in dispute.told]
+        collected.may.update(keys)
+        if dispute.told[-1] == "action_required":
+            # Without its webhook it is `open` in the API, as it was before (webhooks/disputes.md, sample).
+            both = {key._replace(state=state) for key in keys[-1:] for state in ("open", "action_required")}
+            collected.group(f"dispute {dispute.id}", both, least=1, most=2)
+        else:
+            # An earlier state may be old news by the time it is heard; the last is never.
+            collected.must.add(keys[-1])
+
+
+def _review_losses(collected: _Collected, case: _Case, payment: Payment) -> None:
+    """`dispute_lost`, until an operator releases the payment."""
+    for dispute in payment.disputes:
+        if dispute.status == "lost":
+            is_open = payment.id not in case.cleared
+            (collected.open_review if is_open else collected.may_be_over)(dispute.id, "dispute_lost")
+
+
 def _tell_refunds(collected: _Collected, case: _Case, payment: Payment, stands: Payment | None, view: View) -> None:
     """Processed refunds of the standing payment or another captured one; at most one event each.
 
@@ -438,7 +482,7 @@ def _tell_refunds(collected: _Collected, case: _Case, payment: Payment, stands: 
         return
     order = case.order
     enough = min(payment.amount, order.amount)
-    total = rules.refunded_minor(payment)
+    total = rules.refunded_minor(payment) + rules.disputed_minor(payment)
     right = case.matches()
     is_match = payment in right
     only_match = is_match and len(right) == 1 and not case.is_superseded and not case.accepted
@@ -532,8 +576,8 @@ def _review_refunds(collected: _Collected, case: _Case) -> None:
     """Reviews about refunds and about exceeded limits."""
     order = case.order
     for payment in order.payments:
-        ids = [payment.id, *(refund.id for refund in payment.refunds)]
-        if payment.captured and rules.refunded_minor(payment) > payment.amount:
+        ids = [payment.id, *(one.id for one in payment.refunds), *(one.id for one in payment.disputes)]
+        if payment.captured and rules.refunded_minor(payment) + rules.disputed_minor(payment) > payment.amount:
             keys = {Key("payment.review", one, "over_refunded", "open") for one in ids}
             collected.group(f"over_refunded {payment.id}", keys, least=1, most=len(keys))
         for refund in payment.refunds:
@@ -574,6 +618,10 @@ def verify_answers(
     if rules.is_dead(payment):
         allowed.add((409, "payment_failed"))
     wrong = rules.holds_money(order, payment) and payment.id != outcome.stands
+    is_lost = any(rules.is_lost(one) for one in order.payments) and outcome.view.under_review
+    if is_lost and outcome.view.status == "refunded":
+        # The client has the money back by a dispute: a person looks, and nobody refunded it.
+        allowed = {(409, "payment_under_review")}
     if wrong or outcome.view.status == "authorized":
         allowed.add((409, "payment_under_review"))
     if outcome.view.status == "paid":

@@ -51,16 +51,26 @@ def refunded_minor(payment: Payment) -> int:
     return sum(refund.amount for refund in payment.refunds if refund.status == "processed")
 
 
+def disputed_minor(payment: Payment) -> int:
+    """What lost disputes took: `amount_deducted`, in the payment's currency (api/disputes/entity.md)."""
+    return sum(dispute.deducted for dispute in payment.disputes if dispute.currency == payment.currency)
+
+
+def is_lost(payment: Payment, cleared: Container[str] = ()) -> bool:
+    """A dispute about it was lost, and no operator released the payment: a person must look."""
+    return payment.id not in cleared and any(dispute.status == "lost" for dispute in payment.disputes)
+
+
 def is_returned(order: Order, payment: Payment) -> bool:
     """Whether the money has gone back.
 
     "A payment is returned when its processed refunds reach min(captured amount, order amount), or when it was never
-    captured and a refund of it was processed."
+    captured and a refund of it was processed." What a lost dispute took counts as returned.
     """
     refunded = refunded_minor(payment)
     if not payment.captured:
         return refunded > 0
-    return refunded >= min(payment.amount, order.amount)
+    return refunded + disputed_minor(payment) >= min(payment.amount, order.amount)
 
 
 def holds_money(order: Order, payment: Payment) -> bool:

@@ -31,6 +31,7 @@ class Books:
     orders: list[dict[str, Any]] = field(default_factory=list)
     payments: list[dict[str, Any]] = field(default_factory=list)
     refunds: list[dict[str, Any]] = field(default_factory=list)
+    disputes: list[dict[str, Any]] = field(default_factory=list)
     story: list[dict[str, Any]] = field(default_factory=list)
     handed_out: list[HandedOut] = field(default_factory=list)
 
@@ -99,7 +100,13 @@ class Books:
     @property
     def ledger(self) -> Ledger:
         return read_ledger(
-            {"orders": self.orders, "payments": self.payments, "refunds": self.refunds, "story": self.story}
+            {
+                "orders": self.orders,
+                "payments": self.payments,
+                "refunds": self.refunds,
+                "disputes": self.disputes,
+                "story": self.story,
+            }
         )
 
     def expected(
@@ -134,6 +141,7 @@ def shown(outcome: Outcome, **changes: Any) -> dict[str, Any]:
         "status": view.status,
         "confirmed": view.confirmed,
         "amount_refunded": view.amount_refunded,
+        "amount_disputed": view.amount_disputed,
         "razorpay_payment_id": view.razorpay_payment_id,
         "under_review": view.under_review,
         **changes,

@@ -270,11 +270,13 @@ def test_every_parameter_that_the_page_has_in_a_table_is_one_of_the_template() -
     assert named <= read_template(PROJECT / "template.yaml")["Parameters"].keys()
 
 
-def test_the_page_names_the_seven_events_that_the_webhook_acts_on() -> None:
+def test_the_page_names_the_thirteen_events_that_the_webhook_acts_on() -> None:
     (section,) = (section for section in sections(DEPLOYING) if section.title == "Razorpay's dashboard")
-    named = re.findall(r"`((?:payment|order|refund)\.\w+)`", section.text)
-    assert len(named) == 7
-    assert set(named) == webhooks._PAYMENT_EVENTS | webhooks._REFUND_STATES.keys()  # noqa: SLF001 - its own names for them
+    named = re.findall(r"`((?:payment|order|refund)\.[\w.]+)`", section.text)
+    assert len(named) == 13
+    # Its own names for them.
+    states = webhooks._REFUND_STATES.keys() | webhooks._DISPUTE_STATES.keys()  # noqa: SLF001
+    assert set(named) == webhooks._PAYMENT_EVENTS | states  # noqa: SLF001
 
 
 # Replaces the AWS CLI: a function with six published versions, whose alias sends calls to the second and third. Records

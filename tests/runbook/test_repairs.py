@@ -164,6 +164,36 @@ def _(counter: Counter) -> Outcome:
     return end(counter, "superseded_order", before, amount=OTHER_AMOUNT)
 
 
+def lost(counter: Counter) -> str:
+    payment = paid(counter)
+    account = counter.razorpay.account
+    account.move_dispute(account.open_dispute(account.payment(payment)), "lost")
+    counter.deliver()
+    return counter.create_order()
+
+
+@repairs("dispute_lost", "release it")
+def _(counter: Counter) -> Outcome:
+    before = lost(counter)
+    counter.release()
+    return end(counter, "dispute_lost", before)
+
+
+@repairs("dispute_lost", "leave it")
+def _(counter: Counter) -> Outcome:
+    return end(counter, "dispute_lost", lost(counter))
+
+
+@repairs("too_many_disputes", "note it")
+def _(counter: Counter) -> Outcome:
+    payment = counter.razorpay.account.payment(paid(counter))
+    for _ in range(51):
+        counter.razorpay.account.open_dispute(payment, amount=1)
+    counter.deliver()
+    before = counter.create_order()
+    return end(counter, "too_many_disputes", before)
+
+
 @repairs("over_refunded", "note it")
 def _(counter: Counter) -> Outcome:
     paid(counter)
@@ -432,6 +462,8 @@ def test_every_reason_for_a_review_has_a_repair() -> None:
         "too_many_attempts",
         "too_many_orders",
         "never_captured",
+        "dispute_lost",
+        "too_many_disputes",
     }
 
 

@@ -17,7 +17,7 @@ import pytest
 import requests
 
 from payments.core import webhooks as core
-from payments.core.model import ORDER_ID, PAYMENT_ID, REFUND_ID
+from payments.core.model import DISPUTE_ID, ORDER_ID, PAYMENT_ID, REFUND_ID
 from payments.wiring.boundary import RunFailed
 from sandbox import development, events
 from sandbox.gateway import webhooks
@@ -181,7 +181,8 @@ def _bodies() -> Iterator[tuple[str, dict[str, Any]]]:
             document["payload"]["payment"]["entity"] |= entity
             yield f"{event} by {method}", document
     dispute = Dispute("disp_DESlLckIVRkHWj", events.PAYMENT_ID, 49_950, "INR", at, at)
-    for event in ("payment.dispute.created", "payment.dispute.lost"):
+    for name in ("created", "under_review", "action_required", "won", "lost", "closed"):
+        event = f"payment.dispute.{name}"
         yield event, json.loads(webhooks.of_dispute(event, _payment("payment.captured", "card"), dispute, at))
     yield (
         "settlement.processed",
@@ -193,7 +194,7 @@ def _bodies() -> Iterator[tuple[str, dict[str, Any]]]:
 
 _READ: Final = frozenset(
     {"event", "created_at", "id", "order_id", "payment_id", "amount", "currency", "status", "captured", "method",
-     "error_code", "error_reason"}
+     "error_code", "error_reason", "amount_deducted", "phase", "reason_code", "respond_by"}
 )  # fmt: skip
 BODIES: Final = dict(_bodies())
 
@@ -202,7 +203,7 @@ def _is_read(path: Path, value: object) -> bool:
     name = path[-1]
     inside = "entity" in path[:-1] and path[-2] == "entity"
     return bool(name in _READ and (inside or len(path) == 1)) and not (
-        name == "id" and not any(form.match(str(value)) for form in (ORDER_ID, PAYMENT_ID, REFUND_ID))
+        name == "id" and not any(form.match(str(value)) for form in (DISPUTE_ID, ORDER_ID, PAYMENT_ID, REFUND_ID))
     )
 
 

@@ -62,7 +62,7 @@ def event(event_id: str, detail_type: str = "payment.paid", version: int = 3, or
         "source": "payment-service",
         "detail-type": detail_type,
         "detail": {
-            "schema_version": "1.0",
+            "schema_version": "1.1",
             "event_id": event_id,
             "version": version,
             "occurred_at": "2026-01-05T10:00:00Z",
@@ -78,6 +78,7 @@ def event(event_id: str, detail_type: str = "payment.paid", version: int = 3, or
                 "currency": "INR",
                 "status": detail_type.removeprefix("payment."),
                 "amount_refunded": 0,
+                "amount_disputed": 0,
                 "method": "upi",
             },
         },
@@ -156,7 +157,7 @@ def test_money_that_came_back_of_a_second_capture_is_told_whatever_came_before(n
 def test_fields_of_a_later_version_are_no_obstacle(job: Any) -> None:
     later = event("e1")
     later["detail"] |= {
-        "schema_version": "1.1",
+        "schema_version": "1.2",
         "payment": {**later["detail"]["payment"], "new": {"a": [1]}},
         "more": 1,
     }

@@ -12,8 +12,10 @@ from payments.core.lookup import Place, Role
 from payments.core.model import (
     Application,
     Authorized,
+    DisputeState,
     Fact,
     Failed,
+    KnownDispute,
     KnownRefund,
     Lane,
     Record,
@@ -24,6 +26,8 @@ from payments.core.model import (
 from payments.core.sweeping import ASIDE_PARTITION, Aside, Pause, Watermark
 from payments.core.transitions import decide, open_record, supersede, unknown_record
 from tests.core.story import (
+    DISPUTE_1,
+    DISPUTE_2,
     OPENED,
     ORDER,
     ORDER_ID,
@@ -629,3 +633,26 @@ def test_a_pause_is_kept_for_every_run(table: PaymentsTable) -> None:
     table.set_pause(Pause(until=OPENED + 30, streak=1))
     table.set_pause(Pause(until=OPENED + 90, streak=2))
     assert table.pause() == Pause(until=OPENED + 90, streak=2)
+
+
+# --- disputes by their own ids ---
+
+
+def dispute(
+    identity: str = DISPUTE_1, order_id: str | None = ORDER_ID, state: DisputeState = DisputeState.OPEN
+) -> KnownDispute:
+    return KnownDispute(dispute_id=identity, payment_id=A, order_id=order_id, state=state, phase="chargeback")
+
+
+def test_disputes_are_known_by_their_ids_as_they_were_kept_last(table: PaymentsTable) -> None:
+    lost = replace(dispute(state=DisputeState.LOST), deducted_minor=PART)
+    for _ in range(2):
+        table.keep_disputes([dispute(), dispute(DISPUTE_2, None)])
+    assert dict(table.disputes([DISPUTE_1, DISPUTE_2, "disp_00000000000000"])) == {
+        DISPUTE_1: dispute(),
+        DISPUTE_2: dispute(DISPUTE_2, None),
+    }
+    for _ in range(2):
+        table.keep_disputes([lost], expires_at=OPENED)
+    assert dict(table.disputes([DISPUTE_1])) == {DISPUTE_1: lost}
+    assert table.disputes([]) == {}

@@ -13,11 +13,14 @@ from boto3.dynamodb.types import TypeSerializer
 from payments.adapters.table import PARTY_INDEXES, PaymentsTable, to_item, to_record
 from payments.core.announcements import MAX_REVIEWS
 from payments.core.attention import SHARDS, partition
+from payments.core.disputes import MAX_DISPUTES
 from payments.core.facts import MAX_ATTEMPTS, MAX_FACTS, MAX_REFUNDS
 from payments.core.model import (
     Application,
     Attempt,
+    Dispute,
     HistoryEntry,
+    KnownDispute,
     KnownRefund,
     Lane,
     Model,
@@ -29,7 +32,7 @@ from payments.core.model import (
     Status,
 )
 from payments.core.ordering import MAX_ORDERS
-from payments.core.sweeping import ASIDE_PARTITION, PASSES, Aside, Pause, Watermark
+from payments.core.sweeping import ASIDE_PARTITION, DISPUTES, PASSES, Aside, Pause, Watermark
 from payments.core.transitions import open_record, unknown_record, with_entry
 from tests.core.story import OPENED, ORDER, ORDER_ID
 from tests.handlers.template import table_schema
@@ -115,11 +118,13 @@ def test_what_is_said_to_be_always_there_is_in_the_smallest_record() -> None:
     [
         ("Attempts", stored(Attempt)),
         ("Refunds of a record", stored(Refund)),
+        ("Disputes of a record", stored(Dispute)),
         ("Reviews", stored(Review)),
         ("History", stored(HistoryEntry)),
         ("Pending events", stored(PendingEvent)),
         ("Application", KEY | stored(Application, without={"client_id", "application_id"})),
         ("Refund", KEY | stored(KnownRefund, without={"refund_id"}) | {"expires_at": "number"}),
+        ("Dispute", KEY | stored(KnownDispute, without={"dispute_id"}) | {"expires_at": "number"}),
         ("Counter", KEY | {"last_taken": "number", "installation": "string"}),
         ("Watermark", KEY | stored(Watermark)),
         ("Aside", KEY | stored(Aside, without={"razorpay_id"}) | DUE),
@@ -132,7 +137,7 @@ def test_every_stored_attribute_is_explained_and_nothing_else_is(title: str, att
 
 def test_a_kind_of_item_has_a_section_and_an_example_of_its_key() -> None:
     kinds = re.findall(r"^\| \[([\w ]+)\]\(#[\w-]+\) \| `([^`]+)` \|", section("Items"), re.MULTILINE)
-    assert len(kinds) == 7
+    assert len(kinds) == 8
     for title, key in kinds:
         form = re.sub(r"<[^>]+>", "[A-Za-z0-9_-]+", key)
         for example in examples("Examples of records" if title == "Payment record" else title):
@@ -161,8 +166,8 @@ def test_a_record_of_the_page_tells_a_story_that_holds_together(example: Item) -
 
 
 def test_the_records_of_the_page_show_every_part_of_one() -> None:
-    for part in ("payments", "refunds", "review", "history", "pending"):
-        assert any(example[part] for example in RECORDS), part
+    for part in ("payments", "refunds", "disputes", "review", "history", "pending"):
+        assert any(example.get(part) for example in RECORDS), part
 
 
 type Write = Callable[[], None]
@@ -189,6 +194,11 @@ def _read_application(table: PaymentsTable, item: Item) -> Write:
 def _read_refund(table: PaymentsTable, item: Item) -> Write:
     (known,) = table.refunds([_id(item)]).values()
     return lambda: table.keep_refunds([known], expires_at=item.get("expires_at"))
+
+
+def _read_dispute(table: PaymentsTable, item: Item) -> Write:
+    (known,) = table.disputes([_id(item)]).values()
+    return lambda: table.keep_disputes([known], expires_at=item.get("expires_at"))
 
 
 def _read_counter(table: PaymentsTable, item: Item) -> Write:
@@ -234,6 +244,7 @@ def _id(item: Item) -> str:
     [
         ("Application", _read_application),
         ("Refund", _read_refund),
+        ("Dispute", _read_dispute),
         ("Counter", _read_counter),
         ("Watermark", _read_watermark),
         ("Aside", _read_aside),
@@ -254,7 +265,7 @@ def test_an_item_of_the_page_is_read_and_written_as_it_stands(
         assert metered.item(key) == example
 
 
-IDS: Final = r"(order|pay|rfnd)_[A-Za-z0-9]{14}"
+IDS: Final = r"(order|pay|rfnd|disp)_[A-Za-z0-9]{14}"
 HARMLESS: Final = re.compile(
     "|".join(
         (
@@ -321,6 +332,7 @@ def test_the_partitions_of_the_index_are_those_of_the_lanes() -> None:
 
 
 def test_the_passes_are_those_of_the_sweep() -> None:
+    assert f"`{DISPUTES.name}`" in section("Cursors")
     ages = re.search(r"with\s+([\d, and]+) seconds, and `refunds-(\d+)`", section("Cursors"))
     assert ages
     shown = {f"{listed}-{age}" for listed in ("refunds", "payments") for age in re.findall(r"\d+", ages[1])}
@@ -332,6 +344,7 @@ def test_the_passes_are_those_of_the_sweep() -> None:
     [
         ("attempts of a record", MAX_ATTEMPTS),
         ("refunds of a record", MAX_REFUNDS),
+        ("disputes of a record", MAX_DISPUTES),
         ("reviews of a record", MAX_REVIEWS),
         ("facts in one write", MAX_FACTS),
         ("orders of an application", MAX_ORDERS),

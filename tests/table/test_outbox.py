@@ -23,7 +23,7 @@ from payments.core.errors import (
 )
 from payments.core.events import encode
 from payments.core.instants import iso
-from payments.core.model import Authorized, Fact, Failed, KnownRefund, Record, RefundState, Signed, Status
+from payments.core.model import Authorized, Fact, Failed, KnownDispute, KnownRefund, Record, RefundState, Signed, Status
 from payments.core.outbox import EventBus, RecordStore, publish_pending, record_and_publish, record_facts
 from payments.core.position import Policy
 from payments.core.transitions import Decision, decide
@@ -142,6 +142,9 @@ class Rivals:
 
     def keep_refunds(self, refunds: Collection[KnownRefund]) -> None:
         self._table.keep_refunds(refunds)
+
+    def keep_disputes(self, disputes: Collection[KnownDispute]) -> None:
+        self._table.keep_disputes(disputes)
 
     def _intervene(self) -> None:
         if self._left:

@@ -31,7 +31,9 @@ from payments.core.model import (
     Application,
     Attempt,
     Authorized,
+    DisputeState,
     HistoryEntry,
+    KnownDispute,
     KnownRefund,
     Lane,
     Order,
@@ -46,6 +48,7 @@ from payments.core.position import Position, amount_refunded, under_review
 from payments.core.sweeping import Aside, Pause, Watermark
 from payments.core.transitions import decide, foreign, supersede, unknown_record
 from tests.core.story import (
+    DISPUTE_1,
     OPENED,
     ORDER_ID,
     OTHER_ORDER_ID,
@@ -310,6 +313,8 @@ CALLS: dict[str, Callable[[PaymentsTable], object]] = {
     "payments_of": lambda table: table.payments_of(Role.CLIENT, 42, None, 25),
     "refunds": lambda table: table.refunds([REFUND_1]),
     "keep_refunds": lambda table: table.keep_refunds([KNOWN]),
+    "disputes": lambda table: table.disputes([DISPUTE_1]),
+    "keep_disputes": lambda table: table.keep_disputes([DISPUTED]),
     "watermark": lambda table: table.watermark("payments-900"),
     "watermarks": lambda table: table.watermarks(["payments-900"]),
     "move_watermark": lambda table: table.move_watermark("payments-900", None, Watermark(at=1, span=1)),
@@ -323,6 +328,7 @@ SEEN: Application = Application(client_id=1, application_id=2, current=OTHER_ORD
 KNOWN: KnownRefund = KnownRefund(
     refund_id=REFUND_1, payment_id=A, order_id=None, amount_minor=1, state=RefundState.CREATED
 )
+DISPUTED: KnownDispute = KnownDispute(dispute_id=DISPUTE_1, payment_id=A, state=DisputeState.OPEN)
 
 
 def test_every_method_is_among_these() -> None:
@@ -620,16 +626,16 @@ def test_words_of_a_later_version_are_kept_and_published_as_they_are() -> None:
         status="paid",
         confirmed=True,
         payments={A: {**EXACT, "verdict": "rounded"}},
-        review=[{"reason": "dispute_lost", "subject": A, "at": "2026-03-01T09:31:00Z"}],
+        review=[{"reason": "payout_blocked", "subject": A, "at": "2026-03-01T09:31:00Z"}],
         pending={
             "6d1b3a2e": {
-                "type": "payment.dispute_changed",
+                "type": "payment.payout_changed",
                 "version": 3,
                 "at": "2026-03-01T09:31:00Z",
                 "status": "paid",
                 "refunded": 0,
                 "payment": A,
-                "review": "dispute_lost",
+                "review": "payout_blocked",
                 "review_state": "escalated",
             }
         },
@@ -637,10 +643,10 @@ def test_words_of_a_later_version_are_kept_and_published_as_they_are() -> None:
     record = to_record(item)
     assert to_record(to_item(record)) == record
     (identity, event), *_ = record.pending.items()
-    assert event.type == "payment.dispute_changed"
-    assert json.loads(encode(record, identity, event))["review"] == {"reason": "dispute_lost", "state": "escalated"}
+    assert event.type == "payment.payout_changed"
+    assert json.loads(encode(record, identity, event))["review"] == {"reason": "payout_blocked", "state": "escalated"}
     later = decide(record, [refunded(A, REFUND_1)], OPENED + 900).record
-    assert [review.reason for review in later.reviews] == ["dispute_lost"]
+    assert [review.reason for review in later.reviews] == ["payout_blocked"]
     assert later.pending[identity] == event
 
 

@@ -298,6 +298,20 @@ def test_every_review_reaches_a_queue_for_persons(service: Any) -> None:
     assert rule["Targets"][0]["Arn"] == {"Fn::GetAtt": ["ReviewQueue", "Arn"]}
 
 
+def test_every_dispute_that_wants_an_answer_reaches_the_same_queue(service: Any) -> None:
+    rule = service.by_id["DisputeRule"]["Properties"]
+    assert rule["EventPattern"] == {
+        "source": ["payment-service"],
+        "detail-type": ["payment.dispute_changed"],
+        "detail": {"dispute": {"state": ["open", "action_required"]}},
+    }
+    assert rule["EventBusName"] == {"Ref": "PaymentsBus"}
+    assert rule["Targets"][0]["Arn"] == {"Fn::GetAtt": ["ReviewQueue", "Arn"]}
+    (statement,) = service.by_id["ReviewQueuePolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    allowed = {source["Fn::GetAtt"][0] for source in statement["Condition"]["ArnEquals"]["aws:SourceArn"]}
+    assert allowed == {"ReviewRule", "DisputeRule"}
+
+
 # --- Deployment -------------------------------------------------------------------------------------------------------
 
 

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from payments.core.answers import CurrencyCode, MinorUnits, ShownStatus
 from payments.core.events import EventDetail
-from payments.core.model import EventType, OrderId, PaymentId, PlatformId, RefundId, Status
+from payments.core.model import DisputeId, EventType, OrderId, PaymentId, PlatformId, RefundId, Status
 from tools.contracts.schemas import (
     Schema,
     in_order,
@@ -29,10 +29,11 @@ _SHARED: Final = "definitions.schema.json"
 # and every constraint makes a function's start slower. The tests check every recorded event against them.
 _Word = Annotated[str, Field(pattern="^[A-Za-z0-9_]{1,64}$")] | None
 _Sum = Annotated[int, Field(ge=1)]
+_Instant = Annotated[str, Field(pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$")]
 _PROMISED: Final[Mapping[str, Any]] = {
     "event_id": Annotated[str, Field(pattern="^[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$")],
     "version": Annotated[int, Field(ge=2)],
-    "occurred_at": Annotated[str, Field(pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$")],
+    "occurred_at": _Instant,
 }
 _PARTS: Final[Mapping[str, Mapping[str, Any]]] = {
     "payment": {
@@ -47,11 +48,21 @@ _PARTS: Final[Mapping[str, Mapping[str, Any]]] = {
         "currency": CurrencyCode,
         "status": ShownStatus,
         "amount_refunded": MinorUnits,
+        "amount_disputed": MinorUnits,
         "method": _Word,
     },
     "refund": {"id": RefundId, "amount": _Sum},
     "failure": {"code": _Word, "reason": _Word},
     "review": {"state": Literal["open", "resolved"]},
+    "dispute": {
+        "id": DisputeId,
+        "phase": _Word,
+        "amount": MinorUnits,
+        "amount_deducted": MinorUnits,
+        "currency": CurrencyCode,
+        "reason_code": _Word,
+        "respond_by": _Instant | None,
+    },
 }
 _ENVELOPE: Final = [name for name in EventDetail.model_fields if name not in _PARTS]
 
@@ -93,6 +104,7 @@ def _definitions(detail: Schema, words: dict[str, Any]) -> Schema:
             "minor_units": minor_units,
             "payment": payment,
             "refund": _part(detail, "refund"),
+            "dispute": _part(detail, "dispute"),
             "review_state": _plain(_part(detail, "review")["properties"]["state"]),
         },
     }
@@ -140,8 +152,8 @@ def _narrowed(words: dict[str, Any]) -> Schema:
 
 
 def _about(detail: Schema, part: str, words: dict[str, Any]) -> Schema:
-    if part == "refund":
-        return {"$ref": f"{_SHARED}#/$defs/refund"}
+    if part in {"refund", "dispute"}:
+        return {"$ref": f"{_SHARED}#/$defs/{part}"}
     schema = _part(detail, part)
     if part == "review":
         reason = schema["properties"]["reason"]

@@ -113,6 +113,7 @@ function facts(payment) {
     `created ${time(payment.created_at)}`,
     `version ${payment.version}`,
     payment.amount_refunded > 0 ? `${money(payment.amount_refunded, payment.currency)} paid back` : null,
+    payment.amount_disputed > 0 ? `${money(payment.amount_disputed, payment.currency)} lost in a dispute` : null,
     payment.superseded_by === null ? null : `superseded by ${payment.superseded_by}`,
     payment.pending > 0 ? `${counted(payment.pending, "event")} waiting to be published` : null,
   ].filter((fact) => fact !== null);

@@ -44,7 +44,7 @@ export function counted(count, one, many = `${one}s`) {
 /**
  * Return a payment's status in words, and its appearance.
  *
- * @param {{status: string, confirmed: boolean, under_review: boolean}} payment
+ * @param {{status: string, confirmed: boolean, under_review: boolean, amount_disputed: number}} payment
  * @returns {{words: string, tone: string, icon: string}}
  */
 export function statusOf(payment) {
@@ -56,7 +56,9 @@ export function statusOf(payment) {
     case "failed":
       return { words: "Failed", tone: "bad", icon: "bad" };
     case "refunded":
-      return { words: "Refunded", tone: "neutral", icon: "good" };
+      return payment.amount_disputed > 0
+        ? { words: "Lost in a dispute", tone: "warn", icon: payment.under_review ? "look" : "plain" }
+        : { words: "Refunded", tone: "neutral", icon: "good" };
     case "authorized":
       // Money was captured that is not as agreed: more than an authorization, but not yet a payment.
       return payment.under_review

@@ -25,7 +25,7 @@ import certifi
 import razorpay
 import requests
 
-from payments.core.entities import MARKER, ListedOrder, ListedPayment, ListedRefund, OrderNotes
+from payments.core.entities import MARKER, ListedDispute, ListedOrder, ListedPayment, ListedRefund, OrderNotes
 from payments.core.errors import (
     AmountRefused,
     GatewayRefused,
@@ -36,8 +36,8 @@ from payments.core.errors import (
     ReceiptReused,
     TooOldForGateway,
 )
-from payments.core.listing import Look, read_order, read_payment, read_payments, read_refund, read_refunds
-from payments.core.model import ORDER_ID, PAYMENT_ID, REFUND_ID, Fact, Order
+from payments.core.listing import Look, read_dispute, read_order, read_payment, read_payments, read_refund, read_refunds
+from payments.core.model import DISPUTE_ID, ORDER_ID, PAYMENT_ID, REFUND_ID, Fact, Order
 from payments.core.sweeping import PAGE, Entry, Listed
 
 # Connecting takes milliseconds, and creating an order a few hundred. Together with the calls to the table this stays
@@ -152,6 +152,18 @@ class RazorpayGateway:
     def refund(self, refund_id: str) -> ListedRefund:
         """Return one refund as Razorpay has it."""
         return read_refund(self._call(self._client.refund.fetch, _checked(REFUND_ID, refund_id)))
+
+    def dispute(self, dispute_id: str) -> ListedDispute:
+        """Return one dispute as Razorpay has it."""
+        return read_dispute(self._call(self._client.dispute.fetch, _checked(DISPUTE_ID, dispute_id)))
+
+    def disputes(self, skip: int) -> list[Entry]:
+        """Return the account's disputes after the first `skip`; none after the last.
+
+        Razorpay documents neither a period nor a largest page for this list ("Fetch all disputes"), so a short page
+        need not be the last.
+        """
+        return _items(self._call(self._client.dispute.all, {"count": PAGE, "skip": skip}))
 
     def refunds_of(self, payment_id: str) -> list[ListedRefund]:
         """Return every refund of a payment, reading the list to its end."""

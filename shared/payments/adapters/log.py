@@ -30,6 +30,7 @@ FIELDS = frozenset(
         "order_id",
         "razorpay_payment_id",
         "refund_id",
+        "dispute_id",
         "payment_id",
         "user_id",
         "status",

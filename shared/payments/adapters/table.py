@@ -1,9 +1,9 @@
-"""The payments table in DynamoDB: records, applications, refunds, the payment id counter and reconcile's progress.
+"""The payments table in DynamoDB: records, applications, refunds, disputes, the id counter and reconcile's progress.
 
 Every write of a record, an application or a watermark is conditional (optimistic locking); for a record, on its
-`version`. Refunds, entries set aside and the pause replace what is there. The client's own retries can make our
-first write look like someone else's, so after a failed condition always read again: the failure says nothing about what
-is stored.
+`version`. Refunds, disputes, entries set aside and the pause replace what is there. The client's own retries can make
+our first write look like someone else's, so after a failed condition always read again: the failure says nothing about
+what is stored.
 
 No request exceeds DynamoDB's limits ("Service quotas": 4 KB per expression, 100 keys per BatchGetItem, 100 items and
 4 MB per transaction): placeholders are short, keys are cleared in batches, and the core limits what one decision
@@ -25,7 +25,7 @@ from payments.core.attention import lane_of, shard
 from payments.core.errors import StorageConflict, TableUnavailable
 from payments.core.instants import epoch
 from payments.core.lookup import Place, Role
-from payments.core.model import Application, KnownRefund, Model, Record, Status
+from payments.core.model import Application, KnownDispute, KnownRefund, Model, Record, Status
 from payments.core.position import Position
 from payments.core.sweeping import ASIDE_PARTITION, Aside, Pause, Watermark
 
@@ -330,6 +330,26 @@ class PaymentsTable:
             item = _written(refund, exclude={"refund_id"})
             self._put({"pk": _refund_key(refund.refund_id), **item, **expiry}, None)
 
+    # --- disputes, by their own ids ---
+
+    def disputes(self, dispute_ids: Iterable[str]) -> dict[str, KnownDispute]:
+        """Return what is known of disputes, by id (eventually consistent). Unknown disputes are left out."""
+        items = self._batch_get([_dispute_key(dispute_id) for dispute_id in dispute_ids], consistent=False)
+        disputes = (_read(KnownDispute, item | {"dispute_id": _id_in(item["pk"])}) for item in items)
+        return {dispute.dispute_id: dispute for dispute in disputes}
+
+    def keep_disputes(self, disputes: Collection[KnownDispute], *, expires_at: int | None = None) -> None:
+        """Remember what is known of disputes, replacing earlier knowledge.
+
+        Args:
+            disputes: the disputes.
+            expires_at: when they may be forgotten, epoch seconds; None for never.
+        """
+        expiry = {} if expires_at is None else {"expires_at": expires_at}
+        for dispute in disputes:
+            item = _written(dispute, exclude={"dispute_id"})
+            self._put({"pk": _dispute_key(dispute.dispute_id), **item, **expiry}, None)
+
     # --- the passes over Razorpay's lists ---
 
     def watermark(self, name: str) -> Watermark | None:
@@ -577,6 +597,10 @@ def _application_key(client_id: int, application_id: int) -> str:
 
 def _refund_key(refund_id: str) -> str:
     return f"refund#{refund_id}"
+
+
+def _dispute_key(dispute_id: str) -> str:
+    return f"dispute#{dispute_id}"
 
 
 def _watermark_key(name: str) -> str:

@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from copy import replace
 from typing import Literal
 
+from payments.core.disputes import differs
 from payments.core.events import event_id
 from payments.core.facts import MAX_REFUNDS, Merge
 from payments.core.instants import iso
 from payments.core.model import (
     Attempt,
+    DisputeState,
     EventType,
     Later,
     PendingEvent,
@@ -19,7 +21,7 @@ from payments.core.model import (
     Review,
     Status,
 )
-from payments.core.position import Position, amount_refunded
+from payments.core.position import Position, amount_disputed, amount_refunded
 
 MAX_REVIEWS = 100
 """How many reviews a record keeps: more than anyone reads about one order."""
@@ -51,6 +53,17 @@ class Recorder:
             self.attempts[payment] = replace(attempt, announced=True)
             self._add("payment.failed", payment, payment)
 
+    def dispute(self, dispute: str) -> None:
+        """Record that a dispute changed, once per phase and state.
+
+        Before its decision, a dispute goes back and forth between two states, so the time of the report distinguishes
+        those. It is Razorpay's, so it is the same however often the report arrives.
+        """
+        known = self._record.disputes[dispute]
+        moves = known.state in {DisputeState.UNDER_REVIEW, DisputeState.ACTION_REQUIRED}
+        parts = [known.phase or "", known.state.value, str(known.at) if moves else "", str(known.deducted_minor)]
+        self._add("payment.dispute_changed", dispute, known.payment_id, dispute=dispute, facet=",".join(parts))
+
     def review(self, reason: Reason, payment: str | None, *, subject: str | None = None) -> None:
         """Open a review, once per reason and subject."""
         about = subject or payment or self._record.order_id
@@ -59,35 +72,51 @@ class Recorder:
         if len(self.reviews) >= MAX_REVIEWS:
             return
         self.reviews.append(Review(reason=reason, subject=about, at=iso(self.now)))
-        self._add("payment.review", about, payment, refund=_refund(self._record, about), review=(reason, "open"))
+        self._add(
+            "payment.review",
+            about,
+            payment,
+            refund=_refund(self._record, about),
+            dispute=_dispute(self._record, about),
+            review=(reason, "open"),
+        )
 
     def resolve(self, place: int, resolution: Resolution) -> None:
         """Close a review."""
         review = self.reviews[place]
         self.reviews[place] = replace(review, resolved_at=iso(self.now), resolution=resolution)
         refund = _refund(self._record, review.subject)
-        payment = self._record.refunds[refund].payment_id if refund else review.subject
+        dispute = _dispute(self._record, review.subject)
+        payment = review.subject
+        if refund is not None:
+            payment = self._record.refunds[refund].payment_id
+        elif dispute is not None:
+            payment = self._record.disputes[dispute].payment_id
         self._add(
             "payment.review",
             review.subject,
             payment if payment in self._record.attempts else None,
             refund=refund,
+            dispute=dispute,
             review=(review.reason, "resolved"),
         )
 
-    def _add(
+    def _add(  # noqa: PLR0913 - what the event is about, by kind
         self,
         event_type: EventType,
         subject: str,
         payment: str | None,
         *,
         refund: str | None = None,
+        dispute: str | None = None,
+        facet: str | None = None,
         review: tuple[Reason | Later, Literal["open", "resolved"]] | None = None,
     ) -> None:
         record = self._record
         attempt = record.attempts.get(payment, Attempt()) if payment else Attempt()
         failed = event_type == "payment.failed"
-        self.events[event_id(record.order_id, event_type, subject, *(review or ()))] = PendingEvent(
+        parts = (facet,) if facet is not None else review or ()
+        self.events[event_id(record.order_id, event_type, subject, *parts)] = PendingEvent(
             type=event_type,
             version=record.version,
             at=record.updated_at,
@@ -101,11 +130,18 @@ class Recorder:
             failure_reason=attempt.reason if failed else None,
             review=review[0] if review else None,
             review_state=review[1] if review else None,
+            disputed_minor=amount_disputed(record),
+            dispute=dispute,
+            dispute_then=record.disputes[dispute] if dispute else None,
         )
 
 
 def _refund(record: Record, subject: str) -> str | None:
     return subject if subject in record.refunds else None
+
+
+def _dispute(record: Record, subject: str) -> str | None:
+    return subject if subject in record.disputes else None
 
 
 def announce(recorder: Recorder, record: Record, before: Position, after: Position, merge: Merge) -> None:
@@ -122,11 +158,15 @@ def announce(recorder: Recorder, record: Record, before: Position, after: Positi
     if after.standing is not None and record.stood is None:
         recorder.record("payment.paid", after.standing, subject=record.order_id)
     _record_refunds(recorder, record, before, after, status)
+    for dispute in sorted(after.disputes):
+        if differs(before.disputes.get(dispute), after.disputes[dispute]):
+            recorder.dispute(dispute)
     if status is Status.FAILED and not after.superseded:
         for payment, attempt in sorted(after.attempts.items()):
             if attempt.failed_at is not None and recorder.now - attempt.failed_at < _NEWS_OF_FAILURE_S:
                 recorder.fail(payment)
     _open_reviews(recorder, before, after, merge)
+    _open_reviews_of_disputes(recorder, after, merge)
     _close_reviews(recorder, after, merge)
 
 
@@ -142,8 +182,10 @@ def _record_refunds(recorder: Recorder, record: Record, before: Position, after:
         for refund in of_standing:
             recorder.record("payment.partially_refunded", after.refunds[refund].payment_id, refund=refund)
     elif record.status is not Status.REFUNDED and after.stood is not None:
-        # The refund may be known already: a fee reported later can show that its payment had matched all along.
-        for last in (of_standing or sorted(_processed_refunds(after, after.stood)))[-1:]:
+        # The refund may be known already: a fee reported later can show that its payment had matched all along. But
+        # what a lost dispute completes is not announced as a refund.
+        known = [] if _deductions(after) != _deductions(before) else sorted(_processed_refunds(after, after.stood))
+        for last in (of_standing or known)[-1:]:
             recorder.record("payment.refunded", after.stood, refund=last)
 
 
@@ -153,6 +195,10 @@ def _processed_refunds(position: Position, payment: str) -> list[str]:
         for key, refund in position.refunds.items()
         if refund.payment_id == payment and refund.state is RefundState.PROCESSED
     ]
+
+
+def _deductions(position: Position) -> dict[str, int]:
+    return {key: dispute.deducted_minor for key, dispute in position.disputes.items() if dispute.deducted_minor}
 
 
 def _effective_refunds(position: Position) -> set[str]:
@@ -170,14 +216,24 @@ def _was_returned(position: Position, payment: str) -> bool:
     return payment in position.attempts and position.attempts[payment].captured and position.returned(payment)
 
 
+def _open_reviews_of_disputes(recorder: Recorder, after: Position, merge: Merge) -> None:
+    for dispute in sorted(after.losses()):
+        recorder.review("dispute_lost", after.disputes[dispute].payment_id, subject=dispute)
+    if merge.dropped_dispute is not None:
+        recorder.review("too_many_disputes", merge.dropped_dispute)
+
+
 def _open_reviews(recorder: Recorder, before: Position, after: Position, merge: Merge) -> None:
     for payment in sorted(after.surplus):
         recorder.review(_why_surplus(after, payment), payment)
     for payment in sorted(after.over_refunded() - before.over_refunded()):
-        recorder.review("over_refunded", payment, subject=max(_processed_refunds(after, payment)))
+        back = _processed_refunds(after, payment) or [
+            key for key in _deductions(after) if after.disputes[key].payment_id == payment
+        ]
+        recorder.review("over_refunded", payment, subject=max(back))
     for refund in sorted(merge.reversed):
         recorder.review("refund_reversed", after.refunds[refund].payment_id, subject=refund)
-    for payment in sorted(merge.disputed):
+    for payment in sorted(merge.differing):
         if merge.outlasts_lag(payment) or len(after.refunds) >= MAX_REFUNDS:
             recorder.review("refund_total_differs", payment)
     for payment in sorted(_lapsed(after) - _lapsed(before)):
@@ -212,6 +268,9 @@ def _resolution(review: Review, after: Position, merge: Merge) -> Resolution | N
             return None if any(map(after.matches, after.surplus)) else "returned"
         case "refund_total_differs":
             return "agreed" if review.subject in merge.agreed else None
+        case "dispute_lost":
+            dispute = after.disputes.get(review.subject)
+            return "released" if dispute is not None and dispute.released else None
         case "amount_mismatch" | "currency_mismatch" | "superseded_order" | "never_captured":
             ends = _ends(review, after)
             return next((resolution for resolution, holds in ends.items() if holds), None)

@@ -52,6 +52,8 @@ class PaymentAnswer(TypedDict):
     """Razorpay itself has reported the capture. Act on this, not on `paid` alone."""
     amount_refunded: MinorUnits
     """The refunded amount of the payment that makes the order paid, or last did."""
+    amount_disputed: MinorUnits
+    """What lost disputes took of that same payment. It is no refund and not part of `amount_refunded`."""
     under_review: bool
     razorpay_payment_id: PaymentId | None
     """The Razorpay payment that determines the status; null while there is none."""

@@ -14,6 +14,9 @@ from payments.core.model import (
     MAX_ID,
     Authorized,
     Captured,
+    Disputed,
+    DisputeId,
+    DisputeState,
     Fact,
     Failed,
     Model,
@@ -35,12 +38,21 @@ MARKER = "payment-service"
 _WORD = re.compile(r"\A(?!\w*[0-9]{5})[A-Za-z0-9_]{1,64}\Z")
 
 
+# The last second of Razorpay's own range, in 2120 ("Fetch all payments": to). A later one is no date.
+_LATEST = 4_765_046_400
+
+
 def _word(value: object) -> str | None:
     return value if isinstance(value, str) and _WORD.match(value) else None
 
 
 def _lenient(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_ID else None
+
+
+def _moment(value: object) -> int | None:
+    number = _lenient(value)
+    return number if number is not None and number <= _LATEST else None
 
 
 Text = Annotated[str, Strict()]
@@ -51,12 +63,17 @@ Word = Annotated[str | None, BeforeValidator(_word)]
 """One of Razorpay's own identifiers; anything else is dropped."""
 Number = Annotated[int | None, BeforeValidator(_lenient)]
 """An optional number; anything else is dropped."""
+Moment = Annotated[int | None, BeforeValidator(_moment)]
+"""An optional time in epoch seconds; anything else is dropped."""
 
 _REFUND_STATES = {
     "pending": RefundState.CREATED,
     "processed": RefundState.PROCESSED,
     "failed": RefundState.FAILED,
 }
+
+
+_DISPUTE_STATES = {state.value: state for state in DisputeState if state is not DisputeState.ACTION_REQUIRED}
 
 
 class PaymentEntity(Model):
@@ -132,6 +149,43 @@ class RefundEntity(Model):
         )
 
 
+class DisputeEntity(Model):
+    """A dispute in a webhook or an API response ("Disputes entity"). Its evidence is never read."""
+
+    id: DisputeId
+    payment_id: PaymentId
+    amount: MinorUnits
+    currency: Annotated[str, Field(strict=True, pattern=r"^[A-Z]{3}$")]
+    amount_deducted: MinorUnits = 0
+    phase: Word = None
+    reason_code: Word = None
+    respond_by: Moment = None
+    created_at: Number = None
+
+    def as_disputed(self, state: DisputeState, at: int | None, *, is_current: bool = False) -> Disputed:
+        """The fact that it reached this state.
+
+        Args:
+            state: by the event's name, or by the status in the API.
+            at: when that was reported, epoch seconds.
+            is_current: whether it is the API's answer about this dispute alone, which does not lag.
+        """
+        return Disputed(
+            payment=self.payment_id,
+            dispute=self.id,
+            amount_minor=self.amount,
+            currency=self.currency,
+            state=state,
+            deducted_minor=self.amount_deducted,
+            phase=self.phase,
+            reason_code=self.reason_code,
+            respond_by=self.respond_by,
+            created_at=self.created_at,
+            at=at,
+            is_current=is_current,
+        )
+
+
 # --- in webhooks ("Payment webhooks", "Refund webhooks", "Order webhooks") --------------------------------------------
 
 
@@ -159,6 +213,24 @@ class RefundPayload(Model):
 
     payment: Enclosed[PaymentEntity]
     refund: Enclosed[RefundEntity]
+
+
+class PaymentReference(Model):
+    """A payment in a webhook about something else, of which only the order counts."""
+
+    id: PaymentId
+    order_id: OrderId | None = None
+
+
+class DisputePayload(Model):
+    """The payload of an event about a dispute.
+
+    Of the payment only its order is read: Razorpay's samples show a disputed payment as `authorized` and not captured
+    ("Disputes webhook events": won, under review).
+    """
+
+    payment: Enclosed[PaymentReference]
+    dispute: Enclosed[DisputeEntity]
 
 
 # --- as the API lists them ------------------------------------------------------------------------------------------
@@ -219,6 +291,17 @@ class ListedRefund(RefundEntity):
     def facts(self) -> tuple[Fact, ...]:
         """Return the fact that it reached its state."""
         return () if self.state is None else (self.as_refunded(self.state),)
+
+
+class ListedDispute(DisputeEntity):
+    """A dispute as the API lists it."""
+
+    status: Text
+
+    @property
+    def state(self) -> DisputeState | None:
+        """Its state; None for a status that Razorpay does not document. The API has no `action_required`."""
+        return _DISPUTE_STATES.get(self.status)
 
 
 class ListedOrder(Model):

@@ -8,7 +8,8 @@ from uuid import UUID, uuid5
 
 from pydantic import Field
 
-from payments.core.model import EventType, Later, Model, PendingEvent, Reason, Record, Status
+from payments.core.instants import iso
+from payments.core.model import Dispute, DisputeState, EventType, Later, Model, PendingEvent, Reason, Record, Status
 
 SOURCE = "payment-service"
 
@@ -16,7 +17,7 @@ SOURCE = "payment-service"
 _NAMESPACE = UUID("6f3c1c52-6a53-5d0e-9c43-2f1f0c6b7f11")
 
 
-SCHEMA_VERSION: Final = "1.0"
+SCHEMA_VERSION: Final = "1.1"
 """Version of the `detail`. The first number grows if consumers must adapt, the second if something is added."""
 
 
@@ -28,9 +29,10 @@ def event_id(
     Args:
         order_id: the Razorpay order.
         event_type: the detail type.
-        subject: what it is about: the Razorpay payment or refund id, or for `payment.paid` the order id, so that an
-            order has only one.
-        reason: of a review, because a payment can have several reviews.
+        subject: what it is about: the Razorpay payment, refund or dispute id, or for `payment.paid` the order id, so
+            that an order has only one.
+        reason: of a review, because a payment can have several reviews; of a dispute, what changed, because a dispute
+            changes several times.
         state: of a review, because opening and resolving it are two events.
     """
     parts = (order_id, event_type, subject, reason, state)
@@ -67,6 +69,9 @@ class PaymentDetail(Model):
     amount_refunded: int
     """The refunded amount of the payment that makes the order paid, or last did, in integer minor units. Surplus
     payments do not count."""
+    amount_disputed: int
+    """What lost disputes took of that same payment, in integer minor units. It is no refund and not part of
+    amount_refunded."""
     method: str | None
     """Razorpay's name for the payment method, such as upi, card or netbanking; null if it is not known."""
 
@@ -98,10 +103,34 @@ class ReviewDetail(Model):
     """open: a person must decide. resolved: no decision is needed any more. Each is a separate event."""
 
 
+class DisputeDetail(Model):
+    """The dispute that the event is about, as it was then."""
+
+    id: str
+    """Razorpay's id of the dispute."""
+    state: Annotated[str, Field(json_schema_extra={"enum": [state.value for state in DisputeState]})]
+    """open: a customer or a bank demands the money back. under_review: the bank reviews the evidence. action_required:
+    the evidence is insufficient, and more is needed before respond_by. closed, won: the money stays. lost: the customer
+    has it back."""
+    phase: str | None
+    """Razorpay's phase: fraud, retrieval, chargeback, pre_arbitration or arbitration; null if it gave none. A won
+    chargeback that is challenged again is another dispute."""
+    amount: int
+    """The sum in dispute, in integer minor units of its currency."""
+    amount_deducted: int
+    """What the loss took from our balance, in integer minor units of its currency; 0 unless it is lost."""
+    currency: str
+    """ISO 4217 code."""
+    reason_code: str | None
+    """Razorpay's code for the reason, such as chargeback; null if it gave none."""
+    respond_by: str | None
+    """Until when Razorpay takes an answer: ISO 8601, UTC, to the second; null if it gave no time."""
+
+
 class EventDetail(Model):
     """The `detail` of an event as consumers receive it. Parts that do not apply are absent."""
 
-    schema_version: Literal["1.0"]
+    schema_version: Literal["1.1"]
     """Version of this contract. The first number grows when consumers must adapt to a change, the second when something
     is added."""
     event_id: str
@@ -115,6 +144,7 @@ class EventDetail(Model):
     refund: RefundDetail | None = None
     failure: FailureDetail | None = None
     review: ReviewDetail | None = None
+    dispute: DisputeDetail | None = None
 
 
 def detail(record: Record, identity: str, event: PendingEvent) -> EventDetail:
@@ -131,6 +161,8 @@ def detail(record: Record, identity: str, event: PendingEvent) -> EventDetail:
         about["failure"] = FailureDetail(code=event.code, reason=event.failure_reason)
     if event.review is not None:
         about["review"] = ReviewDetail(reason=event.review, state=event.review_state)
+    if event.dispute is not None and event.dispute_then is not None:
+        about["dispute"] = _dispute(event.dispute, event.dispute_then)
     payment = PaymentDetail(
         **order.purchase_fields(),
         payment_id=order.payment_id,
@@ -140,6 +172,7 @@ def detail(record: Record, identity: str, event: PendingEvent) -> EventDetail:
         currency=order.currency,
         status=event.status,
         amount_refunded=event.refunded_minor,
+        amount_disputed=event.disputed_minor,
         method=event.method,
     )
     return EventDetail(
@@ -149,6 +182,19 @@ def detail(record: Record, identity: str, event: PendingEvent) -> EventDetail:
         occurred_at=event.at,
         payment=payment,
         **about,
+    )
+
+
+def _dispute(identity: str, dispute: Dispute) -> DisputeDetail:
+    return DisputeDetail(
+        id=identity,
+        state=dispute.state.value,
+        phase=dispute.phase,
+        amount=dispute.amount_minor,
+        amount_deducted=dispute.deducted_minor,
+        currency=dispute.currency,
+        reason_code=dispute.reason_code,
+        respond_by=None if dispute.respond_by is None else iso(dispute.respond_by),
     )
 
 

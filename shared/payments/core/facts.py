@@ -9,12 +9,16 @@ from copy import replace
 from itertools import batched
 from typing import Final
 
+from payments.core.disputes import MAX_DISPUTES, merged
 from payments.core.instants import epoch
 from payments.core.model import (
     Accepted,
     Attempt,
     Authorized,
     Captured,
+    Dispute,
+    Disputed,
+    DisputeState,
     Fact,
     Failed,
     Mandate,
@@ -45,8 +49,9 @@ _TOTAL_LAG_S = 60 * 60
 def batches(facts: Sequence[Fact]) -> Iterator[tuple[Fact, ...]]:
     """Split facts that arrived together into as many decisions as they need.
 
-    Captures come first, each followed by its own refunds, ordered by creation. So a payment with more refunds than
-    fit in one decision is paid before it is refunded, and no event reports a state that never existed.
+    Captures come first, each followed by its own refunds, ordered by creation, and then by its disputes. So a payment
+    with more refunds than fit in one decision is paid before it is refunded, and no event reports a state that never
+    existed.
     """
     yield from batched(sorted(facts, key=_order(facts)) if len(facts) > MAX_FACTS else facts, MAX_FACTS, strict=False)
 
@@ -59,7 +64,7 @@ def _order(facts: Iterable[Fact]) -> "_Key":
     nowhere = len(captured)
 
     def key(fact: Fact) -> tuple[int, int, int]:
-        kind = 1 if isinstance(fact, Refunded) else 2 if isinstance(fact, RefundTotal) else 0
+        kind = 1 if isinstance(fact, Refunded) else 2 if isinstance(fact, RefundTotal | Disputed) else 0
         created_at = fact.created_at or 0 if isinstance(fact, Refunded) else 0
         return (captured.get(fact.payment, nowhere), kind, created_at)
 
@@ -79,6 +84,7 @@ class Merge:
         self.version = record.version + 1
         self.attempts = dict(record.attempts)
         self.refunds = dict(record.refunds)
+        self.disputes = dict(record.disputes)
         self.news: list[str] = []
         self.by: Mandate | None = None
         """Who decided it, if that is what is new."""
@@ -87,9 +93,11 @@ class Merge:
         """Refunds reported as failed after they were processed."""
         self.agreed: set[str] = set()
         """Payments whose refunds were read and agree with Razorpay's total."""
-        self.disputed: set[str] = set()
+        self.differing: set[str] = set()
         """Payments whose refunds were read and still differ."""
         self._first_dropped: str | None = None
+        self.dropped_dispute: str | None = None
+        """The payment of a dispute over the limit, unless that was reported before."""
 
     @property
     def overflows(self) -> str | None:
@@ -114,6 +122,12 @@ class Merge:
         is_news = known is None or _without_details(grown) != _without_details(known)
         if isinstance(fact, Refunded):
             is_news = self._grow_refund(fact) or (is_news and known is None)
+        if isinstance(fact, Disputed):
+            is_news = self._grow_dispute(fact)
+            if fact.dispute not in self.disputes:
+                return
+        if isinstance(fact, Released):
+            is_news = self._release_losses(fact.payment) or is_news
         self.attempts[fact.payment] = grown
         if is_news:
             self.news.append(_described(fact))
@@ -128,6 +142,10 @@ class Merge:
         more = len(self.news) - _MAX_DESCRIBED
         said = ", ".join(self.news[:_MAX_DESCRIBED]) or "attempt over the limit"
         return f"{said} and {more} more" if more > 0 else said
+
+    def new_disputes(self) -> tuple[str, ...]:
+        """Return the disputes that are new or have changed."""
+        return tuple(key for key, dispute in self.disputes.items() if self._record.disputes.get(key) != dispute)
 
     def new_refunds(self) -> tuple[str, ...]:
         """Return the refunds that are new or have progressed."""
@@ -207,9 +225,33 @@ class Merge:
             return True
         return False
 
+    def _grow_dispute(self, fact: Disputed) -> bool:
+        """Merge the fact into the disputes. Return False if it is old news, or over the limit and that is reported."""
+        known = self.disputes.get(fact.dispute)
+        if known is None and len(self.disputes) >= MAX_DISPUTES:
+            reported = any(review.reason == "too_many_disputes" for review in self._record.reviews)
+            if reported or self._record.order is None:
+                return False
+            self.dropped_dispute = fact.payment
+            self.news.append(f"dispute over the limit {fact.dispute}")
+            return False
+        latest = merged(known, fact)
+        self.disputes[fact.dispute] = latest
+        return latest != known
+
+    def _release_losses(self, payment: str) -> bool:
+        """Release every lost dispute about the payment. Return whether there was one."""
+        lost: dict[str, Dispute] = {
+            key: replace(dispute, released=True)
+            for key, dispute in self.disputes.items()
+            if dispute.payment_id == payment and dispute.state is DisputeState.LOST and not dispute.released
+        }
+        self.disputes |= lost
+        return bool(lost)
+
     def _drop_refund(self, fact: Refunded) -> bool:
         """Drop a refund over the limit. Return whether no review has reported that yet."""
-        self.disputed.add(fact.payment)
+        self.differing.add(fact.payment)
         about = ("refund_total_differs", fact.payment)
         return all((review.reason, review.subject) != about for review in self._record.reviews)
 
@@ -224,7 +266,7 @@ class Merge:
         if total.complete:
             # The refunds were read just now, so any difference counts.
             unread = not agrees
-            (self.agreed if agrees else self.disputed).add(total.payment)
+            (self.agreed if agrees else self.differing).add(total.payment)
         elif total.amount_minor > known.total_minor and not agrees:
             # A total seen before is not new, nor is a smaller one: webhooks arrive late and more than once.
             unread = True
@@ -246,7 +288,7 @@ class Merge:
         reviews = [r for r in self._record.reviews if (r.reason, r.subject) == ("refund_total_differs", payment)]
         if payment in self.agreed:
             return any(review.is_open for review in reviews)
-        return payment in self.disputed and not reviews and self.outlasts_lag(payment)
+        return payment in self.differing and not reviews and self.outlasts_lag(payment)
 
 
 def _without_details(attempt: Attempt) -> Attempt:
@@ -292,4 +334,6 @@ def _described(fact: Fact) -> str:
     """Describe a fact for the history, such as `captured pay_DESlfW9H8K9uqM`."""
     if isinstance(fact, Refunded):
         return f"refund {fact.state.value} {fact.refund}"
+    if isinstance(fact, Disputed):
+        return f"dispute {fact.state.value} {fact.dispute}"
     return f"{_WORDS[type(fact)]} {fact.payment}"

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from payments.core.entities import MARKER, ListedOrder, ListedPayment, ListedRefund, OrderNotes
+from payments.core.entities import MARKER, ListedDispute, ListedOrder, ListedPayment, ListedRefund, OrderNotes
 from payments.core.errors import GatewayUnavailable
 from payments.core.model import Fact, Model, Order
 
@@ -30,6 +30,15 @@ def read_refund(item: Mapping[str, Any]) -> ListedRefund:
         GatewayUnavailable: it is not what Razorpay documents.
     """
     return _read(ListedRefund, item, "refund")
+
+
+def read_dispute(item: Mapping[str, Any]) -> ListedDispute:
+    """Parse one dispute of the API.
+
+    Raises:
+        GatewayUnavailable: it is not what Razorpay documents.
+    """
+    return _read(ListedDispute, item, "dispute")
 
 
 def _read[Entity: Model](kind: type[Entity], item: Mapping[str, Any], what: str) -> Entity:

@@ -15,10 +15,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 # Razorpay's ids: prefix, underscore, 14 case-sensitive alphanumerics ("API basics"). In the models' patterns `$`
 # matches only the end of the text; in Python's it would accept a trailing line break.
-_ORDER_ID, _PAYMENT_ID, _REFUND_ID = (rf"{kind}_[A-Za-z0-9]{{14}}" for kind in ("order", "pay", "rfnd"))
+_ORDER_ID, _PAYMENT_ID, _REFUND_ID, _DISPUTE_ID = (
+    rf"{kind}_[A-Za-z0-9]{{14}}" for kind in ("order", "pay", "rfnd", "disp")
+)
 ORDER_ID = re.compile(rf"\A{_ORDER_ID}\Z")
 PAYMENT_ID = re.compile(rf"\A{_PAYMENT_ID}\Z")
 REFUND_ID = re.compile(rf"\A{_REFUND_ID}\Z")
+DISPUTE_ID = re.compile(rf"\A{_DISPUTE_ID}\Z")
+DISPUTE_ID_PATTERN = f"^{_DISPUTE_ID}$"
 ORDER_ID_PATTERN, PAYMENT_ID_PATTERN, REFUND_ID_PATTERN = (f"^{form}$" for form in (_ORDER_ID, _PAYMENT_ID, _REFUND_ID))
 
 # Clients read our ids as JSON numbers: a double represents every integer up to this one exactly.
@@ -27,6 +31,7 @@ MAX_ID = 2**53 - 1
 OrderId = Annotated[str, Field(pattern=ORDER_ID_PATTERN)]
 PaymentId = Annotated[str, Field(pattern=PAYMENT_ID_PATTERN)]
 RefundId = Annotated[str, Field(pattern=REFUND_ID_PATTERN)]
+DisputeId = Annotated[str, Field(pattern=DISPUTE_ID_PATTERN)]
 PlatformId = Annotated[int, Field(ge=1, le=MAX_ID)]
 """An id that the platform or this service assigned."""
 
@@ -85,6 +90,22 @@ class RefundState(StrEnum):
 
 _REFUND_RANK = {state: rank for rank, state in enumerate(RefundState)}
 
+
+class DisputeState(StrEnum):
+    """A dispute's state, by the name of the event that reports it. How they follow each other is in `disputes`."""
+
+    OPEN = "open"
+    UNDER_REVIEW = "under_review"
+    """The evidence was submitted, and the bank reviews it."""
+    ACTION_REQUIRED = "action_required"
+    """The evidence is insufficient: somebody must add to it before `respond_by`."""
+    CLOSED = "closed"
+    """A suspicion of fraud that ended."""
+    WON = "won"
+    LOST = "lost"
+    """The customer has the money back. Final."""
+
+
 Later = str
 """A value from a later version, read after a rollback. It is kept and published unchanged, never refused."""
 
@@ -99,6 +120,8 @@ Reason = Literal[
     "too_many_attempts",
     "too_many_orders",
     "never_captured",
+    "dispute_lost",
+    "too_many_disputes",
 ]
 """Why a person must review an order."""
 
@@ -221,6 +244,31 @@ class Refund(Model):
     """It was reported as failed as well as processed."""
 
 
+class Dispute(Model):
+    """The facts about one Razorpay dispute id, as of the report that ranks highest (see `disputes`)."""
+
+    payment_id: Annotated[str, Field(alias="payment")]
+    """The Razorpay payment whose money is demanded back."""
+    amount_minor: Annotated[int, Field(alias="amount")]
+    """The sum in dispute."""
+    currency: str
+    state: DisputeState
+    deducted_minor: Annotated[int, Field(alias="deducted")] = 0
+    """What its loss took from our balance; 0 unless it is lost."""
+    phase: str | None = None
+    """Razorpay's phase, such as `chargeback`."""
+    reason_code: Annotated[str | None, Field(alias="reason")] = None
+    """Razorpay's code, such as `goods_or_services_not_received_or_partially_received`."""
+    respond_by: int | None = None
+    """Until when Razorpay takes an answer, epoch seconds."""
+    created_at: Annotated[int | None, Field(alias="made")] = None
+    """When it was created, epoch seconds."""
+    at: int | None = None
+    """When the state was reported, epoch seconds: the time of the event, or of the query that found it."""
+    released: bool = False
+    """An operator looked at the loss and released the payment: the client may pay again."""
+
+
 class Review(Model):
     """A reason for a person to review the order, and the payment, refund or order id it is about."""
 
@@ -266,6 +314,7 @@ EventType = Literal[
     "payment.refunded",
     "payment.surplus_refunded",
     "payment.review",
+    "payment.dispute_changed",
 ]
 
 
@@ -290,6 +339,10 @@ class PendingEvent(Model):
     failure_reason: Annotated[str | None, Field(alias="reason")] = None
     review: Reason | Later | None = None
     review_state: Literal["open", "resolved"] | Later | None = None
+    disputed_minor: Annotated[int, Field(alias="disputed")] = 0
+    dispute: str | None = None
+    dispute_then: Dispute | None = None
+    """The dispute as it was then."""
 
 
 class Record(Model):
@@ -312,6 +365,8 @@ class Record(Model):
     """By Razorpay payment id."""
     refunds: Mapping[str, Refund] = Field(default_factory=dict)
     """By Razorpay refund id."""
+    disputes: Mapping[str, Dispute] = Field(default_factory=dict)
+    """By Razorpay dispute id. Absent from an item while there are none."""
     reviews: Annotated[tuple[Review, ...], Field(alias="review")] = ()
     history: tuple[HistoryEntry, ...] = ()
     pending: Mapping[str, PendingEvent] = Field(default_factory=dict)
@@ -366,6 +421,18 @@ class KnownRefund(Model):
     """None for a refund of a payment that is not ours."""
     amount_minor: Annotated[int, Field(alias="amount")]
     state: RefundState
+
+
+class KnownDispute(Model):
+    """What is known of a dispute, stored under its own id: Razorpay's dispute names its payment but not its order."""
+
+    dispute_id: str
+    payment_id: Annotated[str, Field(alias="payment")]
+    order_id: str | None = None
+    """None for a dispute about a payment that is not ours."""
+    state: DisputeState
+    phase: str | None = None
+    deducted_minor: Annotated[int, Field(alias="deducted")] = 0
 
 
 # --- facts, as they arrive ------------------------------------------------------------------------------------------
@@ -438,6 +505,26 @@ class RefundTotal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Disputed:
+    """A dispute about this payment reached this state."""
+
+    payment: str
+    dispute: str
+    amount_minor: int
+    currency: str
+    state: DisputeState
+    deducted_minor: int = 0
+    phase: str | None = None
+    reason_code: str | None = None
+    respond_by: int | None = None
+    created_at: int | None = None
+    at: int | None = None
+    """When it was reported, epoch seconds: the time of the event, or of the query that found it."""
+    is_current: bool = False
+    """It is Razorpay's answer about this one dispute, so it is the state at that time and not an earlier one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NeverCaptured:
     """Razorpay was asked for the last time, and the payment was neither captured nor returned."""
 
@@ -454,10 +541,12 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Released:
-    """An operator released the payment: neither its signature nor its authorization counts any more."""
+    """An operator released the payment: no signature, authorization or lost dispute of it counts any more."""
 
     payment: str
     by: Mandate | None = None
 
 
-type Fact = Signed | Authorized | Captured | Failed | Refunded | RefundTotal | NeverCaptured | Accepted | Released
+type Fact = (
+    Signed | Authorized | Captured | Failed | Refunded | RefundTotal | Disputed | NeverCaptured | Accepted | Released
+)

@@ -65,15 +65,18 @@ def _make_way(reconciler: Reconciler, order_id: str, payment: str, now: int) -> 
 
 
 def release_payment(reconciler: Reconciler, order_id: str, payment: str, now: int, by: Mandate | None = None) -> Record:
-    """Stop counting the signature or the authorization of a payment.
+    """Stop counting the signature or the authorization of a payment, or the lost disputes about it.
 
     Raises:
         OrderNotFound: we have no record of the order.
-        NotPossible: the payment was captured.
+        NotPossible: the payment was captured, and no dispute about it was lost.
     """
     record = _looked_at(reconciler, order_id, now)
-    if payment not in record.attempts or record.attempts[payment].captured:
-        raise NotPossible("The payment is unknown, or captured: only a promise of money can be released.")
+    is_known = payment in record.attempts
+    if not is_known or (record.attempts[payment].captured and not Position.of(record).is_lost(payment)):
+        raise NotPossible(
+            "The payment is unknown, or captured: only a promise of money or a lost payment can be released."
+        )
     return _recorded(reconciler, order_id, Released(payment=payment, by=by), now)
 
 

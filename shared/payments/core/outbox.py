@@ -13,7 +13,7 @@ from typing import Protocol
 from payments.core.errors import ContentionError, EventsUnpublished, OrderNotFound, StorageConflict, TableUnavailable
 from payments.core.events import encode
 from payments.core.facts import batches
-from payments.core.model import EventType, Fact, KnownRefund, Later, Record
+from payments.core.model import Dispute, EventType, Fact, KnownDispute, KnownRefund, Later, Record
 from payments.core.position import NO_OFFERS, Policy
 from payments.core.transitions import Decision, decide, unknown_record
 
@@ -46,6 +46,10 @@ class RecordStore(Protocol):
 
     def keep_refunds(self, refunds: Collection[KnownRefund]) -> None:
         """Remember refunds under their own ids: Razorpay's refund names its payment but not its order."""
+        ...
+
+    def keep_disputes(self, disputes: Collection[KnownDispute]) -> None:
+        """Remember disputes under their own ids: Razorpay's dispute names its payment but not its order."""
         ...
 
 
@@ -148,6 +152,7 @@ def record_and_publish(  # noqa: PLR0913 - as `record_facts`, plus the bus
     for batch in batches(facts):
         decision = record_facts(table, order_id, batch, now, policy=policy, keep_unknown=keep_unknown)
         keep_new_refunds(table, decision)
+        keep_new_disputes(table, decision)
         published += publish_pending(table, bus, decision.record)
     if decision is None:
         raise ValueError("there are no facts to record")
@@ -170,6 +175,25 @@ def keep_new_refunds(table: RecordStore, decision: Decision) -> None:
                 for key in decision.new_refunds
             ]
         )
+
+
+def keep_new_disputes(table: RecordStore, decision: Decision) -> None:
+    """Remember the disputes that a decision added or changed, under their own ids."""
+    if decision.new_disputes:
+        changed = {key: decision.record.disputes[key] for key in decision.new_disputes}
+        table.keep_disputes([known_dispute(key, dispute, decision.record.order_id) for key, dispute in changed.items()])
+
+
+def known_dispute(identity: str, dispute: Dispute, order_id: str | None) -> KnownDispute:
+    """Return what to remember of a dispute under its own id."""
+    return KnownDispute(
+        dispute_id=identity,
+        payment_id=dispute.payment_id,
+        order_id=order_id,
+        state=dispute.state,
+        phase=dispute.phase,
+        deducted_minor=dispute.deducted_minor,
+    )
 
 
 def publish_pending(table: RecordStore, bus: EventBus, record: Record) -> int:

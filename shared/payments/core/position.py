@@ -3,8 +3,11 @@
 * A captured payment **matches** if its currency is the order's and its amount is the order's (`exact`), the order's
   plus the fee that the customer bears (`fee`), or less within what the setting `ACCEPT_OFFERS` allows (`offer`). A
   payment that an operator accepted matches too.
-* A payment is **returned** when its processed refunds reach the smaller of its own amount and the order's. A payment
-  that was never captured is returned when a refund of it was processed: Razorpay gave it back.
+* A payment is **returned** when its processed refunds, and what lost disputes deducted in its currency, reach the
+  smaller of its own amount and the order's. A payment that was never captured is returned when a refund of it was
+  processed: Razorpay gave it back.
+* A payment is **lost** from the loss of a dispute about it until an operator releases it, whatever was deducted: the
+  client must not simply pay again.
 * A payment **holds money** when it was captured and is not returned, whatever its amount.
 * The **standing** payment is the first recorded match that is not returned. On a superseded order no payment stands
   unless an operator accepted it, and once the order is refunded none stands again.
@@ -18,7 +21,18 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from payments.core.model import Attempt, Order, Reason, Record, Refund, RefundState, Status, Verdict
+from payments.core.model import (
+    Attempt,
+    Dispute,
+    DisputeState,
+    Order,
+    Reason,
+    Record,
+    Refund,
+    RefundState,
+    Status,
+    Verdict,
+)
 
 _PER_CENT = 100
 
@@ -52,11 +66,12 @@ NO_OFFERS = Policy()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
-    """What is known about an order's payments and refunds, with everything derived from it."""
+    """What is known about an order's payments, refunds and disputes, with everything derived from it."""
 
     order: Order | None
     attempts: Mapping[str, Attempt]
     refunds: Mapping[str, Refund]
+    disputes: Mapping[str, Dispute]
     superseded: bool
     stood: str | None
     refunded: bool
@@ -69,6 +84,7 @@ class Position:
             order=record.order,
             attempts=record.attempts,
             refunds=record.refunds,
+            disputes=record.disputes,
             superseded=record.superseded_by is not None,
             stood=record.stood,
             refunded=record.status is Status.REFUNDED,
@@ -86,8 +102,29 @@ class Position:
         return sorted(filter(self.matches, self.attempts), key=self._rank)
 
     def refunded_minor(self, payment: str) -> int:
-        """Return how much of it was paid back. Only processed refunds count: a created one may still fail."""
+        """Return how much of it was refunded. Only processed refunds count: a created one may still fail."""
         return self._sum(payment, RefundState.PROCESSED)
+
+    def deducted_minor(self, payment: str) -> int:
+        """Return how much of it lost disputes took from our balance.
+
+        Only sums in the payment's own currency count; any other cannot be compared with it and is left to a person.
+        """
+        return sum(
+            dispute.deducted_minor
+            for dispute in self.disputes.values()
+            if dispute.payment_id == payment and dispute.currency == self.attempts[payment].currency
+        )
+
+    def losses(self) -> set[str]:
+        """Return the lost disputes that no operator has released."""
+        return {
+            key for key, dispute in self.disputes.items() if dispute.state is DisputeState.LOST and not dispute.released
+        }
+
+    def is_lost(self, payment: str) -> bool:
+        """Return whether a dispute about it was lost and not released."""
+        return any(self.disputes[key].payment_id == payment for key in self.losses())
 
     def refunds_agree(self, payment: str, total_minor: int) -> bool:
         """Return whether Razorpay's total fits the refunds we know, with or without pending ones."""
@@ -95,17 +132,18 @@ class Position:
         return processed <= total_minor <= processed + self._sum(payment, RefundState.CREATED)
 
     def returned(self, payment: str) -> bool:
-        """Return whether everything of the payment that counts was paid back."""
+        """Return whether everything of the payment that counts went back to the customer."""
         attempt, back = self.attempts[payment], self.refunded_minor(payment)
         if not attempt.captured:
             return back > 0
+        back += self.deducted_minor(payment)
         amount = attempt.amount_minor or 0
         if self.order is not None and attempt.currency == self.order.currency:
             amount = min(amount, self.order.amount_minor)
         return back >= amount
 
     def holds_money(self, payment: str) -> bool:
-        """Return whether it has money that was not paid back."""
+        """Return whether it has money that did not go back."""
         return self.attempts[payment].captured and not self.returned(payment)
 
     @property
@@ -134,11 +172,12 @@ class Position:
         return "currency_mismatch" if attempt.currency != self.order.currency else "amount_mismatch"
 
     def over_refunded(self) -> set[str]:
-        """Return captured payments of which more was paid back than captured."""
+        """Return captured payments of which more went back than was captured: by refunds, or by refunds and losses."""
         return {
             payment
             for payment, attempt in self.attempts.items()
-            if attempt.captured and self.refunded_minor(payment) > (attempt.amount_minor or 0)
+            if attempt.captured
+            and self.refunded_minor(payment) + self.deducted_minor(payment) > (attempt.amount_minor or 0)
         }
 
     # --- promises of money ---
@@ -223,15 +262,20 @@ class Position:
 
 
 def under_review(record: Record) -> bool:
-    """Return whether a payment is not as agreed: a person must decide, and the client must not pay again.
+    """Return whether a payment is not as agreed or lost: a person must decide, and the client must not pay again.
 
     A second capture of the agreed amount does not count: it has a separate review, and the purchase is as agreed.
     """
     position = Position.of(record)
     is_paid = position.standing is not None
-    return any(not (is_paid and position.matches(payment)) for payment in position.surplus)
+    return bool(position.losses()) or any(not (is_paid and position.matches(payment)) for payment in position.surplus)
 
 
 def amount_refunded(record: Record) -> int:
-    """Return how much was paid back of the payment that stands, or stood last, in minor units."""
+    """Return how much was refunded of the payment that stands, or stood last, in minor units."""
     return 0 if record.stood is None else Position.of(record).refunded_minor(record.stood)
+
+
+def amount_disputed(record: Record) -> int:
+    """Return how much lost disputes took of the payment that stands, or stood last, in minor units."""
+    return 0 if record.stood is None else Position.of(record).deducted_minor(record.stood)

@@ -14,15 +14,19 @@ from enum import StrEnum
 from typing import Protocol
 
 from payments.core import attention
-from payments.core.entities import ListedOrder, ListedPayment, ListedRefund
+from payments.core.disputes import may_be_news
+from payments.core.entities import ListedDispute, ListedOrder, ListedPayment, ListedRefund
 from payments.core.errors import ContentionError, GatewayUnavailable, OrderNotFound, StorageConflict
 from payments.core.instants import epoch
-from payments.core.listing import Look, Origin, ownership, read_order, read_payment, read_refund
+from payments.core.listing import Look, Origin, ownership, read_dispute, read_order, read_payment, read_refund
 from payments.core.model import (
+    DISPUTE_ID,
     ORDER_ID,
     PAYMENT_ID,
     REFUND_ID,
+    DisputeState,
     Fact,
+    KnownDispute,
     KnownRefund,
     NeverCaptured,
     Order,
@@ -30,12 +34,13 @@ from payments.core.model import (
     RefundState,
 )
 from payments.core.ordering import OrderStore
-from payments.core.outbox import MAX_ROUNDS, EventBus, publish_pending, record_and_publish
+from payments.core.outbox import MAX_ROUNDS, EventBus, known_dispute, publish_pending, record_and_publish
 from payments.core.position import Policy, Position
 from payments.core.sweeping import Entry, Listed
 from payments.core.transitions import adopt, decide, foreign, unknown_record
 
-# A refund of a foreign payment is remembered for longer than any pass over the refunds reads back.
+# A refund of a foreign payment is remembered for longer than any pass over the refunds reads back. A dispute about one
+# is asked about again after as long.
 _FOREIGN_REFUND_S = 60 * 24 * 60 * 60
 
 
@@ -48,6 +53,14 @@ class ReconcileStore(OrderStore, Protocol):
 
     def keep_refunds(self, refunds: Collection[KnownRefund], *, expires_at: int | None = None) -> None:
         """Remember what is known of refunds."""
+        ...
+
+    def disputes(self, dispute_ids: Iterable[str]) -> Mapping[str, KnownDispute]:
+        """Return what is known of disputes, by id. The read may be slightly stale."""
+        ...
+
+    def keep_disputes(self, disputes: Collection[KnownDispute], *, expires_at: int | None = None) -> None:
+        """Remember what is known of disputes."""
         ...
 
 
@@ -68,6 +81,14 @@ class Gateway(Protocol):
 
     def refund(self, refund_id: str) -> ListedRefund:
         """Return one refund."""
+        ...
+
+    def dispute(self, dispute_id: str) -> ListedDispute:
+        """Return one dispute."""
+        ...
+
+    def disputes(self, skip: int) -> Sequence[Entry]:
+        """Return the account's disputes after the first `skip`; none after the last."""
         ...
 
     def refunds_of(self, payment_id: str) -> Sequence[ListedRefund]:
@@ -231,6 +252,45 @@ class Reconciler:
             self.table, self.bus, order_id, facts, now, policy=self.policy, keep_unknown=True
         )
         self._keep(refund, state, order_id, now)
+        return Outcome.UNCHANGED if decision.record.version == record.version else Outcome.RECONCILED
+
+    def apply_dispute(self, listed: ListedDispute, known: KnownDispute | None, now: int) -> Outcome:
+        """Compare one listed dispute with what is known of it, and record what is new.
+
+        The list lags, so the dispute is fetched; and the payment with it, because only that names the order.
+        """
+        state = listed.state
+        if state is None:
+            return Outcome.UNCHANGED
+        if known is not None and (
+            known.order_id is None or not may_be_news(known, state, listed.phase, listed.amount_deducted)
+        ):
+            return Outcome.UNCHANGED
+        payment = self.gateway.payment(listed.payment_id)
+        return _in_rounds(lambda: self._apply_dispute(listed, state, payment, now))
+
+    def _apply_dispute(self, listed: ListedDispute, state: DisputeState, payment: ListedPayment, now: int) -> Outcome:
+        order_id, record = payment.order_id, None
+        if order_id is not None:
+            record, _ = self._record_of(order_id, now)
+        if order_id is None or record is None or record.foreign:
+            foreign_one = KnownDispute(
+                dispute_id=listed.id,
+                payment_id=listed.payment_id,
+                state=state,
+                phase=listed.phase,
+                deducted_minor=listed.amount_deducted,
+            )
+            self.table.keep_disputes([foreign_one], expires_at=now + _FOREIGN_REFUND_S)
+            return Outcome.FOREIGN
+        latest = self.gateway.dispute(listed.id)
+        fact = latest.as_disputed(latest.state or state, now, is_current=True)
+        decision, _ = record_and_publish(
+            self.table, self.bus, order_id, (*payment.facts(), fact), now, policy=self.policy, keep_unknown=True
+        )
+        kept = decision.record.disputes.get(listed.id)
+        if kept is not None:
+            self.table.keep_disputes([known_dispute(listed.id, kept, order_id)])
         return Outcome.UNCHANGED if decision.record.version == record.version else Outcome.RECONCILED
 
     def apply_order(self, listed: ListedOrder, record: Record | None, now: int) -> Outcome:
@@ -402,10 +462,13 @@ def _is_news(state: RefundState, known: KnownRefund) -> bool:
 # --- list entries, which may contain anything -----------------------------------------------------------------------
 
 
+_ENTRY_IDS = (PAYMENT_ID, REFUND_ID, ORDER_ID, DISPUTE_ID)
+
+
 def entry_id(entry: Entry) -> str | None:
     """Return the Razorpay id of a list entry, or None if it has none that we could ask for."""
     identity = entry.get("id")
-    is_id = isinstance(identity, str) and any(form.match(identity) for form in (PAYMENT_ID, REFUND_ID, ORDER_ID))
+    is_id = isinstance(identity, str) and any(form.match(identity) for form in _ENTRY_IDS)
     return identity if is_id else None
 
 
@@ -441,6 +504,18 @@ def apply_refunds(reconciler: Reconciler, page: Sequence[Entry], applied: Applie
         applied(entry_id(entry) or "", act)
 
 
+def apply_disputes(reconciler: Reconciler, page: Sequence[Entry], applied: Applied, now: int) -> None:
+    """Compare a page of disputes with the table in one batch read. What may be new costs two queries."""
+    known = reconciler.table.disputes([identity for entry in page if (identity := entry_id(entry)) is not None])
+    for entry in page:
+
+        def act(entry: Entry = entry) -> Outcome:
+            dispute = read_dispute(entry)
+            return reconciler.apply_dispute(dispute, known.get(dispute.id), now)
+
+        applied(entry_id(entry) or "", act)
+
+
 def apply_orders(reconciler: Reconciler, page: Sequence[Entry], applied: Applied, now: int) -> None:
     """Make sure that every order of ours on a page has a record."""
     orders = [identity for entry in page if (identity := entry_id(entry)) is not None]
@@ -460,4 +535,6 @@ def apply_by_id(reconciler: Reconciler, razorpay_id: str, now: int) -> Outcome:
         return reconciler.apply_refund(reconciler.gateway.refund(razorpay_id), None, now)
     if ORDER_ID.match(razorpay_id):
         return reconciler.apply_order(reconciler.gateway.order(razorpay_id), reconciler.table.read(razorpay_id), now)
+    if DISPUTE_ID.match(razorpay_id):
+        return reconciler.apply_dispute(reconciler.gateway.dispute(razorpay_id), None, now)
     return reconciler.apply_payment(reconciler.gateway.payment(razorpay_id), None, now)

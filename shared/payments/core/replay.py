@@ -19,6 +19,9 @@ from payments.core.model import (
     Attempt,
     Authorized,
     Captured,
+    Dispute,
+    Disputed,
+    DisputeState,
     Fact,
     Failed,
     HistoryEntry,
@@ -51,7 +54,7 @@ from payments.core.transitions import (
 REPUBLISHED: Final = "republished"
 """What the history says when an operator had all events published again."""
 _MORE: Final = re.compile(r" and (?P<count>\d+) more\Z")
-_FACT: Final = re.compile(r"(?P<word>[a-z ]+) (?P<id>(?:pay|rfnd)_[A-Za-z0-9]{14})")
+_FACT: Final = re.compile(r"(?P<word>[a-z_ ]+) (?P<id>(?:pay|rfnd|disp)_[A-Za-z0-9]{14})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +114,9 @@ class _Replaying:
             known = () if before is None else before.pending.keys()
             events = {key: event for key, event in replayed.pending.items() if key not in known}
             self.steps.append(Step(version=version, entry=entry, facts=self._facts(entry), events=events))
+        told = Counter(key for entry in stored.history for word, key in _said(entry) if word.startswith("dispute "))
+        # The record keeps a dispute as it is now, but its events told it as it was then.
+        self.differs += [f"what {key} was at first is not kept" for key, count in told.items() if count > 1]
         if replayed is not None:
             self.differs += _differences(replayed, stored)
         return Replay(steps=tuple(self.steps), differs=tuple(self.differs))
@@ -198,11 +204,12 @@ class _Replaying:
         known = [
             *((word, key) for key, attempt in stored.attempts.items() for word in _words(attempt)),
             *((f"refund {refund.state.value}", key) for key, refund in stored.refunds.items()),
+            *((f"dispute {dispute.state.value}", key) for key, dispute in stored.disputes.items()),
         ]
         left = [pair for pair in known if pair not in named]
         return left if len(left) == count else []
 
-    def _fact(  # noqa: C901, PLR0911 - one case for each kind
+    def _fact(  # noqa: C901, PLR0911, PLR0912 - one case for each kind
         self, word: str, key: str, entry: HistoryEntry, position: Position | None
     ) -> Fact | None:
         stored = self.stored
@@ -210,6 +217,8 @@ class _Replaying:
             refund = stored.refunds[key]
             state = RefundState(word.removeprefix("refund "))
             return Refunded(payment=refund.payment_id, refund=key, amount_minor=refund.amount_minor, state=state)
+        if word.startswith("dispute ") and key in stored.disputes:
+            return _disputed(key, stored.disputes[key], DisputeState(word.removeprefix("dispute ")))
         attempt = stored.attempts.get(key)
         if attempt is None:
             return None
@@ -246,6 +255,22 @@ def _said(entry: HistoryEntry) -> Iterator[tuple[str, str]]:
     for part in _MORE.sub("", entry.what).split(", "):
         if (found := _FACT.fullmatch(part)) is not None:
             yield found["word"], found["id"]
+
+
+def _disputed(key: str, dispute: Dispute, state: DisputeState) -> Disputed:
+    return Disputed(
+        payment=dispute.payment_id,
+        dispute=key,
+        amount_minor=dispute.amount_minor,
+        currency=dispute.currency,
+        state=state,
+        deducted_minor=dispute.deducted_minor,
+        phase=dispute.phase,
+        reason_code=dispute.reason_code,
+        respond_by=dispute.respond_by,
+        created_at=dispute.created_at,
+        at=dispute.at,
+    )
 
 
 def _words(attempt: Attempt) -> Iterator[str]:

@@ -17,7 +17,7 @@ from payments.core.model import Model
 
 type Entry = Mapping[str, Any]
 """One list entry, as parsed."""
-type Listed = Literal["payments", "refunds", "orders"]
+type Listed = Literal["payments", "refunds", "orders", "disputes"]
 
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 60 * 60, 24 * 60 * 60
 
@@ -73,6 +73,11 @@ PASSES: tuple[Pass, ...] = (
     *(Pass("payments", age, every) for age, every in _AGES),
 )
 
+DISPUTES = Pass("disputes", 0, 3 * _HOUR_S)
+"""The pass over the account's disputes, which reads the whole list each time (`read_through`)."""
+_PAGES_A_RUN = 5
+"""Most pages of the whole list that one run reads; the next run continues. At most 1,440 calls a day."""
+
 
 class Watermark(Model):
     """How far a pass has read: everything created before `at`, plus `skip` entries of the slice that starts there."""
@@ -82,7 +87,7 @@ class Watermark(Model):
     span: int
     """The length of the next slice, in seconds."""
     skip: int = 0
-    """Used only within a single second, which cannot be split."""
+    """Used only within a single second, which cannot be split, and by a pass over a whole list."""
 
 
 class Aside(Model):
@@ -189,6 +194,62 @@ def sweep(  # noqa: PLR0913 - the watermark, how to read and apply a page, the r
             return False
         seen = mark = following
     return True
+
+
+type ReadOn = Callable[[int], Sequence[Entry]]
+"""Takes how many entries to skip. Returns the entries after them; none after the last."""
+
+
+def read_through(  # noqa: PLR0913 - as `sweep`
+    marks: WatermarkStore,
+    name: str,
+    read: ReadOn,
+    apply: Apply,
+    *,
+    now: int,
+    is_over: Callable[[], bool],
+) -> bool:
+    """Read a whole list, a few pages per run, again and again.
+
+    For a list whose entries change for months after their creation, and for which Razorpay documents neither a period
+    nor a largest page: disputes ("Fetch all disputes"). The list ends with a page that has nothing new, whether it is
+    empty or `skip` was ignored. An entry created meanwhile moves the others to where they are read again.
+
+    Args:
+        marks: the store for the watermark: `at` is when this reading of the list began, `skip` how far it is.
+        name: the watermark's name.
+        read: returns a page.
+        apply: applies a page; it may see an entry more than once.
+        now: epoch seconds.
+        is_over: returns whether the run is out of time.
+
+    Returns:
+        Whether the end was reached.
+
+    Raises:
+        Whatever `read` and `apply` raise; the watermark then stays where it was.
+    """
+    seen = marks.watermark(name)
+    mark = seen if seen is not None and seen.skip else Watermark(at=now, span=1)
+    met: set[object] = set()
+    for _ in range(_PAGES_A_RUN):
+        if is_over():
+            return False
+        page = read(mark.skip)
+        apply(page)
+        ids = {entry.get("id") for entry in page}
+        is_end = ids <= met
+        met |= ids
+        following = Watermark(at=mark.at, span=1, skip=0 if is_end else mark.skip + len(page))
+        try:
+            marks.move_watermark(name, seen, following)
+        except StorageConflict:
+            # Another run is reading this list.
+            return False
+        if is_end:
+            return True
+        seen = mark = following
+    return False
 
 
 def _read_slice(mark: Watermark, end: int, read: ReadPage, apply: Apply, is_over: Callable[[], bool]) -> Watermark:

@@ -14,6 +14,10 @@ Facts only accumulate, and the status is derived from them. The first rule that 
 `position` defines these terms. `failed` ranks below `authorized` on purpose: Razorpay can still capture a payment that
 it reported as failed days ago ("Late authorisation").
 
+A dispute that is lost returns its payment as a refund does, so rule 1 makes the status `refunded`. Its event is
+`payment.dispute_changed` and never `payment.refunded`, which would claim a refund that nobody made; and the application
+answers `payment_under_review` until an operator releases the payment (`disputes`).
+
 verify, webhook, reconcile and operators' commands all decide here. Nothing in this module reads a clock, a setting
 or a database.
 """
@@ -61,7 +65,7 @@ _MAX_HISTORY = 100
 
 NOTED: Final = "noted"
 """What the history says of an operator's note."""
-ENDED_BY_NOTE: Final = frozenset({"over_refunded", "refund_reversed", "too_many_attempts"})
+ENDED_BY_NOTE: Final = frozenset({"over_refunded", "refund_reversed", "too_many_attempts", "too_many_disputes"})
 """The reviews that no fact resolves: a person reads them, does what is needed elsewhere, and says so."""
 
 # A foreign order's facts are of no use to anyone. A month leaves time to discover a mistake of ours.
@@ -79,6 +83,8 @@ class Decision:
     """The ids of the events recorded with this change."""
     new_refunds: tuple[str, ...] = ()
     """The ids of refunds that are new to the record or have progressed."""
+    new_disputes: tuple[str, ...] = ()
+    """The ids of disputes that are new to the record or have changed."""
     dropped_attempts: int = 0
     """Failed attempts that were dropped because they exceed `MAX_ATTEMPTS`."""
 
@@ -186,7 +192,7 @@ def decide(record: Record, facts: Sequence[Fact], now: int, policy: Policy = NO_
         merge.add(fact)
     if not merge.news and not merge.overflows:
         return Decision(record=record, changed=False, dropped_attempts=merge.dropped)
-    after = replace(before, attempts=merge.attempts, refunds=merge.refunds)
+    after = replace(before, attempts=merge.attempts, refunds=merge.refunds, disputes=merge.disputes)
     return _change(record, before, after, merge, now)
 
 
@@ -224,8 +230,9 @@ def adopt(  # noqa: PLR0913 - the order, its record, and the rules to judge it b
     merge = Merge(adopted, now, policy)
     merge.judge_all()
     merge.news.append("found to be ours")
-    nothing = replace(Position.of(adopted), attempts={}, refunds={})
-    return _change(adopted, nothing, replace(nothing, attempts=merge.attempts, refunds=merge.refunds), merge, now)
+    nothing = replace(Position.of(adopted), attempts={}, refunds={}, disputes={})
+    after = replace(nothing, attempts=merge.attempts, refunds=merge.refunds, disputes=merge.disputes)
+    return _change(adopted, nothing, after, merge, now)
 
 
 def _change(record: Record, before: Position, after: Position, merge: "Merge", now: int) -> Decision:
@@ -244,12 +251,19 @@ def _change(record: Record, before: Position, after: Position, merge: "Merge", n
         updated_at=iso(now),
         attempts=after.attempts,
         refunds=after.refunds,
+        disputes=after.disputes,
         stood=stood,
         history=with_entry(record.history, now, merge.description(), status, merge.by),
     )
     if record.order is None:
         changed = attention.after_change(changed, now)
-        return Decision(record=changed, changed=True, new_refunds=merge.new_refunds(), dropped_attempts=merge.dropped)
+        return Decision(
+            record=changed,
+            changed=True,
+            new_refunds=merge.new_refunds(),
+            new_disputes=merge.new_disputes(),
+            dropped_attempts=merge.dropped,
+        )
     recorder = Recorder(changed, now)
     announce(recorder, record, before, Position.of(changed), merge)
     changed = replace(
@@ -263,6 +277,7 @@ def _change(record: Record, before: Position, after: Position, merge: "Merge", n
         changed=True,
         recorded=tuple(recorder.events),
         new_refunds=merge.new_refunds(),
+        new_disputes=merge.new_disputes(),
         dropped_attempts=merge.dropped,
     )
 

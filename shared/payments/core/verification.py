@@ -16,13 +16,13 @@ def require_paid(record: Record, payment: str) -> None:
         PaymentRefunded: it was refunded in full.
         PaymentReturned: Razorpay returned the payment uncaptured.
         PaymentFailed: the payment is dead or was released.
-        PaymentUnderReview: the payment is not as agreed, or its order was superseded.
+        PaymentUnderReview: the payment is not as agreed, its order was superseded, or a dispute about it was lost.
     """
     if record.status is Status.PAID:
         return
-    if record.status is Status.REFUNDED:
-        raise PaymentRefunded("refunded in full")
     position = Position.of(record)
+    if record.status is Status.REFUNDED and not position.losses():
+        raise PaymentRefunded("refunded in full")
     if not under_review(record):
         if not record.attempts[payment].captured and position.returned(payment):
             raise PaymentReturned("given back uncaptured")

@@ -2,7 +2,8 @@
 
 Razorpay's own samples contradict themselves (a `payment.failed` with `captured: true`), so `captured` and `status`
 count only if they agree, and only to distinguish the refund of a captured payment from an automatic one ("Payment
-webhooks", "Refund webhooks", "Order webhooks" in Razorpay's documentation).
+webhooks", "Refund webhooks", "Order webhooks" in Razorpay's documentation). Of a dispute's payment only the order
+counts: the samples show it as `authorized` ("Disputes webhook events").
 """
 
 import re
@@ -11,9 +12,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from payments.core.entities import PaymentEntity, PaymentPayload, RefundPayload
+from payments.core.entities import DisputePayload, PaymentEntity, PaymentPayload, RefundPayload
 from payments.core.errors import MalformedRequest
-from payments.core.model import ORDER_ID, PAYMENT_ID, REFUND_ID, Fact, RefundState
+from payments.core.model import DISPUTE_ID, ORDER_ID, PAYMENT_ID, REFUND_ID, DisputeState, Fact, RefundState
 from payments.core.wire import read_json
 
 
@@ -48,6 +49,15 @@ _REFUND_STATES = {
     "refund.processed": RefundState.PROCESSED,
 }
 
+_DISPUTE_STATES = {
+    "payment.dispute.created": DisputeState.OPEN,
+    "payment.dispute.under_review": DisputeState.UNDER_REVIEW,
+    "payment.dispute.action_required": DisputeState.ACTION_REQUIRED,
+    "payment.dispute.closed": DisputeState.CLOSED,
+    "payment.dispute.won": DisputeState.WON,
+    "payment.dispute.lost": DisputeState.LOST,
+}
+
 # Where ids are: entity, field, the id's name in our logs (where `payment_id` is our own number), form.
 _IDS = (
     ("payment", "id", "razorpay_payment_id", PAYMENT_ID),
@@ -55,6 +65,8 @@ _IDS = (
     ("order", "id", "order_id", ORDER_ID),
     ("refund", "payment_id", "razorpay_payment_id", PAYMENT_ID),
     ("refund", "id", "refund_id", REFUND_ID),
+    ("dispute", "payment_id", "razorpay_payment_id", PAYMENT_ID),
+    ("dispute", "id", "dispute_id", DISPUTE_ID),
 )
 
 
@@ -103,6 +115,12 @@ def _facts(name: str, payload: object, created_at: int | None) -> tuple[str | No
             raise ValueError("the refund and the payment do not belong together")
         captured = (payment.as_captured(),) if payment.says_captured else ()
         return payment.order_id, (*captured, refund.as_refunded(_REFUND_STATES[name]), *payment.totals())
+    if name in _DISPUTE_STATES:
+        challenged = DisputePayload.model_validate(payload)
+        dispute = challenged.dispute.entity
+        if dispute.payment_id != challenged.payment.entity.id:
+            raise ValueError("the dispute and the payment do not belong together")
+        return challenged.payment.entity.order_id, (dispute.as_disputed(_DISPUTE_STATES[name], created_at),)
     return None, ()
 
 

@@ -101,7 +101,7 @@ def release(
     remaining_ms: Callable[[], int],  # noqa: ARG001 - as a lane's
     log: RequestLog,
 ) -> dict[str, Any]:
-    """Stop counting an order or a signature, after asking Razorpay about it."""
+    """Stop counting an order, a signature or a lost dispute, after asking Razorpay about it."""
     by, about = _decided(asked, log)
     order_id, payment = _named(about, log, payment=None)
     service = connect()

@@ -7,7 +7,7 @@ from functools import cache
 from typing import Protocol
 
 from payments.adapters.gateway import RazorpayGateway, sdk_version
-from payments.core.entities import ListedOrder, ListedPayment, ListedRefund, OrderNotes
+from payments.core.entities import ListedDispute, ListedOrder, ListedPayment, ListedRefund, OrderNotes
 from payments.core.errors import KeysRefused
 from payments.core.listing import Look
 from payments.core.model import Order
@@ -86,6 +86,14 @@ class RotatingGateway:
     def refund(self, refund_id: str) -> ListedRefund:
         """See `RazorpayGateway.refund`."""
         return self._ask(lambda gateway: gateway.refund(refund_id))
+
+    def dispute(self, dispute_id: str) -> ListedDispute:
+        """See `RazorpayGateway.dispute`."""
+        return self._ask(lambda gateway: gateway.dispute(dispute_id))
+
+    def disputes(self, skip: int) -> list[Entry]:
+        """See `RazorpayGateway.disputes`."""
+        return self._ask(lambda gateway: gateway.disputes(skip))
 
     def refunds_of(self, payment_id: str) -> list[ListedRefund]:
         """See `RazorpayGateway.refunds_of`."""

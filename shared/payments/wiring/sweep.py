@@ -10,17 +10,18 @@ from typing import Any, Final
 from payments.adapters.log import RequestLog
 from payments.adapters.table import PaymentsTable
 from payments.core.errors import GatewayThrottled, PaymentServiceError
-from payments.core.model import ORDER_ID
 from payments.core.reconciliation import (
     Outcome,
     Reconciler,
     apply_by_id,
+    apply_disputes,
     apply_orders,
     apply_payments,
     apply_refunds,
 )
 from payments.core.sweeping import (
     ASIDE_PARTITION,
+    DISPUTES,
     EARLIEST,
     LATEST,
     PASSES,
@@ -31,6 +32,7 @@ from payments.core.sweeping import (
     Pass,
     Watermark,
     is_due,
+    read_through,
 )
 from payments.core.sweeping import (
     sweep as sweep_list,
@@ -53,6 +55,10 @@ _APPLY: Final[Mapping[Listed, Callable[..., None]]] = {
     "payments": apply_payments,
     "refunds": apply_refunds,
 }
+
+
+_NAMES: Final = {"order": "order_id", "rfnd": "refund_id", "disp": "dispute_id"}
+"""What our logs call an id, by its prefix."""
 
 
 class _OutOfTime(PaymentServiceError):
@@ -122,8 +128,8 @@ class _Run:
         """Log that an entry failed, with its id and the type of error."""
         with self.lock:
             self.failed += 1
-            name = "refund_id" if razorpay_id.startswith("rfnd_") else "razorpay_payment_id"
-            about = {} if not razorpay_id else {"order_id" if ORDER_ID.match(razorpay_id) else name: razorpay_id}
+            name = _NAMES.get(razorpay_id.partition("_")[0], "razorpay_payment_id")
+            about = {name: razorpay_id} if razorpay_id else {}
             self.log.alert(_NOT_APPLIED, error=error, **about)
 
     def guarded(self, work: Callable[[], bool]) -> bool:
@@ -173,8 +179,12 @@ def sweep(
 
 def _passes(asked: Mapping[str, Any], log: RequestLog) -> Sequence[Pass]:
     named = fields_of(asked, frozenset({"passes"}), log).get("passes")
-    by_name = {one.name: one for one in PASSES}
+    by_name = {one.name: one for one in _all_passes()}
     return chosen(named, by_name, f'"passes" is a list of some of: {", ".join(by_name)}', log)
+
+
+def _all_passes() -> Sequence[Pass]:
+    return (DISPUTES, *PASSES)
 
 
 def _in_parallel(run: _Run, due: Sequence[Pass], reconcilers: Sequence[Reconciler], now: int) -> None:
@@ -199,6 +209,8 @@ def _in_parallel(run: _Run, due: Sequence[Pass], reconcilers: Sequence[Reconcile
 
 
 def _run_pass(run: _Run, one: Pass, reconciler: Reconciler, now: int) -> bool:
+    if one is DISPUTES:
+        return _read_disputes(run, reconciler, now)
     return _sweep_list(run, one.listed, one.name, run.table, reconciler, end=now - one.age_s)
 
 
@@ -219,6 +231,17 @@ def _sweep_list(  # noqa: PLR0913 - the list, its watermark and end, and what re
         _APPLY[listed](reconciler, page, run.apply, aws.now())
 
     return sweep_list(marks, name, read, apply, end=end, is_over=run.is_over)
+
+
+def _read_disputes(run: _Run, reconciler: Reconciler, now: int) -> bool:
+    def read(skip: int) -> Sequence[Entry]:
+        with run.gateway_failures.of_keys():
+            return reconciler.gateway.disputes(skip)
+
+    def apply(page: Sequence[Entry]) -> None:
+        apply_disputes(reconciler, page, run.apply, aws.now())
+
+    return read_through(run.table, DISPUTES.name, read, apply, now=now, is_over=run.is_over)
 
 
 def _retry_asides(run: _Run, reconciler: Reconciler, now: int) -> bool:
@@ -252,9 +275,10 @@ def _swept(run: _Run, table: PaymentsTable, now: int) -> dict[str, Any]:
     far = now + 2 * 24 * 60 * 60
     run.log.count("SetAside", sum(1 for _ in table.due(ASIDE_PARTITION, far)))
     run.log.count("SweepFailures", run.failed)
-    marks = table.watermarks(one.name for one in PASSES)
+    passes = _all_passes()
+    marks = table.watermarks(one.name for one in passes)
     # How long the most delayed pass has been due. A daily pass may lag a day without being late.
-    late = [now - one.age_s - one.every_s - marks[one.name].at for one in PASSES if one.name in marks]
+    late = [now - one.age_s - one.every_s - marks[one.name].at for one in passes if one.name in marks]
     run.log.count("SweepLagSeconds", max([0, *late]))
     return run.report()
 
