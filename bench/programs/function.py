@@ -46,12 +46,17 @@ def serving(name: str, canned: str, event_file: str) -> Callable[[], None]:
     answers = cut_off_from(canned, name)
     event = json.loads(Path(event_file).read_text(encoding="utf-8"))
     keep = os.environ.get("BENCH_KEEP")
+    is_warm = False
 
     def serve() -> None:
+        nonlocal is_warm
         answers.asked = []
         answer = handler(event, Context())
         if answer.get("statusCode", 200) not in {200, 201} or answer.get("failed"):
             raise AssertionError(answer)
+        if is_warm and any(call["target"].endswith("GetSecretValue") for call in answers.asked):
+            raise AssertionError("The secrets were read again: a minute has passed. Measure when less else is running.")
+        is_warm = True
         if keep:
             Path(keep).write_text(json.dumps(answers.asked), encoding="utf-8")
 

@@ -12,7 +12,7 @@ from payments.core.errors import InvalidSignature, OrderNotFound
 from payments.core.lookup import PAGE_SIZE, OfApplication, OfCaller, cursor_after, listed, read_query, split
 from payments.core.model import ORDER_ID, Record, Signed
 from payments.core.outbox import record_facts
-from payments.core.position import Position, amount_disputed, amount_refunded, under_review
+from payments.core.position import Position, amount_disputed, amount_refunded
 from payments.core.verification import require_paid
 from payments.core.wire import VerifyBody
 from payments.wiring import aws
@@ -77,7 +77,7 @@ def show(request: Request, log: RequestLog) -> Response:
 
 def _public(record: Record) -> dict[str, Any]:
     """Return what a party to the payment may see of it."""
-    order = record.agreed()
+    order, position = record.agreed(), Position.of(record)
     payment: PaymentAnswer = {
         "payment_id": order.payment_id,
         "order_id": record.order_id,
@@ -87,8 +87,8 @@ def _public(record: Record) -> dict[str, Any]:
         "confirmed": record.confirmed,
         "amount_refunded": amount_refunded(record),
         "amount_disputed": amount_disputed(record),
-        "under_review": under_review(record),
-        "razorpay_payment_id": Position.of(record).shown_payment(),
+        "under_review": position.under_review,
+        "razorpay_payment_id": position.shown_payment(),
         "created_at": record.created_at,
         "updated_at": record.updated_at,
     }

@@ -139,7 +139,7 @@ def _is_from_rest_api(event: object) -> bool:
     "Lambda proxy integrations": events of HTTP APIs and function URLs have the version 2.0 and no `httpMethod`. Events
     of queues, buses and schedules have no `httpMethod` either.
     """
-    if not isinstance(event, Mapping) or not isinstance(event.get("httpMethod"), str):
+    if not isinstance(event, dict) or not isinstance(event.get("httpMethod"), str):
         return False
     return event.get("version") != "2.0" and not any(mark in _text(event.get("resource")) for mark in _CATCH_ALL)
 
@@ -151,7 +151,8 @@ _REQUEST_ID = re.compile(r"\A[A-Za-z0-9_-]{1,64}\Z")
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
+    # Lambda's runtime has parsed the event from JSON.
+    return value if isinstance(value, dict) else {}
 
 
 def _text(value: object) -> str:

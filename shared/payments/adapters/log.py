@@ -70,7 +70,8 @@ _MAX_FRAMES = 12
 @cache
 def logger(service: str) -> Logger:
     """Return the function's logger. Cached, because creating one reads Powertools' settings from the environment."""
-    return Logger(service=service, location=None)  # None leaves the key out
+    # None leaves the key out. Our messages are sentences, so Powertools need not try to read each as JSON.
+    return Logger(service=service, location=None, json_deserializer=str)
 
 
 _first_requests = iter((True,))
@@ -92,9 +93,9 @@ class RequestLog:
         """
         self._service = service
         self._logger = logger(service)
-        # `clear_state` would also set Powertools' own keys again, for ten times the work.
-        self._logger.remove_keys(FIELDS)
-        self.note(function_request_id=function_request_id, cold_start=next(_first_requests, False))
+        self._fields: dict[str, object] = {}
+        # These replace the last request's. Powertools leaves out a key whose value is None.
+        self._logger.append_keys(function_request_id=function_request_id, cold_start=next(_first_requests, False))
 
     def note(self, **fields: object) -> None:
         """Add fields to every later line of this request.
@@ -102,7 +103,7 @@ class RequestLog:
         Raises:
             ValueError: a field is not in `FIELDS`.
         """
-        self._logger.append_keys(**_allowed(fields))
+        self._fields |= _allowed(fields)
 
     def crash(self, error: BaseException) -> None:
         """Note an unexpected error by type and place only. Its message may contain anything."""
@@ -110,7 +111,7 @@ class RequestLog:
 
     def info(self, message: str) -> None:
         """Write the request's log line."""
-        self._logger.info(message)
+        self._logger.info(message, extra=self._fields)
 
     def alert(self, message: str, *, error: BaseException | None = None, **fields: object) -> None:
         """Write a line that a person should see.
@@ -121,7 +122,7 @@ class RequestLog:
             fields: fields of this line alone.
         """
         here = _allowed(fields) if error is None else _allowed(fields | _place(error))
-        self._logger.error(message, extra=here)
+        self._logger.error(message, extra=self._fields | here)
 
     def count(self, metric: str, amount: int = 1, dimensions: Mapping[str, str] = _NO_DIMENSIONS) -> None:
         """Count something as a CloudWatch metric (embedded metric format, no API call)."""

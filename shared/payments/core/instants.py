@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 def iso(epoch_seconds: int) -> str:
     """Return epoch seconds in the form `2026-03-01T09:30:00Z`."""
-    return datetime.fromtimestamp(epoch_seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.fromtimestamp(epoch_seconds, UTC).isoformat().replace("+00:00", "Z")
 
 
 def epoch(instant: str) -> int:

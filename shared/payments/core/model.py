@@ -55,8 +55,8 @@ class Model(BaseModel):
         Raises:
             TypeError: there is no such field.
         """
-        unknown = changes.keys() - self.__pydantic_fields__.keys()
-        if unknown:
+        if not changes.keys() <= self.__pydantic_fields__.keys():
+            unknown = changes.keys() - self.__pydantic_fields__.keys()
             raise TypeError(f"{type(self).__name__} has no {', '.join(sorted(unknown))}")
         return self.model_copy(update=changes)
 

@@ -180,6 +180,15 @@ class Position:
             and self.refunded_minor(payment) + self.deducted_minor(payment) > (attempt.amount_minor or 0)
         }
 
+    @property
+    def under_review(self) -> bool:
+        """Return whether a payment is not as agreed or lost: a person must decide, and the client must not pay again.
+
+        A second capture of the agreed amount does not count: it has a separate review, and the purchase is as agreed.
+        """
+        is_paid = self.standing is not None
+        return bool(self.losses()) or any(not (is_paid and self.matches(payment)) for payment in self.surplus)
+
     # --- promises of money ---
 
     def dead(self, payment: str) -> bool:
@@ -262,13 +271,8 @@ class Position:
 
 
 def under_review(record: Record) -> bool:
-    """Return whether a payment is not as agreed or lost: a person must decide, and the client must not pay again.
-
-    A second capture of the agreed amount does not count: it has a separate review, and the purchase is as agreed.
-    """
-    position = Position.of(record)
-    is_paid = position.standing is not None
-    return bool(position.losses()) or any(not (is_paid and position.matches(payment)) for payment in position.surplus)
+    """Return whether a payment is not as agreed or lost; see `Position.under_review`."""
+    return Position.of(record).under_review
 
 
 def amount_refunded(record: Record) -> int:

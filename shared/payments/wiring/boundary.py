@@ -50,11 +50,12 @@ def lambda_boundary(service: str, routes: Mapping[tuple[str, str], Endpoint]) ->
         service: the function's name in logs and metrics.
         routes: endpoints by method and route, such as `("POST", "/api/payments/verify")`.
     """
+    words = frozenset(word for route in routes for word in route)
 
     def lambda_handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
         log = RequestLog(service, _function_request_id(context))
         request = _request(event, log)
-        log.note(request_id=request.request_id, **_address(request, routes))
+        log.note(request_id=request.request_id, **_address(request, words))
         response = _answer(request, log, routes)
         log.note(http_status=response.status)
         if response.status >= _SERVER_ERROR:
@@ -115,9 +116,8 @@ def _function_request_id(context: object) -> str | None:
     return getattr(context, "aws_request_id", None)
 
 
-def _address(request: Request, routes: Mapping[tuple[str, str], Endpoint]) -> dict[str, str]:
+def _address(request: Request, known: frozenset[str]) -> dict[str, str]:
     """Return what a log may say about the address: words from the routes themselves, never the caller's."""
-    known = {word for route in routes for word in route}
     said = {"method": request.method, "route": request.resource}
     return {name: word if word in known else "(unknown)" for name, word in said.items()}
 
