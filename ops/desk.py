@@ -139,7 +139,7 @@ def mandated(function: Callable[..., None]) -> Callable[..., None]:
 
 _PIPE_WIDTH: Final = 200
 _COMMON: Final = (
-    click.option("--run-dir", type=click.Path(path_type=Path), default=RUN_DIR, hidden=True),
+    click.option("--run-dir", envvar="OPS_RUN_DIR", type=click.Path(path_type=Path), default=RUN_DIR, hidden=True),
     click.option("--json", "as_json", is_flag=True, help="Print JSON."),
     click.option(
         "--region", envvar="AWS_DEFAULT_REGION", help="The AWS region. By default the profile's, or ap-south-1."
