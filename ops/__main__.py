@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from ops.commands import decisions, payments
+from ops.commands import decisions, payments, settlements
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -12,7 +12,7 @@ def ops() -> None:
     """Look at payments, and decide what only a person can."""
 
 
-for _command in (*payments.COMMANDS, *decisions.COMMANDS):
+for _command in (*payments.COMMANDS, *decisions.COMMANDS, *settlements.COMMANDS):
     ops.add_command(_command)
 
 

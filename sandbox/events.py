@@ -475,6 +475,7 @@ def scheduled() -> dict[str, dict[str, Any]]:
         "reconcile-note": {"note": order | decided},
         "reconcile-republish": {"republish": order | decided},
         "reconcile-rebuild": {"rebuild": {"from": ORDERED_AT, "to": ORDERED_AT + 3600}},
+        "reconcile-settlements": {"settlements": {"day": "2026-02-28"}},
     }
 
 

@@ -15,6 +15,8 @@ By hand (see docs/runbook.md):
   period, for use after a table restore. Unless it is null, `next` in the response is the input that continues the run.
 * `{"look": {"order_id": ...}}` asks Razorpay about one order now.
 * `{"find": {"razorpay_payment_id": ...}}`, or with `refund_id`, asks Razorpay to which order it belongs.
+* `{"settlements": {"day": "YYYY-MM-DD"}}` returns a page of Razorpay's settlement report of a past day in India. Unless
+  it is null, `next` in the response is the input for the next page.
 
 Decisions, which name who made them and why in `by` (`role`, `session`, `cause`, `ticket`):
 
@@ -40,6 +42,7 @@ from payments.wiring.commands import accept, find, look, note, publish_again, re
 from payments.wiring.expiry import expire
 from payments.wiring.lanes import nothing_yet, refuse
 from payments.wiring.reconcile import dependencies, prime
+from payments.wiring.settlements import settlements
 from payments.wiring.sweep import rebuild, sweep
 from payments.wiring.watch import watch
 
@@ -52,6 +55,7 @@ _BY_HAND = {
     "release": release,
     "note": note,
     "republish": publish_again,
+    "settlements": settlements,
 }
 
 
