@@ -31,7 +31,7 @@ OF_A_REFUND = (
     "webhook refund.created, of a requested refund",
     "webhook refund.processed, of a requested refund",
 )
-WRITE_UNITS_OF_A_REFUND = 7
+WRITE_UNITS_OF_A_REFUND = 8
 LOG_BYTES = 500
 
 

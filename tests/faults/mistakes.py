@@ -375,8 +375,8 @@ MISTAKES: Final = (
         "leave the old order payable",
         "Nobody will pay it. But a customer with its Checkout open can.",
         "shared/payments/core/ordering.py",
-        "        old = None if current is None else (current, supersede(current, fresh.order_id, self._now))",
-        "        old = None",
+        "        is_payable = current is not None and current.superseded_by is None",
+        "        is_payable = False",
         "crashes: another amount and back",
     ),
     Mistake(

@@ -188,7 +188,8 @@ class Razorpay:
         payment_id, wanted, key = asked.path.split("/")[3], asked.document, asked.headers["x-refund-idempotency"]
         with self._lock:
             if key not in self.keys_of_refunds:
-                payment = self.payments[payment_id]
+                if (payment := self.payments.get(payment_id)) is None:
+                    return NOT_THERE
                 rest = payment["amount"] - payment["amount_refunded"]
                 if not rest:
                     return refusal(400, "The payment has been fully refunded already")

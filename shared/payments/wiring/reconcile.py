@@ -11,7 +11,7 @@ from payments.adapters.table import PaymentsTable
 from payments.core.errors import ConfigurationError, NotConfiguredYet
 from payments.core.events import EventDetail, PaymentDetail
 from payments.core.listing import Origin
-from payments.core.model import Attempt, PendingEvent, Refund
+from payments.core.model import Attempt, Mandate, PendingEvent, Refund
 from payments.core.reconciliation import Reconciler
 from payments.core.sweeping import Watermark
 from payments.wiring import aws, gateway, priming
@@ -90,7 +90,7 @@ def _is_in_use() -> bool:
     return not name or patient_table(name).installation() is not None
 
 
-_MODELS: Final = (ReconcileSettings, Watermark, Attempt, Refund, PendingEvent, EventDetail, PaymentDetail)
+_MODELS: Final = (ReconcileSettings, Watermark, Attempt, Refund, PendingEvent, EventDetail, PaymentDetail, Mandate)
 """What most runs need. An entry set aside, a pause and a rebuild's order build theirs when they come."""
 
 

@@ -10,7 +10,7 @@ from payments.adapters.config import RefundSettings, refund_settings
 from payments.adapters.log import RequestLog
 from payments.adapters.table import PaymentsTable
 from payments.core.identity import TokenRules
-from payments.core.model import Attempt, PendingEvent, Refund, RefundIntent
+from payments.core.model import Attempt, Mandate, PendingEvent, Refund, RefundIntent
 from payments.core.paying_back import Refunder
 from payments.core.wire import RefundBody
 from payments.wiring import aws, priming
@@ -69,7 +69,7 @@ def dependencies(log: RequestLog) -> Dependencies:
 
 def prime() -> None:
     """Load what the first request needs, but nothing secret; see `priming`."""
-    models = (RefundSettings, RefundBody, RefundIntent, Attempt, Refund, PendingEvent)
+    models = (RefundSettings, RefundBody, RefundIntent, Attempt, Refund, PendingEvent, Mandate)
     is_open_to_tokens = bool(os.environ.get("REFUND_SCOPE"))
     also = [tokens.prime, razorpay.prime] if is_open_to_tokens else [razorpay.prime]
     priming.prime(_table, models=models, also=also)
