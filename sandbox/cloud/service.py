@@ -32,7 +32,7 @@ SUBSCRIBERS = {
     "Application": {"Rule": "release", "DetailTypes": "payment.paid,payment.refunded,payment.dispute_changed"},
     "Notification": {
         "Rule": "notify",
-        "DetailTypes": "payment.paid,payment.failed,payment.refunded,payment.surplus_refunded,payment.refund_failed",
+        "DetailTypes": "payment.paid,payment.failed,payment.refunded,payment.surplus_refunded",
     },
 }
 """The parameters of each."""

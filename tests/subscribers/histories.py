@@ -7,16 +7,18 @@ one history, and one that another begins with is left out: the certifier deliver
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from payments.core.events import encode
+from payments.core.expiry import expire
 from payments.core.model import Record
 from payments.core.transitions import decide, supersede
 from tests.core.story import OPENED, OTHER_ORDER_ID, opened
 from tests.faults.reachability import (
     EXACT,
+    EXPIRIES,
     FAILED,
     LOST,
     OPENED_BY_BANK,
@@ -104,10 +106,14 @@ def steps(world: World, way: Way) -> Iterator[Way]:
                 yield reached(world, way, decision.record, decision.recorded)
     if may_be_superseded(way.state, judged):
         after = supersede(way.record, OTHER_ORDER_ID, now)
-        yield reached(world, way, after, [key for key in after.pending if key not in way.record.pending])
+        yield reached(world, way, after, ())
+    for at in EXPIRIES.values():
+        decision = expire(way.record, at)
+        if decision.changed:
+            yield reached(world, way, decision.record, decision.recorded)
 
 
-def reached(world: World, way: Way, record: Record, recorded: Any) -> Way:
+def reached(world: World, way: Way, record: Record, recorded: Iterable[str]) -> Way:
     published = [
         {"detail-type": record.pending[key].type, "detail": json.loads(encode(record, key, record.pending[key]))}
         for key in sorted(recorded)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from certify.histories import Event
 from certify.subject import Outcome
 
-_ABOUT_THE_STATUS = frozenset({"payment.paid", "payment.failed", "payment.refunded"})
+_ABOUT_THE_STATUS = frozenset({"payment.paid", "payment.failed", "payment.refunded", "payment.expired"})
 _MONEY_STAYS = frozenset({"won", "closed"})
 
 

@@ -17,7 +17,7 @@ HELD: Final = "held"
 
 # Only these say what the payment's status is. Every other event is about one refund, one review or one dispute, and
 # stays true whatever the status has become.
-_ABOUT_THE_STATUS: Final = frozenset({"payment.paid", "payment.failed", "payment.refunded"})
+_ABOUT_THE_STATUS: Final = frozenset({"payment.paid", "payment.failed", "payment.refunded", "payment.expired"})
 _MONEY_STAYS: Final = frozenset({"won", "closed"})
 
 
