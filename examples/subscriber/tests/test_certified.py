@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
+import naive
 from certify.__main__ import main
 from certify.histories import histories, of_types
 from certify.schedules import Case, Delivery, long
 from certify.search import Search
 from certify.subject import BadSubject, Subject
-from examples.subscriber.tests import naive
-from examples.subscriber.tests.conftest import World
 from subscriber import handler
 from subscriber.events import Terms
+from world import World
 
 SELLS = frozenset({"payment.paid", "payment.refunded", "payment.dispute_changed"})
 
@@ -107,14 +107,13 @@ def test_a_long_schedule_shrinks_to_the_two_messages_that_matter() -> None:
 # --- the command ----------------------------------------------------------------------------------------------------
 
 FOLDER = Path(__file__).parent
-BEGINNING = "from examples.subscriber.tests.naive import {name}\nconsumer = {name}()\n"
+BEGINNING = "from naive import {name}\nconsumer = {name}()\n"
 PARTS = "handler, agreed, outcome = consumer.handler, consumer.agreed, consumer.outcome\n"
 
 
 def run(tmp_path: Path, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     (tmp_path / "mine.py").write_text(BEGINNING.format(name=name) + PARTS)
-    project = FOLDER.parents[2]
-    paths = [tmp_path, project, project / "examples/subscriber/src", project / "examples/subscriber/certifier"]
+    paths = [tmp_path, FOLDER, FOLDER.parent / "src", FOLDER.parent / "certifier"]
     return subprocess.run(  # noqa: S603 - a fixed command
         [sys.executable, "-m", "certify", "mine:handler", *arguments],
         env={"PYTHONPATH": ":".join(map(str, paths))},
