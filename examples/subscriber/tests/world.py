@@ -62,7 +62,7 @@ class World:
 
     def outcomes(self) -> dict[str, str]:
         """What the inbox says was done, by event id."""
-        return {item["event_id"]: item["outcome"] for item in self.inbox.scan()["Items"]}
+        return {str(item["event_id"]): str(item["outcome"]) for item in self.inbox.scan()["Items"]}
 
     def is_released(self, order_id: str = "order_DESlLckIVRkHWj") -> bool:
         item = self.records.get_item(Key={"pk": f"order#{order_id}"}).get("Item")
