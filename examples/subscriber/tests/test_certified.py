@@ -130,7 +130,7 @@ def test_the_command_prints_the_shortest_schedule_and_how_to_repeat_it(tmp_path:
     assert done.returncode == 1, done.stderr
     assert "seed 7" in done.stdout
     assert "FAILED: the work is released" in done.stdout
-    assert "after 2 deliveries (the shortest):\n  1. payment.refunded, " in done.stdout
+    assert "after 2 messages (the shortest):\n  1. payment.refunded, " in done.stdout
     assert "  2. payment.paid, " in done.stdout
     assert "repeat with --seed 7" in done.stdout
 

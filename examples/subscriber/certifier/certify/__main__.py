@@ -71,7 +71,7 @@ def _failed(finding: Finding, search: Search) -> str:
     shortest = "the shortest" if finding.is_shortest else "there may be a shorter one"
     lines = [
         f"FAILED: {finding.wrong}",
-        f"after {len(finding.case)} deliveries ({shortest}):",
+        f"after {len(finding.case)} message{'s' if len(finding.case) > 1 else ''} ({shortest}):",
         *_deliveries(finding.case),
     ]
     if not finding.case.as_agreed:

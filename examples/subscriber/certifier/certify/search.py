@@ -82,7 +82,7 @@ class Search:
         for length in range(1, SHORT + 1):
             for history in histories:
                 for case in short(history, length):
-                    yield f"{length} deliveries", case
+                    yield f"sequences of {length}", case
             self.complete = length
         chance = random.Random(self.seed)  # noqa: S311 - the seed repeats it
         # A history at a time, in parts: all cases of all histories would not fit into memory.
