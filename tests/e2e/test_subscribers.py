@@ -46,7 +46,8 @@ def test_a_message_that_fails_waits_instead_of_coming_back_at_once(local_service
 
     def waiting() -> dict[str, Any]:
         names: Any = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-        return dict(sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=names)["Attributes"])
+        counts: Any = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=names)["Attributes"]
+        return dict(counts)
 
     def log() -> list[str]:
         lines = local_service.cloud.function_log.read_text(encoding="utf-8").splitlines()
