@@ -140,7 +140,7 @@ build: .venvs/sam/.ready ## Build the functions and layers into .aws-sam/build
 
 .PHONY: validate
 validate: .venvs/sam/.ready ## Lint the templates with SAM's and CloudFormation's rules
-	@set -e; for template in template.yaml monitoring.yaml web-acl.yaml sandbox/subscribers.yaml; do \
+	@set -e; for template in template.yaml monitoring.yaml web-acl.yaml examples/subscriber/template.yaml examples/subscriber/forwarding.yaml; do \
 		($(SAM_RUN) validate --lint --template-file $$template --region ap-south-1); done
 
 # A template that checkov cannot read is no failure to it, although it then checks nothing of it.

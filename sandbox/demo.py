@@ -25,6 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sandbox import development, proxies, terminal
+from sandbox.proposals import Proposals
 
 RUN_DIR: Final = Path(__file__).parent.parent / ".run"
 AMOUNT_RUPEES: Final = "2500.00"
@@ -50,6 +51,7 @@ class Service:
             self._table_name: str = endpoints["table"]
             self._subscribers: dict[str, str] = endpoints["subscribers"]
             self._jwt_secret: str = endpoints["jwt_secret"]
+            self._proposals = Proposals(endpoints)
             self._aws = boto3.resource(
                 "dynamodb",
                 endpoint_url=endpoints["aws"],
@@ -68,6 +70,10 @@ class Service:
         """Return the service's answer to a signed-in user."""
         token = development.token(user_id, secret=self._jwt_secret)
         return self._answer(method, f"{self.api}/api/payments/{path}", document, {"Authorization": f"Bearer {token}"})
+
+    def agree(self, order: dict[str, Any]) -> None:
+        """Have the subscribers know the terms of an order: `order` is create-order's document."""
+        self._proposals.agree(order)
 
     def control(self, method: str, path: str, document: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return the stand-in's answer."""
@@ -117,18 +123,15 @@ def demo(service: Service, console: Console) -> None:
     client_id, freelancer_id, job_id, application_id = random.sample(range(1, 10**9), 4)
 
     _step(console, "The client accepts a proposal: the frontend creates an order")
-    order = service.call(
-        "POST",
-        "create-order/",
-        user_id=client_id,
-        document={
-            "job_id": job_id,
-            "application_id": application_id,
-            "client_id": client_id,
-            "freelancer_id": freelancer_id,
-            "amount": AMOUNT_RUPEES,
-        },
-    )
+    accepted = {
+        "job_id": job_id,
+        "application_id": application_id,
+        "client_id": client_id,
+        "freelancer_id": freelancer_id,
+        "amount": AMOUNT_RUPEES,
+    }
+    service.agree(accepted)
+    order = service.call("POST", "create-order/", user_id=client_id, document=accepted)
     order_id: str = order["order_id"]
     _facts(
         console,

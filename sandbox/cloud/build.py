@@ -58,7 +58,7 @@ def is_built(template: Path = PROJECT / "template.yaml", build_dir: Path = BUILD
 def inputs_of(template: Path) -> list[Path]:
     """The files a build depends on: templates, functions, the layers with their builder, and sam's version."""
     project = template.parent
-    folders = [project / "functions", project / "shared", project / "layers"]
+    folders = [project / name for name in ("functions", "shared", "layers", "src")]
     files = [
         path for folder in folders for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts
     ]

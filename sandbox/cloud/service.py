@@ -25,8 +25,17 @@ if TYPE_CHECKING:
 STACK = "payments-local"
 QUOTES = "payments/quotes-local"
 """The secret of quotes, which a stack is given and does not create."""
-SUBSCRIBERS_STACK = "subscribers-local"
-SUBSCRIBERS_TEMPLATE = PROJECT / "sandbox/subscribers.yaml"
+SUBSCRIBER = PROJECT / "examples/subscriber/template.yaml"
+"""The example of a subscriber, which plays all of `SUBSCRIBERS`, each as a stack of its own."""
+SUBSCRIBERS = {
+    "Job": {"Rule": "release", "DetailTypes": "payment.paid,payment.refunded,payment.dispute_changed"},
+    "Application": {"Rule": "release", "DetailTypes": "payment.paid,payment.refunded,payment.dispute_changed"},
+    "Notification": {
+        "Rule": "notify",
+        "DetailTypes": "payment.paid,payment.failed,payment.refunded,payment.surplus_refunded",
+    },
+}
+"""The parameters of each."""
 WEBHOOK_PATH = "/api/payments/webhook/"
 
 # Unpacked functions and layers with their bytecode, shared by all runs on this machine.
@@ -123,6 +132,7 @@ class LocalService:
         stand_in_url = f"http://{LOOPBACK}:{ports.stand_in}"
         with step("Build the functions and their layers" + ("" if is_built() else f" ({BUILD_TAKES})")):
             template = build()
+            subscriber = build(SUBSCRIBER, PROJECT / ".build/subscriber")
         with ExitStack() as undo:
             with step("Start the local cloud"):
                 UNPACKED.mkdir(parents=True, exist_ok=True)
@@ -151,10 +161,16 @@ class LocalService:
                 _continue_payment_ids(cloud, outputs["TableName"])
             service = cls(run_dir, cloud, outputs)
             undo.callback(service.stop)
-            with step(f"Deploy the subscribers as {SUBSCRIBERS_STACK}"):
-                subscribers = cloud.deploy(
-                    SUBSCRIBERS_TEMPLATE, SUBSCRIBERS_STACK, {"EventBusName": outputs["EventBusName"]}
-                )
+            with step("Deploy the subscribers " + ", ".join(SUBSCRIBERS)):
+                subscribers = {
+                    f"{name}{output}": value
+                    for name, parameters in SUBSCRIBERS.items()
+                    for output, value in cloud.deploy(
+                        subscriber,
+                        f"{name.lower()}-local",
+                        parameters | {"Service": name.lower(), "EventBusName": outputs["EventBusName"]},
+                    ).items()
+                }
             if gateway.url is None:
                 with step("Start the stand-in for Razorpay"):
                     service._start_stand_in(run_dir, ports.stand_in, gateway)

@@ -129,10 +129,11 @@ def _notes(subscriber: str, *types: str) -> Expectation:
     return Expectation(f"The {name} service notes {_listed(types)}, once", look)
 
 
-def _all_note_it_paid(*notified_too: str) -> list[Expectation]:
+def _all_note_it_paid(*notified_too: str, sold_too: Sequence[str] = ()) -> list[Expectation]:
+    """Expect every service to note the payment; `sold_too`: and what Job and Application note of it afterwards."""
     return [
-        _notes("job", "payment.paid"),
-        _notes("application", "payment.paid"),
+        _notes("job", "payment.paid", *sold_too),
+        _notes("application", "payment.paid", *sold_too),
         _notes("notification", "payment.paid", *notified_too),
     ]
 
@@ -430,7 +431,7 @@ REFUNDS: Final = Scenario(
         _becomes("refunded", confirmed=True, refunded_minor=AMOUNT_MINOR),
         _history("Both refunds are recorded, once each", count=2, of="refund processed "),
         _history("One of them was requested here", count=1, of="refund requested "),
-        *_all_note_it_paid("payment.refunded"),
+        *_all_note_it_paid("payment.refunded", sold_too=["payment.refunded"]),
         NOTHING_PENDING,
     ],
 )
@@ -585,7 +586,7 @@ DISPUTE_LOST: Final = Scenario(
         _history("The loss is recorded once", count=1, of="dispute lost "),
         _reviewed("dispute_lost"),
         UNDER_REVIEW,
-        *_all_note_it_paid(),
+        *_all_note_it_paid(sold_too=["payment.dispute_changed"] * 4),
         NOTHING_PENDING,
     ],
 )

@@ -93,17 +93,15 @@ class Stage:
 
     def create_order(self, amount: str = AMOUNT_RUPEES) -> Answer:
         """Accept the proposal as the client, click once more, or agree to another amount (in rupees)."""
-        answer = self._call(
-            "POST",
-            "create-order/",
-            {
-                "job_id": self._job_id,
-                "application_id": self._application_id,
-                "client_id": self._client_id,
-                "freelancer_id": self._freelancer_id,
-                "amount": amount,
-            },
-        )
+        accepted = {
+            "job_id": self._job_id,
+            "application_id": self._application_id,
+            "client_id": self._client_id,
+            "freelancer_id": self._freelancer_id,
+            "amount": amount,
+        }
+        self._service.agree(accepted)
+        answer = self._call("POST", "create-order/", accepted)
         if not self.order_id and answer.status == requests.codes.created:
             self.order_id = str(answer.document["order_id"])
         return answer

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
@@ -14,6 +15,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sandbox.live.routes import routes as live_routes
+from sandbox.proposals import Proposals
 from sandbox.shop.clients import SIGNED_IN_FOR, Client, client_of_cookie, new_client
 from sandbox.shop.pages import SECURITY_HEADERS, content_security_policy, page
 
@@ -49,6 +51,7 @@ class Shop:
         self._api: str = endpoints["api"]
         self._razorpay: str = endpoints["razorpay"]
         self._stand_in: bool = endpoints["stand_in"]
+        self._proposals = Proposals(endpoints)
 
     def routes(self) -> list[Route]:
         """Return everything that the page needs."""
@@ -110,10 +113,16 @@ class Shop:
         )
 
     async def _session(self, request: Request) -> Response:
-        return _signed_in(client_of_cookie(request.cookies.get(COOKIE)) or new_client())
+        return await self._signed_in(client_of_cookie(request.cookies.get(COOKIE)) or new_client())
 
     async def _new_session(self, _request: Request) -> Response:
-        return _signed_in(new_client())
+        return await self._signed_in(new_client())
+
+    async def _signed_in(self, client: Client) -> Response:
+        # The services that sell know these proposals before anybody can pay for them.
+        for proposal in client.proposals():
+            await run_in_threadpool(self._proposals.agree, proposal | {"client_id": client.user_id})
+        return _signed_in(client)
 
     async def _quote(self, request: Request) -> Response:
         client = client_of_cookie(request.cookies.get(COOKIE))

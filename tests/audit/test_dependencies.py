@@ -50,8 +50,10 @@ def test_a_file_that_is_no_bill_of_materials_is_refused(tmp_path: Path) -> None:
     assert "wrong.cdx.json is not valid CycloneDX" in done.stderr
 
 
-def test_every_requirement_of_the_layers_is_pinned_by_hash() -> None:
-    for file in [PROJECT / "shared/requirements.txt", *sorted((PROJECT / "layers").glob("*/requirements.txt"))]:
+def test_every_requirement_of_the_layers_and_the_example_is_pinned_by_hash() -> None:
+    example = PROJECT / "examples/subscriber/src/requirements.txt"
+    layers = sorted((PROJECT / "layers").glob("*/requirements.txt"))
+    for file in [PROJECT / "shared/requirements.txt", example, *layers]:
         for requirement in file.read_text().replace("\\\n", " ").splitlines():
             if requirement.strip() and not requirement.lstrip().startswith("#"):
                 assert "==" in requirement, file

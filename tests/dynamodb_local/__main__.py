@@ -11,7 +11,7 @@ from typing import Final
 from tests.dynamodb_local import engine
 from tests.dynamodb_local.plugin import PORT
 
-_SUITES: Final = ("tests/table", "tests/handlers", "tests/subscribers", "tests/live/test_sides.py")
+_SUITES: Final = ("tests/table", "tests/handlers", "examples/subscriber/tests", "tests/live/test_sides.py")
 
 
 def main(arguments: list[str]) -> int:

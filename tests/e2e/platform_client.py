@@ -43,17 +43,20 @@ class Platform:
         )
 
     def create_order(self, amount: object = "499.50") -> requests.Response:
-        return self.call(
-            "POST",
-            "create-order/",
-            json={
-                "job_id": 11,
-                "application_id": self.application_id,
-                "client_id": self.client_id,
-                "freelancer_id": self.freelancer_id,
-                "amount": amount,
-            },
-        )
+        return self.call("POST", "create-order/", json=self._order(amount))
+
+    def agree(self, amount: object = "499.50") -> None:
+        """The services that sell know this proposal at this price."""
+        self._service.agree(self._order(amount))
+
+    def _order(self, amount: object) -> dict[str, Any]:
+        return {
+            "job_id": 11,
+            "application_id": self.application_id,
+            "client_id": self.client_id,
+            "freelancer_id": self.freelancer_id,
+            "amount": amount,
+        }
 
     def create_orders_at_once(self, count: int) -> list[requests.Response]:
         """Sends `count` concurrent requests; each retries if the response says that this is safe."""
@@ -121,6 +124,10 @@ class Platform:
 
     def record(self, order_id: str) -> dict[str, Any]:
         return self._service.record(order_id)
+
+    def outcomes(self, subscriber: str, order_id: str) -> list[str]:
+        """What a service did with the order's events."""
+        return sorted(note["outcome"] for note in self._service.inbox(subscriber, order_id))
 
     def inbox(self, subscriber: str, order_id: str) -> list[str]:
         """The detail types that a subscriber has stored for the order, unordered and with repetitions."""

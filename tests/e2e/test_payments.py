@@ -19,6 +19,7 @@ def platform(local_service: LocalService) -> Platform:
 
 
 def test_a_payment_goes_from_proposal_to_notified_services(platform: Platform) -> None:
+    platform.agree()
     created = platform.create_order()
     order_id = created.json()["order_id"]
     assert created.status_code == 201
@@ -43,6 +44,8 @@ def test_a_payment_goes_from_proposal_to_notified_services(platform: Platform) -
     assert payment["razorpay_payment_id"] == checkout["razorpay_payment_id"]
     for subscriber in ("job", "application", "notification"):
         platform.wait_for_inbox(subscriber, order_id, "payment.paid")
+    # These two compared it with their own terms.
+    assert [platform.outcomes(subscriber, order_id) for subscriber in ("job", "application")] == [["released"]] * 2
 
     platform.wait_until_delivered(order_id, 3)
     record = platform.record(order_id)

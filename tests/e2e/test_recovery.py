@@ -193,10 +193,11 @@ def test_a_subscriber_that_lost_its_events_gets_them_from_the_archive_and_the_ot
 ) -> None:
     name = "paid before it"
     customer, order_id = disaster.customers[name], disaster.orders[name]
-    inbox = service.endpoints["subscribers"]["JobInbox"]
+    subscribers = service.endpoints["subscribers"]
     dynamodb = service.cloud.client("dynamodb")
-    for item in dynamodb.scan(TableName=inbox)["Items"]:
-        dynamodb.delete_item(TableName=inbox, Key={"event_id": item["event_id"]})
+    for table, key in (("JobInbox", "event_id"), ("JobIdempotency", "id")):
+        for item in dynamodb.scan(TableName=subscribers[table])["Items"]:
+            dynamodb.delete_item(TableName=subscribers[table], Key={key: item[key]})
     assert customer.inbox("job", order_id) == []
 
     events = service.cloud.client("events")

@@ -259,6 +259,12 @@ def test_updates_of_what_is_deployed_come_apart_from_all_others() -> None:
 def test_everything_that_is_locked_is_kept_up_to_date() -> None:
     updates = yaml.safe_load((GITHUB / "dependabot.yml").read_text(encoding="utf-8"))["updates"]
     kept = {(update["package-ecosystem"], update["directory"]) for update in updates}
-    assert kept == {("uv", "/"), ("pip", "/sandbox/bootstrap"), ("github-actions", "/"), ("npm", "/examples/react")}
-    for folder, file in (("", "uv.lock"), ("sandbox/bootstrap", "uv.txt"), ("examples/react", "package-lock.json")):
-        assert (PROJECT / folder / file).is_file()
+    locked = {
+        ("uv", "/"): "uv.lock",
+        ("pip", "/sandbox/bootstrap"): "uv.txt",
+        ("pip", "/examples/subscriber/src"): "requirements.txt",
+        ("npm", "/examples/react"): "package-lock.json",
+    }
+    assert kept == {("github-actions", "/"), *locked}
+    for (_, folder), file in locked.items():
+        assert (PROJECT / folder.lstrip("/") / file).is_file()

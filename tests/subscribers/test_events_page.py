@@ -12,6 +12,7 @@ from payments.core.model import MAX_ID, EventType, Order, PendingEvent, Status
 from payments.core.model import Reason as ReasonOfTheCode
 from payments.core.transitions import open_record
 from sandbox.cloud.packages import read_template
+from sandbox.cloud.service import SUBSCRIBERS
 from tests.subscribers.page import (
     NONE,
     PAGE,
@@ -79,10 +80,23 @@ def test_what_is_replayed_is_told_by_its_name() -> None:
 @pytest.mark.parametrize(
     ("service", "purpose"), [("Job", "Job"), ("Application", "Job"), ("Notification", "Notification")]
 )
-def test_the_example_subscribers_have_the_pages_patterns(service: str, purpose: str) -> None:
-    template = read_template(PROJECT / "sandbox/subscribers.yaml")
+def test_the_sandboxs_subscribers_have_the_pages_patterns(service: str, purpose: str) -> None:
     (pattern,) = [one for one in PATTERNS if one.purpose.startswith(purpose)]
-    assert json.loads(pattern.text) == template["Resources"][f"{service}Rule"]["Properties"]["EventPattern"]
+    taken = SUBSCRIBERS[service]["DetailTypes"].split(",")
+    assert json.loads(pattern.text) == {"source": ["payment-service"], "detail-type": taken}
+
+
+def test_the_examples_rule_takes_what_its_parameter_names() -> None:
+    for name, rule in (("template.yaml", "PaymentRule"), ("forwarding.yaml", "ForwardingRule")):
+        template = read_template(PROJECT / "examples/subscriber" / name)
+        pattern = template["Resources"][rule]["Properties"]["EventPattern"]
+        assert pattern == {"source": ["payment-service"], "detail-type": {"Ref": "DetailTypes"}}
+        assert template["Parameters"]["DetailTypes"]["Default"] == SUBSCRIBERS["Job"]["DetailTypes"]
+
+
+def test_the_fixtures_of_the_example_are_the_pages_examples() -> None:
+    fixtures = {path.stem: json.loads(path.read_text()) for path in (PROJECT / "examples/subscriber/events").iterdir()}
+    assert fixtures == {name: event(name) for name in examples()}
 
 
 # --- the envelope ---------------------------------------------------------------------------------------------------
@@ -179,7 +193,7 @@ def test_what_is_under_review_keeps_the_client_from_paying_again(reason: Reason)
 
 def test_its_links_lead_somewhere() -> None:
     targets = re.findall(r"\]\(([^)]+)\)", PAGE)
-    assert any("subscribers.yaml" in target for target in targets)
+    assert any("consuming.md" in target for target in targets)
     for target in targets:
         path, _, anchor = target.partition("#")
         assert (SCHEMAS / path).exists(), target

@@ -22,6 +22,6 @@ def service() -> Resources:
 
 
 @pytest.fixture(scope="session")
-def subscribers() -> Resources:
-    """The resources of sandbox/subscribers.yaml."""
-    return transformed(PROJECT / "sandbox/subscribers.yaml", "EventBusName=payments-staging")
+def subscriber() -> Resources:
+    """The resources of the example of a subscriber."""
+    return transformed(PROJECT / "examples/subscriber/template.yaml")
