@@ -110,9 +110,9 @@ class FakeTable:
             if superseded is not None:
                 self.records[superseded.order_id] = superseded
 
-    def extend_application(self, seen: Application, order_id: str) -> None:
+    def extend_application(self, seen: Application, order_id: str, *, current: str | None = None) -> None:
         with self._lock:
-            self._grow(self._as_seen(seen), order_id, current=seen.current)
+            self._grow(self._as_seen(seen), order_id, current=current or seen.current)
 
     # --- payment ids ---
 

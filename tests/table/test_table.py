@@ -278,6 +278,41 @@ def test_a_counter_of_version_0_1_goes_on_and_gets_an_installation(metered: Mete
     assert table.installation() == "1f2e3d4c"
 
 
+def test_ids_reserved_for_an_import_are_skipped_and_may_grow_until_one_above_them_is_taken(metered: Metered) -> None:
+    table = PaymentsTable(metered.client, metered.name)
+    assert table.reserve_payment_ids(500)
+    assert table.reserve_payment_ids(500)
+    assert table.reserve_payment_ids(20)
+    assert table.reserve_payment_ids(700)
+    assert list(table.take_payment_ids(2, "1f2e3d4c").ids) == [701, 702]
+    assert table.reserve_payment_ids(700)
+    assert not table.reserve_payment_ids(701)
+    assert metered.item({"pk": {"S": "counter#payment_id"}}) == {
+        "pk": "counter#payment_id",
+        "last_taken": Decimal(702),
+        "imported_up_to": Decimal(700),
+        "installation": "1f2e3d4c",
+    }
+
+
+def test_ids_that_this_service_has_taken_cannot_be_reserved(metered: Metered) -> None:
+    table = PaymentsTable(metered.client, metered.name)
+    table.take_payment_ids(10, "1f2e3d4c")
+    assert not table.reserve_payment_ids(5)
+    assert list(table.take_payment_ids(1, "1f2e3d4c").ids) == [11]
+
+
+def test_an_import_can_make_another_order_current(metered: Metered) -> None:
+    table = PaymentsTable(metered.client, metered.name)
+    table.open_application(303, 202, ORDER_ID)
+    seen = table.application(303, 202)
+    assert seen is not None
+    table.extend_application(seen, OTHER_ORDER_ID, current=OTHER_ORDER_ID)
+    grown = table.application(303, 202)
+    assert grown is not None
+    assert (grown.current, grown.orders) == (OTHER_ORDER_ID, (ORDER_ID, OTHER_ORDER_ID))
+
+
 # --- DynamoDB's errors ----------------------------------------------------------------------------------------------
 
 
@@ -309,6 +344,7 @@ CALLS: dict[str, Callable[[PaymentsTable], object]] = {
     "take_payment_ids": lambda table: table.take_payment_ids(10, "1f2e3d4c"),
     "installation": lambda table: table.installation(),
     "raise_payment_ids": lambda table: table.raise_payment_ids(10),
+    "reserve_payment_ids": lambda table: table.reserve_payment_ids(10),
     "due": lambda table: list(table.due("7", OPENED)),
     "payments_of": lambda table: table.payments_of(Role.CLIENT, 42, None, 25),
     "refunds": lambda table: table.refunds([REFUND_1]),

@@ -209,13 +209,18 @@ class PaymentsTable:
         except (ClientError, BotoCoreError) as error:
             _translate(error)
 
-    def extend_application(self, seen: Application, order_id: str) -> None:
-        """Add an order that was found at Razorpay to an application. The current order stays.
+    def extend_application(self, seen: Application, order_id: str, *, current: str | None = None) -> None:
+        """Add an order that was found at Razorpay, or imported, to an application.
+
+        Args:
+            seen: the application as it was read.
+            order_id: the order to add.
+            current: the order that create-order returns from now on; by default it stays.
 
         Raises:
             StorageConflict: the application has changed.
         """
-        self._execute(*_growth(seen, order_id, current=seen.current))
+        self._execute(*_growth(seen, order_id, current=current or seen.current))
 
     # --- payment ids ---
 
@@ -247,6 +252,28 @@ class PaymentsTable:
             self._execute(_COUNTER_KEY, update, f"attribute_not_exists({last}) OR {last} < {update.value(above)}")
         except StorageConflict:
             return
+
+    def reserve_payment_ids(self, up_to: int) -> bool:
+        """Leave the ids up to this one to the service that this one replaces. Return whether they are free.
+
+        They are not once this service has assigned an id from that range itself.
+        """
+        item = self._get(_COUNTER_KEY) or {}
+        last, reserved = item.get("last_taken"), item.get("imported_up_to", 0)
+        if reserved >= up_to:
+            return True
+        if last is not None and last != reserved:
+            return False
+        update = _Update()
+        update.set(("last_taken",), up_to)
+        update.set(("imported_up_to",), up_to)
+        taken = update.path(("last_taken",))
+        condition = f"attribute_not_exists({taken})" if last is None else update.equals("last_taken", last)
+        try:
+            self._execute(_COUNTER_KEY, update, condition)
+        except StorageConflict:
+            return False
+        return True
 
     # --- what is due ---
 
