@@ -101,6 +101,22 @@ class FakeTable:
                 client_id=client_id, application_id=application_id, current=order_id, orders=(order_id,)
             )
 
+    def insert_first_orders(self, records: Sequence[Record]) -> None:
+        with self._lock:
+            keys = [(record.agreed().client_id, record.agreed().application_id) for record in records]
+            if any(record.order_id in self.records for record in records) or any(
+                key in self.applications for key in keys
+            ):
+                raise StorageConflict
+            for record, (client_id, application_id) in zip(records, keys, strict=True):
+                self._put(record)
+                self.applications[client_id, application_id] = Application(
+                    client_id=client_id,
+                    application_id=application_id,
+                    current=record.order_id,
+                    orders=(record.order_id,),
+                )
+
     def replace_order(self, seen: Application, fresh: Record, old: tuple[Record, Record] | None) -> None:
         with self._lock:
             application = self._as_seen(seen)

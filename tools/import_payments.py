@@ -32,9 +32,10 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from payments.adapters.table import PaymentsTable
-from payments.core.errors import ContentionError, TableUnavailable
+from payments.core.errors import ContentionError, StorageConflict, TableUnavailable
 from payments.core.importing import (
     API_SHOWS_S,
+    MOST_FIRST_ORDERS,
     Import,
     InvalidRow,
     Mistake,
@@ -42,6 +43,7 @@ from payments.core.importing import (
     Result,
     import_row,
     read_row,
+    store_first_orders,
     store_row,
 )
 from payments.core.model import Record, Status
@@ -301,11 +303,10 @@ def _reserve_ids(job: Job, highest: int) -> None:
 def _import(job: Job, report: Report, rows: int) -> None:
     began, said, before, done_before = time.monotonic(), time.monotonic(), report.seconds, report.rows
     valid = checked(lines(job.file, job.form), job.now, job.zone, lambda _: None)
-    for _ in range(done_before):
-        next(valid)
+    seen = {_application(next(valid)[1]) for _ in range(done_before)}
     with ThreadPoolExecutor(job.workers) as pool:
         for chunk in batched(valid, _CHUNK, strict=False):
-            for line, old, proven, done in _imported(job, pool, chunk):
+            for line, old, proven, done in _imported(job, pool, chunk, seen):
                 report.add(line, old, done, proven=proven, now=job.now)
             report.seconds = round(before + time.monotonic() - began, 1)
             report.write(job.report)
@@ -317,20 +318,53 @@ def _import(job: Job, report: Report, rows: int) -> None:
     report.write(job.report)
 
 
+type Application = tuple[int, int]
+"""The client and the application."""
 type _Done = tuple[int, OldPayment, bool, Import]
 
 
-def _imported(job: Job, pool: ThreadPoolExecutor, chunk: Sequence[tuple[int, OldPayment]]) -> list[_Done]:
-    """Import a chunk. The rows of one application stay in their order, in one worker."""
+def _imported(
+    job: Job, pool: ThreadPoolExecutor, chunk: Sequence[tuple[int, OldPayment]], seen: set[Application]
+) -> list[_Done]:
+    """Import a chunk. The rows of one application stay in their order.
+
+    Args:
+        job: the import.
+        pool: the workers.
+        chunk: the rows, with their line numbers.
+        seen: the applications of earlier rows; those of this chunk are added.
+    """
     stored = _patiently(lambda: job.table.read_many(old.order_id for _, old in chunk))
-    lanes: dict[tuple[int, int], list[tuple[int, OldPayment]]] = {}
+    first: list[tuple[int, OldPayment]] = []
+    others: dict[Application, list[tuple[int, OldPayment]]] = {}
     for line, old in chunk:
-        lanes.setdefault((old.order.client_id, old.order.application_id), []).append((line, old))
+        if stored.get(old.order_id) is None and _application(old) not in seen and not job.dry_run:
+            first.append((line, old))
+        else:
+            others.setdefault(_application(old), []).append((line, old))
+        seen.add(_application(old))
 
     def work(rows: Sequence[tuple[int, OldPayment]]) -> list[_Done]:
         return [(line, old, *_import_one(job, stored.get(old.order_id), old)) for line, old in rows]
 
-    return sorted((done for lane in pool.map(work, lanes.values()) for done in lane), key=lambda done: done[0])
+    def work_at_once(rows: Sequence[tuple[int, OldPayment]]) -> list[_Done]:
+        proven = [(old, old.is_proven(job.key_secrets)) for _, old in rows]
+        try:
+            done = _patiently(lambda: store_first_orders(job.table, proven, job.exported_at, job.now))
+        except StorageConflict:
+            # One of the applications is there already, or the response to our own write was lost.
+            return work(rows)
+        return [
+            (line, old, is_proven, one) for (line, _), (old, is_proven), one in zip(rows, proven, done, strict=True)
+        ]
+
+    finished = [*pool.map(work_at_once, batched(first, MOST_FIRST_ORDERS, strict=False))]
+    finished += pool.map(work, others.values())
+    return sorted((done for part in finished for done in part), key=lambda done: done[0])
+
+
+def _application(old: OldPayment) -> Application:
+    return old.order.client_id, old.order.application_id
 
 
 def _import_one(job: Job, stored: Record | None, old: OldPayment) -> tuple[bool, Import]:

@@ -20,7 +20,7 @@ def razorpay_id(kind: str, number: int) -> str:
 def rows(count: int, now: int, key_secret: str) -> Iterator[dict[str, Any]]:
     """Two years of rows, oldest first: every tenth failed, every tenth unpaid, every twentieth refunded.
 
-    Of each hundred applications, ten have two orders. Every seventh paid row was confirmed by a webhook only, so it has
+    Every twentieth row is the second order of its application. Every seventh was confirmed by a webhook only, so it has
     no signature.
     """
     for number in range(1, count + 1):
@@ -28,7 +28,7 @@ def rows(count: int, now: int, key_secret: str) -> Iterator[dict[str, Any]]:
         last = number % 20
         status = "created" if last in {1, 2} else "failed" if last in {3, 4} else "refunded" if last == 5 else "paid"
         signed = status in {"paid", "refunded"} and number % 7
-        application = number - 1 if number % 10 == 0 else number
+        application = number - 1 if number % 20 == 0 else number
         yield {
             "id": number,
             "job_id": number // 3 + 1,

@@ -302,6 +302,25 @@ def test_ids_that_this_service_has_taken_cannot_be_reserved(metered: Metered) ->
     assert list(table.take_payment_ids(1, "1f2e3d4c").ids) == [11]
 
 
+def test_first_orders_are_stored_with_their_applications_or_not_at_all(metered: Metered) -> None:
+    table = PaymentsTable(metered.client, metered.name)
+    order = opened().agreed()
+    fifty = [
+        replace(opened(), order_id=f"order_{number:014d}", order=replace(order, application_id=number))
+        for number in range(1, 51)
+    ]
+    table.insert_first_orders(fifty)
+    assert table.read_many(record.order_id for record in fifty) == {record.order_id: record for record in fifty}
+    assert table.application(303, 50) == Application(
+        client_id=303, application_id=50, current="order_00000000000050", orders=("order_00000000000050",)
+    )
+    new = replace(opened(), order_id=OTHER_ORDER_ID, order=replace(order, application_id=51))
+    for taken in (fifty[7], replace(fifty[7], order_id="order_00000000000099")):
+        with pytest.raises(StorageConflict):
+            table.insert_first_orders([new, taken])
+        assert table.read(OTHER_ORDER_ID) is None
+
+
 def test_an_import_can_make_another_order_current(metered: Metered) -> None:
     table = PaymentsTable(metered.client, metered.name)
     table.open_application(303, 202, ORDER_ID)
@@ -337,6 +356,7 @@ CALLS: dict[str, Callable[[PaymentsTable], object]] = {
     "read_many": lambda table: table.read_many([ORDER_ID]),
     "application": lambda table: table.application(1, 2),
     "open_application": lambda table: table.open_application(1, 2, ORDER_ID),
+    "insert_first_orders": lambda table: table.insert_first_orders([opened()]),
     "extend_application": lambda table: table.extend_application(SEEN, ORDER_ID),
     "replace_order": lambda table: table.replace_order(
         SEEN, opened(), (opened(), supersede(opened(), OTHER_ORDER_ID, OPENED))

@@ -182,10 +182,7 @@ class PaymentsTable:
         Raises:
             StorageConflict: the application exists.
         """
-        self._put(
-            {"pk": _application_key(client_id, application_id), "current": order_id, "orders": [order_id]},
-            "attribute_not_exists(pk)",
-        )
+        self._put(_first_order(client_id, application_id, order_id), "attribute_not_exists(pk)")
 
     def replace_order(self, seen: Application, fresh: Record, old: tuple[Record, Record] | None) -> None:
         """Atomically replace the current order with a new one.
@@ -204,6 +201,25 @@ class PaymentsTable:
         ]
         if old is not None:
             actions.append({"Update": self._arguments(*_changes(*old))})
+        try:
+            self._client.transact_write_items(TransactItems=actions)
+        except (ClientError, BotoCoreError) as error:
+            _translate(error)
+
+    def insert_first_orders(self, records: Sequence[Record]) -> None:
+        """Atomically store up to 50 new records, each with a new application of which it is the first order.
+
+        Raises:
+            StorageConflict: one of the records or applications exists; nothing was written.
+        """
+        actions: list[Any] = []
+        for record in records:
+            order = record.agreed()
+            application = _first_order(order.client_id, order.application_id, record.order_id)
+            actions += (
+                {"Put": self._arguments_of_put(item, "attribute_not_exists(pk)")}
+                for item in (to_item(record), application)
+            )
         try:
             self._client.transact_write_items(TransactItems=actions)
         except (ClientError, BotoCoreError) as error:
@@ -620,6 +636,10 @@ def _record_key(order_id: str) -> str:
 def _application_key(client_id: int, application_id: int) -> str:
     # The key includes the client, so that nobody can occupy someone else's application.
     return f"application#{client_id}#{application_id}"
+
+
+def _first_order(client_id: int, application_id: int, order_id: str) -> dict[str, Any]:
+    return {"pk": _application_key(client_id, application_id), "current": order_id, "orders": [order_id]}
 
 
 def _refund_key(refund_id: str) -> str:
