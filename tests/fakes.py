@@ -38,7 +38,7 @@ class FakeTable:
         self.disputes_expire: dict[str, int | None] = {}
         self.marks: dict[str, Watermark] = {}
         self.asides: dict[str, Aside] = {}
-        self.last_taken = 0
+        self.last_taken = self.imported_up_to = 0
         self._installation: str | None = None
         self._pause: Pause | None = None
         self._lock = Lock()
@@ -146,6 +146,15 @@ class FakeTable:
         with self._lock:
             self.last_taken = max(self.last_taken, above)
 
+    def reserve_payment_ids(self, up_to: int) -> bool:
+        with self._lock:
+            if self.imported_up_to >= up_to:
+                return True
+            if self.last_taken not in {0, self.imported_up_to}:
+                return False
+            self.last_taken = self.imported_up_to = up_to
+            return True
+
     # --- what is due ---
 
     def due(self, partition: str, now: int) -> Iterator[tuple[str, int]]:
@@ -247,7 +256,8 @@ class FakeTable:
         twin.disputes_expire = dict(self.disputes_expire)
         twin.marks = dict(self.marks)
         twin.asides = dict(self.asides)
-        twin.last_taken, twin._installation, twin._pause = self.last_taken, self._installation, self._pause
+        twin.last_taken, twin.imported_up_to = self.last_taken, self.imported_up_to
+        twin._installation, twin._pause = self._installation, self._pause
         return twin
 
     def _put(self, record: Record) -> None:
