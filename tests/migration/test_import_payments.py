@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from collections.abc import Iterable
 from copy import replace
 from pathlib import Path
@@ -11,9 +12,12 @@ import pytest
 
 from payments.adapters.table import PaymentsTable
 from payments.core.errors import TableUnavailable
+from payments.core.instants import iso
+from payments.core.transitions import unknown_record
 from tests.core.story import OPENED
 from tests.fakes import Crash, FakeTable, Fate
 from tests.migration.rows import rows, write_dump
+from tests.table.dynamodb import Metered
 from tools import import_payments
 from tools.import_payments import CannotImport, Job, Report, run
 
@@ -64,7 +68,7 @@ class Case:
             workers=2,
             say=self.said.append,
         )
-        return cast("Job", replace(job, **options))
+        return replace(job, **options)
 
     def run(self, table: object = None, **options: Any) -> Report:
         return run(self.job(table, **options))
@@ -262,3 +266,21 @@ def test_the_report_tells_what_the_rebuild_has_still_to_settle(tmp_path: Path) -
     assert report.unsettled + len(report.unconfirmed) == len(paid)
     assert set(report.unproven) == {row["razorpay_order_id"] for row in paid if not row["razorpay_signature"]}
     assert json.loads(Case(tmp_path).job().report.read_text(encoding="utf-8"))["finished"] is True
+
+
+def test_the_page_on_migrating_lists_what_the_old_service_lacks(metered: Metered, tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs/migrating.md").read_text(encoding="utf-8")
+    (condition,) = re.findall(r"--filter-expression \\\n +'([^']+)'", page)
+    table = PaymentsTable(metered.client, metered.name)
+    case = Case(tmp_path)
+    case.run(table)
+    changed, unknown, own = "order_changed0000000", "order_unknown0000000", "order_own00000000000"
+    record = next(iter(table.read_many([exported()[0]["razorpay_order_id"]]).values()))
+    table.insert(replace(record, order_id=changed, updated_at=iso(NOW + 60)))
+    table.insert(unknown_record(unknown, NOW + 60))
+    table.insert(replace(record, order_id=own, imported=None))
+    values = {":order": {"S": "order#"}, ":cutover": {"S": iso(NOW + 1)}}
+    found = metered.raw.get_paginator("scan").paginate(
+        TableName=metered.name, FilterExpression=condition, ExpressionAttributeValues=values
+    )
+    assert {item["order_id"]["S"] for part in found for item in part["Items"]} == {changed, own}
