@@ -25,6 +25,7 @@ LANES: Final = {
     "outbox, nothing due": ("outbox", {}),
     "reconcile watch, nothing due": ("reconcile", {"lane": "watch"}),
     "reconcile sweep, nothing due": ("reconcile", {"lane": "sweep"}),
+    "reconcile expiry, nothing due": ("reconcile", {"lane": "expiry"}),
 }
 """The run of each schedule."""
 

@@ -15,6 +15,7 @@ from typing import Any, Final
 from bench import counted, simulation
 from bench.simulation import Outcome
 from payments.core.attention import SHARDS
+from payments.core.expiry import PASSES as EXPIRY_PASSES
 from payments.core.sweeping import PASSES
 from payments.wiring.reconcile import WORKERS
 from sandbox.cloud.build import PROJECT
@@ -54,10 +55,13 @@ RUNS_A_MONTH: Final[Mapping[str, int]] = {
     "outbox": _SECONDS_A_MONTH // 60,
     "reconcile watch": _SECONDS_A_MONTH // 60,
     "reconcile sweep": _SECONDS_A_MONTH // 300,
+    "reconcile expiry": _SECONDS_A_MONTH // 3600,
 }
 """Runs of the template's schedules in thirty days."""
 IDLE_CALLS_A_DAY: Final = 845
-"""Calls to Razorpay without any payment: each pass calls whenever it is due. A test counts them."""
+"""The sweep's calls to Razorpay without any payment: each pass calls whenever it is due. A test counts them."""
+IDLE_EXPIRY_CALLS_A_DAY: Final = len(EXPIRY_PASSES)
+"""The same of the expiry lane: each of its passes calls once a day."""
 _READS: Final = {"Query": "queries", "GetItem": "reads", "BatchGetItem": "reads of many items"}
 
 
@@ -156,6 +160,7 @@ def cost_of_a_month(counts: Counted) -> Costs:
         for lane, number in RUNS_A_MONTH.items()
     )
     sweep, why = idle("reconcile sweep", 1_000, 30 * IDLE_CALLS_A_DAY)
+    expiry, how = idle("reconcile expiry", 200, 30 * IDLE_EXPIRY_CALLS_A_DAY)
     return {
         "CloudWatch alarms": (watched * Price.ALARM_METRIC, f"{len(alarms)} alarms, which name {watched} metrics"),
         "CloudWatch custom metrics": (
@@ -170,6 +175,7 @@ def cost_of_a_month(counts: Counted) -> Costs:
         "outbox, with nothing due": idle("outbox", 100),
         "reconcile's watch lane, with nothing due": idle("reconcile watch", 200),
         "reconcile's sweep, with empty lists": (sweep, f"{why}; {IDLE_CALLS_A_DAY} calls to Razorpay a day"),
+        "reconcile's expiry, with empty lists": (expiry, f"{how}; {IDLE_EXPIRY_CALLS_A_DAY} calls to Razorpay a day"),
     }
 
 

@@ -463,6 +463,7 @@ def scheduled() -> dict[str, dict[str, Any]]:
         "outbox": {},
         "reconcile-watch": {"lane": "watch"},
         "reconcile-sweep": {"lane": "sweep"},
+        "reconcile-expiry": {"lane": "expiry"},
         "reconcile-look": {"look": order},
         "reconcile-accept": {"accept": payment},
         "reconcile-release-order": {"release": order},

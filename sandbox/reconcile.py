@@ -1,8 +1,9 @@
 """Run each scheduled lane once on the service that `make run` serves, and print the results: `make reconcile`.
 
-Runs outbox, then reconcile's watch and sweep: what the schedules run every minute, or every five. The sweep reads
-Razorpay's lists 15 minutes behind the present. `--last MINUTES` (`make reconcile LAST=30`) also rebuilds the last
-minutes, as an operator does by hand (docs/runbook.md, "Rebuilding from Razorpay").
+Runs outbox, then reconcile's watch, sweep and expiry: what the schedules run every minute, every five or every hour.
+The sweep reads Razorpay's lists 15 minutes behind the present, the expiry the orders of a month ago. `--last MINUTES`
+(`make reconcile LAST=30`) also rebuilds the last minutes, as an operator does by hand (docs/runbook.md, "Rebuilding
+from Razorpay").
 """
 
 import argparse
@@ -26,6 +27,7 @@ _LANES: tuple[tuple[str, str, Mapping[str, str]], ...] = (
     ("Outbox", "OutboxAlias", {}),
     ("Watch", "ReconcileAlias", {"lane": "watch"}),
     ("Sweep", "ReconcileAlias", {"lane": "sweep"}),
+    ("Expiry", "ReconcileAlias", {"lane": "expiry"}),
 )
 _LOOKED_AT = {"Outbox": "due records", "Watch": "due records"}
 

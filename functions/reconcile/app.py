@@ -6,6 +6,8 @@ On a schedule, each lane separately, so that none can block another:
   whether an order known only from a webhook is ours or foreign.
 * `{"lane": "sweep"}`, every five minutes: compares Razorpay's lists of payments and refunds with the table, at several
   ages, and the list of disputes as a whole (`payments.core.sweeping`). `"passes": ["payments-900"]` selects some.
+* `{"lane": "expiry"}`, every hour: expires orders that nobody paid, once a day of them has collected
+  (`payments.core.expiry`).
 
 By hand (see docs/runbook.md):
 
@@ -28,12 +30,13 @@ from payments.adapters.log import RequestLog
 from payments.core.errors import NotConfiguredYet
 from payments.wiring.boundary import scheduled_boundary
 from payments.wiring.commands import accept, look, release
+from payments.wiring.expiry import expire
 from payments.wiring.lanes import nothing_yet, refuse
 from payments.wiring.reconcile import dependencies, prime
 from payments.wiring.sweep import rebuild, sweep
 from payments.wiring.watch import watch
 
-_LANES = {"watch": watch, "sweep": sweep}
+_LANES = {"watch": watch, "sweep": sweep, "expiry": expire}
 _BY_HAND = {"rebuild": rebuild, "look": look, "accept": accept, "release": release}
 
 

@@ -25,6 +25,8 @@ OTHER_EVENTS: Final[dict[str, str | None]] = {
     "refund.speed_changed": "refund_id",
 }
 """Events of other products, and the kind of entity each is about."""
+OLDEST_S: Final = 180 * 24 * 60 * 60
+"""For how long Razorpay shows an order."""
 SLOWEST_SCALE: Final = 1000
 """A retry schedule of years; more is a mistake."""
 
@@ -69,6 +71,7 @@ class Control:
             Route("/_control/payments/{payment_id}/dispute", self._open_dispute, methods=["POST"]),
             Route("/_control/disputes/{dispute_id}", self._move_dispute, methods=["PUT"]),
             Route("/_control/refunds/{refund_id}", self._settle_refund, methods=["PUT"]),
+            Route("/_control/orders/{order_id}", self._age_order, methods=["PUT"]),
             Route("/_control/reset", self._reset, methods=["POST"]),
         ]
         return [Route(route.path, self._timely(route.endpoint), methods=route.methods) for route in routes]
@@ -175,6 +178,14 @@ class Control:
         dispute = self._world.dispute_of_id(request.path_params["dispute_id"])
         deducted = _minor_units(document, "amount_deducted")
         return JSONResponse(self._world.move_dispute(dispute, to, deducted=deducted).to_json())
+
+    async def _age_order(self, request: Request) -> Response:
+        """Make an order older."""
+        document = await _document(request, {"age_s"})
+        age_s = document.get("age_s")
+        if not isinstance(age_s, int) or isinstance(age_s, bool) or not 0 <= age_s <= OLDEST_S:
+            raise UnusableRequestError(f"age_s is a number of seconds, at most {OLDEST_S}")
+        return JSONResponse(self._world.age_order(self._world.order(request.path_params["order_id"]), age_s).to_json())
 
     async def _payment_and_force(self, request: Request) -> tuple[Payment, bool]:
         document = await _document(request, {"force"})

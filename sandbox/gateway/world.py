@@ -189,6 +189,15 @@ class World:
         """Return every attempt on the order, oldest first, as it is now."""
         return list(self._payments_of_order[order.id])
 
+    def age_order(self, order: Order, age_s: int) -> Order:
+        """Let the order have been created that long ago, without its payments: as if nobody had paid it since."""
+        order.created_at = int(self._clock()) - age_s
+        oldest_first = sorted(self.orders.values(), key=lambda one: one.created_at)
+        self.orders.clear()
+        self.orders.update({one.id: one for one in oldest_first})
+        self._earlier_orders.note(order, self._clock())
+        return order
+
     # --- lists, which may lag ---
 
     def list_orders(self, query: validation.OrderQuery) -> list[Order]:

@@ -590,6 +590,82 @@ DISPUTE_LOST: Final = Scenario(
     ],
 )
 
+# --- an order expires -----------------------------------------------------------------------------------------------
+
+_MONTH_S: Final = 32 * 24 * 60 * 60
+# The stand-in uses whole seconds, and a payment of the second of the expiry was not made afterwards.
+_NEXT_SECOND_S: Final = 1.1
+
+
+def _let_a_month_pass(stage: Stage) -> str:
+    stage.let_it_grow_old(_MONTH_S)
+    return "at Razorpay the order is 32 days old now"
+
+
+def _expire(stage: Stage) -> str:
+    stage.expire()
+    record = stage.record()
+    if "expired" not in record:
+        raise StageError(f"the order has not expired; the record says {record['history'][-1]['what']}")
+    stage.pause(_NEXT_SECOND_S)
+    return f"the order has expired, and the payment is still {record['status']}"
+
+
+def _late_success(stage: Stage) -> str:
+    payment_id = next(iter(stage.record()["payments"]))
+    stage.authorize_late(payment_id)
+    return f"{payment_id} went through after all"
+
+
+MONTH_PASSES: Final = Step("Stagehand", "Lets a month pass for this order", _let_a_month_pass)
+EXPIRES: Final = Step("Service", "Runs the expiry lane, which reads Razorpay's orders of a month ago", _expire)
+
+EXPIRED: Final = Scenario(
+    name="expired-order",
+    title="An expired order is paid",
+    about="Nobody pays for a month and the order expires; then it is paid from an old tab, checked and refunded.",
+    steps=[
+        ORDER,
+        MONTH_PASSES,
+        EXPIRES,
+        Step("Customer", "Pays in a Checkout that was still open", _pay),
+        Step("Razorpay", "Sends its webhooks", _checked),
+        REFUSED,
+        Step("Merchant", "Refunds it", _refund_rest),
+        Step("Razorpay", "Reports the refund", _all_delivered),
+    ],
+    expectations=[
+        _becomes("refunded", confirmed=False),
+        _history("The order expired once", count=1, of="expired"),
+        _reviewed("expired_order", resolution="returned"),
+        _notes("job"),
+        _notes("application"),
+        _notes("notification", "payment.surplus_refunded"),
+        NOTHING_PENDING,
+    ],
+)
+
+PAID_BEFORE_EXPIRY: Final = Scenario(
+    name="paid-before-expiry",
+    title="Paid before the expiry, reported after it",
+    about="A payment fails, the order expires, and the bank says that the payment went through after all.",
+    steps=[
+        ORDER,
+        Step("Customer", "Pays by UPI, and the bank refuses", _fail),
+        Step("Razorpay", "Reports that the payment failed", _told_failed),
+        MONTH_PASSES,
+        EXPIRES,
+        Step("Razorpay", "Learns from the bank that the payment went through (late authorization)", _late_success),
+        CONFIRMED,
+    ],
+    expectations=[
+        _becomes("paid", confirmed=True),
+        _history("The order expired once", count=1, of="expired"),
+        *_all_note_it_paid("payment.failed"),
+        NOTHING_PENDING,
+    ],
+)
+
 # --- EventBridge down -----------------------------------------------------------------------------------------------
 
 
@@ -669,6 +745,8 @@ SCENARIOS: Final = {
         DUPLICATE_CAPTURE,
         SUPERSEDED,
         DISPUTE_LOST,
+        EXPIRED,
+        PAID_BEFORE_EXPIRY,
         EVENTBRIDGE_DOWN,
     )
 }

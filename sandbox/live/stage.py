@@ -160,6 +160,10 @@ class Stage:
 
     # --- the stagehand ---
 
+    def authorize_late(self, payment_id: str) -> None:
+        """Let the bank say that a failed payment went through after all."""
+        self._service.control("POST", f"payments/{payment_id}/authorize")
+
     def hold_webhooks(self) -> None:
         """Hold back this order's webhooks from now on."""
         held = self._service.control("GET", "faults")["held_orders"]
@@ -205,15 +209,24 @@ class Stage:
         asked: Any = {"rebuild": {"from": self._began - _BEFORE_S, "to": int(time.time()) + 1}}
         entries = 0
         while asked is not None:
-            answer = self._aws("lambda").invoke(
-                FunctionName=self._endpoints["outputs"]["ReconcileAlias"], Payload=json.dumps(asked).encode()
-            )
-            report: Mapping[str, Any] = json.loads(answer["Payload"].read())
-            if answer.get("FunctionError"):
-                raise StageError(f"reconcile failed; {self._endpoints['logs']['functions']} says why")
+            report = self._reconcile(asked)
             entries += int(report["looked_at"])
             asked = report["next"]
         return entries
+
+    def let_it_grow_old(self, age_s: int) -> None:
+        """Let the order be that old at Razorpay, and let the expiry lane read every order again.
+
+        The lane's watermark has passed orders of that age; without one it starts with the oldest.
+        """
+        self._service.control("PUT", f"orders/{self.order_id}", {"age_s": age_s})
+        self._aws("dynamodb").delete_item(
+            TableName=self._endpoints["outputs"]["TableName"], Key={"pk": {"S": "sweep#expiry"}}
+        )
+
+    def expire(self) -> Mapping[str, Any]:
+        """Run the expiry lane, which runs every hour anyway, and return its report."""
+        return self._reconcile({"lane": "expiry"})
 
     def mark(self) -> int:
         """Note the record's version, to see later whether it changed."""
@@ -270,6 +283,15 @@ class Stage:
             raise Stopped
 
     # --- how ---
+
+    def _reconcile(self, asked: Mapping[str, Any]) -> Mapping[str, Any]:
+        answer = self._aws("lambda").invoke(
+            FunctionName=self._endpoints["outputs"]["ReconcileAlias"], Payload=json.dumps(asked).encode()
+        )
+        report: Mapping[str, Any] = json.loads(answer["Payload"].read())
+        if answer.get("FunctionError"):
+            raise StageError(f"reconcile failed; {self._endpoints['logs']['functions']} says why")
+        return report
 
     def _call(self, method: str, path: str, document: dict[str, Any] | None = None) -> Answer:
         token = development.token(self._client_id, secret=self._endpoints["jwt_secret"])

@@ -25,6 +25,7 @@ _UNHEARD: Final[Mapping[str, str]] = {
     # template.yaml, ReviewRule and DisputeRule
     "payment.review": "for the operators, in the review queue",
     "payment.dispute_changed": "for the operators, in the review queue where an answer is wanted",
+    "payment.expired": "none of the services here subscribes",
 }
 """Events that none of them subscribes to, and who receives them instead."""
 
@@ -84,6 +85,7 @@ _REVIEWS: Final[Mapping[str, str]] = {
     "amount_mismatch": "Razorpay captured another amount than agreed.",
     "currency_mismatch": "Razorpay captured another currency than agreed.",
     "superseded_order": "An order was paid that had been superseded by a newer one.",
+    "expired_order": "An order was paid that had expired.",
     "over_refunded": "More was paid back than was captured.",
     "refund_reversed": "A refund that was processed was reported as failed afterwards.",
     "refund_total_differs": "Razorpay's total of the refunds differs from the refunds it lists.",
@@ -207,8 +209,8 @@ def payment(sources: Sources) -> dict[str, Any]:
     """Return one payment as the live view shows it: the record's public fields, and the timeline.
 
     `{order_id, payment_id, status, confirmed, version, amount, currency, amount_refunded, amount_disputed,
-    under_review, superseded_by, created_at, updated_at, pending, reviews, timeline}`; amounts in minor units, times in
-    Unix seconds, `pending` the number of events not sent yet, `reviews` the reasons of open reviews.
+    under_review, superseded_by, expired_at, created_at, updated_at, pending, reviews, timeline}`; amounts in minor
+    units, times in Unix seconds, `pending` the number of events not sent yet, `reviews` the reasons of open reviews.
     """
     record = sources.record
     return {
@@ -223,6 +225,7 @@ def payment(sources: Sources) -> dict[str, Any]:
         "amount_disputed": _lost(record, record.get("stood")),
         "under_review": _is_under_review(record),
         "superseded_by": record.get("superseded_by"),
+        "expired_at": None if "expired" not in record else int(record["expired"]),
         "created_at": _seconds(record["created_at"]),
         "updated_at": _seconds(record["updated_at"]),
         "pending": len(record["pending"]),
@@ -575,6 +578,8 @@ def _unheard(sources: Sources, changes: Sequence[_Entry]) -> Iterator[tuple[str,
             for change in _moved(record, changes, subject, instant) if instant is not None else []:
                 yield _unheard_key("payment.review", subject, review["reason"], state), "payment.review", change
     for change in changes:
+        if _what(record, change) == "expired":
+            yield _unheard_key("payment.expired", record["order_id"]), "payment.expired", change
         status = record["history"][int(change.follows)]["status"]
         for fact in _FACT.finditer(_what(record, change)):
             if fact["fact"].startswith("dispute "):

@@ -181,6 +181,23 @@ def test_a_floor_for_offers_that_is_none_is_named(function: str, text: str) -> N
         DECIDES[function](GOOD | {"ACCEPT_OFFERS": text})
 
 
+EXPIRES = {name: DECIDES[name] for name in ("create_order", "reconcile")}
+
+
+@pytest.mark.parametrize("function", EXPIRES)
+@pytest.mark.parametrize(("text", "days"), [("1", 1), (" 45 ", 45), ("170", 170), ("", 30)])
+def test_the_age_at_which_an_unpaid_order_expires_is_a_number_of_days(function: str, text: str, days: int) -> None:
+    assert EXPIRES[function](GOOD | {"ORDER_EXPIRY_DAYS": text}).order_expiry_s == days * 86_400
+    assert EXPIRES[function](GOOD).order_expiry_s == 30 * 86_400
+
+
+@pytest.mark.parametrize("function", EXPIRES)
+@pytest.mark.parametrize("text", ["0", "171", "1000", "-5", "7.5", "30d", "1e2", "never", "\u0663\u0660"])
+def test_an_age_that_is_none_is_named(function: str, text: str) -> None:
+    with pytest.raises(ConfigurationError, match="ORDER_EXPIRY_DAYS must be a whole number from 1 to 170"):
+        EXPIRES[function](GOOD | {"ORDER_EXPIRY_DAYS": text})
+
+
 def test_outbox_needs_no_key_and_keeps_none() -> None:
     settings = outbox_settings({name: GOOD[name] for name in ("PAYMENTS_TABLE", "EVENT_BUS", "STAGE")})
     assert not [name for name in type(settings).model_fields if "key" in name or "secret" in name]

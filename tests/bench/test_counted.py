@@ -133,8 +133,8 @@ def test_a_month_without_payments_is_billed_by_the_things_in_the_template(counts
     assert cost["CloudWatch dashboard"][0] == pytest.approx(3.00)
     assert cost["Secrets Manager"][0] == pytest.approx(3 * 0.40)
     assert cost["KMS"][0] == pytest.approx(1.00)
-    # Two lanes every minute and one every five minutes, all traced.
-    assert cost["X-Ray"][0] == pytest.approx(30 * 24 * (60 + 60 + 12) * 5 / 1e6)
+    # Two lanes every minute, one every five minutes and one every hour, all traced.
+    assert cost["X-Ray"][0] == pytest.approx(30 * 24 * (60 + 60 + 12 + 1) * 5 / 1e6)
 
 
 def test_the_lanes_run_as_often_as_their_schedules_say() -> None:
@@ -145,16 +145,19 @@ def test_the_lanes_run_as_often_as_their_schedules_say() -> None:
             ("outbox", "OutboxFunction", "EveryMinute"),
             ("reconcile watch", "ReconcileFunction", "Watch"),
             ("reconcile sweep", "ReconcileFunction", "Sweep"),
+            ("reconcile expiry", "ReconcileFunction", "Expiry"),
         )
     }
-    minutes = {name: int(rate.removeprefix("rate(").split()[0]) for name, rate in rates.items()}
+    units = {"minute": 1, "minutes": 1, "hour": 60}
+    written = {name: rate.removeprefix("rate(").removesuffix(")").split() for name, rate in rates.items()}
+    minutes = {name: int(number) * units[unit] for name, (number, unit) in written.items()}
     assert {name: 30 * 24 * 60 // every for name, every in minutes.items()} == dict(scaling.RUNS_A_MONTH)
 
 
 def test_the_metrics_that_an_idle_stage_pays_for_are_those_that_its_alarms_wait_for() -> None:
-    # `treat missing data as breaching` needs a value each minute: overdue records and sweep lag.
+    # `treat missing data as breaching` needs a value in each run: overdue records, sweep lag and expiry lag.
     names = {metric.name for metric in counted.metrics(idle=True)}
-    assert {"OldestOutboxSeconds", "OldestDueSeconds", "SweepLagSeconds"} <= names
+    assert {"OldestOutboxSeconds", "OldestDueSeconds", "SweepLagSeconds", "ExpiryLagSeconds"} <= names
     assert counted.metrics(idle=True) < counted.metrics(idle=False)
 
 

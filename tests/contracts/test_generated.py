@@ -278,6 +278,7 @@ def rows() -> dict[str, tuple[str, list[str]]]:
         ("CURRENCIES", "INR", ["create_order"]),
         ("MAX_AMOUNT", "none", ["create_order"]),
         ("ACCEPT_OFFERS", "none", ["create_order", "webhook", "reconcile"]),
+        ("ORDER_EXPIRY_DAYS", "30", ["create_order", "reconcile"]),
     ],
 )
 def test_a_setting_has_the_default_and_the_functions_that_it_has(name: str, default: str, functions: list[str]) -> None:

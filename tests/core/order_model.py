@@ -232,7 +232,9 @@ class Model:
             running = replace(running, paid_before=frozenset(world.razorpay.paid))
         script: Any = _Script(running.answers, number)
         offer = replace(ORDER, amount_minor=request.amount_minor, payment_id=0, receipt="")
-        services = OrderServices(table=script, gateway=script, ids=script, policy=NO_OFFERS)
+        services = OrderServices(
+            table=script, gateway=script, ids=script, policy=NO_OFFERS, order_expiry_s=30 * 24 * 3600
+        )
         try:
             placed = place_order(services, offer, OPENED + request.after_s)
         except _Step as step:

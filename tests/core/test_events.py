@@ -35,6 +35,7 @@ TYPES = [
     "payment.refund_failed",
     "payment.review",
     "payment.dispute_changed",
+    "payment.expired",
 ]
 
 # Consumers deduplicate on the id and may compare bytes: a change of either is a change of the contract.

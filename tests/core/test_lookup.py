@@ -76,6 +76,13 @@ def test_an_unknown_parameter_is_refused(name: str) -> None:
     assert list(refusal(role=["client"], **{name: ["1"]}).values()) == ["is not a known parameter"]
 
 
+def test_every_wrong_parameter_is_named_and_what_the_caller_made_up_is_told_apart() -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        read_query({"role": ["client", "client"], "limit": ["1"]}, USER)
+    # The log has names of our own only.
+    assert sorted((error.field, error.ours) for error in refused.value.errors) == [("limit", False), ("role", True)]
+
+
 def test_a_parameters_name_is_shown_only_if_it_can_be_nothing_else() -> None:
     assert list(refusal(role=["client"], **{"<script>": ["1"]})) == ["(unprintable)"]
     with pytest.raises(InvalidRequest) as refused:
@@ -133,6 +140,14 @@ def wrong(cursor: str, role: Role = Role.CLIENT, user_id: int = USER) -> bool:
     assert error.field == "cursor"
     assert "next_cursor" in error.message
     return True
+
+
+def test_a_cursor_keeps_its_last_character_whatever_that_is() -> None:
+    """In the cursor of this text, which needs no padding, the last of `W`'s bits are an `X`."""
+    place = Place(PLACE.created_at, "order_0000000000000W")
+    cursor = cursor_after(place, Role.CLIENT, USER)
+    assert (len(cursor) % 4, cursor[-1]) == (0, "X")
+    assert read_cursor(cursor, Role.CLIENT, USER) == place
 
 
 def test_a_cursor_of_another_user_or_another_role_is_refused() -> None:

@@ -45,7 +45,12 @@ class Case:
         self.table.open_application(order.client_id, order.application_id, ORDER_ID)
         origin = Origin(stage="test", installation=INSTALLATION)
         self.reconciler = Reconciler(
-            table=self.table, bus=self.bus, gateway=self.gateway, origin=origin, policy=NO_OFFERS
+            table=self.table,
+            bus=self.bus,
+            gateway=self.gateway,
+            origin=origin,
+            policy=NO_OFFERS,
+            order_expiry_s=30 * 24 * 3600,
         )
 
     def status(self) -> Status:

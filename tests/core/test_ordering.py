@@ -20,6 +20,7 @@ from payments.core.errors import (
     StorageConflict,
     TooOldForGateway,
 )
+from payments.core.expiry import expire
 from payments.core.model import Application, Authorized, Fact, Lane, Order, Status
 from payments.core.ordering import MAX_ORDERS, OrderServices, Placed, place_order
 from payments.core.position import NO_OFFERS, Policy
@@ -39,11 +40,18 @@ class Shop:
     def __init__(self) -> None:
         self.table, self.gateway, self.ids = FakeTable(), FakeGateway(), FakeIds()
         self.policy = NO_OFFERS
+        self.order_expiry_s = 30 * DAY
 
     def place(self, offer: Order = OFFER, at: int = OPENED, fate: Fate | None = None) -> Placed:
         self.gateway.now = at
         wrap = (fate or Fate()).wrap
-        desk = OrderServices(table=wrap(self.table), gateway=self.gateway, ids=self.ids, policy=self.policy)
+        desk = OrderServices(
+            table=wrap(self.table),
+            gateway=self.gateway,
+            ids=self.ids,
+            policy=self.policy,
+            order_expiry_s=self.order_expiry_s,
+        )
         return place_order(desk, offer, at)
 
     def learn(self, order_id: str, *facts: Fact, at: int = OPENED + 1) -> None:
@@ -111,6 +119,38 @@ def test_an_order_of_thirty_days_is_replaced(shop: Shop) -> None:
     placed = shop.place(at=OPENED + 30 * DAY)
     assert placed.created
     assert shop.table.records[first].superseded_by == placed.record.order_id
+
+
+@pytest.mark.parametrize(("days", "longest"), [(7, 7), (170, 30)])
+def test_an_order_is_handed_out_until_it_is_old_enough_to_expire_but_never_longer_than_thirty_days(
+    shop: Shop, days: int, longest: int
+) -> None:
+    shop.order_expiry_s = days * DAY
+    shop.place()
+    assert not shop.place(at=OPENED + longest * DAY - 1).created
+    assert shop.place(at=OPENED + longest * DAY).created
+
+
+def test_an_order_that_has_expired_is_replaced_after_razorpay_was_asked_about_it(shop: Shop) -> None:
+    first = shop.place().record.order_id
+    shop.table.records[first] = expire(shop.table.records[first], OPENED + MINUTE).record
+    placed = shop.place(at=OPENED + 2 * MINUTE)
+    assert placed.created
+    assert shop.looks() == [first]
+    assert shop.table.records[first].superseded_by == placed.record.order_id
+    assert shop.application.current == placed.record.order_id
+
+
+def test_a_late_payment_that_is_only_authorised_keeps_an_expired_order_from_being_replaced(shop: Shop) -> None:
+    first = shop.place().record.order_id
+    shop.table.records[first] = expire(shop.table.records[first], OPENED + MINUTE).record
+    shop.learn(first, Authorized(payment=A, created_at=OPENED + 2 * MINUTE))
+    with pytest.raises(PaymentInProgress) as refusal:
+        shop.place(at=OPENED + 3 * MINUTE)
+    assert refusal.value.order_id == first
+    shop.learn(first, captured(A, created_at=OPENED + 2 * MINUTE))
+    with pytest.raises(PaymentUnderReview):
+        shop.place(at=OPENED + 4 * MINUTE)
 
 
 @pytest.mark.parametrize("gone", [NotAtGateway, TooOldForGateway])

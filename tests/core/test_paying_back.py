@@ -68,6 +68,7 @@ class Desk:
             gateway=self.fate.wrap(self.gateway),
             origin=Origin(stage="test", installation=INSTALLATION),
             policy=NO_OFFERS,
+            order_expiry_s=30 * 24 * 3600,
         ).ask_about(ORDER_ID, self.now)
 
     @property

@@ -172,7 +172,25 @@ def test_a_quote_is_not_valid_before_its_nbf() -> None:
     refusal(nbf=None)
 
 
-@pytest.mark.parametrize("name", ["iat", "exp"])
+@pytest.mark.parametrize("name", ["iat", "exp", "nbf"])
 @pytest.mark.parametrize("value", [None, True, "1772357520", Decimal("1772357520.0"), -1, 2**63, [NOW], {}])
 def test_a_time_that_is_not_a_number_of_whole_seconds_is_refused(name: str, value: Any) -> None:
     refusal(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("why", "changes"),
+    [
+        ("another audience", {"aud": "payments"}),
+        ("issued in the future", {"iat": NOW + 60}),
+        ("issued in the future", {"nbf": NOW + 60}),
+        ("a lifetime that is not allowed", {"exp": NOW + 901}),
+        ("expired", {"iat": NOW - 600, "exp": NOW - 60}),
+        ("no exp in whole seconds", {"exp": "soon"}),
+        ("differs", {"amount": "499.51"}),
+    ],
+)
+def test_the_log_says_why_a_quote_is_refused(why: str, changes: dict[str, Any]) -> None:
+    with pytest.raises(QuoteRefused) as refused:
+        check_quote({**CLAIMS, **changes}, OFFER, NOW)
+    assert refused.value.why == why

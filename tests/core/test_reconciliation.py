@@ -82,6 +82,7 @@ class Case:
             gateway=self.gateway,
             origin=Origin(stage="test", installation=INSTALLATION),
             policy=policy,
+            order_expiry_s=30 * 24 * 3600,
         )
 
     @property

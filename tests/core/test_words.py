@@ -49,6 +49,7 @@ def test_the_outcomes_that_a_metric_counts_by_never_change() -> None:
         "rebuilt",
         "foreign",
         "unknown",
+        "expired",
     ]
 
 

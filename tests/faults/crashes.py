@@ -46,6 +46,7 @@ _SWEPT_AFTER_S: Final = 21 * 60
 # Then Razorpay's list of refunds shows one that exists, and what it does not show may be asked for again.
 _LISTED_AFTER_S: Final = 15 * 60
 _THREE: Final = 3
+_HOUR_S: Final = 60 * 60
 # There are hundreds of thousands of pairs, and each simulates sixteen days: this many are drawn after each fault, …
 _PAIRS_EACH: Final = 2
 # … and in a part of the campaign, one after this fraction of the faults.
@@ -324,6 +325,36 @@ def _dispute_untold(play: Play) -> None:
     play.mend()
 
 
+def _expired(play: Play) -> None:
+    """The lane meets all three orders; what fails is set aside, or read again an hour later.
+
+    Then the customer pays the first one, and the failed payment of the second is authorised late.
+    """
+    account = play.world.razorpay.account
+    for _ in range(_THREE):
+        play.run("reconcile", {"lane": "expiry"})
+        play.mend()
+        play.world.now += _HOUR_S
+    untried, failing, _ = play.world.handed_out
+    account.authorize_late(account.payments_of(account.order(failing))[0])
+    play.pay(untried)
+    play.deliver_all()
+    play.mend()
+
+
+def _prepare_expired(play: Play) -> None:
+    """One order that nobody tried to pay, one whose payment failed, and one that was paid and no webhook came."""
+    for application in (12, 13, 14):
+        play.create_order(application=application)
+    _, failing, paid = play.world.handed_out
+    play.world.now += 31 * DAY_S
+    assert play.world.pay(failing, outcome="failure") is None
+    play.pay(paid)
+    _lose(play, lambda _: True)
+    # The failure is too old to be announced, however long what fails delays it.
+    play.world.now += 2 * _HOUR_S
+
+
 def _restored(play: Play) -> None:
     """A day is lost: only Razorpay has what was ordered, paid and refunded in it."""
     kept = play.create_order()
@@ -451,7 +482,7 @@ SCENARIOS: Final = {
         ),
         Scenario(
             "paid after a hundred days",
-            "an old order is still payable, and no webhook comes",
+            "an order that expired is still payable, and no webhook comes",
             _paid_late,
             _prepare_paid_late,
             deaf=True,
@@ -478,6 +509,13 @@ SCENARIOS: Final = {
             "no webhook of a dispute comes",
             "part of a payment is lost, which the list of disputes tells, and the rest is refunded",
             _dispute_untold,
+        ),
+        Scenario(
+            "orders expire",
+            "of three orders one was never tried, one failed, one was paid without a webhook; two are paid later",
+            _expired,
+            _prepare_expired,
+            deaf=True,
         ),
         Scenario(
             "a restore of a day",

@@ -86,12 +86,14 @@ class Ledger:
         money = Counter(kind for order_id, kind in self.types.values() if order_id == record.order_id)
         assert money["payment.paid"] <= 1, "I11: an order was paid twice"
         assert money["payment.refunded"] <= 1, "I11: an order was refunded twice"
+        assert money["payment.expired"] <= 1, "I11: an order expired twice"
 
     def _check_step(self, old: Record, new: Record) -> None:
         adopted = old.status is Status.UNKNOWN and new.order is not None
         if not adopted:
             assert (new.order, new.created_at) == (old.order, old.created_at), "I1: what was agreed has changed"
         assert old.superseded_by in {None, new.superseded_by}
+        assert old.expired_at in {None, new.expired_at}, "an expiry was taken back"
         check_facts_grow(old, new)
         moved = _content(new) != _content(old)
         assert new.version == old.version + moved, "I2: version and content did not move together"
@@ -141,5 +143,6 @@ def _content(record: Record) -> tuple[Any, ...]:
         record.disputes,
         record.reviews,
         record.superseded_by,
+        record.expired_at,
         record.released,
     )

@@ -352,6 +352,7 @@ class Payments(RuleBasedStateMachine):
         lag_s=st.sampled_from([0, 0, 180, 900]),
         receipts_once=st.booleans(),
         deaf=st.booleans(),
+        expiry_days=st.sampled_from([30, 30, 7, 1]),
         bought=st.lists(
             st.tuples(st.sampled_from(APPLICATIONS), st.sampled_from(sorted(WAYS_TO_PAY)), st.booleans()),
             min_size=1,
@@ -368,6 +369,7 @@ class Payments(RuleBasedStateMachine):
         lag_s: int,
         receipts_once: bool,
         deaf: bool,
+        expiry_days: int,
         bought: list[tuple[int, str, bool]],
     ) -> None:
         """Razorpay's settings and behaviour, and whether its last webhooks are lost; the sweep's passes have started.
@@ -384,6 +386,7 @@ class Payments(RuleBasedStateMachine):
             duplicate_receipts="refuse" if receipts_once else "accept",
         )
         self.world.accept_offers = _FLOOR if offers else None
+        self.world.order_expiry_days = expiry_days
         self.deaf = deaf
         for schedule in schedules():
             self.world.run(schedule)
@@ -489,7 +492,7 @@ class Payments(RuleBasedStateMachine):
     def let_days_pass(self, days: int, *, deaf: bool) -> None:
         """Everything scheduled runs, with the current keys and faults; webhooks arrive or are all lost.
 
-        Checkout may stay open in a browser: an order never expires.
+        Checkout may stay open in a browser: Razorpay takes money for an order that has expired here.
         """
         if not self._may_last(days * DAY_S):
             return
@@ -750,7 +753,8 @@ def _report(tally: Tally) -> Report:
             "sum, with offers and with fees that the customer bears; refunds in part, in full, pending and failed; "
             "disputes opened, sent back, won and lost, of all or of a part; "
             "webhooks in any order, again and never; Razorpay's lists behind; orders of others; "
-            "months passing; secrets rotated, keys wrong for days; rebuilds, restored tables, an operator who accepts "
+            "months passing, orders that expire and are paid all the same; secrets rotated, keys wrong for days; "
+            "rebuilds, restored tables, an operator who accepts "
             "and releases; instances dying, calls failing, "
             "hanging, repeated, services down. Every write, event and answer was checked as it happened, and in the "
             "end everything that can be seen from outside was judged by the oracle, from Razorpay's books alone."

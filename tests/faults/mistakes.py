@@ -56,6 +56,31 @@ class Mistake:
 
 
 MISTAKES: Final = (
+    # --- expiry
+    Mistake(
+        "let the expiry override a payment made before it",
+        "The order has expired, so what comes afterwards is late. But Razorpay reports payments late, too.",
+        "shared/payments/core/position.py",
+        "return made_at is None or made_at > self.expired_at",
+        "return made_at is None or made_at > 0",
+        "crashes: orders expire",
+    ),
+    Mistake(
+        "take a payment on an expired order for any other",
+        "Money is money. But the platform was told that nobody paid, and may have given the job away.",
+        "shared/payments/core/position.py",
+        "        if self.expired_at is None:\n            return False\n        attempt",
+        "        if self.expired_at is None or self.order is not None:\n            return False\n        attempt",
+        "crashes: orders expire",
+    ),
+    Mistake(
+        "expire an attempted order without asking for its payments",
+        "The table would know of a payment. But not if no webhook came.",
+        "shared/payments/core/reconciliation.py",
+        '        if listed.status != "created":\n            # Somebody tried',
+        '        if listed.status == "":\n            # Somebody tried',
+        "crashes: orders expire",
+    ),
     # --- publishing
     Mistake(
         "publish only when the write won",
@@ -233,8 +258,8 @@ MISTAKES: Final = (
         "sell again what a dispute has taken",
         "It was returned, so nothing is held. The client has the work and the money, and buys it again.",
         "shared/payments/core/position.py",
-        "    return bool(position.losses()) or any(",
-        "    return any(",
+        "        return bool(self.losses()) or any(",
+        "        return any(",
         "tests/core/test_disputes.py",
     ),
     Mistake(
@@ -273,8 +298,8 @@ MISTAKES: Final = (
         "take a capture told again for news",
         "payment.captured and order.paid are two events. But they report one fact, which changes a record once.",
         "shared/payments/core/facts.py",
-        "        is_news = known is None or _without_details(grown) != _without_details(known)\n",
-        "        is_news = known is None or isinstance(fact, Captured) or grown != known\n",
+        "        is_news = known is None or _without_details(grown) != _without_details(known) or",
+        "        is_news = known is None or isinstance(fact, Captured) or grown != known or",
         "reachability",
     ),
     Mistake(
@@ -323,8 +348,8 @@ MISTAKES: Final = (
         "let a superseded order be paid like any other",
         "The sum is as agreed. But the client has another order for the same work, and pays twice.",
         "shared/payments/core/position.py",
-        "            not self.superseded or self.attempts[payment].accepted or payment == self.stood",
-        "            True",
+        "        is_in_time = not self.superseded and not self.is_late(payment)\n",
+        "        is_in_time = not self.is_late(payment)\n",
         "reachability",
     ),
     Mistake(
@@ -392,9 +417,9 @@ MISTAKES: Final = (
         "It is as old as its order. But a later payment, refund or return is never checked.",
         "shared/payments/core/attention.py",
         "    newest = epoch(record.updated_at)\n"
-        "    return next((newest + age for age in WATCH_AGES_S if newest + age > now), now + WEEK_S)",
+        "    watch = next((newest + age for age in WATCH_AGES_S if newest + age > now), now + WEEK_S)",
         "    newest = epoch(record.created_at)\n"
-        "    return next((newest + age for age in WATCH_AGES_S if newest + age > now), None)",
+        "    watch = next((newest + age for age in WATCH_AGES_S if newest + age > now), None)",
         "outages",
     ),
     Mistake(

@@ -31,6 +31,7 @@ from math import ceil
 from typing import Any, Final, NamedTuple
 
 from payments.core import transitions
+from payments.core.expiry import expire
 from payments.core.instants import iso
 from payments.core.model import (
     Accepted,
@@ -146,7 +147,7 @@ class State(NamedTuple):
     """Everything in a record that affects later decisions."""
 
     kind: str
-    """`open`, `superseded` or `unknown`."""
+    """`open`, `superseded` or `unknown`; or expired: `late` before every payment was made, `timely` after."""
     payments: tuple[Payment, ...]
     matched: tuple[int, ...] = ()
     """The matches in the order in which they were recorded."""
@@ -203,6 +204,12 @@ class Foreseen(NamedTuple):
     told: frozenset[Told]
 
 
+_NOTHING_STANDS: Final[Mapping[str, str]] = {"superseded": "superseded_order", "late": "expired_order"}
+"""The kinds of orders on which nothing stands unless an operator accepts it, and the review of what is captured."""
+EXPIRIES: Final[Mapping[str, int]] = {"late": OPENED - 1, "timely": OPENED}
+"""When an order of these kinds expired. Every payment is made, and signed, at `OPENED`."""
+
+
 @cache
 def back_minor(payment: Payment) -> int:
     """Only processed refunds have moved money."""
@@ -248,7 +255,7 @@ def judge(state: State) -> Judged:
     stands = -1
     if not state.final:
         for p in state.matched:
-            may = state.kind != "superseded" or payments[p].accepted or p == state.stood
+            may = state.kind not in _NOTHING_STANDS or payments[p].accepted or p == state.stood
             if may and not returned[p]:
                 stands = p
                 break
@@ -266,7 +273,7 @@ def status_of(state: State, returned: Sequence[bool], holds: Sequence[bool], sta
         return "authorized"
     signed, authorized = zip(*map(is_alive, state.payments), strict=True)
     if any(signed):
-        return "authorized" if state.kind == "superseded" else "paid°"
+        return "authorized" if state.kind in _NOTHING_STANDS else "paid°"
     if any(authorized):
         return "authorized"
     over = [
@@ -334,7 +341,7 @@ def told_of(before: State, was: Judged, grown: State) -> Foreseen:
     if not before.final:
         if now.stands >= 0:
             stood = now.stands
-        elif stood < 0 and now.status == "refunded" and grown.kind == "open":
+        elif stood < 0 and now.status == "refunded" and grown.kind not in _NOTHING_STANDS:
             # Capture and full refund were learned together: no `payment.paid`.
             stood = grown.matched[0]
     grown = grown._replace(stood=stood, final=now.status == "refunded")
@@ -348,7 +355,7 @@ def told_of(before: State, was: Judged, grown: State) -> Foreseen:
             told.add(Told("payment.dispute_changed", DISPUTES[p], "", DISPUTE_STATES[payment.dispute].value))
     payments = list(grown.payments)
     for p, payment in enumerate(grown.payments):
-        if now.status == "failed" and grown.kind == "open" and payment.failed and not payment.announced:
+        if now.status == "failed" and grown.kind != "superseded" and payment.failed and not payment.announced:
             payments[p] = payment._replace(announced=True)
             told.add(Told("payment.failed", PAYMENTS[p]))
         reviews = reviews_of(p, before.payments[p], grown, now)
@@ -430,7 +437,7 @@ def opened_by(p: int, old: Payment, grown: State, now: Judged) -> Iterator[tuple
         if not is_match(payment):
             yield ("currency_mismatch" if payment.capture == DOLLARS else "amount_mismatch"), -1
         else:
-            yield ("superseded_order" if grown.kind == "superseded" else "duplicate_capture"), -1
+            yield _NOTHING_STANDS.get(grown.kind, "duplicate_capture"), -1
     if is_over(payment) and not is_over(old):
         yield "over_refunded", max([r for r in (0, 1) if payment.refunds[r].reached == PROCESSED], default=OF_DISPUTE)
     for r in (0, 1):
@@ -459,8 +466,8 @@ def resolution(review: Review, p: int, grown: State, now: Judged) -> str:
             ends = {"captured": payment.capture != NOT, "returned": returned, "released": payment.released}
         case "dispute_lost":
             ends = {"released": payment.cleared}
-        case "amount_mismatch" | "currency_mismatch" | "superseded_order":
-            cured = review.reason != "superseded_order" and is_match(payment)
+        case "amount_mismatch" | "currency_mismatch" | "superseded_order" | "expired_order":
+            cured = review.reason not in _NOTHING_STANDS.values() and is_match(payment)
             ends = {"accepted": payment.accepted, "returned": returned, "matched": cured}
         case _:
             ends = {}
@@ -493,12 +500,22 @@ def observed(record: Record, payments: int) -> State:
         if (attempt := record.attempts.get(payment)) is not None and attempt.matched_in is not None
     )
     return State(
-        "unknown" if record.order is None else "open" if record.superseded_by is None else "superseded",
+        kind_of(record),
         tuple(observed_payment(record, p) for p in range(payments)),
         tuple(p for _, p in ranked),
         -1 if record.stood is None else PAYMENTS.index(record.stood),
         record.status is Status.REFUNDED,
     )
+
+
+def kind_of(record: Record) -> str:
+    if record.order is None:
+        return "unknown"
+    if record.superseded_by is not None:
+        return "superseded"
+    if record.expired_at is None:
+        return "open"
+    return next(kind for kind, at in EXPIRIES.items() if at == record.expired_at)
 
 
 _NOTHING: Final = Payment()
@@ -589,11 +606,11 @@ def fact_of(said: Said) -> Fact:  # noqa: PLR0911 - one for each word
         case "signed":
             return Signed(payment=payment, at=OPENED)
         case "authorized":
-            return Authorized(payment=payment)
+            return Authorized(payment=payment, created_at=OPENED)
         case "failed":
-            return Failed(payment=payment, at=OPENED + 30)
+            return Failed(payment=payment, at=OPENED + 30, created_at=OPENED)
         case "listed":
-            return Failed(payment=payment, at=OPENED + 30, listed_at=NOW)
+            return Failed(payment=payment, at=OPENED + 30, listed_at=NOW, created_at=OPENED)
         case "lapsed":
             return NeverCaptured(payment=payment)
         case "accepted":
@@ -603,7 +620,9 @@ def fact_of(said: Said) -> Fact:  # noqa: PLR0911 - one for each word
         case "captured":
             amount_minor, currency = SUMS[said.capture]
             fee_minor = FEE_MINOR if said.capture == FEE else None
-            return Captured(payment=payment, amount_minor=amount_minor, currency=currency, fee_minor=fee_minor)
+            return Captured(
+                payment=payment, amount_minor=amount_minor, currency=currency, fee_minor=fee_minor, created_at=OPENED
+            )
         case "dispute":
             return Disputed(
                 payment=payment,
@@ -787,6 +806,12 @@ def may_be_superseded(state: State, judged: Judged) -> bool:
     return is_open and not any(payment.capture != NOT for payment in state.payments)
 
 
+def may_expire(state: State, judged: Judged) -> bool:
+    """An order expires if nothing was captured on it and nothing may be."""
+    is_unpaid = state.kind == "open" and judged.status in {"created", "failed"}
+    return is_unpaid and not any(payment.capture != NOT for payment in state.payments)
+
+
 def canonical(state: State) -> State:
     """One state for all that differ only in payment names."""
     if len(state.payments) == 1 or state.payments[0] < state.payments[1]:
@@ -907,7 +932,7 @@ def check_reviews(before: Record, after: Record, foreseen: Foreseen) -> None:
         return
     duplicates = sum(review.reason == "duplicate_capture" for review in after.reviews)
     matches = len(state.matched)
-    if state.kind == "open":
+    if state.kind not in _NOTHING_STANDS:
         assert duplicates <= max(0, matches - 1), f"I7: {matches} captures and {duplicates} reviews of a duplicate"
         held = sum(judged.holds[p] for p in state.matched)
         assert duplicates >= max(0, held - 1), f"I7: {held} captures are held and {duplicates} reviewed as duplicates"
@@ -931,11 +956,19 @@ def check_due(after: Record, foreseen: Foreseen) -> None:
 
 def check_untouched(before: Record, after: Record) -> None:
     """I1, for any delivery."""
-    assert (after.order_id, after.order, after.created_at, after.superseded_by, after.expires_at) == (
+    assert (
+        after.order_id,
+        after.order,
+        after.created_at,
+        after.superseded_by,
+        after.expired_at,
+        after.expires_at,
+    ) == (
         before.order_id,
         before.order,
         before.created_at,
         before.superseded_by,
+        before.expired_at,
         before.expires_at,
     ), "I1: what never changes changed"
 
@@ -1050,6 +1083,12 @@ class Exploration:
                 yield label, partial(self._adopt, node, successor, label)
         elif may_be_superseded(node.state, judged):
             yield "superseded", partial(self._supersede, node, judged)
+        for kind, at in EXPIRIES.items():
+            label = f"expired, {kind}"
+            if may_expire(node.state, judged):
+                yield label, partial(self._expire, node, kind, label)
+            else:
+                assert node.state.kind in EXPIRIES or not expire(node.record, at).changed, "a paid order expired"
 
     def _adopt(self, node: Node, successor: str | None, label: str) -> Node:
         """As if all its known facts arrived now."""
@@ -1077,6 +1116,15 @@ class Exploration:
         assert record.version == node.record.version + 1, "I2: a stored change keeps its version"
         assert record.pending == node.record.pending, "I9: superseding an order touched its events"
         return Node(replace(record, history=()), state, (*node.path, "superseded"), node.told)
+
+    def _expire(self, node: Node, kind: str, label: str) -> Node:
+        """Tells so, and changes only how a payment made afterwards counts."""
+        state = node.state._replace(kind=kind)
+        foreseen = Foreseen(state, judge(state), frozenset({Told("payment.expired", "")}))
+        decision = expire(node.record, EXPIRIES[kind])
+        assert decision.record.status is node.record.status, "an expiry changed the status"
+        assert not expire(decision.record, EXPIRIES[kind]).changed, "I11: an order expired twice"
+        return self._changed(node, decision, foreseen, label)
 
     def _changed(self, node: Node, decision: Decision, foreseen: Foreseen, label: str) -> Node:
         check_change(node.record, decision, foreseen)
@@ -1177,7 +1225,8 @@ def report(explored: Sequence[Exploration], *, whole: bool) -> Report:
             "breadth first: one payment with every fact there is but disputes, two payments with all that moves money, "
             "two with all that promises it, one that is disputed, and two of which each may be lost. "
             "In each of them every possible next delivery was decided, old news included; orders "
-            "were superseded, and unknown ones found to be ours. Then random ways through all facts together. Each "
+            "were superseded or expired, before or after the payments were made, and unknown ones found to be ours. "
+            "Then random ways through all facts together. Each "
             "step did what a model written from the design foresaw: the facts kept, the status, the payment that "
             "stands, the events, the reviews opened and closed; and none left the table of transitions. Invariants "
             f"checked on every step: {INVARIANTS}. Records that differ only in which payment has which name count as "

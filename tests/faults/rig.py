@@ -32,6 +32,7 @@ import requests
 from payments.adapters.http import PROBLEMS
 from payments.adapters.log import logger as kept_logger
 from payments.adapters.secrets import Secrets
+from payments.core.expiry import PASSES as EXPIRY_PASSES
 from payments.core.model import Record, Signed
 from payments.core.sweeping import DISPUTES, PASSES
 from payments.core.webhooks import read_delivery
@@ -59,6 +60,8 @@ from tests.oracle.books import Outside as Seen
 START: Final = events.ORDERED_AT
 CLIENT: Final = events.CLIENT
 AMOUNT: Final = "499.50"
+EXPIRY_DAYS: Final = 30
+"""The default of `OrderExpiryDays`."""
 API_KEYS, WEBHOOK, JWT = "secret-api-keys", "secret-webhook", "secret-jwt"
 _SECRETS_OF: Final = {
     "create_order": f"{API_KEYS},{JWT}",
@@ -144,6 +147,7 @@ class World:
         released: every order id that an operator released.
         cleared: every payment id whose lost disputes an operator released.
         accept_offers: the setting of this name, in per cent of the agreed amount.
+        order_expiry_days: the age at which an unpaid order expires.
         waiting: the webhooks that are not acknowledged yet, the oldest first.
     """
 
@@ -179,6 +183,7 @@ class World:
         self.released: set[str] = set()
         self.cleared: set[str] = set()
         self.accept_offers: int | None = None
+        self.order_expiry_days = EXPIRY_DAYS
         self.changes = 0
         """The number of writes that took effect."""
         self.instances: dict[str, Instance] = {}
@@ -198,10 +203,12 @@ class World:
         """When each item changed and its value before, so that the table can be restored."""
 
         if not first_day:
-            for one in (*PASSES, DISPUTES):
-                mark = {"at": self.now - one.age_s, "span": 30 * DAY_S, "skip": 0}
-                item = {name: {"N": str(value)} for name, value in mark.items()}
-                self.table.items[f"sweep#{one.name}"] = {"pk": {"S": f"sweep#{one.name}"}, **item}
+            ends = {one.name: self.now - one.age_s for one in (*PASSES, DISPUTES)}
+            ends |= {one.name: one.end(self.order_expiry_days * DAY_S, self.now) for one in EXPIRY_PASSES}
+            for name, at in ends.items():
+                mark = {"at": at, "span": 30 * DAY_S, "skip": 0}
+                item = {attribute: {"N": str(value)} for attribute, value in mark.items()}
+                self.table.items[f"sweep#{name}"] = {"pk": {"S": f"sweep#{name}"}, **item}
 
     def _on_change(self, pk: str, before: Item | None, after: Item | None) -> None:
         self.changes += 1
@@ -498,6 +505,8 @@ class World:
             released=frozenset(self.released),
             cleared=frozenset(self.cleared),
             restored=tuple(self.restored),
+            expired=verdict.expiries(self),
+            until=self.now,
         )
 
     def restore(self, moment: int) -> None:
@@ -735,9 +744,11 @@ _make_secrets: Final = cast("Callable[[], Secrets]", aws._secrets.__wrapped__)  
 
 def _environment() -> frozenset[tuple[str, str]]:
     environment = _ENVIRONMENTS[_here.function]
-    if _current.accept_offers is None:
-        return environment
-    return environment | {("ACCEPT_OFFERS", str(_current.accept_offers))}
+    if _current.accept_offers is not None:
+        environment |= {("ACCEPT_OFFERS", str(_current.accept_offers))}
+    if _current.order_expiry_days != EXPIRY_DAYS:
+        environment |= {("ORDER_EXPIRY_DAYS", str(_current.order_expiry_days))}
+    return environment
 
 
 def _make_client(service: str, *, attempts: int, connect_timeout: float, read_timeout: float) -> Any:  # noqa: ARG001 - as the wiring has it

@@ -40,7 +40,12 @@ def settings_of(world: "World") -> Settings:
     account = world.razorpay.account
     marks = {account.order(order_id).notes.get("installation") for order_id in world.handed_out}
     assert marks <= {world.installation}, f"orders of {world.installation} carry other installations: {marks}"
-    return Settings(stage=development.STAGE, installation=world.installation, accept_offers=world.accept_offers)
+    return Settings(
+        stage=development.STAGE,
+        installation=world.installation,
+        accept_offers=world.accept_offers,
+        order_expiry_days=world.order_expiry_days,
+    )
 
 
 def told(world: "World") -> dict[str, list[Told]]:
@@ -54,6 +59,16 @@ def told(world: "World") -> dict[str, list[Told]]:
             order_id, event = read_event(detail_type, detail)
             found.setdefault(order_id, []).append(event)
     return found
+
+
+def expiries(world: "World") -> dict[str, list[int]]:
+    """When each order expired, as announced: more than once only if a restore lost it."""
+    found: dict[str, set[int]] = {}
+    for detail_type, text in world.bus.accepted:
+        if detail_type == "payment.expired":
+            order_id, event = read_event(detail_type, json.loads(text))
+            found.setdefault(order_id, set()).add(event.occurred_at)
+    return {order_id: sorted(times) for order_id, times in found.items()}
 
 
 class _Verdict:
@@ -139,6 +154,7 @@ class _Verdict:
                     fields=fields(amount),
                     now=self._world.now,
                     released=self._outside.released,
+                    order_expiry_days=self._settings.order_expiry_days,
                 )
                 with _taken_back(self._world):
                     answer = self._world.create_order(client=client, application=application, amount=amount)

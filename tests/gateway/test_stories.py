@@ -243,3 +243,24 @@ def test_a_refund_has_no_other_outcome(gateway: Gateway) -> None:
         gateway.sdk.refund.fetch("rfnd_00000000000000")
     with pytest.raises(BadRequestError, match="rfnd_1 is not a valid id"):
         gateway.sdk.refund.fetch("rfnd_1")
+
+
+# --- an order's age ---
+
+
+def test_an_order_can_be_made_older_and_is_then_listed_and_fetched_as_one_of_its_age(gateway: Gateway) -> None:
+    old, young = gateway.order()["id"], gateway.order()["id"]
+    age_s = 40 * 86400
+    created_at = gateway.control("PUT", f"orders/{old}", {"age_s": age_s})["created_at"]
+    assert gateway.sdk.order.fetch(old)["created_at"] == created_at
+    assert abs(gateway.sdk.order.fetch(young)["created_at"] - created_at - age_s) <= 2
+    listed = gateway.sdk.order.all({"from": created_at - 60, "to": created_at + 60})["items"]
+    assert [order["id"] for order in listed] == [old]
+    # Newest first.
+    assert [order["id"] for order in gateway.sdk.order.all()["items"]] == [young, old]
+
+
+def test_an_age_that_razorpay_shows_no_order_of_is_refused(gateway: Gateway) -> None:
+    order_id = gateway.order()["id"]
+    for age_s in (-1, 180 * 86400 + 1, 1.5, True, None):
+        assert "age_s" in refused(gateway, "PUT", f"orders/{order_id}", {"age_s": age_s})

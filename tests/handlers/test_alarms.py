@@ -34,6 +34,7 @@ def reconcile(service: Service) -> None:
         ("outbox", {}),
         ("reconcile", {"lane": "watch"}),
         ("reconcile", {"lane": "sweep", "passes": ["payments-900"]}),
+        ("reconcile", {"lane": "expiry"}),
     ):
         service.clock.now += 5 * 60
         forget_loggers()

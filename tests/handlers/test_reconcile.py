@@ -21,12 +21,23 @@ from payments.core.errors import (
     KeysRefused,
 )
 from payments.core.listing import Origin
-from payments.core.model import Authorized, Captured, Failed, Lane, Order, Record, Signed, Status
+from payments.core.model import (
+    Authorized,
+    Captured,
+    Failed,
+    Lane,
+    Order,
+    Record,
+    Refunded,
+    RefundState,
+    Signed,
+    Status,
+)
 from payments.core.outbox import record_facts
 from payments.core.position import NO_OFFERS, under_review
 from payments.core.reconciliation import Reconciler
 from payments.core.sweeping import DISPUTES, PASSES, Aside, Watermark
-from payments.core.transitions import open_record, supersede
+from payments.core.transitions import decide, open_record, supersede
 from tests.fakes import INSTALLATION, FakeBus, FakeGateway, FakeTable
 from tests.handlers.service import RUN_S, forget_loggers
 
@@ -57,6 +68,7 @@ class World:
         self.remaining_ms: Callable[[], int] = lambda: 290_000
         self.now = NOW
         self.dependencies_failed: Exception | None = None
+        self.order_expiry_s = 30 * DAY
 
     def dependencies(self, log: object) -> Any:
         assert log is not None
@@ -68,6 +80,7 @@ class World:
             gateway=self.razorpay,
             origin=Origin(stage="test", installation=INSTALLATION),
             policy=NO_OFFERS,
+            order_expiry_s=self.order_expiry_s,
         )
         return SimpleNamespace(
             table=cast("PaymentsTable", self.table), bus=self.bus, reconciler=reconciler, reconcilers=(reconciler,) * 2
@@ -131,6 +144,12 @@ class World:
 
     def sweep(self, **event: Any) -> dict[str, Any]:
         return self.run("reconcile", {"lane": "sweep", **event})
+
+    def expire(self) -> dict[str, Any]:
+        return self.run("reconcile", {"lane": "expiry"})
+
+    def expired(self) -> set[str]:
+        return {order_id for order_id, record in self.table.records.items() if record.expired_at is not None}
 
     def confirmed(self) -> set[str]:
         return {order_id for order_id, record in self.table.records.items() if record.confirmed}
@@ -204,6 +223,8 @@ MEANINGLESS_TO_RECONCILE: list[Any] = [
     {"lane": "sweep", "passes": [["payments-900"]]},
     {"lane": "sweep", "passes": "payments-900"},
     {"lane": "sweep", "shards": ["1"]},
+    {"lane": "expiry", "passes": ["expiry"]},
+    {"lane": "expiry", "shards": ["1"]},
     {"shards": ["1"]},
     {"rebuild": {"from": 1, "to": 2}, "look": {"order_id": ORDER}},
     {"unknown": {}},
@@ -807,6 +828,147 @@ def test_how_far_the_passes_are_behind_is_told(world: World, capsys: pytest.Capt
     world.razorpay.fails = lambda call, _: GatewayUnavailable("500") if call == "page" else None
     world.sweep(passes=["payments-900"])
     assert counted(capsys)["SweepLagSeconds"] == 7200 - 5 * MINUTE, "how long it has been due"
+
+
+# --- expiry: orders that nobody paid --------------------------------------------------------------------------------
+
+EXPIRE_AT = CREATED + 30 * DAY + HOUR
+"""When an order is old enough, and an hour has passed since it was last handed out."""
+
+
+def test_unpaid_orders_expire_once_they_are_old_enough(world: World) -> None:
+    order_ids = world.place(3)
+    world.table.records[order_ids[1]] = decide(
+        world.record(order_ids[1]), [Captured(payment=PAYMENT, amount_minor=AMOUNT, currency="INR")], CREATED
+    ).record
+    world.razorpay.pay(order_ids[1], PAYMENT)
+    world.now = EXPIRE_AT
+    world.expire()
+    assert world.expired() == set()
+    world.now = EXPIRE_AT + DAY
+    report = world.expire()
+    assert world.expired() == {order_ids[0], order_ids[2]}
+    assert (report["outcomes"], report["left_over"]) == ({"unchanged": 1, "expired": 2}, False)
+    assert world.bus.types() == ["payment.expired", "payment.expired"]
+
+
+def test_the_lane_reads_a_day_of_orders_at_a_time(world: World) -> None:
+    world.expire()
+    first = len(world.razorpay.calls)
+    for hour in range(1, 24):
+        world.now = NOW + hour * HOUR
+        world.expire()
+    assert len(world.razorpay.calls) == first
+    world.now = NOW + DAY
+    world.expire()
+    assert world.razorpay.calls[first:] == ["page orders"] * 2
+
+
+def test_missed_days_skip_no_order(world: World) -> None:
+    world.expire()
+    order_ids = world.place(40)
+    for number, order_id in enumerate(order_ids):
+        world.razorpay.listed[order_id]["created_at"] = CREATED + number * 6 * HOUR
+    world.now = EXPIRE_AT + 20 * DAY
+    world.expire()
+    assert world.expired() == set(order_ids)
+
+
+def test_orders_of_before_the_lane_existed_expire_with_its_first_run(world: World) -> None:
+    order_ids = world.place(2)
+    world.now = CREATED + 100 * DAY
+    world.expire()
+    assert world.expired() == set(order_ids)
+
+
+def test_a_payment_in_progress_at_the_first_pass_keeps_its_order_until_the_second(world: World) -> None:
+    (order_id,) = world.place(1)
+    world.expire()
+    world.razorpay.pay(order_id, PAYMENT, "authorized")
+    world.now = EXPIRE_AT + DAY
+    world.expire()
+    assert (world.record(order_id).status, world.expired()) == (Status.AUTHORIZED, set())
+    world.razorpay.pay(order_id, PAYMENT, "failed")
+    world.table.records[order_id] = decide(
+        world.record(order_id),
+        [Refunded(payment=PAYMENT, refund=REFUND, amount_minor=AMOUNT, state=RefundState.PROCESSED)],
+        NOW,
+    ).record
+    world.now += 8 * DAY
+    world.expire()
+    assert world.expired() == {order_id}
+
+
+@pytest.mark.parametrize(("before", "after"), [(30, 20), (20, 30), (170, 1)])
+def test_a_change_of_the_setting_skips_no_order(world: World, before: int, after: int) -> None:
+    world.order_expiry_s = before * DAY
+    world.now = CREATED - 5 * DAY
+    world.expire()
+    order_ids = world.place(60)
+    for number, order_id in enumerate(order_ids):
+        world.razorpay.listed[order_id]["created_at"] = CREATED + number * DAY
+    world.now = CREATED + 40 * DAY
+    world.expire()
+    world.order_expiry_s = after * DAY
+    for day in range(60 + after + 2):
+        world.now = CREATED + (41 + day) * DAY
+        world.expire()
+    assert world.expired() == set(order_ids)
+
+
+def test_an_order_that_cannot_be_decided_is_set_aside_and_expires_later(world: World) -> None:
+    order_ids = world.place(3)
+    world.razorpay.pay(order_ids[1], PAYMENT, "failed")
+    world.trouble(order_ids[1], GatewayUnavailable("Razorpay answered 500."))
+    world.now = EXPIRE_AT + DAY
+    assert world.expire()["failed"] == 1
+    assert (world.expired(), set(world.table.asides)) == ({order_ids[0], order_ids[2]}, {order_ids[1]})
+    world.razorpay.fails = lambda *_: None
+    world.now += 5 * MINUTE
+    world.sweep(passes=["payments-900"])
+    assert (world.expired(), world.table.asides) == (set(order_ids), {})
+
+
+def test_a_429_pauses_the_expiry_too_and_the_next_run_goes_on(world: World) -> None:
+    (order_id,) = world.place(1)
+    world.now = EXPIRE_AT + DAY
+    world.razorpay.fails = lambda *_: GatewayThrottled("Razorpay answered 429.")
+    assert world.expire()["left_over"] is True
+    world.razorpay.fails = lambda *_: None
+    assert world.expire()["left_over"] is True
+    pause = world.table.pause()
+    assert pause is not None
+    world.now = pause.until
+    world.expire()
+    assert world.expired() == {order_id}
+
+
+def test_an_expiry_without_time_goes_on_where_it_stopped(world: World) -> None:
+    order_ids = world.place(300)
+    for number, order_id in enumerate(order_ids):
+        world.razorpay.listed[order_id]["created_at"] = CREATED + number * 60
+    world.now = EXPIRE_AT + 2 * DAY
+    runs = 0
+    while True:
+        begun, seen = len(world.razorpay.calls), len(world.bus.sent)
+        world.remaining_ms = lambda begun=begun, seen=seen: (  # type: ignore[misc]  # bound per turn
+            31_000 if len(world.razorpay.calls) < begun + 9 and len(world.bus.sent) < seen + 50 else 24_000
+        )
+        runs += 1
+        if not world.expire()["left_over"]:
+            break
+        assert runs < 60
+    assert runs > 5
+    assert world.expired() == set(order_ids)
+    assert world.bus.types() == ["payment.expired"] * 300
+
+
+def test_how_far_the_expiry_is_behind_is_told(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    world.now = EXPIRE_AT + 3 * DAY
+    world.table.move_watermark("expiry", None, Watermark(at=CREATED, span=300))
+    world.razorpay.fails = lambda call, _: GatewayUnavailable("500") if call == "page" else None
+    world.expire()
+    assert counted(capsys)["ExpiryLagSeconds"] == 2 * DAY, "how long it has been due"
 
 
 # --- by hand: a table that was restored -----------------------------------------------------------------------------

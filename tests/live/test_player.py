@@ -216,6 +216,8 @@ def test_every_scenario_has_a_name_of_its_own_a_line_about_it_and_something_to_e
         "duplicate-capture",
         "superseded-order",
         "dispute-lost",
+        "expired-order",
+        "paid-before-expiry",
         "eventbridge-down",
     ]
     for one in SCENARIOS.values():

@@ -430,6 +430,16 @@ def test_a_second_capture_of_the_agreed_sum_is_looked_at_and_the_purchase_is_as_
     assert payment(Sources(record=twice_captured()))["under_review"] is False
 
 
+def test_an_order_that_expired_says_when_and_shows_its_event_which_nobody_subscribes_to() -> None:
+    old = record(
+        expired=BEGIN + 4,
+        version=2,
+        history=[change(0, "created", "created"), change(4, "expired", "created")],
+    )
+    assert payment(Sources(record=old))["expired_at"] == BEGIN + 4
+    assert titles(Sources(record=old)) == ["Created", "Expired", "payment.expired recorded"]
+
+
 def test_an_order_that_another_one_replaced_says_which() -> None:
     replaced = record(
         superseded_by="order_DESlLckIVRkHWk",
@@ -509,6 +519,7 @@ def test_a_payment_is_shown_with_what_the_record_says() -> None:
         "amount_disputed": 0,
         "under_review": False,
         "superseded_by": None,
+        "expired_at": None,
         "created_at": BEGIN,
         "updated_at": BEGIN + 5,
         "pending": 0,

@@ -60,6 +60,8 @@ class Payment:
     created_at: int = 0
     failed_at: int | None = None
     """When it failed (for the last time), even if it was authorised later."""
+    promised_at: int | None = None
+    """When Razorpay first had it as authorised or captured."""
     refunds: tuple[Refund, ...] = ()
     disputes: tuple[Dispute, ...] = ()
 
@@ -108,6 +110,10 @@ class Outside:
     """Payment ids whose lost disputes an operator released."""
     restored: Sequence[tuple[int, int]] = ()
     """When the table was restored, and to which time."""
+    expired: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    """By order id, when the service announced that the order expired: each `occurred_at` on the bus."""
+    until: int | None = None
+    """When everything was quiet; None if it does not matter what should have expired by then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +125,8 @@ class Settings:
     """The installation in the notes of this stack's orders; None if there is none."""
     accept_offers: int | None = None
     """The lowest per cent of the order's amount that a capture may have (`AcceptOffers`); None: no offers."""
+    order_expiry_days: int = 30
+    """The age at which an order that nobody paid expires (`OrderExpiryDays`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +146,7 @@ def read_ledger(document: Mapping[str, Any]) -> Ledger:
     Raises:
         KeyError, ValueError: the document has another form.
     """
-    failed_at, processed = _told(document.get("story", ()))
+    failed_at, promised_at, processed = _told(document.get("story", ()))
     refunds: defaultdict[str, list[Refund]] = defaultdict(list)
     for entity in document["refunds"]:
         refund = Refund(
@@ -156,7 +164,8 @@ def read_ledger(document: Mapping[str, Any]) -> Ledger:
     payments: defaultdict[str, list[Payment]] = defaultdict(list)
     for entity in document["payments"]:
         if (order_id := entity["order_id"]) is not None:
-            payments[order_id].append(_payment(entity, failed_at, refunds[entity["id"]], disputes[entity["id"]]))
+            its = refunds[entity["id"]], disputes[entity["id"]]
+            payments[order_id].append(_payment(entity, failed_at, promised_at, *its))
     orders = {
         entity["id"]: Order(
             id=entity["id"],
@@ -201,9 +210,11 @@ def _disputes(document: Mapping[str, Any]) -> defaultdict[str, list[Dispute]]:
 def _payment(
     entity: Mapping[str, Any],
     failed_at: Mapping[str, int],
+    promised_at: Mapping[str, int],
     refunds: Iterable[Refund],
     disputes: Iterable[Dispute],
 ) -> Payment:
+    held = entity["status"] in {"authorized", "captured", "refunded"}
     failed = failed_at.get(entity["id"], entity["created_at"] if entity["status"] == "failed" else None)
     return Payment(
         id=entity["id"],
@@ -216,19 +227,23 @@ def _payment(
         amount_refunded=entity["amount_refunded"],
         created_at=entity["created_at"],
         failed_at=failed,
+        promised_at=promised_at.get(entity["id"], entity["created_at"] if held else None),
         refunds=tuple(sorted(refunds, key=lambda refund: (refund.created_at, refund.id))),
         disputes=tuple(disputes),
     )
 
 
-def _told(story: Iterable[Mapping[str, Any]]) -> tuple[dict[str, int], set[str]]:
-    """When each payment failed, and which refunds were ever processed, from the story."""
+def _told(story: Iterable[Mapping[str, Any]]) -> tuple[dict[str, int], dict[str, int], set[str]]:
+    """When each payment failed and was first promised, and which refunds were ever processed, from the story."""
     failed_at: dict[str, int] = {}
+    promised_at: dict[str, int] = {}
     processed: set[str] = set()
     for entry in story:
         match entry["what"]:
             case "payment.failed":
                 failed_at[entry["payment_id"]] = entry["at"]
+            case "payment.authorized" | "payment.captured":
+                promised_at.setdefault(entry["payment_id"], entry["at"])
             case "refund.processed":
                 processed.add(entry["refund_id"])
-    return failed_at, processed
+    return failed_at, promised_at, processed

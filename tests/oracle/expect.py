@@ -72,6 +72,8 @@ class Outcome:
     stands: str | None
     """The payment that stands, or stood last."""
     events: Events
+    expired: int | None = None
+    """When the order expired; None if it has not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +84,8 @@ class Expected:
     signed: frozenset[str]
     """The payment ids with a genuine presented proof."""
     outcomes: tuple[Outcome, ...]
+    complaints: tuple[str, ...] = ()
+    """What the service announced of its expiry, and must not have, or did not announce, and must have."""
     known: bool
     """Whether GET must know the order: it was returned to a client, or there was an attempt to pay it."""
 
@@ -99,11 +103,16 @@ def expected_orders(ledger: Ledger, outside: Outside, settings: Settings) -> dic
         proofs = [sure] if not doubt else [sure, sure | doubt]
         since = _superseded(order, ledger, outside, settings)
         replaced = any(one is not None for one in since)
+        times: list[int | None] = [*outside.expired.get(order.id, ())] or [None]
+        if outside.restored and times[0] is not None:
+            # The expiry may have been lost with the table, or recorded once more.
+            times.append(None)
         outcomes = [
             outcome
             for superseded, signed in ((one, proof) for one in since for proof in proofs)
+            for at in times
             for outcome in _outcomes(
-                _Case(order, signed, superseded, outside.accepted, settings, replaced, outside.cleared)
+                _Case(order, signed, superseded, outside.accepted, settings, replaced, at, outside.cleared)
             )
         ]
         if any(order.created_at <= at for at, _ in outside.restored):
@@ -111,16 +120,41 @@ def expected_orders(ledger: Ledger, outside: Outside, settings: Settings) -> dic
             earlier = [
                 outcome
                 for one in since
-                for outcome in _outcomes(_Case(order, sure | doubt, one, accepted, settings, replaced, outside.cleared))
+                for at in times
+                for outcome in _outcomes(
+                    _Case(order, sure | doubt, one, accepted, settings, replaced, at, outside.cleared)
+                )
             ]
             outcomes = _told_before(outcomes, [*outcomes, *earlier])
         found[order.id] = Expected(
             order=order,
             signed=sure,
             outcomes=tuple(outcomes),
+            complaints=tuple(_judge_expiry(order, since, order.id in handed, outside, settings)),
             known=order.id in handed or bool(order.payments),
         )
     return found
+
+
+def _judge_expiry(
+    order: Order, since: Sequence[int | None], handed: bool, outside: Outside, settings: Settings
+) -> Iterator[str]:
+    """ "Writes the unpaid ones once"; an order that was replaced does not expire, since another one took its place."""
+    told = outside.expired.get(order.id, ())
+    for at in told:
+        if not rules.may_have_expired(order, at, settings):
+            yield f"payment.expired was told of {at}, when the order was paid, about to be, or too young"
+        if all(one is not None and one < at for one in since):
+            yield f"payment.expired was told of {at}, when another order had replaced it"
+    proofs = {order_id for order_id, _ in outside.presented | outside.doubtful}
+    is_certain = handed and list(since) == [None] and order.id not in proofs and not outside.restored
+    if (
+        is_certain
+        and outside.until is not None
+        and not told
+        and rules.must_have_expired(order, outside.until, settings)
+    ):
+        yield "payment.expired was never told"
 
 
 def _told_before(outcomes: Sequence[Outcome], earlier: Sequence[Outcome]) -> list[Outcome]:
@@ -215,12 +249,19 @@ class _Case(NamedTuple):
     settings: Settings
     replaced: bool
     """Whether another order ever replaced it, even after it was paid and refunded."""
+    expired: int | None = None
+    """When it expired; None if it has not."""
     cleared: frozenset[str] = frozenset()
     """Payments whose lost disputes an operator released."""
 
     @property
     def is_superseded(self) -> bool:
         return self.superseded is not None
+
+    def may_stand(self, payment: Payment) -> bool:
+        """ "On a superseded order nothing stands unless an operator accepts it"; nor does a late payment."""
+        in_time = not self.is_superseded and not rules.is_late(payment, self.expired)
+        return in_time or payment.id in self.accepted
 
     @property
     def is_lost(self) -> bool:
@@ -242,8 +283,7 @@ def _outcomes(case: _Case) -> Iterator[Outcome]:
     right = case.matches()
     kept = [payment for payment in right if not rules.is_returned(order, payment)]
     back = [payment for payment in right if payment not in kept]
-    # "On a superseded order nothing stands unless an operator accepts it."
-    stood: list[Payment | None] = [one for one in back if not case.is_superseded or one.id in case.accepted]
+    stood: list[Payment | None] = [one for one in back if case.may_stand(one)]
     stood = stood or [None]
     accepted = case.accepts()
     if accepted:
@@ -253,14 +293,14 @@ def _outcomes(case: _Case) -> Iterator[Outcome]:
         # Section 3: "`refunded` once every match is returned".
         for last in stood:
             yield from _refunded(case, last)
-    elif kept and not case.is_superseded:
+    elif standing := [payment for payment in kept if case.may_stand(payment)]:
         # 1. "A payment stands: `paid`, confirmed."
-        for payment in kept:
+        for payment in standing:
             yield _paid(case, payment)
         # "Final for the order; later captures on it are surplus": if the first was refunded before the second was
         # known.
         for payment in back:
-            yield from _refunded(case, payment)
+            yield from _refunded(case, payment if case.may_stand(payment) else None)
     else:
         for last in stood:
             yield from _without_standing(case, last)
@@ -281,7 +321,7 @@ def _paid(case: _Case, stands: Payment) -> Outcome:
         razorpay_payment_id=stands.id,
         under_review=wrong or case.is_lost,
     )
-    return Outcome(view=view, stands=stands.id, events=_events(case, stands, view))
+    return Outcome(view=view, stands=stands.id, events=_events(case, stands, view), expired=case.expired)
 
 
 def _refunded(case: _Case, stood: Payment | None) -> Iterator[Outcome]:
@@ -299,7 +339,12 @@ def _refunded(case: _Case, stood: Payment | None) -> Iterator[Outcome]:
             # Other held money does not count: another sum, or a later capture, which is surplus.
             under_review=bool(rules.held(case.order)) or case.is_lost,
         )
-        yield Outcome(view=view, stands=stood.id if stood is not None else None, events=_events(case, stood, view))
+        yield Outcome(
+            view=view,
+            stands=stood.id if stood is not None else None,
+            events=_events(case, stood, view),
+            expired=case.expired,
+        )
 
 
 def _without_standing(case: _Case, stood: Payment | None) -> Iterator[Outcome]:
@@ -327,7 +372,12 @@ def _without_standing(case: _Case, stood: Payment | None) -> Iterator[Outcome]:
             razorpay_payment_id=payment_id,
             under_review=bool(held) or case.is_lost,
         )
-        yield Outcome(view=view, stands=stood.id if stood is not None else None, events=_events(case, stood, view))
+        yield Outcome(
+            view=view,
+            stands=stood.id if stood is not None else None,
+            events=_events(case, stood, view),
+            expired=case.expired,
+        )
 
 
 def _unpaid(order: Order) -> tuple[str, list[Payment]]:
@@ -381,6 +431,9 @@ class _Collected:
 
 def _events(case: _Case, stands: Payment | None, view: View) -> Events:
     collected = _Collected()
+    if case.expired is not None:
+        # "Publishes `payment.expired`", once; its subject is the order.
+        collected.must.add(Key("payment.expired", case.order.id))
     _tell_payments(collected, case, stands, view)
     for payment in case.order.payments:
         _tell_failure(collected, case, payment)
@@ -465,7 +518,7 @@ def _tell_refunds(collected: _Collected, case: _Case, payment: Payment, stands: 
     total = rules.refunded_minor(payment) + rules.disputed_minor(payment)
     right = case.matches()
     is_match = payment in right
-    only_match = is_match and len(right) == 1 and not case.is_superseded and not case.accepted
+    only_match = is_match and len(right) == 1 and case.may_stand(payment) and not case.accepted
     for refund in payment.refunds:
         if not refund.was_processed:
             if refund.status == "failed":
@@ -481,7 +534,7 @@ def _tell_refunds(collected: _Collected, case: _Case, payment: Payment, stands: 
             # Refunds learned together with the completing one are published as `payment.refunded`.
             told_apart = view.status != "refunded"
             collected.group(f"refund {refund.id}", [partly], least=int(needed and told_apart), most=1)
-        elif not is_match or (case.is_superseded and not case.accepted):
+        elif not is_match or (not case.may_stand(payment) and not case.accepted):
             collected.group(f"refund {refund.id}", [surplus], least=int(needed), most=1)
         else:
             # Which payment stood when it was recorded depends on what was learned first; so does whether a fee was
@@ -505,6 +558,16 @@ def _review_sum(collected: _Collected, case: _Case, payment: Payment, *, is_open
         (collected.open_review if is_open else collected.may_be_over)(payment.id, reason)
         if case.is_superseded:
             (collected.may_be_open if is_open else collected.may_be_over)(payment.id, "superseded_order")
+        if rules.is_late(payment, case.expired):
+            (collected.may_be_open if is_open else collected.may_be_over)(payment.id, "expired_order")
+    elif rules.is_late(payment, case.expired):
+        # "A payment created after the expiry is a review `expired_order` in place of `payment.paid`." As below, a
+        # second capture is also a duplicate, and a fee may be reported later.
+        is_only = len(rules.matches(order, case.settings)) == 1
+        opened = collected.open_review if is_only else collected.may_be_open
+        (opened if is_open else collected.may_be_over)(payment.id, "expired_order")
+        if payment.amount != order.amount:
+            collected.may_be_over(payment.id, "amount_mismatch")
     elif case.is_superseded:
         # A second capture is also a duplicate; the design does not say which of the two reasons it gets.
         is_only = len(rules.matches(order, case.settings)) == 1
@@ -532,7 +595,7 @@ def _review_duplicates(collected: _Collected, case: _Case, view: View) -> None:
     opened = {Key("payment.review", payment.id, "duplicate_capture", "open") for payment in right}
     if len(kept) > 1:
         # n captures of the agreed sum give n - 1 reviews (I7); returned ones may have none.
-        least = 0 if case.is_superseded else len(kept) - 1
+        least = 0 if not all(map(case.may_stand, kept)) else len(kept) - 1
         collected.group("duplicate_capture", opened, least=least, most=len(right) - 1)
         return
     collected.group("duplicate_capture", opened, least=0, most=len(right) - 1)
@@ -642,6 +705,7 @@ def next_answers(  # noqa: PLR0913 - what an application is, and what is asked
     fields: tuple[object, ...],
     now: int,
     released: frozenset[str] = frozenset(),
+    order_expiry_days: int = 30,
 ) -> frozenset[Next]:
     """Section 6, steps 2 to 5, for one client's application.
 
@@ -654,7 +718,9 @@ def next_answers(  # noqa: PLR0913 - what an application is, and what is asked
         now: when.
         released: orders released by an operator: they no longer count towards the limit; nothing else changes, since
         they can still be paid (I19).
+        order_expiry_days: the setting `OrderExpiryDays`: "create-order does not hand an expired order out".
     """
+    open_for_s = min(_OFFERED_AGAIN_FOR_S, order_expiry_days * DAY_S)
     ids = list(dict.fromkeys([*(each.order_id for each in mine), *(each.id for each in unanswered)]))
     refused = _refusals(expected, chosen, ids)
     if refused is not None:
@@ -673,7 +739,8 @@ def next_answers(  # noqa: PLR0913 - what an application is, and what is asked
                 outcome.view.status in OPEN
                 and its_fields == fields
                 and not rules.is_consumed(order)
-                and now - order.created_at < _OFFERED_AGAIN_FOR_S
+                and outcome.expired is None
+                and now - order.created_at < open_for_s
             )
             answers.add(Next(200, None, current) if again else Next(201))
         # "An authorised payment on any order but the one to be handed out."

@@ -8,7 +8,7 @@ from typing import Any, Final
 from tests.oracle.books import Settings
 from tests.oracle.expect import Expected, Key, Next, Outcome, View, verify_answers
 
-_ONCE: Final = frozenset({"payment.paid", "payment.refunded"})
+_ONCE: Final = frozenset({"payment.paid", "payment.refunded", "payment.expired"})
 """Detail types whose subject is the order."""
 
 
@@ -62,7 +62,7 @@ def judge_order(
         return None, [f"{order_id}: GET says {seen}, the books {' or '.join(wanted)}", *_least(expected.outcomes, told)]
     judged = [(outcome, _judge_events(outcome, told)) for outcome in fitting]
     outcome, complaints = min(judged, key=lambda one: len(one[1]))
-    return outcome, [f"{order_id}: {complaint}" for complaint in complaints]
+    return outcome, [f"{order_id}: {complaint}" for complaint in (*expected.complaints, *complaints)]
 
 
 def judge_verify(

@@ -10,6 +10,9 @@ type Verdict = Literal["exact", "fee", "offer"]
 
 _WHOLE: Final = 100
 """Per cent."""
+DAY_S: Final = 86_400
+LISTS_LAG_S: Final = 15 * 60
+"""How far Razorpay's lists may be behind what it has recorded."""
 MOST_ATTEMPTS: Final = 100
 """Section 4: the cap on attempts; reaching it opens a review."""
 
@@ -114,6 +117,31 @@ def matches(order: Order, settings: Settings, accepted: Container[str] = ()) -> 
 def held(order: Order) -> list[Payment]:
     """Every payment that holds money."""
     return [payment for payment in order.payments if holds_money(order, payment)]
+
+
+def is_late(payment: Payment, expired_at: int | None) -> bool:
+    """ "A payment **created** after the expiry"; "one created before it" counts as always."""
+    return expired_at is not None and payment.created_at > expired_at
+
+
+def may_have_expired(order: Order, at: int, settings: Settings) -> bool:
+    """Whether the order was unpaid and old enough at that time.
+
+    "An order whose payment is already in flight or captured is not expired." Razorpay's lists lag by minutes, so what
+    it learned only then may have been missed. A payment that it gave back has left the order unpaid again.
+    """
+    promised = [one for one in order.payments if one.promised_at is not None and one.promised_at < at - LISTS_LAG_S]
+    back = {one.id for one in promised if not one.captured and any(r.created_at <= at for r in one.refunds)}
+    return at - order.created_at >= settings.order_expiry_days * DAY_S and all(one.id in back for one in promised)
+
+
+def must_have_expired(order: Order, until: int, settings: Settings) -> bool:
+    """Whether the daily pass has met the order, and nobody ever succeeded in paying it.
+
+    A pass reads a day at a time, an hour after the age at the earliest.
+    """
+    old_enough = until - order.created_at >= (settings.order_expiry_days + 2) * DAY_S
+    return old_enough and all(one.status == "failed" and one.promised_at is None for one in order.payments)
 
 
 def standing(order: Order, settings: Settings) -> list[Payment]:

@@ -196,4 +196,5 @@ def next_of(
         fields=(amount, "INR"),
         now=AT + 17 * DAY if now is None else now,
         released=released,
+        order_expiry_days=settings.order_expiry_days,
     )

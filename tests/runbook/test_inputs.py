@@ -36,6 +36,7 @@ def test_the_committed_inputs_are_what_the_generator_makes() -> None:
         ("OutboxFunction", "EveryMinute", "outbox"),
         ("ReconcileFunction", "Watch", "reconcile-watch"),
         ("ReconcileFunction", "Sweep", "reconcile-sweep"),
+        ("ReconcileFunction", "Expiry", "reconcile-expiry"),
     ],
 )
 def test_a_schedule_gives_its_function_the_committed_input(function: str, schedule: str, name: str) -> None:

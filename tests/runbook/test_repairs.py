@@ -172,6 +172,16 @@ def lost(counter: Counter) -> str:
     return counter.create_order()
 
 
+def paid_an_expired_order(counter: Counter) -> str:
+    counter.create_order()
+    counter.clock.now += 32 * DAY_S
+    assert counter.reconcile(lane="expiry")["outcomes"] == {"expired": 1}
+    counter.clock.now += 60
+    counter.pay()
+    counter.deliver()
+    return counter.create_order()
+
+
 @repairs("dispute_lost", "release it")
 def _(counter: Counter) -> Outcome:
     before = lost(counter)
@@ -192,6 +202,21 @@ def _(counter: Counter) -> Outcome:
     counter.deliver()
     before = counter.create_order()
     return end(counter, "too_many_disputes", before)
+
+
+@repairs("expired_order", "refund it")
+def _(counter: Counter) -> Outcome:
+    before = paid_an_expired_order(counter)
+    counter.refund()
+    counter.deliver()
+    return end(counter, "expired_order", before)
+
+
+@repairs("expired_order", "accept it")
+def _(counter: Counter) -> Outcome:
+    before = paid_an_expired_order(counter)
+    counter.accept()
+    return end(counter, "expired_order", before)
 
 
 @repairs("over_refunded", "note it")
@@ -479,6 +504,7 @@ def test_every_reason_for_a_review_has_a_repair() -> None:
         "amount_mismatch",
         "currency_mismatch",
         "superseded_order",
+        "expired_order",
         "over_refunded",
         "refund_reversed",
         "refund_total_differs",

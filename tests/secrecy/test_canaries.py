@@ -360,7 +360,8 @@ def test_no_canary_of_razorpays_api_gets_out(
         assert answer.status in {502, 503, *_ALSO_ANSWERED.get((name, status), ())}, answer.text
         check(target, answer.text)
         target.world.now += 4 * 3600
-        for asked in ({"lane": "watch"}, {"lane": "sweep"}, {"look": {"order_id": events.ORDER_ID}}):
+        lanes = [{"lane": lane} for lane in ("watch", "sweep", "expiry")]
+        for asked in (*lanes, {"look": {"order_id": events.ORDER_ID}}):
             check(target, _report(target, "reconcile", asked))
         check(target, _report(target, "outbox", {}))
 

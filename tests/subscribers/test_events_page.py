@@ -65,7 +65,7 @@ def test_the_patterns_of_reviews_tell_reasons_and_states_apart() -> None:
     assert told("a person's work list", "never_captured", "open")
     assert not told("a person's work list", "never_captured", "resolved")
     assert not told("a client who paid twice", "duplicate_capture", "resolved")
-    for reason in ("amount_mismatch", "currency_mismatch", "superseded_order"):
+    for reason in ("amount_mismatch", "currency_mismatch", "superseded_order", "expired_order"):
         assert told("money that is not as agreed", reason, "open")
     assert not told("money that is not as agreed", "duplicate_capture", "open")
 

@@ -1,18 +1,21 @@
 """What a successful payment costs: calls, write units and the size of its record."""
 
+from collections.abc import Callable
 from copy import replace
 
 import pytest
 
 from payments.adapters.table import PaymentsTable
+from payments.core.listing import Origin
 from payments.core.lookup import PAGE_SIZE, Role
 from payments.core.model import MAX_ID, Authorized, Fact, Order, Signed
 from payments.core.ordering import OrderServices, place_order
 from payments.core.outbox import record_and_publish, record_facts
 from payments.core.position import NO_OFFERS
+from payments.core.reconciliation import Outcome, Reconciler, expire_orders
 from payments.core.transitions import open_record
 from tests.core.story import OPENED, ORDER, REFUND_1, A, captured, refunded
-from tests.fakes import FakeBus, FakeGateway
+from tests.fakes import INSTALLATION, FakeBus, FakeGateway
 from tests.table.dynamodb import WRITE_UNIT_BYTES, Metered, item_bytes, write_units
 
 
@@ -42,7 +45,9 @@ class Service:
         self.now = OPENED
 
     def create(self, order: Order = ORDER) -> None:
-        services = OrderServices(table=self.table, gateway=self.gateway, ids=Numbers(order), policy=NO_OFFERS)
+        services = OrderServices(
+            table=self.table, gateway=self.gateway, ids=Numbers(order), policy=NO_OFFERS, order_expiry_s=30 * 24 * 3600
+        )
         self.order_id = place_order(services, order, self.now).record.order_id
 
     def verify(self, *facts: Fact) -> None:
@@ -52,6 +57,21 @@ class Service:
     def receive(self, *facts: Fact) -> None:
         self.now += 1
         record_and_publish(self.table, self.bus, self.order_id, facts, self.now)
+
+    def expire(self) -> None:
+        reconciler = Reconciler(
+            table=self.table,
+            bus=self.bus,
+            gateway=self.gateway,
+            origin=Origin(stage="test", installation=INSTALLATION),
+            policy=NO_OFFERS,
+            order_expiry_s=30 * 24 * 3600,
+        )
+
+        def applied(_: str, act: Callable[[], Outcome]) -> None:
+            act()
+
+        expire_orders(reconciler, [self.gateway.listed[self.order_id]], applied, self.now)
 
     def spent(self) -> tuple[list[str], list[int]]:
         """The calls and write units since the last time."""
@@ -127,11 +147,35 @@ def test_without_verify_and_with_every_webhook_it_is_no_more(service: Service) -
     assert sum(service.spent()[1]) <= MOST_UNITS - CREATED_UNITS
 
 
-def test_an_order_that_nobody_pays_costs_nothing_after_its_creation(service: Service) -> None:
+EXPIRY_UNITS = 4
+"""The record with its event and its due time, and both without them again."""
+
+
+def test_an_order_that_nobody_pays_costs_nothing_after_its_creation_until_it_expires_once(service: Service) -> None:
     service.create()
     _, units = service.spent()
     assert sum(units) == CREATED_UNITS
     assert service.metered.raw.scan(TableName=service.metered.name, IndexName="attention")["Items"] == []
+    service.now += 31 * 24 * 3600
+    service.expire()
+    calls, units = service.spent()
+    assert calls == ["batch_get_item", "update_item", "update_item"]
+    assert sum(units) == EXPIRY_UNITS
+    assert [message.type for _, message in service.bus.sent] == ["payment.expired"]
+    assert service.metered.raw.scan(TableName=service.metered.name, IndexName="attention")["Items"] == []
+    service.expire()
+    assert service.spent() == (["batch_get_item"], [])
+
+
+def test_a_paid_order_costs_no_more_when_it_is_old_enough_to_expire(service: Service) -> None:
+    service.create()
+    service.receive(captured(A))
+    service.spent()
+    service.gateway.pay(service.order_id, A)
+    service.now += 31 * 24 * 3600
+    service.expire()
+    assert service.spent() == (["batch_get_item"], [])
+    assert not [call for call in service.gateway.calls if call.startswith("look")]
 
 
 BIGGEST = Order(

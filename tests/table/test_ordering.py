@@ -41,7 +41,13 @@ class Shop:
 
     def place(self, offer: Order = OFFER, fate: Fate | None = None) -> Placed:
         fate = fate or Fate()
-        services = OrderServices(table=fate.wrap(self.table), gateway=self.gateway, ids=self.ids, policy=NO_OFFERS)
+        services = OrderServices(
+            table=fate.wrap(self.table),
+            gateway=self.gateway,
+            ids=self.ids,
+            policy=NO_OFFERS,
+            order_expiry_s=30 * 24 * 3600,
+        )
         return place_order(services, offer, OPENED)
 
     def learn(self, placed: Placed, *facts: Fact) -> None:

@@ -593,6 +593,7 @@ def test_a_record_that_cannot_be_read_is_left_out_of_a_hasty_batch_and_fails_one
     item = TypeSerializer().serialize({**to_item(opened()), **changes})["M"]
     metered.raw.put_item(TableName=metered.name, Item=item)
     assert set(table.read_many([ORDER_ID, OTHER_ORDER_ID], consistent=False)) == {OTHER_ORDER_ID}
+    assert set(table.read_many([ORDER_ID, OTHER_ORDER_ID], only_readable=True)) == {OTHER_ORDER_ID}
     with pytest.raises((AttributeError, KeyError, TypeError, ValueError)):
         table.read_many([ORDER_ID, OTHER_ORDER_ID])
 
@@ -637,6 +638,20 @@ def test_only_what_may_be_behind_is_read_at_half_the_price(
 
     read(PaymentsTable(Recording(), metered.name))  # type: ignore[arg-type]  # the one method that is called
     assert asked == [consistent]
+
+
+def test_a_page_of_a_list_reads_one_payment_more_than_it_shows(metered: Metered) -> None:
+    """To know whether there is another page; whatever else is read is paid for in vain."""
+    asked = []
+
+    class Recording:
+        def query(self, **parameters: Any) -> Any:
+            asked.append(parameters["Limit"])
+            return metered.raw.query(**parameters)
+
+    table = PaymentsTable(Recording(), metered.name)  # type: ignore[arg-type]  # the one method that is called
+    assert table.payments_of(Role.CLIENT, 42, None, 25) == ([], False)
+    assert asked == [26]
 
 
 def test_an_answer_that_names_no_table_has_nothing_of_it(metered: Metered) -> None:

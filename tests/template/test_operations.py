@@ -417,6 +417,7 @@ ALARMS = {
     "OutboxOverdue": ("OldestOutboxSeconds", "breaching"),
     "OverdueRecords": ("OldestDueSeconds", "breaching"),
     "SweepLag": ("SweepLagSeconds", "breaching"),
+    "ExpiryLag": ("ExpiryLagSeconds", "breaching"),
     "ReviewsWaiting": ("ApproximateNumberOfMessagesVisible", "notBreaching"),
     "DeadLetters": ("ApproximateNumberOfMessagesVisible", "notBreaching"),
     "Throttled": ("Throttles", "notBreaching"),

@@ -495,6 +495,7 @@ SCHEDULES = {
     "OutboxFunctionEveryMinute": ("OutboxFunction", "rate(1 minute)", {}),
     "ReconcileFunctionWatch": ("ReconcileFunction", "rate(1 minute)", {"lane": "watch"}),
     "ReconcileFunctionSweep": ("ReconcileFunction", "rate(5 minutes)", {"lane": "sweep"}),
+    "ReconcileFunctionExpiry": ("ReconcileFunction", "rate(1 hour)", {"lane": "expiry"}),
 }
 
 
@@ -583,6 +584,22 @@ def test_a_sum_or_a_share_that_means_nothing_stops_the_deployment(
     written: dict[str, Any], parameter: str, value: str, *, allowed: bool
 ) -> None:
     assert bool(re.search(written["Parameters"][parameter]["AllowedPattern"], value)) is allowed
+
+
+# --- How long an order may be paid ------------------------------------------------------------------------------------
+
+
+def test_create_order_and_reconcile_know_when_an_order_expires(written: dict[str, Any], service: Any) -> None:
+    told = {
+        function
+        for function in FUNCTIONS
+        if service.by_id[function]["Properties"]["Environment"]["Variables"].get("ORDER_EXPIRY_DAYS")
+        == {"Ref": "OrderExpiryDays"}
+    }
+    assert told == {"CreateOrderFunction", "ReconcileFunction"}
+    parameter = written["Parameters"]["OrderExpiryDays"]
+    assert (parameter["Type"], parameter["Default"]) == ("Number", 30)
+    assert (parameter["MinValue"], parameter["MaxValue"]) == (1, 170)
 
 
 # --- Functions, how they are built ------------------------------------------------------------------------------------
@@ -863,6 +880,7 @@ CHANGED = {
     "Currencies": "INR,USD",
     "MaxAmount": "400000",
     "AcceptOffers": "80",
+    "OrderExpiryDays": "60",
     "QuoteSecretArn": "arn:aws:secretsmanager:ap-southeast-1:123456789012:secret:payments/quotes-AbCdEg",
     "QuoteAlgorithm": "RS256",
     "QuoteRequired": "true",

@@ -147,8 +147,9 @@ def _narrowed(words: dict[str, Any]) -> Schema:
     statuses = [Status(status).value for status in words["statuses"]]
     said = {"description": words["status"]} if "status" in words else {}
     status = {"const": statuses[0]} if len(statuses) == 1 else {"enum": statuses}
-    # An event about a status is about one payment.
-    return {"properties": {"razorpay_payment_id": {"type": "string"}, "status": {**said, **status}}}
+    # An event about a status is about one payment, or about the order as a whole.
+    payment = {"type": "null" if words.get("whole_order") else "string"}
+    return {"properties": {"razorpay_payment_id": payment, "status": {**said, **status}}}
 
 
 def _about(detail: Schema, part: str, words: dict[str, Any]) -> Schema:

@@ -60,6 +60,7 @@ export function open(where, orderId) {
 function card(isOpen) {
   const label = element("p", { class: "label" }, icon("plain"), element("span", { "data-part": "status" }));
   const superseded = element("p", { class: "label flag", "data-tone": "neutral", "data-part": "superseded" }, "Superseded");
+  const expired = element("p", { class: "label flag", "data-tone": "neutral", "data-part": "expired" }, "Expired");
   const reviews = element(
     "p",
     { class: "label flag", "data-tone": "warn", "data-part": "reviews" },
@@ -80,7 +81,7 @@ function card(isOpen) {
       {},
       element("h3", { "data-part": "amount" }),
       element("code", { "data-part": "order" }),
-      element("div", { class: "labels" }, label, superseded, reviews),
+      element("div", { class: "labels" }, label, superseded, expired, reviews),
     ),
     element("p", { class: "facts", "data-part": "facts" }),
     details,
@@ -94,6 +95,7 @@ function update(shown, payment) {
   draw(label.querySelector("svg"), name);
   say(part(shown, "status"), words);
   part(shown, "superseded").hidden = payment.superseded_by === null;
+  part(shown, "expired").hidden = payment.expired_at === null;
   part(shown, "reviews").hidden = payment.reviews.length === 0;
   say(part(shown, "reasons"), `To be looked at: ${payment.reviews.map((reason) => reason.replaceAll("_", " ")).join(", ")}`);
   say(part(shown, "amount"), payment.amount === null ? "Unknown amount" : money(payment.amount, payment.currency));
@@ -115,6 +117,7 @@ function facts(payment) {
     payment.amount_refunded > 0 ? `${money(payment.amount_refunded, payment.currency)} paid back` : null,
     payment.amount_disputed > 0 ? `${money(payment.amount_disputed, payment.currency)} lost in a dispute` : null,
     payment.superseded_by === null ? null : `superseded by ${payment.superseded_by}`,
+    payment.expired_at === null ? null : `expired ${time(payment.expired_at)}`,
     payment.pending > 0 ? `${counted(payment.pending, "event")} waiting to be published` : null,
   ].filter((fact) => fact !== null);
 }

@@ -30,6 +30,7 @@ DEFAULTS: Mapping[str, str] = {
     "JWT_USER_CLAIM": "user_id",
     "QUOTE_ALGORITHM": "HS256",
     "QUOTE_REQUIRED": "false",
+    "ORDER_EXPIRY_DAYS": "30",
 }
 """The values of settings that are absent or empty. Any other setting is required, or has no effect if it is absent."""
 
@@ -71,7 +72,11 @@ _DEVELOPMENT_KEY_ID = "rzp_test_LocalSandbox"
 _AMOUNT = re.compile(r"\A[0-9]{1,12}(\.[0-9]{1,3})?\Z")
 # One scope-token of RFC 6749, section 3.3: printable, no space, quote or backslash. The template has the same rule.
 _SCOPE = re.compile(r"\A[A-Za-z0-9!#-\[\]-~]{1,128}\Z")
+# Razorpay shows an order for 180 days, and the second pass reads it eight days after the first (`core.expiry`).
+_EXPIRY_DAYS = re.compile(r"\A[1-9][0-9]{0,2}\Z")
+_MOST_EXPIRY_DAYS = 170
 _PERCENT = re.compile(r"\A[1-9][0-9]?\Z")
+_DAY_S = 24 * 60 * 60
 _LIVE_KEY = "rzp_live_"
 _ALGORITHMS = ("HS256", "RS256", "ES256")
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
@@ -93,6 +98,8 @@ class CreateOrderSettings(Model):
     max_amount: Decimal | None
     """The largest amount of an order, in major units of its currency; None for Razorpay's own limit."""
     policy: Policy
+    order_expiry_s: int
+    """The age at which an unpaid order expires, in seconds."""
     token_rules: TokenRules
     quote_rules: QuoteRules
 
@@ -147,6 +154,8 @@ class ReconcileSettings(Model):
     key_secret: str = Field(repr=False)
     api_url: str
     policy: Policy
+    order_expiry_s: int
+    """The age at which an unpaid order expires, in seconds."""
 
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -206,6 +215,7 @@ def create_order_settings(values: Mapping[str, str]) -> CreateOrderSettings:
         currencies=reader.currencies(),
         max_amount=reader.max_amount(),
         policy=reader.policy(),
+        order_expiry_s=reader.order_expiry_s(),
         token_rules=reader.token_rules(),
         quote_rules=reader.quote_rules(),
     )
@@ -266,6 +276,7 @@ def reconcile_settings(values: Mapping[str, str]) -> ReconcileSettings:
         key_secret=reader.secret("RAZORPAY_KEY_SECRET"),
         api_url=reader.api_url(),
         policy=reader.policy(),
+        order_expiry_s=reader.order_expiry_s(),
     )
     reader.finish()
     return settings
@@ -388,6 +399,13 @@ class _Reader:
             self._problems.append("REFUND_SCOPE must be one scope, such as payments:refund")
             return None
         return scope or None
+
+    def order_expiry_s(self) -> int:
+        text = self._given("ORDER_EXPIRY_DAYS").strip()
+        if not _EXPIRY_DAYS.match(text) or int(text) > _MOST_EXPIRY_DAYS:
+            self._problems.append(f"ORDER_EXPIRY_DAYS must be a whole number from 1 to {_MOST_EXPIRY_DAYS}")
+            text = DEFAULTS["ORDER_EXPIRY_DAYS"]
+        return int(text) * _DAY_S
 
     def token_rules(self) -> TokenRules:
         algorithm = self._given("JWT_ALGORITHM")

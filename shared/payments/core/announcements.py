@@ -68,6 +68,10 @@ class Recorder:
         parts = [known.phase or "", known.state.value, str(known.at) if moves else "", str(known.deducted_minor)]
         self._add("payment.dispute_changed", dispute, known.payment_id, dispute=dispute, facet=",".join(parts))
 
+    def expire(self) -> None:
+        """Record that the order expired, once."""
+        self._add("payment.expired", self._record.order_id, None)
+
     def review(self, reason: Reason, payment: str | None, *, subject: str | None = None) -> None:
         """Open a review, once per reason and subject."""
         about = subject or payment or self._record.order_id
@@ -285,6 +289,8 @@ def _why_surplus(position: Position, payment: str) -> Reason:
     wrong = position.mismatch(payment)
     if wrong is not None:
         return wrong
+    if position.is_late(payment):
+        return "expired_order"
     return "superseded_order" if position.superseded else "duplicate_capture"
 
 
@@ -311,7 +317,7 @@ def _resolution(review: Review, after: Position, merge: Merge) -> Resolution | N
         case "dispute_lost":
             dispute = after.disputes.get(review.subject)
             return "released" if dispute is not None and dispute.released else None
-        case "amount_mismatch" | "currency_mismatch" | "superseded_order" | "never_captured":
+        case "amount_mismatch" | "currency_mismatch" | "superseded_order" | "expired_order" | "never_captured":
             ends = _ends(review, after)
             return next((resolution for resolution, holds in ends.items() if holds), None)
         case _:
@@ -323,9 +329,12 @@ def _ends(review: Review, after: Position) -> Mapping[Resolution, bool]:
     attempt, returned = after.attempts[review.subject], after.returned(review.subject)
     if review.reason == "never_captured":
         return {"captured": attempt.captured, "returned": returned, "released": attempt.released}
-    is_mismatch = review.reason != "superseded_order"
-    return {
-        "accepted": attempt.accepted,
-        "returned": returned,
-        "matched": is_mismatch and after.matches(review.subject),
-    }
+    match review.reason:
+        case "superseded_order":
+            matched = False
+        case "expired_order":
+            # When it was made became known only later.
+            matched = not after.is_late(review.subject)
+        case _:
+            matched = after.matches(review.subject)
+    return {"accepted": attempt.accepted, "returned": returned, "matched": matched}

@@ -29,8 +29,8 @@ def event_id(
     Args:
         order_id: the Razorpay order.
         event_type: the detail type.
-        subject: what it is about: the Razorpay payment, refund or dispute id, or for `payment.paid` the order id, so
-            that an order has only one.
+        subject: what it is about: the Razorpay payment, refund or dispute id, or for `payment.paid` and
+            `payment.expired` the order id, so that an order has only one.
         reason: of a review, because a payment can have several reviews; of a dispute, what changed, because a dispute
             changes several times.
         state: of a review, because opening and resolving it are two events.

@@ -120,7 +120,7 @@ class Merge:
             # About a payment that the record does not have, so there is nothing to add it to.
             return
         grown = self._judged(self._grown(known or Attempt(), fact))
-        is_news = known is None or _without_details(grown) != _without_details(known)
+        is_news = known is None or _without_details(grown) != _without_details(known) or self._tells_when(known, grown)
         if isinstance(fact, Refunded):
             is_news = self._grow_refund(fact) or (is_news and known is None)
             is_news = self._end_intent(fact) or is_news
@@ -134,6 +134,10 @@ class Merge:
         self.attempts[fact.payment] = grown
         if is_news:
             self.news.append(_described(fact))
+
+    def _tells_when(self, known: Attempt, grown: Attempt) -> bool:
+        """Return whether it is news when the payment was made: only that decides whether an order expired before."""
+        return self._record.expired_at is not None and known.created_at is None and grown.created_at is not None
 
     def judge_all(self) -> None:
         """Compare every capture with the order, which was unknown when they arrived."""

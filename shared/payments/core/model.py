@@ -136,6 +136,7 @@ Reason = Literal[
     "refund_in_doubt",
     "dispute_lost",
     "too_many_disputes",
+    "expired_order",
 ]
 """Why a person must review an order."""
 
@@ -235,7 +236,7 @@ class Attempt(Model):
     released: bool = False
     """An operator released it: neither its signature nor its authorization counts any more."""
     accepted: bool = False
-    """An operator accepted it although it does not match, or its order was superseded."""
+    """An operator accepted it although it does not match, or its order was superseded or had expired."""
     total_minor: Annotated[int, Field(alias="total")] = 0
     """The highest total of its refunds that Razorpay has reported (`amount_refunded`)."""
     refunds_unread: Annotated[bool, Field(alias="unread")] = False
@@ -347,6 +348,7 @@ EventType = Literal[
     "payment.refund_failed",
     "payment.review",
     "payment.dispute_changed",
+    "payment.expired",
 ]
 
 
@@ -392,7 +394,8 @@ class Imported(Model):
 class Record(Model):
     """One Razorpay order and everything we know about it.
 
-    Times are ISO 8601 in UTC to the second; `attention_at`, `looked_at` and `expires_at` are epoch seconds.
+    Times are ISO 8601 in UTC to the second; `expired_at`, `attention_at`, `looked_at` and `expires_at` are epoch
+    seconds.
     """
 
     order_id: str
@@ -419,6 +422,8 @@ class Record(Model):
     """By event id: recorded but not yet known to be on the bus."""
     superseded_by: str | None = None
     """The order that replaced this one. What is captured here afterwards does not stand by itself."""
+    expired_at: Annotated[int | None, Field(alias="expired")] = None
+    """When the order expired unpaid (see `expiry`). A payment made afterwards does not stand by itself."""
     stood: str | None = None
     """The payment that stands, or the last one that stood; None while none ever did."""
     released: bool = False
@@ -585,7 +590,7 @@ class NeverCaptured:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
-    """An operator accepted the payment although it does not match, or its order was superseded."""
+    """An operator accepted the payment although it does not match, or its order was superseded or had expired."""
 
     payment: str
 

@@ -36,7 +36,8 @@ MAX_ORDERS = 100
 """How many orders an application may have before a person must look."""
 
 _DAY_S = 24 * 60 * 60
-# Razorpay's orders never expire, but a client who agreed to the terms a month ago must agree again.
+# Razorpay's orders never expire, but a client who agreed to the terms a month ago must agree again, however late ours
+# expire.
 _LONGEST_OPEN_S = 30 * _DAY_S
 # How long Razorpay's last response about an order is used. After that, ask again before returning the order.
 _LOOK_AGAIN_S = 15 * 60
@@ -133,6 +134,8 @@ class OrderServices:
     gateway: OrderGateway
     ids: PaymentIds
     policy: Policy
+    order_expiry_s: int
+    """The age at which an unpaid order expires (`expiry`)."""
 
 
 def place_order(services: OrderServices, offer: Order, now: int) -> Placed:
@@ -199,14 +202,19 @@ class _Placing:
     # --- returning the open order again ---
 
     def _may_be_handed_out(self, current: Record) -> bool:
-        """Return whether it is open, for the same purchase, not consumed, not too old and known to Razorpay."""
+        """Return whether it is open, for the same purchase, not consumed, not too old and known to Razorpay.
+
+        An order is too old from the age at which it expires, not only from when that is recorded: a customer who is
+        still paying must not be overtaken.
+        """
         return (
             current.order is not None
             and current.status in {Status.CREATED, Status.FAILED, Status.AUTHORIZED}
             and current.superseded_by is None
+            and current.expired_at is None
             and current.order.same_fields(self._offer)
             and not Position.of(current).consumed
-            and self._now - epoch(current.created_at) < _LONGEST_OPEN_S
+            and self._now - epoch(current.created_at) < min(_LONGEST_OPEN_S, self._services.order_expiry_s)
             and current.order_id not in self._gone
         )
 

@@ -9,8 +9,10 @@
 * A payment is **lost** from the loss of a dispute about it until an operator releases it, whatever was deducted: the
   client must not simply pay again.
 * A payment **holds money** when it was captured and is not returned, whatever its amount.
-* The **standing** payment is the first recorded match that is not returned. On a superseded order no payment stands
-  unless an operator accepted it, and once the order is refunded none stands again.
+* A payment is **late** if it was made after its order had expired (`expiry`). Razorpay's creation time decides,
+  whenever the messages arrive; until it is known, the signature's. A payment of unknown time counts as late.
+* The **standing** payment is the first recorded match that is not returned. No late payment stands, and none on a
+  superseded order, unless an operator accepted it. Once the order is refunded none stands again.
 * Every other payment that holds money is **surplus**.
 * A signed payment is **dead** once a query to Razorpay that started after it was signed listed it as failed.
   Webhooks alone never end a signature: `failed` followed by `authorized` for one payment is normal ("Late
@@ -76,6 +78,7 @@ class Position:
     refunds: Mapping[str, Refund]
     disputes: Mapping[str, Dispute]
     superseded: bool
+    expired_at: int | None
     stood: str | None
     refunded: bool
     """The order's status is `refunded`, which is final."""
@@ -92,6 +95,7 @@ class Position:
             refunds=record.refunds,
             disputes=record.disputes,
             superseded=record.superseded_by is not None,
+            expired_at=record.expired_at,
             stood=record.stood,
             refunded=record.status is Status.REFUNDED,
             intents=record.refund_intents,
@@ -215,6 +219,14 @@ class Position:
             return None
         return "currency_mismatch" if attempt.currency != self.order.currency else "amount_mismatch"
 
+    def is_late(self, payment: str) -> bool:
+        """Return whether it was made after the order had expired, as far as is known."""
+        if self.expired_at is None:
+            return False
+        attempt = self.attempts[payment]
+        made_at = attempt.created_at if attempt.created_at is not None else attempt.signed_at
+        return made_at is None or made_at > self.expired_at
+
     def over_refunded(self) -> set[str]:
         """Return captured payments of which more went back than was captured: by refunds, or by refunds and losses."""
         return {
@@ -284,8 +296,8 @@ class Position:
             return Status.PAID
         if any(map(self.holds_money, self.attempts)):
             return Status.AUTHORIZED
-        if any(map(self.claims, self.attempts)):
-            return Status.AUTHORIZED if self.superseded else Status.PAID
+        if claims := [payment for payment in self.attempts if self.claims(payment)]:
+            return Status.AUTHORIZED if self.superseded or all(map(self.is_late, claims)) else Status.PAID
         if any(map(self.held_at_the_bank, self.attempts)):
             return Status.AUTHORIZED
         return Status.FAILED if any(map(self._came_to_nothing, self.attempts)) else Status.CREATED
@@ -301,9 +313,8 @@ class Position:
         return None
 
     def _can_stand(self, payment: str) -> bool:
-        return not self.returned(payment) and (
-            not self.superseded or self.attempts[payment].accepted or payment == self.stood
-        )
+        is_in_time = not self.superseded and not self.is_late(payment)
+        return not self.returned(payment) and (is_in_time or self.attempts[payment].accepted or payment == self.stood)
 
     def _came_to_nothing(self, payment: str) -> bool:
         attempt = self.attempts[payment]

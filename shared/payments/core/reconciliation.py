@@ -1,9 +1,9 @@
 """Reconciliation: find and record everything that no webhook reported, or that a crashed function left undone.
 
-There are three lanes. **Outbox** publishes pending events and needs nothing from Razorpay. **Watch** asks Razorpay
+There are four lanes. **Outbox** publishes pending events and needs nothing from Razorpay. **Watch** asks Razorpay
 about one record at a time, while only Razorpay knows its outcome. **Sweep** compares Razorpay's lists with
-the table, however old an order is. All of them make the same decisions as a webhook, so a record that a webhook is
-changing at the same moment ends up the same.
+the table, however old an order is. **Expiry** expires orders that nobody paid. All of them make the same decisions as a
+webhook, so a record that a webhook is changing at the same moment ends up the same.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -16,7 +16,15 @@ from typing import Protocol
 from payments.core import attention
 from payments.core.disputes import may_be_news
 from payments.core.entities import ListedDispute, ListedOrder, ListedPayment, ListedRefund
-from payments.core.errors import ContentionError, GatewayUnavailable, OrderNotFound, StorageConflict
+from payments.core.errors import (
+    ContentionError,
+    GatewayUnavailable,
+    NotAtGateway,
+    OrderNotFound,
+    StorageConflict,
+    TooOldForGateway,
+)
+from payments.core.expiry import expire, is_in_progress, may_expire
 from payments.core.instants import epoch
 from payments.core.listing import Look, Origin, ownership, read_dispute, read_order, read_payment, read_refund
 from payments.core.model import (
@@ -47,6 +55,12 @@ _FOREIGN_REFUND_S = 60 * 24 * 60 * 60
 
 class ReconcileStore(OrderStore, Protocol):
     """The part of the payments table that reconcile uses."""
+
+    def read_many(
+        self, order_ids: Iterable[str], *, consistent: bool = True, only_readable: bool | None = None
+    ) -> Mapping[str, Record]:
+        """Return records by order id; with `only_readable`, without those that cannot be parsed."""
+        ...
 
     def refunds(self, refund_ids: Iterable[str]) -> Mapping[str, KnownRefund]:
         """Return what is known of refunds, by id. The read may be slightly stale."""
@@ -120,6 +134,8 @@ class Outcome(StrEnum):
     FOREIGN = "foreign"
     UNKNOWN = "unknown"
     """It is not clear whose order it is."""
+    EXPIRED = "expired"
+    """Nobody paid the order in time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +147,8 @@ class Reconciler:
     gateway: Gateway
     origin: Origin
     policy: Policy
+    order_expiry_s: int
+    """The age at which an unpaid order expires, in seconds."""
 
     # --- one record ---
 
@@ -329,6 +347,44 @@ class Reconciler:
             return found
         outcome = self.reconcile_record(record, now)
         return outcome if found is Outcome.UNCHANGED else found
+
+    def expire_order(self, listed: ListedOrder, record: Record | None, now: int) -> Outcome:
+        """Expire an order of ours that nobody paid.
+
+        Args:
+            listed: as listed, which may be minutes behind. A payment made meanwhile counts as made before.
+            record: as read a moment ago; None if there was none, or if it could not be parsed.
+            now: epoch seconds.
+        """
+        if record is None and ownership(listed, self.origin).order is None:
+            return Outcome.UNCHANGED
+        return _in_rounds(
+            lambda: self._expire_order(listed, record or self.table.read(listed.id), now),
+            lambda: self._expire_order(listed, self.table.read(listed.id), now),
+        )
+
+    def _expire_order(self, listed: ListedOrder, record: Record | None, now: int) -> Outcome:
+        # Nobody received the id of an order without a record.
+        if record is None or not may_expire(record):
+            return Outcome.UNCHANGED
+        latest = record
+        if listed.status != "created":
+            # Somebody tried to pay it, and only its payments tell what came of that.
+            try:
+                look = self.gateway.look(listed.id)
+            except (NotAtGateway, TooOldForGateway):
+                return Outcome.UNCHANGED
+            if look.facts:
+                decision, _ = record_and_publish(self.table, self.bus, listed.id, look.facts, now, policy=self.policy)
+                latest = replace(decision.record, pending={})
+            if is_in_progress(look, now):
+                return Outcome.UNCHANGED if latest.version == record.version else Outcome.RECONCILED
+        expired = expire(latest, now)
+        if not expired.changed:
+            return Outcome.UNCHANGED if latest.version == record.version else Outcome.RECONCILED
+        self.table.save(latest, expired.record)
+        publish_pending(self.table, self.bus, expired.record)
+        return Outcome.EXPIRED
 
     def _keep(self, refund: ListedRefund, state: RefundState, order_id: str | None, now: int) -> None:
         known = KnownRefund(
@@ -542,12 +598,34 @@ def apply_orders(reconciler: Reconciler, page: Sequence[Entry], applied: Applied
         applied(entry_id(entry) or "", act)
 
 
+def expire_orders(reconciler: Reconciler, page: Sequence[Entry], applied: Applied, now: int) -> None:
+    """Expire the orders on a page that are ours and unpaid, after one batch read. Asks Razorpay only about attempts.
+
+    The read is consistent: no pass meets an order that a stale one showed as paid or unknown soon again.
+    """
+    orders = [identity for entry in page if (identity := entry_id(entry)) is not None]
+    records = reconciler.table.read_many(orders, only_readable=True)
+    for entry in page:
+
+        def act(entry: Entry = entry) -> Outcome:
+            listed = read_order(entry)
+            return reconciler.expire_order(listed, records.get(listed.id), now)
+
+        applied(entry_id(entry) or "", act)
+
+
 def apply_by_id(reconciler: Reconciler, razorpay_id: str, now: int) -> Outcome:
     """Fetch one entry that was set aside by its id, and apply it."""
     if REFUND_ID.match(razorpay_id):
         return reconciler.apply_refund(reconciler.gateway.refund(razorpay_id), None, now)
     if ORDER_ID.match(razorpay_id):
-        return reconciler.apply_order(reconciler.gateway.order(razorpay_id), reconciler.table.read(razorpay_id), now)
+        listed = reconciler.gateway.order(razorpay_id)
+        outcome = reconciler.apply_order(listed, reconciler.table.read(razorpay_id), now)
+        # It may have been the expiry that could not be applied.
+        is_old = now - listed.created_at >= reconciler.order_expiry_s
+        if is_old and reconciler.expire_order(listed, reconciler.table.read(razorpay_id), now) is Outcome.EXPIRED:
+            return Outcome.EXPIRED
+        return outcome
     if DISPUTE_ID.match(razorpay_id):
         return reconciler.apply_dispute(reconciler.gateway.dispute(razorpay_id), None, now)
     return reconciler.apply_payment(reconciler.gateway.payment(razorpay_id), None, now)

@@ -6,7 +6,7 @@ Facts only accumulate, and the status is derived from them. The first rule that 
 2. a payment stands: `paid`, confirmed;
 3. a payment holds money: `authorized`, and under review;
 4. a payment is signed and neither returned, dead, lapsed nor released: `paid`, not confirmed (`authorized` on a
-   superseded order);
+   superseded order, or if the order had expired before);
 5. a payment is authorized and neither returned nor released: `authorized`;
 6. a payment failed, lapsed, or was released or returned: `failed`;
 7. otherwise: `created`.
@@ -284,7 +284,8 @@ def _change(record: Record, before: Position, after: Position, merge: "Merge", n
     if record.order is not None and not before.refunded:
         matches = after.all_matches()
         # If a capture and its full refund are learned together, the payment never stood; it is still the one refunded.
-        first = matches[0] if matches and status is Status.REFUNDED and not after.superseded else None
+        in_time = [] if after.superseded else [payment for payment in matches if not after.is_late(payment)]
+        first = in_time[0] if in_time and status is Status.REFUNDED else None
         stood = after.standing or stood or first
     confirmed = record.confirmed or stood is not None
     changed = replace(

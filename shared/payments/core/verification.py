@@ -16,7 +16,8 @@ def require_paid(record: Record, payment: str) -> None:
         PaymentRefunded: it was refunded in full.
         PaymentReturned: Razorpay returned the payment uncaptured.
         PaymentFailed: the payment is dead or was released.
-        PaymentUnderReview: the payment is not as agreed, its order was superseded, or a dispute about it was lost.
+        PaymentUnderReview: the payment is not as agreed, its order was superseded or had expired, or a dispute about it
+            was lost.
     """
     if record.status is Status.PAID:
         return

@@ -121,7 +121,13 @@ def dependencies(log: RequestLog) -> Dependencies:
     gateway = RotatingGateway(settings, renewed)
     maker = OrderMaker(gateway, _payment_ids(settings.table), settings.stage)
     return Dependencies(
-        ordering=OrderServices(table=_table(settings.table), gateway=maker, ids=maker, policy=settings.policy),
+        ordering=OrderServices(
+            table=_table(settings.table),
+            gateway=maker,
+            ids=maker,
+            policy=settings.policy,
+            order_expiry_s=settings.order_expiry_s,
+        ),
         callers=Callers(settings, renewed, log),
         quotes=Quotes(settings, renewed),
         currencies=settings.currencies,

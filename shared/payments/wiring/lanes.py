@@ -147,6 +147,7 @@ def nothing_yet(unfilled: NotConfiguredYet, log: RequestLog) -> dict[str, Any]:
     log.note(why=f"not configured yet: {unfilled}")
     log.count("OldestDueSeconds", 0)
     log.count("SweepLagSeconds", 0)
+    log.count("ExpiryLagSeconds", 0)
     return {"looked_at": 0, "failed": 0, "left_over": False, "outcomes": {}}
 
 

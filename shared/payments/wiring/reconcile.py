@@ -73,6 +73,7 @@ def dependencies(log: RequestLog) -> Dependencies:
                 gateway=RotatingGateway(settings, renewed, worker=worker),
                 origin=origin,
                 policy=settings.policy,
+                order_expiry_s=settings.order_expiry_s,
             )
             for worker in range(WORKERS)
         ),

@@ -66,7 +66,7 @@ class _OutOfTime(PaymentServiceError):
 
 
 @dataclass(slots=True)
-class _Run:
+class ListRun:
     """One run over lists, by several concurrent workers."""
 
     table: PaymentsTable
@@ -163,7 +163,7 @@ def sweep(
     passes = _passes(asked, log)
     service = connect()
     now = aws.now()
-    run = _Run(service.table, log, remaining_ms)
+    run = ListRun(service.table, log, remaining_ms)
     if is_paused(service.table, now, log):
         run.left_over = True
         return _swept(run, service.table, now)
@@ -187,7 +187,7 @@ def _all_passes() -> Sequence[Pass]:
     return (DISPUTES, *PASSES)
 
 
-def _in_parallel(run: _Run, due: Sequence[Pass], reconcilers: Sequence[Reconciler], now: int) -> None:
+def _in_parallel(run: ListRun, due: Sequence[Pass], reconcilers: Sequence[Reconciler], now: int) -> None:
     """Distribute the passes among the workers, each with a separate Razorpay client."""
     left = list(due)
 
@@ -208,14 +208,14 @@ def _in_parallel(run: _Run, due: Sequence[Pass], reconcilers: Sequence[Reconcile
     run.left_over = run.left_over or bool(left)
 
 
-def _run_pass(run: _Run, one: Pass, reconciler: Reconciler, now: int) -> bool:
+def _run_pass(run: ListRun, one: Pass, reconciler: Reconciler, now: int) -> bool:
     if one is DISPUTES:
         return _read_disputes(run, reconciler, now)
     return _sweep_list(run, one.listed, one.name, run.table, reconciler, end=now - one.age_s)
 
 
 def _sweep_list(  # noqa: PLR0913 - the list, its watermark and end, and what reads and applies it
-    run: _Run,
+    run: ListRun,
     listed: Listed,
     name: str,
     marks: PaymentsTable | OneRun,
@@ -233,7 +233,7 @@ def _sweep_list(  # noqa: PLR0913 - the list, its watermark and end, and what re
     return sweep_list(marks, name, read, apply, end=end, is_over=run.is_over)
 
 
-def _read_disputes(run: _Run, reconciler: Reconciler, now: int) -> bool:
+def _read_disputes(run: ListRun, reconciler: Reconciler, now: int) -> bool:
     def read(skip: int) -> Sequence[Entry]:
         with run.gateway_failures.of_keys():
             return reconciler.gateway.disputes(skip)
@@ -244,7 +244,7 @@ def _read_disputes(run: _Run, reconciler: Reconciler, now: int) -> bool:
     return read_through(run.table, DISPUTES.name, read, apply, now=now, is_over=run.is_over)
 
 
-def _retry_asides(run: _Run, reconciler: Reconciler, now: int) -> bool:
+def _retry_asides(run: ListRun, reconciler: Reconciler, now: int) -> bool:
     for due in run.table.due(ASIDE_PARTITION, now):
         if run.is_over():
             return False
@@ -252,7 +252,7 @@ def _retry_asides(run: _Run, reconciler: Reconciler, now: int) -> bool:
     return True
 
 
-def _retry(run: _Run, reconciler: Reconciler, razorpay_id: str, now: int) -> None:
+def _retry(run: ListRun, reconciler: Reconciler, razorpay_id: str, now: int) -> None:
     aside = run.table.aside(razorpay_id)
     if aside is None:
         return
@@ -270,7 +270,7 @@ def _retry(run: _Run, reconciler: Reconciler, razorpay_id: str, now: int) -> Non
         run.gateway_failures.answered()
 
 
-def _swept(run: _Run, table: PaymentsTable, now: int) -> dict[str, Any]:
+def _swept(run: ListRun, table: PaymentsTable, now: int) -> dict[str, Any]:
     # The alarm on this metric stays on while anything is set aside, due or not.
     far = now + 2 * 24 * 60 * 60
     run.log.count("SetAside", sum(1 for _ in table.due(ASIDE_PARTITION, far)))
@@ -291,7 +291,7 @@ def rebuild(asked: object, connect: Connect, remaining_ms: Callable[[], int], lo
     lists, mark, end = _period(asked, log)
     service = connect()
     begin = asked["from"] if isinstance(asked, Mapping) else 0
-    run = _Run(service.table, log, remaining_ms)
+    run = ListRun(service.table, log, remaining_ms)
     following: dict[str, Any] | None = None
     for place, listed in enumerate(lists):
         marks = OneRun(mark if place == 0 else Watermark(at=begin, span=_FIRST_SPAN_S))
