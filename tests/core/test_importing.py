@@ -66,6 +66,7 @@ class Migration:
             gateway=self.gateway,
             origin=Origin(stage="test", installation=INSTALLATION),
             policy=NO_OFFERS,
+            order_expiry_s=30 * DAY,
         )
 
     def run(self, *, now: int = NOW, table: Any = None, **changes: Any) -> Import:
