@@ -186,6 +186,11 @@ demo: .venv/.ready ## Take one payment from start to end, while `make run` is ru
 reconcile: .venv/.ready ## Run outbox, watch and sweep once, while `make run` is running (LAST=30: also rebuild the last 30 minutes)
 	@$(PY) -m sandbox.reconcile $(if $(LAST),--last $(LAST))
 
+# The operators' command line. It needs the terminal's AWS credentials, unlike everything else here.
+.PHONY: ops
+ops: .venv/.ready ## Operate a stage: make ops ARGS="--help"
+	@$(if $(AWS_PROFILE),AWS_PROFILE='$(subst ','\'',$(AWS_PROFILE))' )PYTHONPATH=shared $(PY) -m ops $(ARGS)
+
 # Only values from make's command line count: every shell sets USER, to the name of the logged-in user.
 said = $(if $(filter command,$(firstword $(origin $(1)))),$(subst ','\'',$($(1))))
 

@@ -440,6 +440,7 @@ def events(order_id: str = ORDER_ID) -> dict[str, dict[str, Any]]:
             user_id=SOMEBODY_ELSE, application_id=str(OFFER["application_id"])
         ),
         "list-without-parameters": listing(),
+        "refund": from_service(order_id, {"amount": "199.50", "reason": "goodwill"}, key="a-key-of-the-callers"),
         "webhook-payment-authorized": from_razorpay(authorized),
         "webhook-payment-captured": from_razorpay(captured),
         "webhook-payment-captured-base64": from_razorpay(unroundtrippable(captured), as_base64=True),
@@ -459,16 +460,22 @@ def scheduled() -> dict[str, dict[str, Any]]:
     """Return the inputs of outbox and reconcile by file name, which names the function and the purpose."""
     order = {"order_id": ORDER_ID}
     payment = {**order, "razorpay_payment_id": PAYMENT_ID}
+    by = {"role": "PaymentsOperator", "session": "asha", "cause": "agreed_with_client", "ticket": "OPS-123"}
+    decided: dict[str, Any] = {"by": by}
     return {
         "outbox": {},
         "reconcile-watch": {"lane": "watch"},
         "reconcile-sweep": {"lane": "sweep"},
         "reconcile-expiry": {"lane": "expiry"},
         "reconcile-look": {"look": order},
-        "reconcile-accept": {"accept": payment},
-        "reconcile-release-order": {"release": order},
-        "reconcile-release-payment": {"release": payment},
+        "reconcile-find": {"find": {"razorpay_payment_id": PAYMENT_ID}},
+        "reconcile-accept": {"accept": payment | decided},
+        "reconcile-release-order": {"release": order | decided},
+        "reconcile-release-payment": {"release": payment | decided},
+        "reconcile-note": {"note": order | decided},
+        "reconcile-republish": {"republish": order | decided},
         "reconcile-rebuild": {"rebuild": {"from": ORDERED_AT, "to": ORDERED_AT + 3600}},
+        "reconcile-settlements": {"settlements": {"day": "2026-02-28"}},
     }
 
 

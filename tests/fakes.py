@@ -19,6 +19,8 @@ from payments.core.position import Position
 from payments.core.sweeping import ASIDE_PARTITION, PAGE, Aside, Entry, Listed, Pause, Watermark
 
 INSTALLATION = "1f2e3d4c"
+BY = {"role": "Operator", "session": "asha", "cause": "agreed_with_client", "ticket": "OPS-7"}
+"""Who decides something in the tests, and why."""
 """The name of the fakes' installation."""
 
 # Event ids per clear, as in the real table.

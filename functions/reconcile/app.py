@@ -14,12 +14,21 @@ By hand (see docs/runbook.md):
 * `{"rebuild": {"from": ..., "to": ...}}`, in epoch seconds, processes everything that Razorpay lists as created in that
   period, for use after a table restore. Unless it is null, `next` in the response is the input that continues the run.
 * `{"look": {"order_id": ...}}` asks Razorpay about one order now.
-* `{"accept": {"order_id": ..., "razorpay_payment_id": ...}}` accepts a payment that does not match, or that came on a
-  superseded order.
-* `{"release": {"order_id": ...}}` stops counting an order, or with `razorpay_payment_id` a payment's signature or the
-  lost disputes about it, after asking Razorpay about it.
+* `{"find": {"razorpay_payment_id": ...}}`, or with `refund_id`, asks Razorpay to which order it belongs.
+* `{"settlements": {"day": "YYYY-MM-DD"}}` returns a page of Razorpay's settlement report of a past day in India. Unless
+  it is null, `next` in the response is the input for the next page.
 
-Any other input is refused. The response counts the work done.
+Decisions, which name who made them and why in `by` (`role`, `session`, `cause`, `ticket`):
+
+* `{"accept": {"order_id": ..., "razorpay_payment_id": ..., "by": ...}}` accepts a payment that does not match, or that
+  came on a superseded order.
+* `{"release": {"order_id": ..., "by": ...}}` stops counting an order, or with `razorpay_payment_id` a payment's
+  signature or the lost disputes about it, after asking Razorpay about it.
+* `{"note": {"order_id": ..., "by": ...}}` resolves the reviews that no fact resolves.
+* `{"republish": {"order_id": ..., "by": ...}}` publishes every event of the order again.
+
+Any other input is refused, which fails the run. A command that is not possible answers `refused` and `why`. A lane's
+response counts the work done.
 """
 
 from collections.abc import Callable, Mapping
@@ -29,15 +38,25 @@ from typing import Any
 from payments.adapters.log import RequestLog
 from payments.core.errors import NotConfiguredYet
 from payments.wiring.boundary import scheduled_boundary
-from payments.wiring.commands import accept, look, release
+from payments.wiring.commands import accept, find, look, note, publish_again, release
 from payments.wiring.expiry import expire
 from payments.wiring.lanes import nothing_yet, refuse
 from payments.wiring.reconcile import dependencies, prime
+from payments.wiring.settlements import settlements
 from payments.wiring.sweep import rebuild, sweep
 from payments.wiring.watch import watch
 
 _LANES = {"watch": watch, "sweep": sweep, "expiry": expire}
-_BY_HAND = {"rebuild": rebuild, "look": look, "accept": accept, "release": release}
+_BY_HAND = {
+    "rebuild": rebuild,
+    "look": look,
+    "find": find,
+    "accept": accept,
+    "release": release,
+    "note": note,
+    "republish": publish_again,
+    "settlements": settlements,
+}
 
 
 def reconcile(event: object, remaining_ms: Callable[[], int], log: RequestLog) -> dict[str, Any]:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Final, Literal
 from payments.adapters.http import Request, Response
 from payments.adapters.log import RequestLog
 from payments.core.errors import MayNotRefund, OrderNotFound
-from payments.core.model import ORDER_ID, RefundState
+from payments.core.model import ORDER_ID, Mandate, RefundState
+from payments.core.operators import role_and_session
 from payments.core.refunding import RefundRequest, shown
 from payments.core.wire import RefundBody, read_idempotency_key
 from payments.wiring import aws
@@ -58,7 +59,9 @@ def _refund(request: Request, log: RequestLog, service: Dependencies) -> Respons
     amount = body.major_amount()
     if not ORDER_ID.match(order_id):
         raise OrderNotFound("not an order id")
-    wanted = RefundRequest.of(order_id, key, amount=amount, payment=body.razorpay_payment_id, reason=body.reason)
+    wanted = RefundRequest.of(
+        order_id, key, amount=amount, payment=body.razorpay_payment_id, reason=body.reason, by=_mandate(request, body)
+    )
     log.note(order_id=order_id, refund_intent=wanted.intent_id)
     with service.in_time():
         paid_back = service.refunder.pay_back(order_id, wanted, aws.now())
@@ -80,6 +83,12 @@ def _refund(request: Request, log: RequestLog, service: Dependencies) -> Respons
     if paid_back.refund_id is None:
         return Response(202, answer)
     return Response(201 if paid_back.is_new else 200, answer)
+
+
+def _mandate(request: Request, body: RefundBody) -> Mandate | None:
+    """Return who requests the refund and why; None without an AWS signature, which API Gateway has checked."""
+    who = None if request.signed_by is None else role_and_session(request.signed_by)
+    return None if who is None else Mandate(role=who[0], session=who[1], cause=body.reason, ticket=body.ticket)
 
 
 prime()

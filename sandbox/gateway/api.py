@@ -58,6 +58,8 @@ class Api:
             "GET /v1/refunds/{refund_id}": self._fetch_refund,
             "GET /v1/disputes": self._list_disputes,
             "GET /v1/disputes/{dispute_id}": self._fetch_dispute,
+            "GET /v1/settlements": self._list_settlements,
+            "GET /v1/settlements/recon/combined": self._report_settlements,
         }
         return [self._route(route, endpoints[route]) for route in ROUTES]
 
@@ -163,6 +165,15 @@ class Api:
 
     async def _fetch_dispute(self, request: Request) -> Response:
         return JSONResponse(self._world.dispute_of_id(request.path_params["dispute_id"]).to_json())
+
+    async def _list_settlements(self, request: Request) -> Response:
+        query = validation.list_query(request.query_params)
+        return JSONResponse(_collection([one.to_json() for one in self._world.settlements.page(query)]))
+
+    async def _report_settlements(self, request: Request) -> Response:
+        query = validation.report_query(request.query_params)
+        rows = self._world.settlements.report(query, self._world.faults.settlement_report)
+        return JSONResponse(_collection(rows))
 
 
 async def refused(_request: Request, refusal: Exception) -> Response:

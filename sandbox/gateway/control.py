@@ -17,6 +17,7 @@ from sandbox.gateway import checkout, identifiers, validation, webhooks
 from sandbox.gateway.deliveries import Deliveries, Event, Order, UndeliverableError, Webhook
 from sandbox.gateway.entities import DisputeMove, DisputePhase, Payment, Refund
 from sandbox.gateway.faults import Faults, UnknownSwitchError
+from sandbox.gateway.settlements import NothingToSettleError
 from sandbox.gateway.world import ImpossibleError, World
 
 DEFAULT_PAGE: Final = 1000
@@ -72,6 +73,7 @@ class Control:
             Route("/_control/disputes/{dispute_id}", self._move_dispute, methods=["PUT"]),
             Route("/_control/refunds/{refund_id}", self._settle_refund, methods=["PUT"]),
             Route("/_control/orders/{order_id}", self._age_order, methods=["PUT"]),
+            Route("/_control/settlements", self._settle, methods=["POST"]),
             Route("/_control/reset", self._reset, methods=["POST"]),
         ]
         return [Route(route.path, self._timely(route.endpoint), methods=route.methods) for route in routes]
@@ -186,6 +188,13 @@ class Control:
         if not isinstance(age_s, int) or isinstance(age_s, bool) or not 0 <= age_s <= OLDEST_S:
             raise UnusableRequestError(f"age_s is a number of seconds, at most {OLDEST_S}")
         return JSONResponse(self._world.age_order(self._world.order(request.path_params["order_id"]), age_s).to_json())
+
+    async def _settle(self, request: Request) -> Response:
+        """Settle what is not settled yet, and return the settlement with the ids of its rows."""
+        document = await _document(request, {"settled_at", "adjustments"})
+        settled = self._world.settle(_instant(document.get("settled_at")), _adjustments(document))
+        rows = [{name: row[name] for name in ("entity_id", "type")} for row in settled.rows]
+        return JSONResponse(settled.to_json() | {"rows": rows})
 
     async def _payment_and_force(self, request: Request) -> tuple[Payment, bool]:
         document = await _document(request, {"force"})
@@ -305,6 +314,7 @@ UNUSABLE: Final = (
     UnknownSwitchError,
     UndeliverableError,
     ImpossibleError,
+    NothingToSettleError,
     checkout.UnplayableError,
 )
 
@@ -349,6 +359,34 @@ def _ids(document: dict[str, Any], name: str) -> list[str]:
     if not isinstance(given, list) or not all(isinstance(event_id, str) for event_id in given):
         raise UnusableRequestError(f"{name} must be a list of event ids, as GET /_control/events shows them")
     return given
+
+
+def _instant(given: object) -> int | None:
+    if given is None:
+        return None
+    if not isinstance(given, int) or isinstance(given, bool) or not validation.EARLIEST <= given <= validation.LATEST:
+        raise UnusableRequestError(
+            f"settled_at must be in Unix seconds, from {validation.EARLIEST} to {validation.LATEST}"
+        )
+    return given
+
+
+def _adjustments(document: dict[str, Any]) -> list[validation.AdjustmentRequest]:
+    given = document.get("adjustments", [])
+    usage = "adjustments must be a list of {amount, description, dispute_id}; amount is in paise and not 0"
+    if not isinstance(given, list):
+        raise UnusableRequestError(usage)
+    read = []
+    for one in given:
+        if not isinstance(one, dict) or set(one) - {"amount", "description", "dispute_id"}:
+            raise UnusableRequestError(usage)
+        amount, texts = one.get("amount"), (one.get("description"), one.get("dispute_id"))
+        if not isinstance(amount, int) or isinstance(amount, bool) or amount == 0:
+            raise UnusableRequestError(usage)
+        if not all(text is None or isinstance(text, str) for text in texts):
+            raise UnusableRequestError(usage)
+        read.append(validation.AdjustmentRequest(amount, *texts))
+    return read
 
 
 def _count(given: str | None, default: int) -> int:

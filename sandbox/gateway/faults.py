@@ -45,6 +45,8 @@ ROUTES: Final = (
     "GET /v1/refunds/{refund_id}",
     "GET /v1/disputes",
     "GET /v1/disputes/{dispute_id}",
+    "GET /v1/settlements",
+    "GET /v1/settlements/recon/combined",
 )
 """Every route of the API, as a fault names it."""
 METHODS: Final = ("GET", "POST")
@@ -107,6 +109,26 @@ class ApiFault:
             "seed": self.seed,
             "played": self.played,
         }
+
+
+SUMS: Final = ("amount", "credit", "debit", "fee", "tax")
+"""The fields of a row of the settlement report that an error can change."""
+MOST_COPIES: Final = 10
+
+
+@dataclass(slots=True)
+class RowFault:
+    """An error in the settlement report: a row with other sums, a missing row, or one that is there several times."""
+
+    entity_id: str
+    add: Mapping[str, int] = field(default_factory=dict)
+    """By field, what to add to it, in minor units."""
+    copies: int = 1
+    played: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as `/_control/faults` shows it."""
+        return {"entity_id": self.entity_id, "add": dict(self.add), "copies": self.copies, "played": self.played}
 
 
 @dataclass(slots=True)
@@ -202,6 +224,8 @@ class Faults:
     ignored_answers: Chance | None = None
     """Deliveries whose answer is lost on its way back: the endpoint gets an event again that it has processed."""
     api: tuple[ApiFault, ...] = ()
+    settlement_report: tuple[RowFault, ...] = ()
+    """Errors in the settlement report. They change neither the account nor the settlement's own amount."""
 
     def switched(self, settings: dict[str, Any]) -> Self:
         """Return these switches with some of them set. A switch that is set to its current value also starts over.
@@ -255,6 +279,7 @@ class Faults:
             "held_orders": list(self.held_orders),
             **{name: None if chance is None else chance.to_json() for name, chance in chances.items()},
             "api": [rule.to_json() for rule in self.api],
+            "settlement_report": [rule.to_json() for rule in self.settlement_report],
         }
 
 
@@ -340,6 +365,24 @@ def _api_fault(name: str, given: Any) -> ApiFault:  # noqa: ANN401 - JSON
     )
 
 
+def _rows(name: str, given: Any) -> tuple[RowFault, ...]:  # noqa: ANN401 - JSON
+    if not isinstance(given, list):
+        raise UnknownSwitchError(f"{name} must be a list of errors, [] for none")
+    return tuple(_row_fault(f"{name}[{number}]", rule) for number, rule in enumerate(given))
+
+
+def _row_fault(name: str, given: Any) -> RowFault:  # noqa: ANN401 - JSON
+    parts = _object(name, given, {"entity_id", "add", "copies"})
+    add, copies = _object(f"{name}.add", parts.get("add", {}), set(SUMS)), parts.get("copies", 1)
+    if not isinstance(parts.get("entity_id"), str):
+        raise UnknownSwitchError(f"{name}.entity_id must be the id of a row, such as a payment's or a refund's")
+    if not all(isinstance(by, int) and not isinstance(by, bool) for by in add.values()):
+        raise UnknownSwitchError(f"{name}.add must have whole numbers of minor units")
+    if not isinstance(copies, int) or isinstance(copies, bool) or not 0 <= copies <= MOST_COPIES:
+        raise UnknownSwitchError(f"{name}.copies must be a whole number from 0 to {MOST_COPIES}")
+    return RowFault(parts["entity_id"], dict(add), copies)
+
+
 def _check_id(name: str, given: Any, route: str | None) -> None:  # noqa: ANN401 - JSON
     if not isinstance(given, str):
         raise UnknownSwitchError(f"{name}.id must be the id of an order, a payment, a refund or a dispute")
@@ -391,4 +434,5 @@ _POSITIONS: Final[dict[str, Callable[[str, Any], Any]]] = {
     "lost_deliveries": _chance,
     "ignored_answers": _chance,
     "api": _api,
+    "settlement_report": _rows,
 }

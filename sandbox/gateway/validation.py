@@ -17,6 +17,8 @@ MAXIMUM_RECEIPT: Final = 40
 MAXIMUM_NOTES: Final = 15
 MAXIMUM_NOTE: Final = 256
 MAXIMUM_COUNT: Final = 100
+MAXIMUM_ROWS: Final = 1000
+"""The largest `count` of the settlement report (api/settlements/fetch-recon.md)."""
 DEFAULT_COUNT: Final = 10
 MAXIMUM_DIGITS: Final = 18
 """For a number in a query: a 64-bit integer has no more."""
@@ -98,6 +100,26 @@ class OrderQuery(ListQuery):
     expands_payments: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class ReportQuery:
+    """GET /v1/settlements/recon/combined: a page of the rows of a day, or of a month."""
+
+    year: int
+    month: int
+    day: int | None
+    count: int
+    skip: int
+
+
+@dataclass(frozen=True, slots=True)
+class AdjustmentRequest:
+    """A correction in a settlement. Positive amounts are credits, in paise."""
+
+    amount: int
+    description: str | None = None
+    dispute_id: str | None = None
+
+
 def json_object(body: bytes) -> dict[str, Any]:
     """Parse the request's JSON object; an empty body is an empty object."""
     if not body.strip():
@@ -159,6 +181,31 @@ def dispute_query(query: Mapping[str, str]) -> ListQuery:
     return ListQuery(**_page(query))
 
 
+def report_query(query: Mapping[str, str]) -> ReportQuery:
+    """Parse which page of the settlement report to return; the wordings are those of its page's errors.
+
+    The docs give no default for `count`; it is that of the lists.
+    """
+    _only(query, {"year", "month", "day", "count", "skip"})
+    year, month, day = (query.get(name) for name in ("year", "month", "day"))
+    for name, given in (("year", year), ("month", month)):
+        if given is None:
+            raise refusals.missing(name)
+    if not _is_number(year, digits={4}):
+        raise refusals.invalid("year", "The year must be 4 digits.")
+    if not _is_number(month, digits={1, 2}) or int(month or 0) not in range(1, 13):
+        raise refusals.invalid("month", "The month is not a valid month.")
+    if day is not None and (not _is_number(day, digits={1, 2}) or int(day) not in range(1, 32)):
+        raise refusals.invalid("day", "The day must be between 1 and 2 digits.")
+    return ReportQuery(
+        year=int(year or 0),
+        month=int(month or 0),
+        day=None if day is None else int(day),
+        count=_count(query, MAXIMUM_ROWS),
+        skip=_number(query, "skip") or 0,
+    )
+
+
 def order_query(query: Mapping[str, str]) -> OrderQuery:
     """Parse which orders to list."""
     _only(query, _LIST_FIELDS | {"receipt", "authorized", "expand[]"})
@@ -206,18 +253,22 @@ class _Page(TypedDict):
 
 
 def _page(query: Mapping[str, str]) -> _Page:
-    count = _number(query, "count")
-    if count is not None and count < 1:
-        raise refusals.invalid("count", "The count must be at least 1.")  # api/settlements/fetch-all.md
-    if count is not None and count > MAXIMUM_COUNT:
-        # api/x/account-validation/balance-fetch.md; the pages of these lists give the limit without a wording
-        raise refusals.invalid("count", f"The count may not be greater than {MAXIMUM_COUNT}.")
     return {
         "earliest": _moment(query, "from"),
         "latest": _moment(query, "to"),
-        "count": DEFAULT_COUNT if count is None else count,
+        "count": _count(query, MAXIMUM_COUNT),
         "skip": _number(query, "skip") or 0,
     }
+
+
+def _count(query: Mapping[str, str], most: int) -> int:
+    count = _number(query, "count")
+    if count is not None and count < 1:
+        raise refusals.invalid("count", "The count must be at least 1.")  # api/settlements/fetch-all.md
+    if count is not None and count > most:
+        # api/x/account-validation/balance-fetch.md; the pages of these lists give the limit without a wording
+        raise refusals.invalid("count", f"The count may not be greater than {most}.")
+    return DEFAULT_COUNT if count is None else count
 
 
 def _moment(query: Mapping[str, str], name: str) -> int | None:
@@ -305,6 +356,10 @@ def _check_capture_options(options: object) -> None:
             raise refusals.invalid(name, f"The {name} must be between 12 and 7200 minutes.")
     if options.get("refund_speed") not in {None, "normal", "optimum"}:
         raise refusals.invalid("refund_speed", "The selected refund speed is invalid.")
+
+
+def _is_number(given: str | None, *, digits: set[int]) -> bool:
+    return given is not None and given.isascii() and given.isdecimal() and len(given) in digits
 
 
 def _number(query: Mapping[str, str], name: str) -> int | None:

@@ -8,7 +8,7 @@ state needs no lock. `announce` is called at the moment of each event, for a sna
 import secrets
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Any, Final, Literal
@@ -28,6 +28,7 @@ from sandbox.gateway.entities import (
 )
 from sandbox.gateway.faults import Faults
 from sandbox.gateway.history import History
+from sandbox.gateway.settlements import Settlement, Settlements
 
 FEE_PERCENT: Final = 2
 """Razorpay's fee, before tax; most documented samples agree (5,000.00 costs 100.00, plus 18.00 tax)."""
@@ -68,6 +69,7 @@ class World:
         self.payments: dict[str, Payment] = {}
         self.refunds: dict[str, Refund] = {}
         self.disputes: dict[str, Dispute] = {}
+        self.settlements = Settlements()
         self.faults = Faults()
         self._announce = announce
         self._clock = clock
@@ -88,6 +90,7 @@ class World:
         self.payments.clear()
         self.refunds.clear()
         self.disputes.clear()
+        self.settlements.forget()
         self._payments_of_order.clear()
         self._refunds_of_payment.clear()
         self._order_of_receipt.clear()
@@ -647,6 +650,20 @@ class World:
             refund.status = "processed"
             self._happened("refund.processed", order, payment, refund)
         return refund
+
+    # --- settlements ---
+
+    def settle(self, at: int | None = None, adjustments: Sequence[validation.AdjustmentRequest] = ()) -> Settlement:
+        """Pay out what is not settled yet, now or as if at another time; see `Settlements.settle`."""
+        when = self._now() if at is None else at
+        return self.settlements.settle(
+            self.orders,
+            self.payments,
+            self.refunds.values(),
+            self.disputes.values(),
+            at=when,
+            adjustments=adjustments,
+        )
 
     def _happened(self, what: str, order: Order, payment: Payment | None = None, refund: Refund | None = None) -> None:
         """Keep the new state and its place in the story, and notify the merchant if there is an event of that name."""

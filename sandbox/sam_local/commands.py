@@ -20,6 +20,7 @@ INVOCATIONS: Final = (
     ("WebhookFunction", "webhook-payment-captured.json"),
     ("OutboxFunction", "schedules/outbox.json"),
     ("ReconcileFunction", "schedules/reconcile-watch.json"),
+    ("RefundFunction", "refund.json"),
 )
 # The events of what happens to an order.
 STORY: Final = (

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 from typing import Any
 
 import certifi
@@ -229,6 +230,31 @@ def test_what_is_no_list_is_none(razorpay: Razorpay, adapter: RazorpayGateway, l
         adapter.page(listed, 0, 1, 0)
 
 
+def test_a_report_of_a_day_is_asked_for_in_pages(razorpay: Razorpay, adapter: RazorpayGateway) -> None:
+    row = {"entity_id": "whatever it is"}
+    razorpay.script.append(Reply(body=collection([row])))
+    assert adapter.settled(date(2026, 3, 1), 500) == [row]
+    (asked,) = razorpay.asked
+    assert asked.method == "GET"
+    assert asked.path == "/v1/settlements/recon/combined?year=2026&month=3&day=1&count=500&skip=500"
+
+
+def test_the_settlements_of_a_period_are_asked_for_in_pages(razorpay: Razorpay, adapter: RazorpayGateway) -> None:
+    razorpay.script.append(Reply(body=collection([{"id": "whatever it is"}])))
+    assert adapter.settlements(1_772_357_400, 1_772_361_000, 100) == [{"id": "whatever it is"}]
+    (asked,) = razorpay.asked
+    assert asked.path == "/v1/settlements?from=1772357400&to=1772361000&count=100&skip=100"
+
+
+def test_a_page_with_more_than_was_asked_for_cannot_be_counted_on(razorpay: Razorpay, adapter: RazorpayGateway) -> None:
+    """The report's page says that `count` and `skip` count settlements; rows would be skipped then."""
+    razorpay.script.append(Reply(body=collection({} for _ in range(501))))
+    with pytest.raises(GatewayUnavailable, match="more items than were asked for"):
+        adapter.settled(date(2026, 3, 1), 0)
+    razorpay.script.append(Reply(body=collection({} for _ in range(500))))
+    assert len(adapter.settled(date(2026, 3, 1), 0)) == 500
+
+
 # --- what is fetched ---
 
 
@@ -350,6 +376,8 @@ ASKS: dict[str, Callable[[RazorpayGateway], object]] = {
     "refunds of": lambda adapter: adapter.refunds_of(PAYMENT),
     "look": lambda adapter: adapter.look(ORDER_ID, BEGAN_AT),
     "page": lambda adapter: adapter.page("payments", 946_684_800, BEGAN_AT, 0),
+    "settlements": lambda adapter: adapter.settlements(946_684_800, BEGAN_AT, 0),
+    "settled": lambda adapter: adapter.settled(date(2026, 3, 1), 0),
     "create": lambda adapter: adapter.create_order(ORDER, INSTALLATION),
     "create a refund": lambda adapter: adapter.create_refund(PAYMENT, 10_000, INTENT),
 }

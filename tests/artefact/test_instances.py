@@ -166,9 +166,11 @@ def test_nothing_of_ours_draws_from_a_state_that_a_snapshot_would_copy() -> None
         if name.partition(".")[0] in drawn
     }
     assert found == {
-        # A UUID derived from names: the same each time, by design.
+        # UUIDs derived from names: the same each time, by design.
         ("shared/payments/core/events.py", "uuid.uuid5"),
         ("shared/payments/core/events.py", "uuid.UUID"),
+        ("shared/payments/core/refunding.py", "uuid.uuid5"),
+        ("shared/payments/core/refunding.py", "uuid.UUID"),
         # Reseeds it in each copy.
         ("shared/payments/wiring/priming.py", "random"),
         # The kernel's random bytes, for the installation's name; not part of the process state.

@@ -215,7 +215,9 @@ def refund_requests(configuration: Configuration) -> dict[str, Any]:
         token = signer("HS256").token(claims(scope=SCOPE))
     else:
         token = signer(configuration.algorithm).token(claims(scope=SCOPE))
-    by_token = events.from_service(order_id, {"reason": "goodwill"}, key=key, caller=None, token=token)
+    by_token = events.from_service(
+        order_id, {"amount": "100.00", "reason": "goodwill"}, key=key, caller=None, token=token
+    )
     return {"signed": signed, "by token": by_token, "forged": with_token(by_token, f"{token}x")}
 
 

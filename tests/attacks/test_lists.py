@@ -6,13 +6,13 @@ import pytest
 
 from payments.core.lookup import Place, Role, cursor_after
 from sandbox import events
-from tests.attacks.family import OTHER_ORDER_ID, STRANGERS_ORDER_ID
+from tests.attacks.family import OTHER_ORDER_ID, PAID_ORDER_ID, STRANGERS_ORDER_ID
 from tests.attacks.target import Target
 
 OWN = {
-    (events.CLIENT, Role.CLIENT): {events.ORDER_ID, OTHER_ORDER_ID},
+    (events.CLIENT, Role.CLIENT): {events.ORDER_ID, OTHER_ORDER_ID, PAID_ORDER_ID},
     (events.SOMEBODY_ELSE, Role.CLIENT): {STRANGERS_ORDER_ID},
-    (events.FREELANCER, Role.FREELANCER): {events.ORDER_ID, OTHER_ORDER_ID, STRANGERS_ORDER_ID},
+    (events.FREELANCER, Role.FREELANCER): {events.ORDER_ID, OTHER_ORDER_ID, STRANGERS_ORDER_ID, PAID_ORDER_ID},
 }
 TIMES = ("0000-00-00T00:00:00Z", "2026-03-01T09:32:00Z", "2026-03-01T09:32:01Z", "9999-99-99T99:99:99Z")
 ORDERS = ("order_00000000000000", events.ORDER_ID, STRANGERS_ORDER_ID, "order_zzzzzzzzzzzzzz")

@@ -1,14 +1,32 @@
 """What an operator may decide (design, section 3, Reviews), and which refunds the sweep still finds."""
 
 from collections.abc import Callable
+from copy import replace
 
 import pytest
 
-from payments.core.errors import OrderNotFound
+from payments.core.errors import ContentionError, EventsUnpublished, OrderNotFound, StorageConflict
 from payments.core.instants import iso
 from payments.core.listing import Origin
-from payments.core.model import Application, DisputeState, HistoryEntry, Order, Record, RefundState, Status
-from payments.core.operations import NotPossible, accept_payment, release_order, release_payment
+from payments.core.model import (
+    Application,
+    DisputeState,
+    HistoryEntry,
+    Mandate,
+    Order,
+    Reason,
+    Record,
+    RefundState,
+    Status,
+)
+from payments.core.operations import (
+    NotPossible,
+    accept_payment,
+    release_order,
+    release_payment,
+    republish,
+    take_note,
+)
 from payments.core.position import NO_OFFERS, Position
 from payments.core.reconciliation import Outcome, Reconciler
 from payments.core.transitions import ask_for_review, decide, open_record, supersede, unknown_record
@@ -29,9 +47,10 @@ from tests.core.story import (
     disputed,
     signed,
 )
-from tests.fakes import INSTALLATION, FakeBus, FakeGateway, FakeTable
+from tests.fakes import BY, INSTALLATION, FakeBus, FakeGateway, FakeTable
 
 NOW = OPENED + 3600
+MANDATE = Mandate.model_validate(BY)
 
 
 class Case:
@@ -344,3 +363,167 @@ def test_a_payment_that_was_lost_in_a_dispute_is_released_and_the_review_closes(
     assert [(review.reason, review.resolution) for review in record.reviews] == [("dispute_lost", "released")]
     with pytest.raises(NotPossible):
         release_payment(case.reconciler, ORDER_ID, A, NOW)
+
+
+# --- an accepted payment is the only one of its application that counts -----------------------------------------------
+
+
+def test_what_is_paid_on_another_order_after_an_acceptance_is_for_a_person_and_is_not_announced_as_paid() -> None:
+    case = Case()
+    case.replace_by_other()
+    case.gateway.pay(ORDER_ID, A)
+    accept_payment(case.reconciler, ORDER_ID, A, NOW, MANDATE)
+    assert case.table.records[OTHER_ORDER_ID].superseded_by == ORDER_ID
+    # The customer still has the other order's Checkout open.
+    case.gateway.pay(OTHER_ORDER_ID, B)
+    case.reconciler.ask_about(OTHER_ORDER_ID, NOW + 1)
+    other = case.table.records[OTHER_ORDER_ID]
+    assert (other.status, [review.reason for review in other.reviews]) == (Status.AUTHORIZED, ["superseded_order"])
+    assert case.bus.types().count("payment.paid") == 1
+
+
+def test_an_order_that_is_refunded_is_not_touched_by_an_acceptance() -> None:
+    case = Case()
+    case.replace_by_other()
+    case.gateway.pay(OTHER_ORDER_ID, B)
+    case.gateway.give_back(B, REFUND_1, AMOUNT)
+    case.reconciler.reconcile_record(case.table.records[OTHER_ORDER_ID], NOW)
+    before = case.table.records[OTHER_ORDER_ID]
+    case.gateway.pay(ORDER_ID, A)
+    accept_payment(case.reconciler, ORDER_ID, A, NOW, MANDATE)
+    assert case.table.records[OTHER_ORDER_ID] == before
+
+
+def test_a_payment_that_arrives_on_another_order_while_one_is_accepted_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = Case()
+    case.replace_by_other()
+    case.gateway.pay(ORDER_ID, A)
+    save = case.table.save
+
+    def save_late(before: Record, after: Record) -> None:
+        if after.superseded_by == ORDER_ID and not case.table.records[OTHER_ORDER_ID].attempts:
+            paid = case.table.records[OTHER_ORDER_ID]
+            case.table.records[OTHER_ORDER_ID] = decide(paid, [captured(B)], NOW).record
+        save(before, after)
+
+    monkeypatch.setattr(case.table, "save", save_late)
+    with pytest.raises(NotPossible, match="Another order of this application holds money"):
+        accept_payment(case.reconciler, ORDER_ID, A, NOW, MANDATE)
+    assert (case.status(), case.table.records[OTHER_ORDER_ID].status) == (Status.AUTHORIZED, Status.PAID)
+
+
+def test_a_record_that_changes_all_the_time_is_not_decided_about(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = Case()
+
+    def conflict(*_: object) -> None:
+        raise StorageConflict
+
+    monkeypatch.setattr(case.table, "save", conflict)
+    with pytest.raises(ContentionError):
+        take_note(case.reconciler, ORDER_ID, MANDATE, NOW)
+
+
+# --- who and why ----------------------------------------------------------------------------------------------------
+
+
+def test_each_decision_keeps_who_made_it_and_why() -> None:
+    case = Case()
+    case.gateway.pay(ORDER_ID, A, amount=PART)
+    case.gateway.pay(ORDER_ID, B, "authorized")
+    accept_payment(case.reconciler, ORDER_ID, A, NOW, MANDATE)
+    release_payment(case.reconciler, ORDER_ID, B, NOW, MANDATE)
+    take_note(case.reconciler, ORDER_ID, MANDATE, NOW)
+    republish(case.reconciler, ORDER_ID, MANDATE, NOW)
+    released = Case()
+    release_order(released.reconciler, ORDER_ID, NOW, MANDATE)
+    decided = [(one.what, one.by) for one in case.table.records[ORDER_ID].history if one.by is not None]
+    assert decided == [
+        (f"accepted {A}", MANDATE),
+        (f"released {B}", MANDATE),
+        ("noted", MANDATE),
+        ("republished", MANDATE),
+    ]
+    assert released.table.records[ORDER_ID].history[-1].by == MANDATE
+
+
+def test_a_hundred_failed_attempts_do_not_push_a_decision_out_of_the_history() -> None:
+    case = Case()
+    take_note(case.reconciler, ORDER_ID, MANDATE, NOW)
+    record = case.table.records[ORDER_ID]
+    for number in range(120):
+        record = supersede(record, f"order_{number:014d}", NOW + number)
+    assert len(record.history) == 100
+    assert [entry.what for entry in record.history if entry.by == MANDATE] == ["noted"]
+    for number in range(120):
+        record = case.table.records[ORDER_ID] = replace(record, pending={})
+        record = take_note(case.reconciler, ORDER_ID, MANDATE, NOW + 200 + number)
+    assert len(record.history) == 100
+    assert record.history[-1].at == iso(NOW + 319)
+
+
+@pytest.mark.parametrize(
+    ("reason", "is_resolved"),
+    [("over_refunded", True), ("refund_reversed", True), ("too_many_attempts", True), ("too_many_orders", False)],
+)
+def test_a_note_resolves_what_no_fact_resolves_and_leaves_the_rest_open(reason: Reason, is_resolved: bool) -> None:
+    case = Case()
+    case.table.records[ORDER_ID] = ask_for_review(case.table.records[ORDER_ID], reason, OPENED).record
+    record = take_note(case.reconciler, ORDER_ID, MANDATE, NOW)
+    (review,) = record.reviews
+    assert (review.is_open, review.resolution) == ((False, "noted") if is_resolved else (True, None))
+    assert case.bus.types() == ["payment.review"] * (2 if is_resolved else 1)
+
+
+# --- events, again --------------------------------------------------------------------------------------------------
+
+
+def test_every_event_is_published_again_byte_for_byte() -> None:
+    case = Case()
+    case.gateway.pay(ORDER_ID, A)
+    case.reconciler.ask_about(ORDER_ID, NOW)
+    case.gateway.give_back(A, REFUND_1, PART)
+    case.reconciler.ask_about(ORDER_ID, NOW + 1)
+    before = list(case.bus.sent)
+    record, events = republish(case.reconciler, ORDER_ID, MANDATE, NOW + 2)
+    assert events == ("payment.paid", "payment.partially_refunded")
+    assert case.bus.sent[len(before) :] == before
+    assert not case.table.records[ORDER_ID].pending
+    assert record.history[-1].what == "republished"
+    # And it can be repeated: the note about it is an entry that tells nothing.
+    assert republish(case.reconciler, ORDER_ID, MANDATE, NOW + 3)[1] == events
+
+
+def test_an_event_that_never_went_out_goes_out_with_the_others_and_is_no_longer_pending() -> None:
+    case = Case()
+    case.table.records[ORDER_ID] = decide(case.table.records[ORDER_ID], [captured(A)], OPENED + 1).record
+    republish(case.reconciler, ORDER_ID, MANDATE, NOW)
+    assert case.bus.types() == ["payment.paid"]
+    assert not case.table.records[ORDER_ID].pending
+
+
+def test_an_order_without_events_publishes_none() -> None:
+    case = Case()
+    assert republish(case.reconciler, ORDER_ID, MANDATE, NOW)[1] == ()
+    assert case.bus.sent == []
+
+
+def test_events_that_cannot_be_derived_exactly_are_not_published() -> None:
+    case = Case()
+    record = decide(case.table.records[ORDER_ID], [captured(A)], OPENED + 1).record
+    case.table.records[ORDER_ID] = replace(record, history=record.history[1:], pending={})
+    with pytest.raises(NotPossible, match="replay the bus's archive instead"):
+        republish(case.reconciler, ORDER_ID, MANDATE, NOW)
+    assert case.bus.sent == []
+
+
+def test_events_that_the_bus_refuses_are_published_by_the_next_try() -> None:
+    case = Case()
+    case.gateway.pay(ORDER_ID, A)
+    case.reconciler.ask_about(ORDER_ID, NOW)
+    case.bus.sent.clear()
+    case.bus.refuses = lambda _: True
+    with pytest.raises(EventsUnpublished):
+        republish(case.reconciler, ORDER_ID, MANDATE, NOW)
+    case.bus.refuses = lambda _: False
+    assert republish(case.reconciler, ORDER_ID, MANDATE, NOW)[1] == ("payment.paid",)
+    assert case.bus.types() == ["payment.paid"]

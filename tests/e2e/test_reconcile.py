@@ -206,7 +206,12 @@ def test_each_schedule_says_which_lane_it_is(local_service: LocalService) -> Non
         if "ScheduleExpression" in rule
         for target in events.list_targets_by_rule(Rule=rule["Name"])["Targets"]
     ]
-    assert sorted(told, key=str) == [("rate(1 minute)", WATCH), ("rate(1 minute)", {}), ("rate(5 minutes)", SWEEP)]
+    assert sorted(told, key=str) == [
+        ("rate(1 hour)", {"lane": "expiry"}),
+        ("rate(1 minute)", WATCH),
+        ("rate(1 minute)", {}),
+        ("rate(5 minutes)", SWEEP),
+    ]
 
 
 def wait(done: Any) -> None:

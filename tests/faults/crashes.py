@@ -114,6 +114,13 @@ class Play:
 
         self._watched(run)
 
+    def operate(self, command: str, **named: str) -> None:
+        """An operator gives a command, and repeats it until it is done."""
+        for _ in range(_TRIES):
+            if self._watched(lambda: _is_done(self.world.operate(command, instance=None, **named))):
+                return
+        raise AssertionError(f"{command} was not done in {_TRIES} tries")
+
     def fail(self, **how: str) -> None:
         """A payment of the last order fails at the bank."""
         assert self.world.pay(self.last_order, outcome="failure", **how) is None
@@ -179,6 +186,10 @@ class Play:
         return succeeded
 
 
+def _is_done(report: Mapping[str, Any] | None) -> bool:
+    return report is not None and "refused" not in report
+
+
 @dataclass(frozen=True, slots=True)
 class Scenario:
     """Something that happens to the service."""
@@ -226,6 +237,25 @@ def _old_order_paid(play: Play) -> None:
     play.deliver_all()
     play.refused("payment_under_review", lambda: play.world.verify(checkout))
     play.mend()
+
+
+def _accepted(play: Play) -> None:
+    """The customer then pays the order that counted until then: its Checkout is still open."""
+    first, second = play.world.razorpay.account.orders
+    (payment,) = play.world.record(first).attempts
+    play.operate("accept", order_id=first, razorpay_payment_id=payment)
+    play.pay(second)
+    play.deliver_all()
+    play.operate("republish", order_id=first)
+    play.operate("note", order_id=second)
+    play.mend()
+
+
+def _prepare_accepted(play: Play) -> None:
+    first = play.create_order()
+    play.create_order(amount=_OTHER_AMOUNT)
+    play.pay(first)
+    play.deliver_all()
 
 
 def _there_and_back(play: Play) -> None:
@@ -474,6 +504,12 @@ SCENARIOS: Final = {
             "an old order is paid",
             "the order is superseded, then captured after all: money that is not as agreed",
             _old_order_paid,
+        ),
+        Scenario(
+            "an operator accepts",
+            "a payment on a superseded order is accepted; then the other order is paid, and the events are sent again",
+            _accepted,
+            _prepare_accepted,
         ),
         Scenario(
             "paid before the third order",

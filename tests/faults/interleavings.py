@@ -468,6 +468,36 @@ def _foreign_and_look(world: World) -> Sequence[Handler]:
     return [*_webhooks(world, "payment.captured"), _look(world, order_id)]
 
 
+def _accept(world: World, order_id: str, payment: str) -> Handler:
+    """An operator accepts a payment, and tries again if that fails, but not if it is refused."""
+    instance = Instance()
+    with suppress(RunFailed):
+        world.invoke("reconcile", {"lane": "none"}, instance=instance)
+    named = {"order_id": order_id, "razorpay_payment_id": payment}
+    return Handler("accept", instance, lambda on: world.operate("accept", instance=on, **named))
+
+
+# If accept dies after it superseded the other order, that order's payment is for a person, and so is this one.
+@_meets("accept, captured of the other order", serial_when_struck=False, one_status=False)
+def _accept_and_captured_elsewhere(world: World) -> Sequence[Handler]:
+    first, second = _ordered(world), _ordered(world, OTHER_AMOUNT)
+    paid = _paid(world, first)
+    for webhook in world.waiting:
+        world.deliver(webhook)
+    _paid(world, second)
+    return [_accept(world, first, paid["razorpay_payment_id"]), *_webhooks(world, "payment.captured")]
+
+
+@_meets("accept, create-order")
+def _accept_and_create_order(world: World) -> Sequence[Handler]:
+    first = _ordered(world)
+    _ordered(world, OTHER_AMOUNT)
+    paid = _paid(world, first)
+    for webhook in world.waiting:
+        world.deliver(webhook)
+    return [_accept(world, first, paid["razorpay_payment_id"]), _create(world)]
+
+
 @_meets("verify, captured, order.paid", struck=False)
 def _verify_captured_and_order_paid(world: World) -> Sequence[Handler]:
     checkout = _paid(world, _ordered(world))

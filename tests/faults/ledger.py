@@ -145,4 +145,5 @@ def _content(record: Record) -> tuple[Any, ...]:
         record.superseded_by,
         record.expired_at,
         record.released,
+        [entry for entry in record.history if entry.by is not None],
     )

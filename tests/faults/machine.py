@@ -419,7 +419,7 @@ class Payments(RuleBasedStateMachine):
         with suppress(Died):
             report = self.world.operate("accept", order_id=one.order_id, razorpay_payment_id=one.id)
         undisturbed = len(self.world.outside.played) == before and not self.world.is_deprived
-        if undisturbed and report is not None:
+        if undisturbed and report is not None and "refused" not in report:
             assert self.world.record(one.order_id).status is Status.PAID
 
     @precondition(_may_operate)

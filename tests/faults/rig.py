@@ -45,7 +45,7 @@ from sandbox.gateway import identifiers, signatures, validation
 from sandbox.gateway.entities import DisputeMove
 from sandbox.gateway.refusals import Refusal
 from tests.core.story import is_known
-from tests.fakes import Crash
+from tests.fakes import BY, Crash
 from tests.faults import verdict
 from tests.faults.clockwork import DAY_S, MOMENTS_S, Schedule, due_attributes, functions, schedules
 from tests.faults.dynamodb import MemoryDynamo
@@ -54,7 +54,7 @@ from tests.faults.expressions import Item
 from tests.faults.ledger import Ledger
 from tests.faults.outside import Outside, good
 from tests.handlers.service import CREATE_ORDER, VERIFY, handler
-from tests.oracle.books import HandedOut, Settings
+from tests.oracle.books import Acceptance, HandedOut, Settings
 from tests.oracle.books import Outside as Seen
 
 START: Final = events.ORDERED_AT
@@ -143,6 +143,7 @@ class World:
         doubtful: those that it may have stored without a response.
         restored: when the table was restored, and to which time.
         accepted: order and payment id of every accepted payment.
+        acceptances: when each of them was accepted, or perhaps was.
         forgotten: payment ids accepted before the table was restored.
         released: every order id that an operator released.
         cleared: every payment id whose lost disputes an operator released.
@@ -179,6 +180,7 @@ class World:
         self.doubtful: set[tuple[str, str]] = set()
         self.restored: list[tuple[int, int]] = []
         self.accepted: set[tuple[str, str]] = set()
+        self.acceptances: list[Acceptance] = []
         self.forgotten: set[str] = set()
         self.released: set[str] = set()
         self.cleared: set[str] = set()
@@ -370,8 +372,8 @@ class World:
             return None
         return report
 
-    def operate(self, command: str, **named: str) -> dict[str, Any] | None:
-        """An operator invokes reconcile for one order; None if it refuses.
+    def operate(self, command: str, *, instance: Instance | None = None, **named: str) -> dict[str, Any] | None:
+        """An operator invokes reconcile for one order; None if the run failed. A refusal is an answer.
 
         What was stored counts even without a response.
 
@@ -379,20 +381,25 @@ class World:
             Died: as `invoke`.
         """
         order_id, payment = named["order_id"], named.get("razorpay_payment_id")
+        asked = named if command == "look" else {**named, "by": BY}
         report: dict[str, Any] | None = None
+        is_refused = False
         try:
-            report = self.invoke("reconcile", {command: named}, what=command)
+            report = self.invoke("reconcile", {command: asked}, what=command, instance=instance)
+            is_refused = report is not None and "refused" in report
         except RunFailed:
             report = None
         finally:
             record = self.ledger.records.get(order_id)
             if command == "accept" and record is not None and payment is not None:
                 is_done = _is_accepted(record, payment)
-                assert is_done or report is None, "accept answered, and accepted nothing"
+                assert is_done or is_refused or report is None, "accept answered, and accepted nothing"
                 if is_done:
                     self.accepted.add((order_id, payment))
+                if not is_refused:
+                    self.acceptances.append(Acceptance(order_id=order_id, at=self.now, certain=is_done))
             elif command == "release" and payment is None and record is not None:
-                assert record.released or report is None, "release answered, and released nothing"
+                assert record.released or is_refused or report is None, "release answered, and released nothing"
                 if record.released:
                     self.released.add(order_id)
             elif command == "release" and payment is not None and record is not None:
@@ -501,6 +508,7 @@ class World:
             presented=frozenset(self.presented),
             doubtful=frozenset(self.doubtful),
             accepted=frozenset(payment for _, payment in self.accepted),
+            acceptances=tuple(self.acceptances),
             forgotten=frozenset(self.forgotten),
             released=frozenset(self.released),
             cleared=frozenset(self.cleared),
@@ -528,6 +536,7 @@ class World:
         self.forgotten |= {one for _, one in self.accepted}
         self.accepted = {(key, one) for key, one in self.accepted if key in kept and _is_accepted(kept[key], one)}
         self.released = {key for key in self.released if key in kept and kept[key].released}
+        self.acceptances = [replace(one, certain=one.certain and one.at <= moment) for one in self.acceptances]
         self.forget_instances()
 
     def lose_webhooks(self) -> None:

@@ -440,6 +440,7 @@ def _is_of_a_rest_api(event: object) -> bool:
 _REFUSALS: Final = frozenset({"MeaninglessInput", "OrderNotFound", "NotPossible"})
 """Errors about the input, about a foreign order, and about what would break a promise to the client."""
 _OF_A_RUN: Final = frozenset({"looked_at", "failed", "left_over", "outcomes"})
+_OF_A_REFUSAL: Final = frozenset({"refused", "why"})
 _OF_AN_ORDER: Final = frozenset({"order_id", "status", "confirmed", "under_review", "version"})
 
 
@@ -453,7 +454,7 @@ def _run(target: Target, function: str, event: Any, *, may_be: frozenset[str] = 
         if str(failure) not in may_be or (str(failure) == "MeaninglessInput" and target.calls()):
             raise AssertionError(f"I15: {function} failed as a whole: {failure}, after {target.calls()}") from failure
         return f"refused: {failure}"
-    assert frozenset(report) - {"next"} in {_OF_A_RUN, _OF_AN_ORDER}
+    assert frozenset(report) - {"next"} in {_OF_A_RUN, _OF_AN_ORDER, _OF_A_REFUSAL}
     assert _agreed(target) == agreed, "I1: what was agreed to has changed"
     _look_for_secrets(target, json.dumps(report))
     return "failed for a record" if report.get("failed") else "ran"

@@ -52,6 +52,7 @@ def asked(api: str, description: Path, examples: int, seed: int, scratch: Path) 
     report = scratch / "schemathesis.json"
     command = [
         str(Path(sys.executable).with_name("schemathesis")),
+        *("--config-file", str(PROJECT / "tests/fuzz/schemathesis.toml")),
         "run",
         str(description),
         *("--url", api),

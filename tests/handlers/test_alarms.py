@@ -72,6 +72,7 @@ def broken_table(service: Service, _: pytest.MonkeyPatch) -> None:
     service.cloud.fail_always("GetItem", faults.denies)
     service.create_order()
     service.verify()
+    service.refund()
     service.deliver(events.webhook_body("payment.captured"))
 
 
@@ -94,7 +95,7 @@ def throttled(service: Service, _: pytest.MonkeyPatch) -> None:
 
 
 def invoked_by_something_else(_: Service, __: pytest.MonkeyPatch) -> None:
-    for function in ("create_order", "verify", "webhook"):
+    for function in ("create_order", "verify", "webhook", "refund"):
         forget_loggers()
         with pytest.raises(Exception, match="ConfigurationError"):
             handler(function)({}, SCHEDULED)
@@ -103,7 +104,7 @@ def invoked_by_something_else(_: Service, __: pytest.MonkeyPatch) -> None:
 def without_settings(service: Service, patch: pytest.MonkeyPatch) -> None:
     for name in ENVIRONMENT:
         patch.delenv(name)
-    for name in ("create-order", "verify", "webhook-payment-captured"):
+    for name in ("create-order", "verify", "webhook-payment-captured", "refund"):
         assert service.replay(name).status == 500
     for function, event in (("outbox", {}), ("reconcile", {"lane": "watch"}), ("reconcile", {"lane": "sweep"})):
         forget_loggers()

@@ -33,6 +33,7 @@ STORY = [
     ("webhook-refund-created", 200, "paid"),
     ("webhook-refund-processed-part", 200, "paid"),
     ("webhook-refund-processed-full", 200, "refunded"),
+    ("refund", 409, "refunded"),
     ("webhook-ignored", 200, "refunded"),
     ("webhook-unusable", 200, "refunded"),
     ("get", 200, "refunded"),
@@ -79,7 +80,7 @@ def test_the_events_tell_one_story(service: Service) -> None:
 @pytest.mark.parametrize("name", EVENTS)
 def test_an_event_is_answered_even_where_there_is_no_record(service: Service, name: str) -> None:
     expected = {told: status for told, status, _ in STORY} | {"create-order-string-amount": 201}
-    expected |= {told: 404 for told in expected if told.startswith(("get", "verify", "list-of"))}
+    expected |= {told: 404 for told in expected if told.startswith(("get", "verify", "list-of", "refund"))}
     assert service.replay(name).status == expected[name]
 
 

@@ -208,8 +208,8 @@ def test_before_the_secrets_are_filled_reconcile_says_so_once_a_run_and_sets_no_
     assert report == {"looked_at": 0, "failed": 0, "left_over": False, "outcomes": {}}
     (line,) = service.log()
     assert (line["level"], line["why"]) == ("INFO", "not configured yet: the secret api has no value yet")
-    # Without these two metrics the alarms would report that the lanes do not run.
-    assert sorted(service.metrics()) == ["OldestDueSeconds", "SweepLagSeconds"]
+    # Without these metrics the alarms would report that the lanes do not run.
+    assert sorted(service.metrics()) == ["ExpiryLagSeconds", "OldestDueSeconds", "SweepLagSeconds"]
     assert service.razorpay.asked == []
 
 

@@ -91,6 +91,16 @@ class HandedOut:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Acceptance:
+    """An operator accepted a payment of this order."""
+
+    order_id: str
+    at: int
+    certain: bool
+    """False if the command broke off, so that it may or may not have taken its first steps."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outside:
     """What is known outside but not to Razorpay."""
 
@@ -102,6 +112,8 @@ class Outside:
     """The same for proofs whose response was lost, so that they may or may not be stored."""
     accepted: frozenset[str] = frozenset()
     """Payment ids that an operator accepted (design, section 3)."""
+    acceptances: Sequence[Acceptance] = ()
+    """When, in order. From then on what is paid on another order of the application is not as agreed."""
     forgotten: frozenset[str] = frozenset()
     """Payment ids accepted before a restore lost them; their events may have been published."""
     released: frozenset[str] = frozenset()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 from tests.oracle import rules
-from tests.oracle.books import HandedOut, Ledger, Order, Outside, Payment, Settings
+from tests.oracle.books import Acceptance, HandedOut, Ledger, Order, Outside, Payment, Settings
 
 HOUR_S: Final = 3600
 DAY_S: Final = 86_400
@@ -217,22 +217,42 @@ def _superseded(order: Order, ledger: Ledger, outside: Outside, settings: Settin
     place = next((number for number, one in enumerate(mine) if one.order_id == order.id), None)
     if place is None:
         # Never returned: found by a webhook or by the sweep, before or after another one was returned.
-        alone = not any(one.at >= order.created_at for one in mine) and len(unanswered) == 1
+        taken = any(one.at >= order.created_at for one in _accepted_elsewhere(order, ledger, outside))
+        alone = not any(one.at >= order.created_at for one in mine) and len(unanswered) == 1 and not taken
         return [None] if alone else [None, order.created_at]
     if any(in_a_gap(one, outside) for one in mine):
         # Which orders were marked, and when, was lost with the table.
         return [None, order.created_at] if len(mine) > 1 or unanswered else [None]
-    if successors := mine[place + 1 :]:
-        at = successors[0].at
+    accepted = [one for one in _accepted_elsewhere(order, ledger, outside) if one.at >= mine[place].at]
+    certain = [one.at for one in mine[place + 1 : place + 2]] + [one.at for one in accepted if one.certain]
+    if certain:
+        at = min(certain)
         # If it was paid and refunded before it was replaced, it stood, unless that was not known yet.
         stood = any(
             rules.is_returned(order, payment) and payment.created_at <= at
             for payment in rules.matches(order, settings, outside.accepted | outside.forgotten)
         )
         return [None, at] if stood else [at]
+    if accepted:
+        return [None, accepted[0].at]
     # A lost response may have left a successor that no client received.
     newer = [one.created_at for one in unanswered if one.created_at >= mine[place].at]
     return [None, newer[0]] if newer else [None]
+
+
+def _accepted_elsewhere(order: Order, ledger: Ledger, outside: Outside) -> list[Acceptance]:
+    """When a payment of another order of its application was accepted, which takes this order's place.
+
+    "`accept`: the payment stands, if no other order of the application holds money"; and an application is never sold
+    twice (I19), although the customer may still have this order's Checkout open.
+    """
+    return [
+        one
+        for one in outside.acceptances
+        if one.order_id != order.id
+        and one.order_id in ledger.orders
+        and _noted(ledger.orders[one.order_id]) == _noted(order)
+    ]
 
 
 # --- one order ------------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.oracle.books import Settings
+from tests.oracle.books import Acceptance, Settings
 from tests.oracle.expect import Next, verify_answers
 from tests.oracle.judge import Told, judge_next, judge_order, judge_verify
 from tests.oracle.stories import (
@@ -326,6 +326,23 @@ def test_an_operator_lets_a_payment_of_a_superseded_order_stand() -> None:
     told = [review("superseded_order"), review("superseded_order", "resolved"), PAID]
     assert complaints(expected, *told) == []
     assert next_of(books, 60_000, accepted=frozenset({A})) == {Next(409, "already_paid", FIRST)}
+
+
+@pytest.mark.parametrize(("certain", "expected"), [(True, {"authorized"}), (False, {"authorized", "paid"})])
+def test_what_is_paid_on_the_other_order_after_that_does_not_stand(certain: bool, expected: set[str]) -> None:
+    books = Books().order(FIRST).payment().order(SECOND, at=AT + 30).payment(B)
+    acceptance = Acceptance(order_id=FIRST, at=AT + 60, certain=certain)
+    accepted = frozenset({A} if certain else ())
+    found = books.expected(accepted=accepted, acceptances=(acceptance,))
+    assert statuses(found[SECOND]) == expected
+
+
+def test_an_order_that_was_given_out_after_an_acceptance_is_like_any_other() -> None:
+    """The accepted payment was refunded, and the client may pay again."""
+    books = Books().order(FIRST).payment().refund().order(SECOND, at=AT + 300).payment(B)
+    acceptance = Acceptance(order_id=FIRST, at=AT + 100, certain=True)
+    found = books.expected(accepted=frozenset({A}), acceptances=(acceptance,))
+    assert only(found[SECOND]).view.status == "paid"
 
 
 def test_a_payment_that_an_operator_let_stand_is_refunded_like_any_other() -> None:

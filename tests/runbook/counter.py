@@ -9,6 +9,7 @@ from sandbox import development, events
 from sandbox.gateway import checkout, validation, webhooks
 from sandbox.gateway.entities import Refund
 from sandbox.gateway.refusals import Refusal
+from tests.fakes import BY
 from tests.faults.elsewhere import Razorpay
 from tests.handlers.cloud import TABLE, Cloud, admin
 from tests.handlers.service import CREATE_ORDER, VERIFY, Clock, forget_loggers, handler, invoke
@@ -134,13 +135,16 @@ class Counter:
         return self.reconcile(look={"order_id": self.order_id})
 
     def accept(self) -> dict[str, Any]:
-        return self.reconcile(accept={"order_id": self.order_id, "razorpay_payment_id": self.payment})
+        return self.reconcile(accept={"order_id": self.order_id, "razorpay_payment_id": self.payment, "by": BY})
 
     def release(self, order_id: str | None = None) -> dict[str, Any]:
         """The status of the story's payment, or of an order."""
         if order_id is not None:
-            return self.reconcile(release={"order_id": order_id})
-        return self.reconcile(release={"order_id": self.order_id, "razorpay_payment_id": self.payment})
+            return self.reconcile(release={"order_id": order_id, "by": BY})
+        return self.reconcile(release={"order_id": self.order_id, "razorpay_payment_id": self.payment, "by": BY})
+
+    def note(self) -> dict[str, Any]:
+        return self.reconcile(note={"order_id": self.order_id, "by": BY})
 
     def rebuild(self, back_s: int = DAY_S) -> list[dict[str, Any]]:
         """Sweeps Razorpay's lists up to now, run after run."""

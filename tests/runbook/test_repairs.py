@@ -201,6 +201,7 @@ def _(counter: Counter) -> Outcome:
         counter.razorpay.account.open_dispute(payment, amount=1)
     counter.deliver()
     before = counter.create_order()
+    counter.note()
     return end(counter, "too_many_disputes", before)
 
 
@@ -226,6 +227,7 @@ def _(counter: Counter) -> Outcome:
     counter.deliver()
     # Impossible in the stand-in and in Razorpay's documents: another refund of a fully refunded payment.
     counter.tell_of_refund("refund.processed", refund, id="rfnd_FS8TWyPrCsa0OB", amount=PART_MINOR)
+    counter.note()
     return end(counter, "over_refunded", "-")
 
 
@@ -244,6 +246,8 @@ def _(counter: Counter) -> Outcome:
     counter.deliver()
     # Facts are never removed, so the returned refund still counts next to the new one; the runbook says so.
     assert counter.review("over_refunded") == "open"
+    counter.note()
+    assert counter.review("over_refunded") == "noted"
     outcome = end(counter, "refund_reversed", "-")
     assert counter.razorpay.account.payment(refund.payment_id).amount_refunded == AMOUNT_MINOR
     return outcome
@@ -280,6 +284,7 @@ def _(counter: Counter) -> Outcome:
     before = counter.create_order()
     counter.pay()
     counter.deliver()
+    counter.note()
     return end(counter, "too_many_attempts", before)
 
 

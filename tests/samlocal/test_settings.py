@@ -123,6 +123,7 @@ def test_no_function_gets_a_secret_that_it_does_not_need(containers: dict[str, A
         "WebhookFunction": {development.RAZORPAY_WEBHOOK_SECRET, development.RAZORPAY_WEBHOOK_SECRET_PREVIOUS},
         "OutboxFunction": set(),
         "ReconcileFunction": {development.RAZORPAY_KEY_SECRET},
+        "RefundFunction": {development.RAZORPAY_KEY_SECRET, development.JWT_SECRET},
     }
 
 

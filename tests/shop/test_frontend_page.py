@@ -1,11 +1,11 @@
-"""docs/frontend.md shows the code that the shop and the React example run, and covers every code of the service."""
+"""docs/frontend.md shows the code that the shop and the React example run, and covers every code that they can meet."""
 
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
+
+from tests.shop.codes import frontend_codes
 
 PROJECT = Path(__file__).parents[2]
 STATIC = PROJECT / "sandbox/shop/static"
@@ -16,11 +16,6 @@ OWN_CODES = {"unreachable", "checkout_unavailable"}
 CODE = [*STATIC.glob("*.js"), *(PROJECT / "examples/react/src").iterdir()]
 BLOCKS = re.findall(r"```jsx?\n(.*?)```", DOCUMENT, flags=re.DOTALL)
 TABLE_CODES = re.findall(r"^\| `([a-z_]+)`(?: \(the page's own\))? \| ", DOCUMENT, flags=re.MULTILINE)
-
-
-def codes_of_the_service() -> set[str]:
-    described: dict[str, Any] = yaml.safe_load((PROJECT / "docs/openapi.yaml").read_text())
-    return set(described["components"]["schemas"]["Problem"]["properties"]["code"]["enum"])
 
 
 def test_it_shows_code() -> None:
@@ -34,14 +29,14 @@ def test_its_code_is_the_shops_own(block: str) -> None:
 
 def test_it_says_what_to_do_for_every_code() -> None:
     codes = [code for code in TABLE_CODES if code not in {"created", "failed", "authorized", "paid", "refunded"}]
-    assert sorted(codes) == sorted(codes_of_the_service() | OWN_CODES)
+    assert sorted(codes) == sorted(frontend_codes() | OWN_CODES)
 
 
 def test_the_shop_has_words_for_every_code() -> None:
     messages = (STATIC / "messages.js").read_text(encoding="utf-8")
     table = messages.partition("const MESSAGES = {")[2].partition("\n};")[0]
     named = re.findall(r"^  ([a-z_]+): ", table, flags=re.MULTILINE)
-    assert sorted(named) == sorted(codes_of_the_service() | OWN_CODES)
+    assert sorted(named) == sorted(frontend_codes() | OWN_CODES)
 
 
 def test_its_links_lead_somewhere() -> None:

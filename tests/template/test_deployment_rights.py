@@ -79,6 +79,10 @@ NOT_NEEDED = {
     "logs:PutDataProtectionPolicy": "masking in logs",
     "logs:PutIndexPolicy": "an index of logs",
     "logs:PutLogGroupDeletionProtection": "protection of a log group",
+    "iam:AttachGroupPolicy": "the stack attaches the operators' policies to nobody",
+    "iam:AttachUserPolicy": "as iam:AttachGroupPolicy",
+    "iam:DetachGroupPolicy": "as iam:AttachGroupPolicy",
+    "iam:DetachUserPolicy": "as iam:AttachGroupPolicy",
     "iam:DeleteRolePermissionsBoundary": "a boundary, which the roles do not have",
     "iam:PutRolePermissionsBoundary": "a boundary, which the roles do not have",
     "s3tables:*": "tables of metadata about a bucket",
@@ -209,6 +213,16 @@ def test_every_name_that_the_template_chooses_is_one_of_those_that_the_policy_na
     of_logs = [pattern.split(":log-group:")[1] for pattern in _all_resources() if ":log-group:" in pattern]
     for name in named:
         assert name.startswith("payments-") or any(fnmatchcase(name, pattern) for pattern in of_logs), name
+
+
+def test_a_deployment_manages_the_operators_policies_and_not_its_own(service: Resources) -> None:
+    (managing,) = (statement for statement in STATEMENTS if "iam:CreatePolicyVersion" in actions(statement))
+    # CloudFormation names a policy after the stack and its logical id.
+    made = [f"payments-staging-{name}-AB12" for name in service.of_type("AWS::IAM::ManagedPolicy")]
+    assert len(made) == 2
+    for name in (*made, "payments-deployment"):
+        allowed = fnmatchcase(f"arn:aws:iam::123456789012:policy/{name}", managing["Resource"])
+        assert allowed == (name in made), name
 
 
 def test_a_secret_is_named_after_its_logical_id(service: Resources) -> None:

@@ -17,6 +17,7 @@ import re
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import date
 from functools import cache
 from importlib.metadata import version
 from typing import Any, Final
@@ -59,6 +60,11 @@ CONNECT_TIMEOUT_S = 3.0
 READ_TIMEOUT_S = 8.0
 # The share of the remaining time that connecting may take. Waiting for the response gets the rest.
 _CONNECTING_SHARE = 1 / 3
+
+SETTLEMENTS_PAGE = 100
+"""The most settlements that Razorpay returns at once ("Fetch all settlements")."""
+TRANSACTIONS_PAGE = 500
+"""Rows of the settlement report at once. Razorpay allows 1000; half of them arrive well within the timeout."""
 
 _OK = 200
 _REDIRECT = 300
@@ -271,6 +277,27 @@ class RazorpayGateway:
         resource = {"orders": self._client.order, "payments": self._client.payment, "refunds": self._client.refund}
         return _items(self._call(resource[listed].all, {"from": start, "to": end, "count": PAGE, "skip": skip}))
 
+    def settlements(self, start: int, end: int, skip: int) -> list[Entry]:
+        """Return a page of the settlements created in a period, newest first ("Fetch all settlements").
+
+        Args:
+            start: the first second of the period, epoch seconds.
+            end: the last second of the period.
+            skip: how many of the newest to skip.
+        """
+        query = {"from": start, "to": end, "count": SETTLEMENTS_PAGE, "skip": skip}
+        return _at_most(SETTLEMENTS_PAGE, _items(self._call(self._client.settlement.all, query)))
+
+    def settled(self, day: date, skip: int) -> list[Entry]:
+        """Return a page of what was settled on a day ("Fetch settlement recon details").
+
+        Args:
+            day: the day in India.
+            skip: how many rows to skip.
+        """
+        query = {"year": day.year, "month": day.month, "day": day.day, "count": TRANSACTIONS_PAGE, "skip": skip}
+        return _at_most(TRANSACTIONS_PAGE, _items(self._call(self._client.settlement.report, query)))
+
     def _call(self, method: Any, *arguments: object, **named: object) -> dict[str, Any]:  # noqa: ANN401 - the SDK has no types
         try:
             answer = method(*arguments, timeout=self._timeouts(), allow_redirects=False, **named)
@@ -377,6 +404,17 @@ def _items(answer: dict[str, Any]) -> list[Entry]:
     items = answer.get("items")
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
         raise GatewayUnavailable("Razorpay's answer is not a list.")
+    return items
+
+
+def _at_most(count: int, items: list[Entry]) -> list[Entry]:
+    """Return the items of a page.
+
+    Raises:
+        GatewayUnavailable: there are more than we asked for, so the page does not count what we skip by.
+    """
+    if len(items) > count:
+        raise GatewayUnavailable("Razorpay's page has more items than were asked for.")
     return items
 
 

@@ -59,13 +59,18 @@ class Request:
     """The route, such as `/api/payments/{order_id}`; without a trailing slash, whichever form was called."""
     request_id: str
     path_parameters: Mapping[str, str]
-    is_signed: bool = False
-    """API Gateway has checked the caller's AWS signature (authorizer AWS_IAM). It fills in who that is only then."""
+    signed_by: str | None = None
+    """The ARN of the caller whose AWS signature API Gateway has checked (authorizer AWS_IAM); None without one."""
     query: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Every value of every query parameter, in the order sent."""
     _headers: Mapping[str, str] = field(default_factory=dict)
     _body: str = ""
     _is_base64: bool = False
+
+    @property
+    def is_signed(self) -> bool:
+        """Return whether API Gateway has checked the caller's AWS signature."""
+        return self.signed_by is not None
 
     def header(self, name: str) -> str | None:
         """Return a header's value. The case of its name does not matter: REST APIs keep the client's."""
@@ -123,7 +128,7 @@ class Request:
             method=_text(event.get("httpMethod")).upper(),
             resource=path.rstrip("/"),
             request_id=_request_id(event.get("requestContext")),
-            is_signed=bool(_text(_mapping(_mapping(event.get("requestContext")).get("identity")).get("userArn"))),
+            signed_by=_text(_mapping(_mapping(event.get("requestContext")).get("identity")).get("userArn")) or None,
             path_parameters={name: _text(value) for name, value in _mapping(event.get("pathParameters")).items()},
             query=_query(event),
             _headers=_headers(event.get("headers")),

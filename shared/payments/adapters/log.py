@@ -55,6 +55,11 @@ FIELDS = frozenset(
         "left_over",
         "oldest_due_s",
         "stale",
+        "refused",
+        "by_role",
+        "by_session",
+        "cause",
+        "ticket",
     }
 )
 """Every field that a log line may have."""

@@ -22,6 +22,7 @@ from payments.core.model import (
     Fact,
     Failed,
     IntentState,
+    Mandate,
     NeverCaptured,
     Record,
     Refund,
@@ -87,6 +88,8 @@ class Merge:
         self.intents = dict(record.refund_intents)
         self.disputes = dict(record.disputes)
         self.news: list[str] = []
+        self.by: Mandate | None = None
+        """Who decided it, if that is what is new."""
         self.dropped = 0
         self.refunded_before: set[str] = set()
         """Refunds that are new here, but that Razorpay made before the record was imported."""
@@ -134,6 +137,7 @@ class Merge:
         self.attempts[fact.payment] = grown
         if is_news:
             self.news.append(_described(fact))
+            self.by = fact.by if isinstance(fact, Accepted | Released) else self.by
 
     def _tells_when(self, known: Attempt, grown: Attempt) -> bool:
         """Return whether it is news when the payment was made: only that decides whether an order expired before."""

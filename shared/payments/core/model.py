@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from copy import replace
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -144,7 +144,7 @@ Verdict = Literal["exact", "fee", "offer"]
 """How a captured payment matches its order: the agreed amount, that amount plus the fee that the customer bears, or
 less within what the setting `ACCEPT_OFFERS` allows."""
 
-Resolution = Literal["returned", "accepted", "captured", "agreed", "matched", "released", "known"]
+Resolution = Literal["returned", "accepted", "captured", "agreed", "matched", "released", "known", "noted"]
 """What closed a review."""
 
 RefundReason = Literal[
@@ -154,6 +154,11 @@ RefundReason = Literal[
 
 RefundRefusal = Literal["nothing_left", "amount", "too_old", "not_captured", "insufficient_balance", "refused"]
 """Why Razorpay refused a refund. `refused` stands for every reason that is not documented."""
+
+Cause = Literal[
+    "agreed_with_client", "client_request", "duplicate", "fraud", "gateway_support", "incident", "not_delivered"
+]
+"""Why an operator decided something. The ticket has the rest: free text could contain anything."""
 
 
 class Lane(StrEnum):
@@ -330,6 +335,22 @@ class Review(Model):
         return self.resolved_at is None
 
 
+TICKET_PATTERN: Final = r"^[A-Za-z0-9-]{1,40}$"
+
+
+class Mandate(Model):
+    """Who decided something, and why. The caller of the command states it; see docs/operating.md for what proves it."""
+
+    role: Annotated[str, Field(pattern=r"^[A-Za-z0-9_+=,.@-]{1,64}$")]
+    """The IAM role that was assumed, or the kind of user."""
+    session: Annotated[str, Field(pattern=r"^[A-Za-z0-9_+=,.@-]{1,64}$")]
+    """The role session's name."""
+    cause: Cause | RefundReason | Later | None = None
+    """None for a refund whose caller gave no reason."""
+    ticket: Annotated[str | None, Field(pattern=TICKET_PATTERN)] = None
+    """None for a refund whose caller named none."""
+
+
 class HistoryEntry(Model):
     """One stored change: what was reported, and the resulting status."""
 
@@ -337,6 +358,8 @@ class HistoryEntry(Model):
     what: str
     """The facts, such as `captured pay_DESlfW9H8K9uqM`; several are joined by a comma."""
     status: Status
+    by: Mandate | None = None
+    """Who decided it, and why; None for what Razorpay or the client reported."""
 
 
 EventType = Literal[
@@ -593,6 +616,7 @@ class Accepted:
     """An operator accepted the payment although it does not match, or its order was superseded or had expired."""
 
     payment: str
+    by: Mandate | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -600,6 +624,7 @@ class Released:
     """An operator released the payment: no signature, authorization or lost dispute of it counts any more."""
 
     payment: str
+    by: Mandate | None = None
 
 
 type Fact = (

@@ -319,7 +319,9 @@ class _Placing:
         if len(counted) >= MAX_ORDERS:
             self._refuse_more(application, records)
         fresh = self._fresh or self._make()
-        old = None if current is None else (current, supersede(current, fresh.order_id, self._now))
+        # An operator who accepted a payment of another order had this one superseded: that is not repeated.
+        is_payable = current is not None and current.superseded_by is None
+        old = (current, supersede(current, fresh.order_id, self._now)) if current is not None and is_payable else None
         self._services.table.replace_order(application, fresh, old)
         others = {key: record for key, record in records.items() if key != application.current}
         # If another order could still be paid, decide everything again before returning the new one.

@@ -38,11 +38,10 @@ from payments.core.errors import (
     RefundTooOld,
     TooManyRefunds,
 )
-from payments.core.instants import iso
 from payments.core.model import (
-    HistoryEntry,
     IntentState,
     Later,
+    Mandate,
     Record,
     Refund,
     RefundIntent,
@@ -52,7 +51,7 @@ from payments.core.model import (
 )
 from payments.core.money import EXPONENT_BY_CURRENCY, MIN_MAJOR, to_minor_units
 from payments.core.position import Position
-from payments.core.transitions import Decision, with_entry
+from payments.core.transitions import Decision, with_version
 
 MAX_INTENTS: Final = 50
 """How many intents a record keeps, at about 300 bytes each. One that is made is dropped first: its refund names it."""
@@ -80,9 +79,11 @@ class RefundRequest:
     payment: str | None
     """The Razorpay payment; None for the one that stands."""
     reason: RefundReason | None
+    by: Mandate | None = None
+    """Who requests it, and why, if an AWS signature says so. A repetition by somebody else is the same request."""
 
     @classmethod
-    def of(
+    def of(  # noqa: PLR0913 - the parts of a request
         cls,
         order_id: str,
         key: str,
@@ -90,6 +91,7 @@ class RefundRequest:
         amount: Decimal | None,
         payment: str | None,
         reason: RefundReason | None,
+        by: Mandate | None = None,
     ) -> "RefundRequest":
         """Return the request under this idempotency key. The key itself is not kept: callers choose what is in it."""
         # 500 and 500.00 are the same amount.
@@ -101,6 +103,7 @@ class RefundRequest:
             amount=amount,
             payment=payment,
             reason=reason,
+            by=by,
         )
 
 
@@ -191,7 +194,7 @@ def reserve(record: Record, request: RefundRequest, now: int) -> Record:
         asked_at=now,
     )
     intents = {**_with_room(record), request.intent_id: intent}
-    return _changed(record, intents, f"refund requested {payment}", now)
+    return _changed(record, intents, f"refund requested {payment}", now, request.by)
 
 
 def _payment(record: Record, request: RefundRequest) -> str:
@@ -323,10 +326,10 @@ def _recorded(changed: Record, recorder: Recorder, now: int) -> Decision:
     return Decision(record=attention.after_change(changed, now), changed=True, recorded=tuple(recorder.events))
 
 
-def _changed(record: Record, intents: Mapping[str, RefundIntent], what: str, now: int) -> Record:
-    history: tuple[HistoryEntry, ...] = with_entry(record.history, now, what, record.status)
-    changed = replace(record, refund_intents=intents, version=record.version + 1, updated_at=iso(now), history=history)
-    return attention.after_change(changed, now)
+def _changed(
+    record: Record, intents: Mapping[str, RefundIntent], what: str, now: int, by: Mandate | None = None
+) -> Record:
+    return attention.after_change(replace(with_version(record, what, now, by), refund_intents=intents), now)
 
 
 # --- Razorpay's refusals ----------------------------------------------------------------------------------------------

@@ -22,10 +22,11 @@ verify, webhook, reconcile and operators' commands all decide here. Nothing in t
 or a database.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from copy import replace
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Final
 
 from payments.core import attention
 from payments.core.announcements import Recorder, announce
@@ -35,6 +36,7 @@ from payments.core.model import (
     Fact,
     HistoryEntry,
     Imported,
+    Mandate,
     Order,
     Reason,
     Record,
@@ -61,6 +63,11 @@ money."""
 # Together, these limits keep an item far below DynamoDB's 400 KB ("Item size"). A hundred entries cover the history of
 # any real order.
 _MAX_HISTORY = 100
+
+NOTED: Final = "noted"
+"""What the history says of an operator's note."""
+ENDED_BY_NOTE: Final = frozenset({"over_refunded", "refund_reversed", "too_many_attempts", "too_many_disputes"})
+"""The reviews that no fact resolves: a person reads them, does what is needed elsewhere, and says so."""
 
 # A foreign order's facts are of no use to anyone. A month leaves time to discover a mistake of ours.
 _FOREIGN_LIFETIME_S = 30 * 24 * 60 * 60
@@ -134,12 +141,7 @@ def foreign(record: Record, now: int) -> Record:
 
 def ask_for_review(record: Record, reason: Reason, now: int) -> Decision:
     """Return the record with a review opened about its order as a whole, unless there has been one."""
-    changed = replace(
-        record,
-        version=record.version + 1,
-        updated_at=iso(now),
-        history=with_entry(record.history, now, f"review {reason}", record.status),
-    )
+    changed = with_version(record, f"review {reason}", now)
     recorder = Recorder(changed, now)
     recorder.review(reason, None)
     if not recorder.events:
@@ -150,20 +152,30 @@ def ask_for_review(record: Record, reason: Reason, now: int) -> Decision:
 
 def close_review(record: Record, reason: Reason, resolution: Resolution, now: int) -> Decision:
     """Return the record with an open review about its order as a whole resolved."""
-    changed = replace(
-        record,
-        version=record.version + 1,
-        updated_at=iso(now),
-        history=with_entry(record.history, now, f"review {reason} {resolution}", record.status),
-    )
+    what = f"review {reason} {resolution}"
+    decision = _reviewed(with_version(record, what, now), {reason}, resolution, now)
+    return decision if decision.recorded else Decision(record=record, changed=False)
+
+
+def note(record: Record, by: Mandate, now: int) -> Decision:
+    """Return the record with an operator's note, which resolves the open reviews that no fact resolves."""
+    return _reviewed(with_version(record, NOTED, now, by), ENDED_BY_NOTE, "noted", now)
+
+
+def _reviewed(changed: Record, reasons: Collection[str], resolution: Resolution, now: int) -> Decision:
+    """Return a changed record with its open reviews for these reasons resolved."""
     recorder = Recorder(changed, now)
-    for place, review in enumerate(record.reviews):
-        if review.reason == reason and review.is_open:
+    for place, review in enumerate(changed.reviews):
+        if review.reason in reasons and review.is_open:
             recorder.resolve(place, resolution)
-    if not recorder.events:
-        return Decision(record=record, changed=False)
-    changed = replace(changed, reviews=tuple(recorder.reviews), pending={**record.pending, **recorder.events})
+    changed = replace(changed, reviews=tuple(recorder.reviews), pending={**changed.pending, **recorder.events})
     return Decision(record=attention.after_change(changed, now), changed=True, recorded=tuple(recorder.events))
+
+
+def with_version(record: Record, what: str, now: int, by: Mandate | None = None) -> Record:
+    """Return the next version of a record, which the history describes."""
+    history = with_entry(record.history, now, what, record.status, by)
+    return replace(record, version=record.version + 1, updated_at=iso(now), history=history)
 
 
 def decide(record: Record, facts: Sequence[Fact], now: int, policy: Policy = NO_OFFERS) -> Decision:
@@ -300,7 +312,7 @@ def _change(record: Record, before: Position, after: Position, merge: "Merge", n
         refund_intents=after.intents,
         disputes=after.disputes,
         stood=stood,
-        history=with_entry(record.history, now, merge.description(), status),
+        history=with_entry(record.history, now, merge.description(), status, merge.by),
     )
     if record.order is None:
         changed = attention.after_change(changed, now)
@@ -329,6 +341,15 @@ def _change(record: Record, before: Position, after: Position, merge: "Merge", n
     )
 
 
-def with_entry(history: tuple[HistoryEntry, ...], now: int, what: str, status: Status) -> tuple[HistoryEntry, ...]:
-    """Return the history with one more entry. The oldest is dropped if there are too many."""
-    return (*history, HistoryEntry(at=iso(now), what=what, status=status))[-_MAX_HISTORY:]
+def with_entry(
+    history: tuple[HistoryEntry, ...], now: int, what: str, status: Status, by: Mandate | None = None
+) -> tuple[HistoryEntry, ...]:
+    """Return the history with one more entry. If there are too many, the oldest is dropped that is no one's decision.
+
+    Otherwise a customer who fails to pay a hundred times would erase who accepted what.
+    """
+    entries = (*history, HistoryEntry(at=iso(now), what=what, status=status, by=by))
+    if len(entries) <= _MAX_HISTORY:
+        return entries
+    drop = next((place for place, entry in enumerate(entries[:-1]) if entry.by is None), 0)
+    return (*entries[:drop], *entries[drop + 1 :])

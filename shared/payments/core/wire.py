@@ -17,6 +17,7 @@ from payments.core.model import (
     MAX_ID,
     ORDER_ID_PATTERN,
     PAYMENT_ID_PATTERN,
+    TICKET_PATTERN,
     Model,
     Order,
     OrderId,
@@ -216,6 +217,8 @@ class RefundBody(Body):
     amount: Any = None
     razorpay_payment_id: PaymentId | None = None
     reason: RefundReason | None = None
+    ticket: Annotated[str | None, Field(pattern=TICKET_PATTERN)] = None
+    """The id of a ticket that explains it. The record keeps it, with who signed the request."""
 
     def major_amount(self) -> Decimal | None:
         """Return the amount in major units, or None if the body has none.

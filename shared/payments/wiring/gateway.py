@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from datetime import date
 from functools import cache
 from typing import Protocol
 
@@ -110,6 +111,14 @@ class RotatingGateway:
     def page(self, listed: Listed, start: int, end: int, skip: int) -> list[Entry]:
         """See `RazorpayGateway.page`."""
         return self._ask(lambda gateway: gateway.page(listed, start, end, skip))
+
+    def settlements(self, start: int, end: int, skip: int) -> list[Entry]:
+        """See `RazorpayGateway.settlements`."""
+        return self._ask(lambda gateway: gateway.settlements(start, end, skip))
+
+    def settled(self, day: date, skip: int) -> list[Entry]:
+        """See `RazorpayGateway.settled`."""
+        return self._ask(lambda gateway: gateway.settled(day, skip))
 
     def _ask[T](self, question: Callable[[RazorpayGateway], T]) -> T:
         try:

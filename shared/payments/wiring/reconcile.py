@@ -30,6 +30,8 @@ class Dependencies:
     table: PaymentsTable
     reconcilers: tuple[Reconciler, ...]
     """One per worker, because the SDK's client is not thread-safe."""
+    gateway: RotatingGateway
+    """The first worker's Razorpay, for what no record is about."""
 
     @property
     def reconciler(self) -> Reconciler:
@@ -64,19 +66,21 @@ def dependencies(log: RequestLog) -> Dependencies:
     table = patient_table(settings.table)
     bus = aws.bus(settings.event_bus)
     origin = Origin(stage=settings.stage, installation=table.installation())
+    gateways = [RotatingGateway(settings, renewed, worker=worker) for worker in range(WORKERS)]
     return Dependencies(
         table=table,
         reconcilers=tuple(
             Reconciler(
                 table=table,
                 bus=bus,
-                gateway=RotatingGateway(settings, renewed, worker=worker),
+                gateway=client,
                 origin=origin,
                 policy=settings.policy,
                 order_expiry_s=settings.order_expiry_s,
             )
-            for worker in range(WORKERS)
+            for client in gateways
         ),
+        gateway=gateways[0],
     )
 
 

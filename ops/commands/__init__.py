@@ -1,0 +1,1 @@
+"""The commands, one module for each group of them. `ops.__main__` names every one."""
