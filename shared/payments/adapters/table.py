@@ -182,10 +182,7 @@ class PaymentsTable:
         Raises:
             StorageConflict: the application exists.
         """
-        self._put(
-            {"pk": _application_key(client_id, application_id), "current": order_id, "orders": [order_id]},
-            "attribute_not_exists(pk)",
-        )
+        self._put(_first_order(client_id, application_id, order_id), "attribute_not_exists(pk)")
 
     def replace_order(self, seen: Application, fresh: Record, old: tuple[Record, Record] | None) -> None:
         """Atomically replace the current order with a new one.
@@ -209,13 +206,37 @@ class PaymentsTable:
         except (ClientError, BotoCoreError) as error:
             _translate(error)
 
-    def extend_application(self, seen: Application, order_id: str) -> None:
-        """Add an order that was found at Razorpay to an application. The current order stays.
+    def insert_first_orders(self, records: Sequence[Record]) -> None:
+        """Atomically store up to 50 new records, each with a new application of which it is the first order.
+
+        Raises:
+            StorageConflict: one of the records or applications exists; nothing was written.
+        """
+        actions: list[Any] = []
+        for record in records:
+            order = record.agreed()
+            application = _first_order(order.client_id, order.application_id, record.order_id)
+            actions += (
+                {"Put": self._arguments_of_put(item, "attribute_not_exists(pk)")}
+                for item in (to_item(record), application)
+            )
+        try:
+            self._client.transact_write_items(TransactItems=actions)
+        except (ClientError, BotoCoreError) as error:
+            _translate(error)
+
+    def extend_application(self, seen: Application, order_id: str, *, current: str | None = None) -> None:
+        """Add an order that was found at Razorpay, or imported, to an application.
+
+        Args:
+            seen: the application as it was read.
+            order_id: the order to add.
+            current: the order that create-order returns from now on; by default it stays.
 
         Raises:
             StorageConflict: the application has changed.
         """
-        self._execute(*_growth(seen, order_id, current=seen.current))
+        self._execute(*_growth(seen, order_id, current=current or seen.current))
 
     # --- payment ids ---
 
@@ -247,6 +268,28 @@ class PaymentsTable:
             self._execute(_COUNTER_KEY, update, f"attribute_not_exists({last}) OR {last} < {update.value(above)}")
         except StorageConflict:
             return
+
+    def reserve_payment_ids(self, up_to: int) -> bool:
+        """Leave the ids up to this one to the service that this one replaces. Return whether they are free.
+
+        They are not once this service has assigned an id from that range itself.
+        """
+        item = self._get(_COUNTER_KEY) or {}
+        last, reserved = item.get("last_taken"), item.get("imported_up_to", 0)
+        if reserved >= up_to:
+            return True
+        if last is not None and last != reserved:
+            return False
+        update = _Update()
+        update.set(("last_taken",), up_to)
+        update.set(("imported_up_to",), up_to)
+        taken = update.path(("last_taken",))
+        condition = f"attribute_not_exists({taken})" if last is None else update.equals("last_taken", last)
+        try:
+            self._execute(_COUNTER_KEY, update, condition)
+        except StorageConflict:
+            return False
+        return True
 
     # --- what is due ---
 
@@ -593,6 +636,10 @@ def _record_key(order_id: str) -> str:
 def _application_key(client_id: int, application_id: int) -> str:
     # The key includes the client, so that nobody can occupy someone else's application.
     return f"application#{client_id}#{application_id}"
+
+
+def _first_order(client_id: int, application_id: int, order_id: str) -> dict[str, Any]:
+    return {"pk": _application_key(client_id, application_id), "current": order_id, "orders": [order_id]}
 
 
 def _refund_key(refund_id: str) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from copy import replace
-from typing import Literal
+from typing import Final, Literal
 
 from payments.core.disputes import differs
 from payments.core.events import event_id
@@ -28,6 +28,9 @@ MAX_REVIEWS = 100
 
 # Older failures are not announced: the customer saw them long ago and may have paid elsewhere.
 _NEWS_OF_FAILURE_S = 60 * 60
+_REVIEWS_OF_CAPTURES: Final = frozenset(
+    {"amount_mismatch", "currency_mismatch", "superseded_order", "duplicate_capture"}
+)
 
 
 class Recorder:
@@ -36,6 +39,7 @@ class Recorder:
     def __init__(self, record: Record, now: int) -> None:
         self._record, self._position = record, Position.of(record)
         self.now = now
+        self.imported = record.imported
         self.attempts = dict(record.attempts)
         self.events: dict[str, PendingEvent] = {}
         self.reviews: list[Review] = list(record.reviews)
@@ -177,6 +181,25 @@ def announce(recorder: Recorder, record: Record, before: Position, after: Positi
     _open_reviews(recorder, before, after, merge)
     _open_reviews_of_disputes(recorder, after, merge)
     _close_reviews(recorder, after, merge)
+    recorder.events = {key: event for key, event in recorder.events.items() if not _is_old(event, recorder, merge)}
+
+
+def _is_old(event: PendingEvent, recorder: Recorder, merge: Merge) -> bool:
+    """Return whether an event is about what the service that this one replaced knew as paid or refunded.
+
+    Other services acted on that long ago. What happened after the export is announced like anything else.
+    """
+    imported = recorder.imported
+    if imported is None or imported.status not in {"paid", "refunded"}:
+        return False
+    if event.type == "payment.paid":
+        return True
+    if event.refund is not None:
+        return event.refund in merge.refunded_before
+    if event.type == "payment.failed" or (event.review in _REVIEWS_OF_CAPTURES and event.review_state == "open"):
+        created_at = recorder.attempts[event.payment].created_at if event.payment is not None else None
+        return created_at is not None and created_at <= imported.at
+    return False
 
 
 def _record_refunds(recorder: Recorder, record: Record, before: Position, after: Position, status: Status) -> None:

@@ -91,6 +91,8 @@ class Merge:
         self.by: Mandate | None = None
         """Who decided it, if that is what is new."""
         self.dropped = 0
+        self.refunded_before: set[str] = set()
+        """Refunds that are new here, but that Razorpay made before the record was imported."""
         self.reversed: set[str] = set()
         """Refunds reported as failed after they were processed."""
         self.agreed: set[str] = set()
@@ -222,6 +224,9 @@ class Merge:
             self.refunds[fact.refund] = Refund(
                 payment_id=fact.payment, amount_minor=fact.amount_minor, state=fact.state, intent=fact.intent
             )
+            imported = self._record.imported
+            if imported is not None and fact.created_at is not None and fact.created_at <= imported.at:
+                self.refunded_before.add(fact.refund)
             return True
         if fact.state.rank > known.state.rank:
             failed_before = known.state is RefundState.FAILED

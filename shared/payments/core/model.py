@@ -402,6 +402,18 @@ class PendingEvent(Model):
     """The dispute as it was then."""
 
 
+OldStatus = Literal["created", "failed", "paid", "refunded"]
+"""A status of the service that this one replaced, least advanced first."""
+
+
+class Imported(Model):
+    """What the service that this one replaced had of an order (see `importing`)."""
+
+    status: OldStatus | Later
+    at: int
+    """When its rows were exported, epoch seconds. It told other services about everything before."""
+
+
 class Record(Model):
     """One Razorpay order and everything we know about it.
 
@@ -451,6 +463,10 @@ class Record(Model):
     """The order's notes at Razorpay say that it is not ours. Only such a record expires."""
     expires_at: int | None = None
     """When DynamoDB may delete it; only for a foreign order."""
+    imported: Imported | None = None
+    """Where it came from, if this service did not create it."""
+    unsettled: bool = False
+    """It was imported as paid or refunded, and is too old for Razorpay's API to tell. Until a capture is reported."""
 
     def agreed(self) -> Order:
         """Return what was agreed.

@@ -83,6 +83,8 @@ class Position:
     refunded: bool
     """The order's status is `refunded`, which is final."""
     intents: Mapping[str, RefundIntent]
+    unsettled: bool = False
+    """Razorpay no longer tells what became of its payments."""
 
     @classmethod
     def of(cls, record: Record) -> "Position":
@@ -97,6 +99,7 @@ class Position:
             stood=record.stood,
             refunded=record.status is Status.REFUNDED,
             intents=record.refund_intents,
+            unsettled=record.unsettled,
         )
 
     # --- money ---
@@ -273,7 +276,10 @@ class Position:
         A payment is alive, a total differs, a refund is pending, or a requested refund may or may not exist.
         """
         return (
-            any(self.alive(payment) and not self.attempts[payment].lapsed for payment in self.attempts)
+            (
+                not self.unsettled
+                and any(self.alive(payment) and not self.attempts[payment].lapsed for payment in self.attempts)
+            )
             or any(attempt.refunds_unread for attempt in self.attempts.values())
             or any(refund.state is RefundState.CREATED for refund in self.refunds.values())
             or bool(self.open_intents)

@@ -35,6 +35,7 @@ from payments.core.instants import iso
 from payments.core.model import (
     Fact,
     HistoryEntry,
+    Imported,
     Mandate,
     Order,
     Reason,
@@ -237,6 +238,58 @@ def adopt(  # noqa: PLR0913 - the order, its record, and the rules to judge it b
     return _change(adopted, nothing, after, merge, now)
 
 
+def take_over(  # noqa: PLR0913 - the order, its record, and what the other service had of it
+    record: Record,
+    order: Order,
+    imported: Imported,
+    facts: Sequence[Fact],
+    now: int,
+    *,
+    created_at: int,
+    unsettled: bool,
+) -> Decision:
+    """Decide what a record becomes with what the service that this one replaced had of its order.
+
+    Args:
+        record: as stored, or an unsaved one. Facts that Razorpay reported before the import are kept.
+        order: what was agreed.
+        imported: the status there, and when it was exported.
+        facts: what proves that status.
+        now: epoch seconds.
+        created_at: when the order was created, epoch seconds.
+        unsettled: Razorpay's API no longer tells about the order. Then a refund is final on that service's word.
+    """
+    taken = replace(
+        record,
+        order=order,
+        status=Status.CREATED if record.order is None else record.status,
+        created_at=iso(created_at),
+        foreign=False,
+        expires_at=None,
+        imported=imported,
+        unsettled=unsettled,
+    )
+    if record.order is None:
+        taken = replace(taken, lane=None, attention_at=None, failures=0)
+    merge = Merge(taken, now, NO_OFFERS)
+    merge.judge_all()
+    merge.news.append(f"imported as {imported.status}")
+    merge.refunded_before |= record.refunds.keys()
+    for fact in facts:
+        merge.add(fact)
+    before = Position.of(taken)
+    if record.order is None:
+        before = replace(before, attempts={}, refunds={}, disputes={})
+    after = replace(before, attempts=merge.attempts, refunds=merge.refunds, disputes=merge.disputes)
+    if unsettled and imported.status == "refunded" and not record.confirmed:
+        after = replace(after, refunded=True)
+    decision = _change(taken, before, after, merge, now)
+    if record.attempts or decision.record.pending:
+        return decision
+    # The rebuild reads Razorpay's lists, a hundred payments at a time. A due time would ask about each order.
+    return replace(decision, record=replace(decision.record, lane=taken.lane, attention_at=taken.attention_at))
+
+
 def _change(record: Record, before: Position, after: Position, merge: "Merge", now: int) -> Decision:
     status = record.status if record.order is None else after.status()
     stood = record.stood
@@ -246,10 +299,12 @@ def _change(record: Record, before: Position, after: Position, merge: "Merge", n
         in_time = [] if after.superseded else [payment for payment in matches if not after.is_late(payment)]
         first = in_time[0] if in_time and status is Status.REFUNDED else None
         stood = after.standing or stood or first
+    confirmed = record.confirmed or stood is not None
     changed = replace(
         record,
         status=status,
-        confirmed=record.confirmed or stood is not None,
+        confirmed=confirmed,
+        unsettled=record.unsettled and not confirmed,
         version=merge.version,
         updated_at=iso(now),
         attempts=after.attempts,

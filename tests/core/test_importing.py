@@ -1,0 +1,412 @@
+"""Importing the rows of the Django service, and settling them by the rebuild, on the fakes."""
+
+from collections.abc import Callable
+from copy import replace
+from datetime import UTC
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from payments.core.importing import COLUMNS, Import, InvalidRow, OldPayment, Result, read_row, store_row
+from payments.core.instants import iso
+from payments.core.listing import Origin
+from payments.core.model import Application, Record, Status
+from payments.core.position import NO_OFFERS
+from payments.core.reconciliation import Outcome, Reconciler, apply_orders, apply_payments, apply_refunds
+from payments.core.signature import checkout_signature
+from payments.core.transitions import open_record
+from tests.core.story import AMOUNT, OPENED, ORDER, ORDER_ID, OTHER_ORDER_ID, PART, REFUND_1, REFUND_2, A, B
+from tests.fakes import INSTALLATION, Crash, FakeBus, FakeGateway, FakeTable, Fate
+
+DAY = 24 * 60 * 60
+SECRET = "a-key-secret-of-the-account"
+EXPORTED = OPENED + 10 * DAY
+NOW = EXPORTED + 600
+
+
+def row(**changes: object) -> dict[str, Any]:
+    """A row as Django's `dumpdata` writes it."""
+    return {
+        "id": 17,
+        "job_id": 101,
+        "application_id": 202,
+        "client_id": 303,
+        "freelancer_id": 404,
+        "amount": "500.00",
+        "currency": "INR",
+        "razorpay_order_id": ORDER_ID,
+        "razorpay_payment_id": A,
+        "razorpay_signature": checkout_signature(ORDER_ID, A, SECRET),
+        "status": "paid",
+        "created_at": iso(OPENED),
+    } | changes
+
+
+def old(**changes: object) -> OldPayment:
+    return read_row(row(**changes), NOW)
+
+
+def _at_once(_id: str, act: Callable[[], Outcome]) -> None:
+    act()
+
+
+class Migration:
+    """A table that rows are imported into, and Razorpay's books."""
+
+    def __init__(self) -> None:
+        self.table, self.bus, self.gateway = FakeTable(), FakeBus(), FakeGateway()
+        self.gateway.now = OPENED
+        # The old service's orders have no notes of ours.
+        self.gateway.put_order(ORDER_ID, ORDER, notes=[])
+        self.reconciler = Reconciler(
+            table=self.table,
+            bus=self.bus,
+            gateway=self.gateway,
+            origin=Origin(stage="test", installation=INSTALLATION),
+            policy=NO_OFFERS,
+            order_expiry_s=30 * DAY,
+        )
+
+    def run(self, *, now: int = NOW, table: Any = None, **changes: Any) -> Import:
+        payment = read_row(row(**changes), now)
+        stored = self.table.read(payment.order_id)
+        return store_row(table or self.table, stored, payment, EXPORTED, now, proven=payment.is_proven([SECRET]))
+
+    def rebuild(self, now: int = NOW + 60) -> None:
+        for listed, apply in (("orders", apply_orders), ("payments", apply_payments), ("refunds", apply_refunds)):
+            page = self.gateway.page(listed, 0, now, 0)  # type: ignore[arg-type]  # one of its lists
+            apply(self.reconciler, page, _at_once, now)
+
+    @property
+    def record(self) -> Record:
+        record = self.table.read(ORDER_ID)
+        assert record is not None
+        return record
+
+
+# --- the row's status -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({"status": "created", "razorpay_payment_id": None, "razorpay_signature": None}, "created"),
+        ({"status": "created"}, "created"),
+        ({"status": "failed"}, "failed"),
+        ({"status": "failed", "razorpay_payment_id": None}, "created"),
+        ({"status": "paid"}, "paid"),
+        ({"status": "paid", "razorpay_signature": None}, "authorized"),
+        ({"status": "paid", "razorpay_signature": "0" * 64}, "authorized"),
+        ({"status": "refunded"}, "paid"),
+        ({"status": "refunded", "razorpay_signature": None}, "authorized"),
+    ],
+)
+def test_a_rows_status_is_what_it_proves_and_nothing_is_published(changes: dict[str, Any], status: str) -> None:
+    case = Migration()
+    assert case.run(**changes).result is Result.NEW
+    record = case.record
+    assert (record.status, record.confirmed, record.unsettled) == (status, False, False)
+    assert record.order == replace(ORDER, receipt="")
+    assert record.created_at == iso(OPENED)
+    # The rebuild settles them, so none is due: a hundred thousand would all ask Razorpay at once.
+    assert (record.pending, record.lane, record.attention_at) == ({}, None, None)
+    assert case.bus.sent == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({"status": "paid"}, "paid"),
+        ({"status": "paid", "razorpay_signature": None}, "authorized"),
+        ({"status": "refunded"}, "refunded"),
+        ({"status": "refunded", "razorpay_signature": None}, "refunded"),
+    ],
+)
+@pytest.mark.parametrize(("age", "marked"), [(180 * DAY - 1, False), (180 * DAY, True), (900 * DAY, True)])
+def test_what_razorpay_no_longer_shows_is_marked_unsettled(
+    changes: dict[str, Any], status: str, age: int, *, marked: bool
+) -> None:
+    case = Migration()
+    case.run(now=OPENED + age, **changes)
+    assert case.record.unsettled is marked
+    if marked:
+        assert (case.record.status, case.record.confirmed, case.record.attention_at) == (status, False, None)
+
+
+def test_a_capture_that_is_reported_after_all_ends_the_mark() -> None:
+    case = Migration()
+    case.run(now=OPENED + 200 * DAY)
+    case.gateway.pay(ORDER_ID, A)
+    case.rebuild(OPENED + 200 * DAY)
+    assert (case.record.status, case.record.confirmed, case.record.unsettled) == ("paid", True, False)
+    assert case.bus.sent == []
+
+
+# --- settled by the rebuild -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("was", ["paid", "refunded"])
+@pytest.mark.parametrize("signature", [checkout_signature(ORDER_ID, A, SECRET), None])
+def test_a_paid_or_refunded_row_is_settled_without_an_event(was: str, signature: str | None) -> None:
+    case = Migration()
+    case.run(status=was, razorpay_signature=signature)
+    case.gateway.pay(ORDER_ID, A)
+    case.gateway.now += DAY
+    if was == "refunded":
+        case.gateway.give_back(A, REFUND_1, PART)
+        case.gateway.give_back(A, REFUND_2, AMOUNT - PART)
+    case.rebuild()
+    assert (case.record.status, case.record.confirmed, case.record.stood) == (was, True, A)
+    assert len(case.record.refunds) == (2 if was == "refunded" else 0)
+    assert case.record.pending == {}
+    assert case.bus.sent == []
+
+
+def test_what_was_captured_twice_before_the_export_is_a_review_without_an_event() -> None:
+    case = Migration()
+    case.run()
+    case.gateway.pay(ORDER_ID, A)
+    case.gateway.pay(ORDER_ID, B)
+    case.rebuild()
+    assert [review.reason for review in case.record.reviews] == ["duplicate_capture"]
+    assert case.bus.sent == []
+
+
+def test_a_row_that_was_not_paid_and_was_captured_meanwhile_is_news() -> None:
+    case = Migration()
+    case.run(status="created", razorpay_payment_id=None, razorpay_signature=None)
+    case.gateway.pay(ORDER_ID, A)
+    case.rebuild()
+    assert case.bus.types() == ["payment.paid"]
+
+
+@pytest.mark.parametrize("settled_first", [True, False])
+def test_a_refund_that_was_made_after_the_export_is_news(*, settled_first: bool) -> None:
+    case = Migration()
+    case.run()
+    case.gateway.pay(ORDER_ID, A)
+    if settled_first:
+        case.rebuild()
+    case.gateway.now = EXPORTED + 1
+    case.gateway.give_back(A, REFUND_1, AMOUNT)
+    case.rebuild(EXPORTED + 900)
+    assert case.record.status == "refunded"
+    assert case.bus.types() == ["payment.refunded"]
+
+
+def test_a_refund_that_was_pending_at_the_export_is_news_when_it_is_processed() -> None:
+    case = Migration()
+    case.run()
+    case.gateway.pay(ORDER_ID, A)
+    case.gateway.give_back(A, REFUND_1, AMOUNT, "pending")
+    case.rebuild()
+    assert case.bus.sent == []
+    case.gateway.give_back(A, REFUND_1, AMOUNT)
+    case.rebuild(NOW + 900)
+    assert case.bus.types() == ["payment.refunded"]
+
+
+def test_a_second_capture_after_the_export_opens_a_review_that_is_announced() -> None:
+    case = Migration()
+    case.run()
+    case.gateway.pay(ORDER_ID, A)
+    case.rebuild()
+    case.gateway.now = EXPORTED + 1
+    case.gateway.pay(ORDER_ID, B)
+    case.rebuild(EXPORTED + 900)
+    assert case.bus.types() == ["payment.review"]
+
+
+@pytest.mark.parametrize(("was", "events"), [("paid", []), ("created", ["payment.paid"])])
+def test_an_order_that_razorpay_reported_before_the_import_becomes_ours(was: str, events: list[str]) -> None:
+    case = Migration()
+    case.gateway.pay(ORDER_ID, A)
+    case.rebuild()
+    assert case.record.foreign
+    assert case.run(status=was).result is Result.IDENTIFIED
+    assert (case.record.foreign, case.record.expires_at) == (False, None)
+    case.rebuild()
+    assert (case.record.status, case.record.confirmed) == ("paid", True)
+    assert case.bus.types() == events
+
+
+# --- importing again ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("was", ["created", "failed", "paid", "refunded"])
+@pytest.mark.parametrize("settled", [True, False])
+def test_importing_a_row_again_changes_nothing(was: str, *, settled: bool) -> None:
+    case = Migration()
+    case.run(status=was)
+    if settled:
+        case.gateway.pay(ORDER_ID, A)
+        case.rebuild()
+    before = case.table.copy()
+    assert case.run(status=was).result is Result.UNCHANGED
+    assert (case.table.records, case.table.applications) == (before.records, before.applications)
+
+
+@pytest.mark.parametrize(
+    ("changes", "column"),
+    [
+        ({"id": 18}, "id"),
+        ({"job_id": 102}, "job_id"),
+        ({"application_id": 203}, "application_id"),
+        ({"client_id": 304}, "client_id"),
+        ({"freelancer_id": 405}, "freelancer_id"),
+        ({"amount": "500.01"}, "amount"),
+        ({"currency": "USD"}, "currency"),
+        ({"razorpay_payment_id": B}, "razorpay_payment_id"),
+        ({"status": "created"}, "status"),
+        ({"created_at": iso(OPENED + 1)}, "created_at"),
+    ],
+)
+def test_a_row_that_contradicts_a_record_is_reported_and_the_record_stays(changes: dict[str, Any], column: str) -> None:
+    case = Migration()
+    case.run()
+    before = case.table.copy()
+    done = case.run(**changes)
+    assert (done.result, done.differs) == (Result.CONTRADICTS, (column,))
+    assert (case.table.records, case.table.applications) == (before.records, before.applications)
+
+
+def test_a_row_never_replaces_an_order_that_this_service_created() -> None:
+    case = Migration()
+    case.table.insert(open_record(ORDER_ID, ORDER, OPENED))
+    assert case.run().differs == ("razorpay_order_id",)
+    assert case.record.imported is None
+
+
+def test_a_later_export_adds_what_was_paid_since() -> None:
+    case = Migration()
+    case.run(status="created", razorpay_payment_id=None, razorpay_signature=None)
+    assert case.run().result is Result.ADVANCED
+    assert case.record.status is Status.PAID
+    case.gateway.pay(ORDER_ID, A)
+    case.rebuild()
+    assert case.bus.sent == []
+
+
+def test_an_earlier_key_secret_that_turns_up_later_proves_a_row() -> None:
+    case = Migration()
+    signature = checkout_signature(ORDER_ID, A, "an-earlier-secret")
+    case.run(razorpay_signature=signature)
+    assert case.record.status is Status.AUTHORIZED
+    payment = old(razorpay_signature=signature)
+    proven = payment.is_proven([SECRET, "an-earlier-secret"])
+    done = store_row(case.table, case.record, payment, EXPORTED, NOW, proven=proven)
+    assert (done.record, done.record.status) == (case.record, Status.PAID)
+
+
+@pytest.mark.parametrize("after", [True, False])
+def test_a_crash_at_any_call_loses_and_doubles_nothing(*, after: bool) -> None:
+    whole = Migration()
+    whole.run()
+    whole.run(id=18, razorpay_order_id=OTHER_ORDER_ID, status="created")
+    crashes = 0
+    for number in range(1, 30):
+        case = Migration()
+        fate = Fate({number: Crash()}, after=after)
+        try:
+            case.run(table=fate.wrap(case.table))
+            case.run(id=18, razorpay_order_id=OTHER_ORDER_ID, status="created", table=fate.wrap(case.table))
+        except Crash:
+            crashes += 1
+            case.run()
+            case.run(id=18, razorpay_order_id=OTHER_ORDER_ID, status="created")
+        assert case.table.records == whole.table.records
+        assert case.table.applications == whole.table.applications
+    assert crashes >= 5
+
+
+# --- applications ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("statuses", "current"), [(("created", "created"), OTHER_ORDER_ID), (("paid", "created"), ORDER_ID)]
+)
+def test_an_application_keeps_all_its_orders_and_the_paid_or_newest_is_current(
+    statuses: tuple[str, str], current: str
+) -> None:
+    case = Migration()
+    case.run(status=statuses[0])
+    case.run(id=18, razorpay_order_id=OTHER_ORDER_ID, status=statuses[1])
+    assert case.table.application(303, 202) == Application(
+        client_id=303, application_id=202, current=current, orders=(ORDER_ID, OTHER_ORDER_ID)
+    )
+
+
+# --- checking rows --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "column", "message"),
+    [
+        ({"id": 0}, "id", "must be a whole number from 1 to 9007199254740991"),
+        ({"id": True}, "id", "must be a whole number from 1 to 9007199254740991"),
+        ({"job_id": "1.0"}, "job_id", "must be a whole number from 1 to 9007199254740991"),
+        ({"client_id": None}, "client_id", "is empty"),
+        ({"client_id": ""}, "client_id", "is empty"),
+        ({"amount": "500.005"}, "amount", "must have at most 2 decimals in INR"),
+        ({"amount": "-1"}, "amount", "must be a decimal string such as 499.50, with at most 16 digits"),
+        ({"amount": 0}, "amount", "must be from 1.00 to"),
+        ({"currency": "inr"}, "currency", "must be a currency code that Razorpay supports, such as INR"),
+        ({"razorpay_order_id": "order_1"}, "razorpay_order_id", "must be a Razorpay order id"),
+        ({"razorpay_payment_id": "pay_1"}, "razorpay_payment_id", "must be a Razorpay payment id"),
+        ({"razorpay_payment_id": None}, "razorpay_payment_id", "is empty"),
+        ({"razorpay_signature": "abc"}, "razorpay_signature", "must be 64 lower-case hexadecimal digits, or empty"),
+        ({"status": "PAID"}, "status", "must be created, failed, paid or refunded"),
+        ({"created_at": "yesterday"}, "created_at", "must be an ISO 8601 time such as 2026-03-01T09:30:00Z"),
+        ({"created_at": "2026-03-01 09:30:00"}, "created_at", "has no UTC offset: name the database's time zone"),
+        ({"created_at": iso(NOW + 2 * DAY)}, "created_at", "lies in the future, or before 2000"),
+    ],
+)
+def test_an_invalid_value_is_named_by_its_column_and_never_shown(
+    changes: dict[str, Any], column: str, message: str
+) -> None:
+    with pytest.raises(InvalidRow) as caught:
+        old(**changes)
+    (mistake,) = caught.value.mistakes
+    assert mistake.field == column
+    assert mistake.message.startswith(message)
+
+
+def test_every_mistake_of_a_row_is_named() -> None:
+    with pytest.raises(InvalidRow) as caught:
+        read_row({}, NOW)
+    named = {mistake.field for mistake in caught.value.mistakes}
+    assert named == set(COLUMNS) - {"razorpay_payment_id", "razorpay_signature"}
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "minor"),
+    [
+        ("500.00", "INR", 50_000),
+        ("499.50", "INR", 49_950),
+        (500, "INR", 50_000),
+        (Decimal("500.10"), "INR", 50_010),
+        ("500.00", "JPY", 500),
+        ("1.00", "KWD", 1_000),
+    ],
+)
+def test_amounts_are_read_as_the_database_writes_them(amount: object, currency: str, minor: int) -> None:
+    assert old(amount=amount, currency=currency).order.amount_minor == minor
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["2026-03-01T09:30:00Z", "2026-03-01T09:30:00.123Z", "2026-03-01 09:30:00+00", "2026-03-01T15:00:00.5+05:30"],
+)
+def test_times_are_read_as_databases_write_them(written: str) -> None:
+    assert old(created_at=written).created_at == OPENED
+
+
+@pytest.mark.parametrize(("zone", "seconds"), [(UTC, OPENED), (ZoneInfo("Asia/Kolkata"), OPENED - 19_800)])
+def test_a_time_without_an_offset_is_in_the_databases_zone(zone: Any, seconds: int) -> None:
+    assert read_row(row(created_at="2026-03-01 09:30:00"), NOW, zone).created_at == seconds
+
+
+def test_an_unpaid_row_may_have_kept_a_forged_signature() -> None:
+    assert old(status="failed", razorpay_signature="forged").signature is None
