@@ -11,7 +11,7 @@ from sandbox.live.scenarios import SCENARIOS
 from tests.browser.conftest import PATIENCE_MS, Problems
 from tests.e2e.platform_client import Platform
 
-SCENARIO_MS = 60_000
+SCENARIO_MS = 90_000
 """A scenario gives up after half a minute; it always shows a verdict."""
 
 
