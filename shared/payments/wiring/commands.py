@@ -17,13 +17,14 @@ from payments.core.operations import (
     republish,
     take_note,
 )
-from payments.core.position import under_review
+from payments.core.position import Position
 from payments.wiring import aws
 from payments.wiring.lanes import fields_of, refuse
 from payments.wiring.reconcile import Connect, Dependencies
 
-type Command = Callable[[object, Connect, Callable[[], int], RequestLog], dict[str, Any]]
-"""Takes its input, what connects everything, the remaining milliseconds and the log. Returns its report."""
+type Command = Callable[[object, Connect, RequestLog], dict[str, Any]]
+"""Takes its input, what connects everything, and the log. Returns its report."""
+type _LaneLike = Callable[[object, Connect, Callable[[], int], RequestLog], dict[str, Any]]
 
 _REFUSALS: Final[Mapping[type[Exception], str]] = {
     OrderNotFound: "There is no record of ours of this order.",
@@ -32,13 +33,21 @@ _REFUSALS: Final[Mapping[type[Exception], str]] = {
 }
 
 
-def _answering(command: Command) -> Command:
-    """Report a refusal as an answer. An operator's question is no failure of the function, which would alarm."""
+def _answering(command: Command) -> _LaneLike:
+    """Report a refusal as an answer. An operator's question is no failure of the function, which would alarm.
+
+    What it returns is called as a lane is. A command about one order needs no time limit of its own.
+    """
 
     @wraps(command)
-    def answer(asked: object, connect: Connect, remaining_ms: Callable[[], int], log: RequestLog) -> dict[str, Any]:
+    def answer(
+        asked: object,
+        connect: Connect,
+        remaining_ms: Callable[[], int],  # noqa: ARG001 - as a lane's
+        log: RequestLog,
+    ) -> dict[str, Any]:
         try:
-            return command(asked, connect, remaining_ms, log)
+            return command(asked, connect, log)
         except (NotPossible, OrderNotFound, NotAtGateway, TooOldForGateway) as refusal:
             why = _REFUSALS.get(type(refusal), str(refusal))
             log.note(refused=type(refusal).__name__, why=why)
@@ -48,12 +57,7 @@ def _answering(command: Command) -> Command:
 
 
 @_answering
-def look(
-    asked: object,
-    connect: Connect,
-    remaining_ms: Callable[[], int],  # noqa: ARG001 - as a lane's
-    log: RequestLog,
-) -> dict[str, Any]:
+def look(asked: object, connect: Connect, log: RequestLog) -> dict[str, Any]:
     """Ask Razorpay about one order now."""
     order_id, _ = _named(asked, log, payment=False)
     service = connect()
@@ -62,12 +66,7 @@ def look(
 
 
 @_answering
-def find(
-    asked: object,
-    connect: Connect,
-    remaining_ms: Callable[[], int],  # noqa: ARG001 - as a lane's
-    log: RequestLog,
-) -> dict[str, Any]:
+def find(asked: object, connect: Connect, log: RequestLog) -> dict[str, Any]:
     """Return the order of a payment or refund, by asking Razorpay. Records nothing."""
     fields = fields_of(asked, frozenset({"razorpay_payment_id", "refund_id"}), log)
     payment_id, refund_id = fields.get("razorpay_payment_id"), fields.get("refund_id")
@@ -82,12 +81,7 @@ def find(
 
 
 @_answering
-def accept(
-    asked: object,
-    connect: Connect,
-    remaining_ms: Callable[[], int],  # noqa: ARG001 - as a lane's
-    log: RequestLog,
-) -> dict[str, Any]:
+def accept(asked: object, connect: Connect, log: RequestLog) -> dict[str, Any]:
     """Accept a payment that does not match, or that came on a superseded order."""
     by, about = _decided(asked, log)
     order_id, payment = _named(about, log, payment=True)
@@ -95,12 +89,7 @@ def accept(
 
 
 @_answering
-def release(
-    asked: object,
-    connect: Connect,
-    remaining_ms: Callable[[], int],  # noqa: ARG001 - as a lane's
-    log: RequestLog,
-) -> dict[str, Any]:
+def release(asked: object, connect: Connect, log: RequestLog) -> dict[str, Any]:
     """Stop counting an order, a signature or a lost dispute, after asking Razorpay about it."""
     by, about = _decided(asked, log)
     order_id, payment = _named(about, log, payment=None)
@@ -112,12 +101,7 @@ def release(
 
 
 @_answering
-def note(
-    asked: object,
-    connect: Connect,
-    remaining_ms: Callable[[], int],  # noqa: ARG001 - as a lane's
-    log: RequestLog,
-) -> dict[str, Any]:
+def note(asked: object, connect: Connect, log: RequestLog) -> dict[str, Any]:
     """Record that a person has dealt with an order, which resolves the reviews that no fact resolves."""
     by, about = _decided(asked, log)
     order_id, _ = _named(about, log, payment=False)
@@ -125,12 +109,7 @@ def note(
 
 
 @_answering
-def publish_again(
-    asked: object,
-    connect: Connect,
-    remaining_ms: Callable[[], int],  # noqa: ARG001 - as a lane's
-    log: RequestLog,
-) -> dict[str, Any]:
+def publish_again(asked: object, connect: Connect, log: RequestLog) -> dict[str, Any]:
     """Publish every event of an order again."""
     by, about = _decided(asked, log)
     order_id, _ = _named(about, log, payment=False)
@@ -191,6 +170,6 @@ def _summary(record: Record) -> dict[str, Any]:
         "order_id": record.order_id,
         "status": record.status.value,
         "confirmed": record.confirmed,
-        "under_review": under_review(record),
+        "under_review": Position.of(record).under_review,
         "version": record.version,
     }
