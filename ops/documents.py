@@ -23,7 +23,7 @@ from payments.core.model import (
     Review,
     Signed,
 )
-from payments.core.position import Position, amount_disputed, amount_refunded, under_review
+from payments.core.position import Position
 from payments.core.replay import Replay, Step
 
 _CHECKOUT: Final = "Checkout (signature)"
@@ -33,14 +33,15 @@ _OPERATOR: Final = "an operator"
 
 def summary(record: Record) -> dict[str, Any]:
     """Return one line about a payment."""
+    position = Position.of(record)
     return {
         "order_id": record.order_id,
         "status": record.status.value,
         "confirmed": record.confirmed,
-        "under_review": under_review(record),
+        "under_review": position.under_review,
         **_agreed(record),
-        "amount_refunded": amount_refunded(record),
-        "amount_disputed": amount_disputed(record),
+        "amount_refunded": position.amount_refunded,
+        "amount_disputed": position.amount_disputed,
         "superseded_by": record.superseded_by,
         "created_at": record.created_at,
         "version": record.version,

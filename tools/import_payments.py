@@ -47,7 +47,7 @@ from payments.core.importing import (
     store_row,
 )
 from payments.core.model import Record, Status
-from payments.core.position import under_review
+from payments.core.position import Position
 
 _KEY_SECRET: Final = "RAZORPAY_KEY_SECRET"  # noqa: S105 - the name of a variable
 # Progress is written after each chunk, so this is how many rows an interruption repeats.
@@ -222,7 +222,7 @@ class Report:
             self.unproven.append(old.order_id)
         if _has_settled_differently(record, old):
             self.settled_differently.append({"order_id": old.order_id, "row": old.status, "record": record.status})
-        if under_review(record):
+        if Position.of(record).under_review:
             self.under_review.append(old.order_id)
         if now - old.created_at < API_SHOWS_S:
             self.oldest = old.created_at if self.oldest is None else min(self.oldest, old.created_at)

@@ -6,7 +6,7 @@ from itertools import permutations
 import pytest
 
 from payments.core.model import Authorized, Failed, PendingEvent, Record, RefundState, Status
-from payments.core.position import amount_refunded
+from payments.core.position import Position
 from payments.core.transitions import decide
 from tests.core.story import AMOUNT, OPENED, PART, REFUND_1, A, B, Delivery, captured, opened, refunded, signed, tell
 
@@ -30,7 +30,7 @@ ENDS = [
 
 
 def end(record: Record) -> tuple[Status, bool, int]:
-    return record.status, record.confirmed, amount_refunded(record)
+    return record.status, record.confirmed, Position.of(record).amount_refunded
 
 
 def play(deliveries: Iterable[Delivery], *, again: bool = False) -> tuple[Record, dict[str, PendingEvent]]:

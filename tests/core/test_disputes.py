@@ -23,7 +23,7 @@ from payments.core.model import (
     Released,
     Status,
 )
-from payments.core.position import Position, amount_disputed, amount_refunded, under_review
+from payments.core.position import Position
 from payments.core.transitions import adopt, decide, unknown_record
 from payments.core.verification import require_paid
 from tests.core.story import (
@@ -64,7 +64,11 @@ def states(story: Story) -> list[str]:
 
 def test_a_dispute_that_is_opened_changes_nothing_about_the_money() -> None:
     story = tell([(captured(A),), (disputed(A),)])
-    assert (story.status(), amount_disputed(story.record), under_review(story.record)) == (Status.PAID, 0, False)
+    assert (story.status(), Position.of(story.record).amount_disputed, Position.of(story.record).under_review) == (
+        Status.PAID,
+        0,
+        False,
+    )
     assert told(story)[0]["dispute"] == {
         "id": DISPUTE_1,
         "state": "open",
@@ -81,7 +85,7 @@ def test_a_dispute_that_is_opened_changes_nothing_about_the_money() -> None:
 @pytest.mark.parametrize("end", [WON, CLOSED])
 def test_a_dispute_that_ends_well_is_told_and_changes_nothing_about_the_money(end: DisputeState) -> None:
     story = tell([(captured(A),), (disputed(A),), (disputed(A, end),)])
-    assert (story.status(), under_review(story.record)) == (Status.PAID, False)
+    assert (story.status(), Position.of(story.record).under_review) == (Status.PAID, False)
     assert states(story) == ["open", end.value]
 
 
@@ -89,7 +93,7 @@ def test_a_lost_dispute_returns_the_payment_and_is_no_refund() -> None:
     story = tell([(captured(A),), (disputed(A),), (disputed(A, LOST),)])
     record = story.record
     assert record.status is Status.REFUNDED
-    assert (amount_refunded(record), amount_disputed(record)) == (0, AMOUNT)
+    assert (Position.of(record).amount_refunded, Position.of(record).amount_disputed) == (0, AMOUNT)
     assert states(story) == ["open", "lost"]
     assert not any("refunded" in name for name in story.types.values())
     last = told(story)[-1]["payment"]
@@ -99,13 +103,13 @@ def test_a_lost_dispute_returns_the_payment_and_is_no_refund() -> None:
 def test_a_lost_dispute_needs_a_person_until_one_releases_the_payment() -> None:
     story = tell([(captured(A),), (disputed(A, LOST),)])
     assert story.reviews() == ["dispute_lost"]
-    assert under_review(story.record)
+    assert Position.of(story.record).under_review
     (review,) = told(story, "payment.review")
     assert (review["review"], review["dispute"]["id"]) == ({"reason": "dispute_lost", "state": "open"}, DISPUTE_1)
     story.deliver(Released(payment=A))
     assert story.reviews() == ["dispute_lost released"]
-    assert not under_review(story.record)
-    assert (story.status(), amount_disputed(story.record)) == (Status.REFUNDED, AMOUNT)
+    assert not Position.of(story.record).under_review
+    assert (story.status(), Position.of(story.record).amount_disputed) == (Status.REFUNDED, AMOUNT)
     assert states(story) == ["lost"]
 
 
@@ -120,22 +124,29 @@ def test_verify_says_of_a_lost_payment_that_a_person_looks_and_afterwards_that_t
 
 def test_a_loss_of_part_of_the_payment_leaves_it_paid_and_under_review() -> None:
     story = tell([(signed(A),), (captured(A),), (disputed(A, LOST, amount_minor=PART),)])
-    assert (story.status(), amount_disputed(story.record), under_review(story.record)) == (Status.PAID, PART, True)
+    assert (story.status(), Position.of(story.record).amount_disputed, Position.of(story.record).under_review) == (
+        Status.PAID,
+        PART,
+        True,
+    )
     require_paid(story.record, A)
 
 
 def test_a_loss_that_took_nothing_needs_a_person_all_the_same() -> None:
     """In the phase `fraud` the merchant must refund it himself ("About Disputes", process flow)."""
     story = tell([(captured(A),), (disputed(A, LOST, deducted_minor=0, phase="fraud"),)])
-    assert (story.status(), amount_disputed(story.record)) == (Status.PAID, 0)
+    assert (story.status(), Position.of(story.record).amount_disputed) == (Status.PAID, 0)
     assert story.reviews() == ["dispute_lost"]
-    assert under_review(story.record)
+    assert Position.of(story.record).under_review
 
 
 def test_what_was_refunded_before_the_rest_was_lost_is_announced_as_part_only() -> None:
     story = tell([(captured(A),), (refunded(A, REFUND_1, PART),), (disputed(A, LOST, amount_minor=AMOUNT - PART),)])
     assert story.status() is Status.REFUNDED
-    assert (amount_refunded(story.record), amount_disputed(story.record)) == (PART, AMOUNT - PART)
+    assert (Position.of(story.record).amount_refunded, Position.of(story.record).amount_disputed) == (
+        PART,
+        AMOUNT - PART,
+    )
     assert story.count("payment.partially_refunded") == 1
     assert story.count("payment.refunded") == 0
 
@@ -143,7 +154,10 @@ def test_what_was_refunded_before_the_rest_was_lost_is_announced_as_part_only() 
 def test_a_refund_of_what_a_loss_left_is_the_one_that_completes_it() -> None:
     story = tell([(captured(A),), (disputed(A, LOST, amount_minor=PART),), (refunded(A, REFUND_1, AMOUNT - PART),)])
     assert story.status() is Status.REFUNDED
-    assert (amount_refunded(story.record), amount_disputed(story.record)) == (AMOUNT - PART, PART)
+    assert (Position.of(story.record).amount_refunded, Position.of(story.record).amount_disputed) == (
+        AMOUNT - PART,
+        PART,
+    )
     (event,) = told(story, "payment.refunded")
     assert (event["refund"]["id"], event["payment"]["amount_disputed"]) == (REFUND_1, PART)
 
@@ -161,8 +175,8 @@ def test_a_payment_that_was_lost_twice_is_reviewed_although_no_refund_exists() -
 
 def test_the_second_of_two_captures_stands_once_the_first_is_lost() -> None:
     story = tell([(captured(A),), (captured(B),), (disputed(A, LOST),)])
-    assert (story.status(), story.record.stood, amount_disputed(story.record)) == (Status.PAID, B, 0)
-    assert under_review(story.record)
+    assert (story.status(), story.record.stood, Position.of(story.record).amount_disputed) == (Status.PAID, B, 0)
+    assert Position.of(story.record).under_review
 
 
 def test_money_lost_on_a_superseded_order_is_returned_as_by_a_refund() -> None:
@@ -173,15 +187,19 @@ def test_money_lost_on_a_superseded_order_is_returned_as_by_a_refund() -> None:
 
 def test_a_deduction_in_another_currency_is_left_to_a_person() -> None:
     story = tell([(captured(A),), (disputed(A, LOST, currency="USD"),)])
-    assert (story.status(), amount_disputed(story.record)) == (Status.PAID, 0)
+    assert (story.status(), Position.of(story.record).amount_disputed) == (Status.PAID, 0)
     assert story.reviews() == ["dispute_lost"]
 
 
 def test_a_dispute_about_a_payment_that_is_not_known_as_captured_is_kept() -> None:
     story = tell([(disputed(A, LOST),)])
-    assert (story.status(), under_review(story.record)) == (Status.CREATED, True)
+    assert (story.status(), Position.of(story.record).under_review) == (Status.CREATED, True)
     story.deliver(captured(A))
-    assert (story.status(), story.record.stood, amount_disputed(story.record)) == (Status.REFUNDED, A, AMOUNT)
+    assert (story.status(), story.record.stood, Position.of(story.record).amount_disputed) == (
+        Status.REFUNDED,
+        A,
+        AMOUNT,
+    )
     assert [story.count(name) for name in ("payment.paid", "payment.refunded")] == [0, 0]
 
 
@@ -210,7 +228,7 @@ def test_every_order_of_the_reports_ends_alike(end: DisputeState) -> None:
         story = tell([*order, *order])
         assert story.record.disputes[DISPUTE_1].state is end
         assert states(story).count(end.value) == 1
-        assert (amount_disputed(story.record) == AMOUNT) is (end is LOST)
+        assert (Position.of(story.record).amount_disputed == AMOUNT) is (end is LOST)
 
 
 @pytest.mark.parametrize(("first", "last"), [(UNDER_REVIEW, ACTION_REQUIRED), (ACTION_REQUIRED, UNDER_REVIEW)])
@@ -258,7 +276,7 @@ def test_a_later_phase_of_the_same_dispute_counts_if_there_ever_is_one() -> None
 def test_a_larger_deduction_of_a_loss_is_kept_and_told() -> None:
     for order in permutations([PART, AMOUNT]):
         story = tell([(captured(A),), *((disputed(A, LOST, deducted_minor=sum_minor),) for sum_minor in order)])
-        assert amount_disputed(story.record) == AMOUNT
+        assert Position.of(story.record).amount_disputed == AMOUNT
         assert told(story)[-1]["dispute"]["amount_deducted"] == AMOUNT
 
 

@@ -13,7 +13,7 @@ from payments.core.instants import iso
 from payments.core.listing import Origin, read_order
 from payments.core.model import Accepted, Authorized, Fact, Lane, Record, RefundState, Released, Status
 from payments.core.operations import accept_payment
-from payments.core.position import NO_OFFERS, Position, under_review
+from payments.core.position import NO_OFFERS, Position
 from payments.core.reconciliation import Outcome, Reconciler, apply_by_id, expire_orders
 from payments.core.sweeping import Watermark
 from payments.core.transitions import decide, supersede
@@ -107,7 +107,7 @@ def test_a_payment_made_after_the_expiry_is_reviewed_in_place_of_being_announced
     story = tell([(captured(A, created_at=AFTER),)], expired())
     assert (story.status(), story.record.confirmed, story.reviews()) == (Status.AUTHORIZED, False, ["expired_order"])
     assert list(story.types.values()) == ["payment.review"]
-    assert under_review(story.record)
+    assert Position.of(story.record).under_review
 
 
 def test_a_late_payment_that_an_operator_accepts_pays_the_order() -> None:
@@ -208,7 +208,7 @@ def seen(record: Record) -> tuple[object, ...]:
     """What other services and the client see."""
     reviews = [(review.reason, review.subject, review.resolution) for review in record.reviews]
     back = {key: (refund.state, refund.amount_minor) for key, refund in record.refunds.items()}
-    return record.status, record.confirmed, record.stood, under_review(record), reviews, back
+    return record.status, record.confirmed, record.stood, Position.of(record).under_review, reviews, back
 
 
 PAID: tuple[object, ...] = (Status.PAID, True, A, False, [], {REFUND_1: (RefundState.PROCESSED, PART)})

@@ -27,7 +27,7 @@ from payments.core.errors import (
 from payments.core.listing import Origin
 from payments.core.model import IntentState, Lane, Record, RefundState
 from payments.core.paying_back import PaidBack, Refunder
-from payments.core.position import NO_OFFERS, Position, amount_refunded
+from payments.core.position import NO_OFFERS, Position
 from payments.core.reconciliation import Reconciler
 from payments.core.refunding import GIVE_UP_AFTER_S, RefundRequest
 from payments.core.transitions import decide, open_record
@@ -97,7 +97,7 @@ def test_a_refund_is_recorded_with_its_intent_and_answered() -> None:
     assert (paid_back.is_new, desk.made) == (True, [20000])
     (intent,) = desk.record.refund_intents.values()
     assert (intent.state, intent.refund_id) == (IntentState.MADE, paid_back.refund_id)
-    assert amount_refunded(desk.record) == 20000
+    assert Position.of(desk.record).amount_refunded == 20000
     assert "payment.partially_refunded" in {event.type for event in desk.record.pending.values()}
 
 
@@ -256,7 +256,7 @@ def test_a_webhook_that_comes_before_the_answer_ends_the_intent() -> None:
     desk.gateway.loses_answers = webhook
     paid_back = desk.ask()
     assert (paid_back.refund_id, desk.made) == (next(iter(desk.gateway.refunded)), [AMOUNT])
-    assert amount_refunded(desk.record) == AMOUNT
+    assert Position.of(desk.record).amount_refunded == AMOUNT
 
 
 def test_a_second_click_while_the_first_is_under_way_makes_no_second_refund() -> None:
@@ -380,7 +380,7 @@ def test_reconcile_takes_a_refund_of_the_dashboard_for_what_it_is() -> None:
     desk = Desk()
     desk.gateway.give_back(A, "rfnd_FS8TWyPrCsa0OB", PART)
     desk.reconcile(120)
-    assert (amount_refunded(desk.record), dict(desk.record.refund_intents)) == (PART, {})
+    assert (Position.of(desk.record).amount_refunded, dict(desk.record.refund_intents)) == (PART, {})
     assert desk.ask().refund_id is not None
     assert sum(desk.made) == AMOUNT
 
@@ -430,6 +430,6 @@ def test_whatever_becomes_of_any_call_one_refund_is_made(
             desk.ask(amount="200")
             desk.reconcile(RESEND_AFTER_S)
         assert desk.made == [20000], f"call {number}: {desk.fate.calls}"
-        assert amount_refunded(desk.record) == 20000
+        assert Position.of(desk.record).amount_refunded == 20000
         assert desk.ask(amount="200").refund_id in desk.record.refunds
         assert not Position.of(desk.record).unresolved

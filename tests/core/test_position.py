@@ -17,7 +17,7 @@ from payments.core.model import (
     Verdict,
 )
 from payments.core.outbox import record_and_publish
-from payments.core.position import Policy, Position, under_review
+from payments.core.position import Policy, Position
 from payments.core.verification import require_paid
 from tests.core.story import (
     AMOUNT,
@@ -109,7 +109,7 @@ def test_of_matches_recorded_together_the_one_razorpay_made_first_stands_then_th
 def test_a_second_capture_of_the_agreed_sum_is_surplus_and_the_purchase_not_under_review() -> None:
     record = tell([(captured(A), captured(B))]).record
     assert len(Position.of(record).surplus) == 1
-    assert not under_review(record)
+    assert not Position.of(record).under_review
 
 
 @pytest.mark.parametrize(

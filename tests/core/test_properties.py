@@ -19,7 +19,7 @@ from payments.core.model import (
     Signed,
     Status,
 )
-from payments.core.position import Position, amount_refunded
+from payments.core.position import Position
 from payments.core.transitions import unknown_record
 from tests.core.story import (
     AMOUNT,
@@ -151,7 +151,7 @@ def known_facts(record: Record) -> object:
         payment: (a.signed_at is not None, a.authorized, a.captured, a.failed, a.amount_minor, a.currency)
         for payment, a in record.attempts.items()
     }
-    return attempts, dict(record.refunds), record.status, record.confirmed, amount_refunded(record)
+    return attempts, dict(record.refunds), record.status, record.confirmed, Position.of(record).amount_refunded
 
 
 @given(deliveries=told(), record=RECORDS)

@@ -27,7 +27,7 @@ from payments.core.errors import (
     TooManyRefunds,
 )
 from payments.core.model import INTENT_ID, DisputeState, IntentState, Lane, Record, RefundState
-from payments.core.position import Position, amount_refunded
+from payments.core.position import Position
 from payments.core.refunding import (
     MAX_INTENTS,
     RefundRequest,
@@ -242,7 +242,7 @@ def test_an_intent_reserves_its_amount_and_changes_nothing_else() -> None:
     reserved = reserve(record, request(amount="300"), NOW)
     assert remaining(reserved) == AMOUNT - 30000
     assert (reserved.status, reserved.version) == (record.status, record.version + 1)
-    assert amount_refunded(reserved) == 0
+    assert Position.of(reserved).amount_refunded == 0
     assert Position.of(reserved).unresolved
     with pytest.raises(InvalidRequest, match="more than what remains"):
         reserve(reserved, request("another-key-entirely", amount="300"), NOW)
@@ -300,7 +300,7 @@ def test_a_second_refund_under_one_intent_does_not_take_the_firsts_place() -> No
     record = made(reserve(paid(), request(amount="200"), NOW), request(), REFUND_1)
     record = made(record, request(), REFUND_2)
     assert record.refund_intents[request().intent_id].refund_id == REFUND_1
-    assert amount_refunded(record) == 40000
+    assert Position.of(record).amount_refunded == 40000
 
 
 def test_a_refusal_frees_the_amount_for_good() -> None:

@@ -17,7 +17,7 @@ from payments.core.model import (
     Review,
     Status,
 )
-from payments.core.position import amount_refunded
+from payments.core.position import Position
 from payments.core.transitions import ask_for_review, close_review, decide
 from tests.core.story import (
     AMOUNT,
@@ -206,7 +206,7 @@ def test_what_comes_back_of_a_returned_payment_changes_its_sum_and_tells_nobody(
     assert told_refunds(story) == [("refunded", A, REFUND_1, AMOUNT)]
     story.deliver(refunded(A, REFUND_2, 9))
     assert told_refunds(story) == [("refunded", A, REFUND_1, AMOUNT)]
-    assert (amount_refunded(story.record), story.reviews()) == (AMOUNT + 9, [])
+    assert (Position.of(story.record).amount_refunded, story.reviews()) == (AMOUNT + 9, [])
 
 
 def test_what_comes_back_of_a_surplus_payment_that_is_returned_tells_nobody() -> None:
@@ -214,7 +214,7 @@ def test_what_comes_back_of_a_surplus_payment_that_is_returned_tells_nobody() ->
     assert told_refunds(story) == [("surplus_refunded", B, REFUND_1, AMOUNT)]
     story.deliver(refunded(B, REFUND_2, 9))
     assert told_refunds(story) == [("surplus_refunded", B, REFUND_1, AMOUNT)]
-    assert (story.status(), amount_refunded(story.record)) == (Status.PAID, 0)
+    assert (story.status(), Position.of(story.record).amount_refunded) == (Status.PAID, 0)
 
 
 def test_each_partial_refund_of_the_standing_payment_is_told_with_its_own_sum() -> None:
@@ -265,7 +265,7 @@ def test_the_refunds_of_the_next_standing_payment_are_told_as_its_own() -> None:
     assert (story.record.stood, story.status()) == (B, Status.PAID)
     story.deliver(refunded(B, REFUND_2, PART))
     assert told_refunds(story)[1:] == [("partially_refunded", B, REFUND_2, PART)]
-    assert amount_refunded(story.record) == PART
+    assert Position.of(story.record).amount_refunded == PART
 
 
 # --- failures -------------------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from payments.core.model import (
     Signed,
     Status,
 )
-from payments.core.position import Position, amount_refunded
+from payments.core.position import Position
 from payments.core.transitions import TRANSITIONS, adopt, decide, open_record, supersede, unknown_record
 from tests.core.diagram import PAGE, edges, page
 from tests.core.story import (
@@ -333,7 +333,7 @@ def test_a_failure_beside_a_live_payment_or_on_a_superseded_order_is_not_told() 
 def test_a_refund_that_failed_after_it_was_created_changes_no_status_and_is_told() -> None:
     story = tell([(captured(A),), (captured(A), refunded(A, REFUND_1, state=RefundState.CREATED))])
     assert story.status() is Status.PAID
-    assert amount_refunded(story.record) == 0
+    assert Position.of(story.record).amount_refunded == 0
     story.deliver(captured(A), refunded(A, REFUND_1, state=RefundState.FAILED))
     assert story.status() is Status.PAID
     assert story.record.refunds[REFUND_1].state is RefundState.FAILED
@@ -349,17 +349,17 @@ def test_a_processed_refund_that_is_reported_as_failed_stays_processed_and_a_per
     story = tell([(captured(A), refunded(A, REFUND_1))])
     story.deliver(refunded(A, REFUND_1, state=RefundState.FAILED))
     assert story.record.refunds[REFUND_1].state is RefundState.PROCESSED
-    assert (story.status(), amount_refunded(story.record)) == (Status.REFUNDED, AMOUNT)
+    assert (story.status(), Position.of(story.record).amount_refunded) == (Status.REFUNDED, AMOUNT)
     assert [(review.reason, review.subject) for review in story.record.reviews] == [("refund_reversed", REFUND_1)]
 
 
 def test_partial_refunds_add_up_to_a_full_one() -> None:
     story = tell([(captured(A),), (refunded(A, REFUND_1, PART),)])
-    assert (story.status(), amount_refunded(story.record)) == (Status.PAID, PART)
+    assert (story.status(), Position.of(story.record).amount_refunded) == (Status.PAID, PART)
     story.deliver(refunded(A, REFUND_2, PART))
-    assert (story.status(), amount_refunded(story.record)) == (Status.PAID, 2 * PART)
+    assert (story.status(), Position.of(story.record).amount_refunded) == (Status.PAID, 2 * PART)
     story.deliver(refunded(A, REFUND_3, AMOUNT - 2 * PART))
-    assert (story.status(), amount_refunded(story.record)) == (Status.REFUNDED, AMOUNT)
+    assert (story.status(), Position.of(story.record).amount_refunded) == (Status.REFUNDED, AMOUNT)
     assert story.count("payment.partially_refunded") == 2
     assert story.count("payment.refunded") == 1
     assert not story.record.reviews
@@ -497,7 +497,11 @@ def test_every_capture_on_a_superseded_order_is_reviewed() -> None:
 
 def test_a_superseded_order_that_is_refunded_at_once_tells_its_refund_alone() -> None:
     story = tell([(captured(A), refunded(A, REFUND_1))], superseded())
-    assert (story.status(), story.record.confirmed, amount_refunded(story.record)) == (Status.REFUNDED, False, 0)
+    assert (story.status(), story.record.confirmed, Position.of(story.record).amount_refunded) == (
+        Status.REFUNDED,
+        False,
+        0,
+    )
     assert list(story.types.values()) == ["payment.surplus_refunded"]
 
 

@@ -20,7 +20,7 @@ from typing import Any, Final, NamedTuple
 
 from payments.core.attention import shard
 from payments.core.model import Lane
-from payments.core.position import amount_disputed, amount_refunded
+from payments.core.position import Position
 from tests.faults.campaigns import Budget, Progress, Report
 from tests.faults.clockwork import DAY_S
 from tests.faults.elsewhere import Webhook
@@ -726,8 +726,8 @@ def _end(world: World) -> tuple[object, ...]:
         (
             record.status.value,
             record.confirmed,
-            amount_refunded(record),
-            amount_disputed(record),
+            Position.of(record).amount_refunded,
+            Position.of(record).amount_disputed,
             sorted(review.reason for review in record.reviews),
             record.superseded_by is not None,
         )

@@ -51,7 +51,7 @@ from payments.core.model import (
     Signed,
     Status,
 )
-from payments.core.position import amount_disputed, amount_refunded
+from payments.core.position import Position
 from payments.core.transitions import TRANSITIONS, Decision, unknown_record
 from tests.core.story import AMOUNT, OPENED, ORDER, ORDER_ID, OTHER_ORDER_ID, A, B, opened
 from tests.faults.campaigns import Budget, Progress, Report
@@ -863,9 +863,9 @@ def check_status(before: Record, after: Record, foreseen: Foreseen) -> None:
     )
     assert word(after) == judged.status, f"I6: the status is {word(after)}, the facts say {judged.status}"
     assert after.confirmed == (state.stood >= 0), "I6: confirmed is not what the facts say"
-    refunded, expected = amount_refunded(after), returned_of_stood(state)
+    refunded, expected = Position.of(after).amount_refunded, returned_of_stood(state)
     assert refunded == expected, f"I6: {refunded} came back, the facts say {expected}"
-    disputed, lost = amount_disputed(after), deducted_of_stood(state)
+    disputed, lost = Position.of(after).amount_disputed, deducted_of_stood(state)
     assert disputed == lost, f"I6: {disputed} was lost, the facts say {lost}"
 
 

@@ -34,7 +34,7 @@ from payments.core.model import (
     Status,
 )
 from payments.core.outbox import record_facts
-from payments.core.position import NO_OFFERS, under_review
+from payments.core.position import NO_OFFERS, Position
 from payments.core.reconciliation import Reconciler
 from payments.core.sweeping import DISPUTES, PASSES, Aside, Watermark
 from payments.core.transitions import decide, open_record, supersede
@@ -1150,7 +1150,7 @@ def test_nothing_is_accepted_while_another_order_of_the_application_holds_money(
     for order_id, payment in ((ORDER, PAYMENT), (other, ANOTHER)):
         world.razorpay.pay(order_id, payment)
         command(world, "look", order_id=order_id)
-    assert under_review(world.record(ORDER))
+    assert Position.of(world.record(ORDER)).under_review
     why = "Another order of this application holds money: refund it first."
     assert refused(world, "accept", PAYMENT) == ("NotPossible", why)
     assert not world.record(ORDER).attempts[PAYMENT].accepted

@@ -44,7 +44,7 @@ from payments.core.model import (
     Review,
     Status,
 )
-from payments.core.position import Position, amount_refunded, under_review
+from payments.core.position import Position
 from payments.core.sweeping import Aside, Pause, Watermark
 from payments.core.transitions import decide, foreign, supersede, unknown_record
 from tests.core.story import (
@@ -760,7 +760,7 @@ def test_a_confirmed_payment_of_version_0_1_stands() -> None:
     position = Position.of(record)
     assert (record.status, position.status(), position.standing, record.stood) == (Status.PAID, Status.PAID, A, A)
     assert record.attempts[A].verdict == "exact"
-    assert not under_review(record)
+    assert not Position.of(record).under_review
 
 
 def test_what_comes_after_an_update_tells_nothing_twice() -> None:
@@ -769,7 +769,7 @@ def test_what_comes_after_an_update_tells_nothing_twice() -> None:
     refund = decide(record, [refunded(A, REFUND_1, PART)], OPENED + 900)
     assert [event.type for event in refund.record.pending.values()] == ["payment.partially_refunded"]
     full = decide(record, [refunded(A, REFUND_1)], OPENED + 900).record
-    assert (full.status, amount_refunded(full)) == (Status.REFUNDED, 50_000)
+    assert (full.status, Position.of(full).amount_refunded) == (Status.REFUNDED, 50_000)
     second = decide(record, [captured(B)], OPENED + 900).record
     assert (second.status, Position.of(second).standing) == (Status.PAID, A)
     assert [review.reason for review in second.reviews] == ["duplicate_capture"]
@@ -792,7 +792,7 @@ def test_of_two_captures_of_version_0_1_the_one_that_was_not_reviewed_stands() -
 def test_a_refunded_order_of_version_0_1_stays_refunded_and_shows_how_much() -> None:
     refund = {"payment": A, "amount": 50_000, "state": "processed"}
     record = to_record(from_0_1(status="refunded", confirmed=True, payments={A: EXACT}, refunds={REFUND_1: refund}))
-    assert (record.status, record.stood, amount_refunded(record)) == (Status.REFUNDED, A, 50_000)
+    assert (record.status, record.stood, Position.of(record).amount_refunded) == (Status.REFUNDED, A, 50_000)
     later = decide(record, [captured(B)], OPENED + 900).record
     assert later.status is Status.REFUNDED
 
@@ -809,7 +809,7 @@ def test_an_attribute_is_read_by_its_own_name_only() -> None:
 def test_a_wrong_sum_of_version_0_1_stands_no_more_than_before(wrong: dict[str, Any]) -> None:
     record = to_record(from_0_1(payments={A: {**EXACT, **wrong}}))
     assert (record.stood, Position.of(record).standing) == (None, None)
-    assert under_review(record)
+    assert Position.of(record).under_review
 
 
 def test_a_capture_that_version_0_1_had_not_confirmed_is_judged_but_has_not_stood() -> None:
@@ -822,7 +822,7 @@ def test_a_capture_that_version_0_1_had_not_confirmed_is_judged_but_has_not_stoo
 def test_a_capture_on_a_superseded_order_of_version_0_1_is_under_review() -> None:
     record = to_record({**PAID, "superseded_by": OTHER_ORDER_ID})
     assert (record.stood, Position.of(record).standing) == (None, None)
-    assert under_review(record)
+    assert Position.of(record).under_review
 
 
 def test_what_was_due_in_version_0_1_is_due_in_the_outbox_and_moves_on_from_there() -> None:

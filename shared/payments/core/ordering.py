@@ -29,7 +29,7 @@ from payments.core.instants import epoch
 from payments.core.listing import Look
 from payments.core.model import Application, Authorized, Captured, Order, Record, Status
 from payments.core.outbox import MAX_ROUNDS, RecordStore, keep_new_refunds, record_facts
-from payments.core.position import Policy, Position, under_review
+from payments.core.position import Policy, Position
 from payments.core.transitions import ask_for_review, open_record, supersede
 
 MAX_ORDERS = 100
@@ -367,7 +367,7 @@ def _refuse_if_sold(records: Iterable[Record], candidate: Record | None) -> None
     """
     all_of_them = list(records)
     for record in all_of_them:
-        if under_review(record):
+        if Position.of(record).under_review:
             raise PaymentUnderReview("A person must decide about a payment.", record.order_id)
     for record in all_of_them:
         if record.status is Status.PAID:

@@ -330,18 +330,3 @@ class Position:
             for refund in self.refunds.values()
             if refund.payment_id == payment and refund.state is state
         )
-
-
-def under_review(record: Record) -> bool:
-    """Return whether a payment is not as agreed or lost; see `Position.under_review`."""
-    return Position.of(record).under_review
-
-
-def amount_refunded(record: Record) -> int:
-    """Return `Position.amount_refunded` of a record."""
-    return Position.of(record).amount_refunded
-
-
-def amount_disputed(record: Record) -> int:
-    """Return `Position.amount_disputed` of a record."""
-    return Position.of(record).amount_disputed
