@@ -13,7 +13,7 @@ import os
 import re
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from importlib.machinery import ModuleSpec
@@ -35,11 +35,13 @@ from mutmut.utils.file_utils import setup_source_paths, walk_mutatable_files
 from mutmut.workers.isolation import ForkRunner, run_in_fork_with_result
 
 RESULTS: Final = Path("outside.jsonl")
-"""A line for each mutant: its name here, its exit code, and, unless it is one of mutmut's, what it changes."""
+"""A line for each mutant: its name here, its exit code, who killed it, and, unless it is mutmut's, what it changes."""
 
 # Without a mutant: each test by its name, as mutmut calls it. One that pytest does not find would look like a killed
-# mutant. A control for each module runs the tests file by file, with the module imported as a changed one is.
+# mutant. In the end a control for each module runs all files that have killed its mutants, with the module imported as
+# a changed one is.
 _BY_NAME: Final = "tests.by_name"
+_UNCHANGED: Final = ".unchanged"
 # What a process ends with that the first file of tests has killed. Python itself ends with 1 after an exception.
 _KILLED: Final = 100
 # Loaded once, before the processes part: what the tests spend most of their start on. Nothing of the service.
@@ -137,10 +139,12 @@ def _import_changed(change: Change) -> None:
 class _Runner:
     """Runs pytest in a process that has not imported the service yet, and answers which file of tests failed."""
 
-    def __init__(self, changes: Mapping[str, Change], files: Sequence[str]) -> None:
+    def __init__(self, changes: Mapping[str, Change], files: Sequence[str], killers: Iterable[tuple[str, str]]) -> None:
         self._changes = changes
         self._files = files
         self._killers: dict[str, Counter[str]] = defaultdict(Counter)
+        for mutant_name, file in killers:
+            self._killers[_module_of(mutant_name)][file] += 1
 
     def run_tests(self, *, mutant_name: str, tests: Sequence[str]) -> int:
         if change := self._changes.get(mutant_name):
@@ -156,17 +160,21 @@ class _Runner:
 
     def _ordered(self, mutant_name: str) -> list[str]:
         """What has killed most mutants of the module first, then the module's own tests, then the fastest."""
-        module = mutant_name.split(".")[-2]
+        module = _module_of(mutant_name)
+        if mutant_name.endswith(_UNCHANGED):
+            return list(self._killers[module])
         return sorted(self._files, key=lambda file: (-self._killers[module][file], module not in file))
 
-    def learn(self, mutant_name: str, exit_code: int) -> int:
-        """pytest's exit code for it."""
+    def learn(self, mutant_name: str, exit_code: int) -> tuple[int, str]:
+        """pytest's exit code for it, and which file has killed it."""
         if exit_code == 1:
             sys.exit(f"The process that tested {mutant_name} has failed by itself.")
         if exit_code < _KILLED:
-            return exit_code
-        self._killers[mutant_name.split(".")[-2]][self._files[exit_code - _KILLED]] += 1
-        return 1
+            return exit_code, ""
+        # A mutant that cannot be imported fails in whatever file comes first.
+        killer = self._files[exit_code - _KILLED]
+        self._killers[_module_of(mutant_name)][killer] += 1
+        return 1, killer
 
     @staticmethod
     def _fails(tests: Sequence[str]) -> bool:
@@ -177,6 +185,10 @@ class _Runner:
             }
         except BadTestExecutionCommandsException:  # a conftest.py cannot be imported
             return True
+
+
+def _module_of(mutant_name: str) -> str:
+    return mutant_name.split(".")[-2]
 
 
 def _run_at_import() -> set[str]:
@@ -205,15 +217,16 @@ def main(jobs: int, modules: Sequence[str]) -> None:
     paths = [path for path in walk_mutatable_files() if not modules or path.stem in modules]
     changes = {f"{c.module}.{number}": c for path in paths for number, c in enumerate(_changes(path))}
     results = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else ""
-    done = {json.loads(line)["mutant"] for line in results.splitlines()}
-    mutants = [name for name in (*changes, *_imported_by_mutmut(paths, early)) if name not in done]
+    done = [json.loads(line) for line in results.splitlines()]
+    known = {found["mutant"] for found in done}
+    mutants = [name for name in (*changes, *_imported_by_mutmut(paths, early)) if name not in known]
     if mutants:
-        _test(mutants, changes, jobs)
+        _test(mutants, changes, [(found["mutant"], found["by"]) for found in done if found["by"]], jobs)
 
 
-def _test(mutants: Sequence[str], changes: Mapping[str, Change], jobs: int) -> None:
-    modules = {changes[name].module: changes[name] for name in mutants if name in changes}
-    unchanged = {f"{module}.unchanged": replace(one, after=one.before) for module, one in modules.items()}
+def _test(mutants: Sequence[str], changes: Mapping[str, Change], killers: Sequence[tuple[str, str]], jobs: int) -> None:
+    modules = {change.module: change for change in changes.values()}
+    unchanged = {f"{module}{_UNCHANGED}": replace(one, after=one.before) for module, one in modules.items()}
     controls = [_BY_NAME, *unchanged]
     for library in _LIBRARIES:
         importlib.import_module(library)
@@ -223,7 +236,7 @@ def _test(mutants: Sequence[str], changes: Mapping[str, Change], jobs: int) -> N
     files: Counter[str] = Counter()
     for name in names:
         files[name.partition("::")[0]] += durations[name]
-    runner = _Runner({**changes, **unchanged}, sorted(files, key=files.__getitem__))
+    runner = _Runner({**changes, **unchanged}, sorted(files, key=files.__getitem__), killers)
     processes = ForkRunner(max_workers=jobs, test_runner=runner)
     gc.collect()
     processes.startup()
@@ -233,13 +246,14 @@ def _test(mutants: Sequence[str], changes: Mapping[str, Change], jobs: int) -> N
     def take(output: TextIO) -> None:
         nonlocal taken
         result = processes.wait_for_result()
-        code = runner.learn(result.mutant_name, result.exit_code)
+        code, killer = runner.learn(result.mutant_name, result.exit_code)
         if result.mutant_name not in controls:
             changed = changes.get(result.mutant_name)
             where = {"module": changed.module, "where": changed.where, "words": changed.words} if changed else {}
-            output.write(json.dumps({"mutant": result.mutant_name, "code": code, **where}) + "\n")
+            output.write(json.dumps({"mutant": result.mutant_name, "code": code, "by": killer, **where}) + "\n")
             output.flush()
         elif code:
+            RESULTS.unlink()
             status = "failed" if code == 1 else status_by_exit_code[code]
             sys.exit(
                 f"\nWithout any mutant ({result.mutant_name}): {status}. A busy machine is a reason for a timeout."
@@ -248,7 +262,7 @@ def _test(mutants: Sequence[str], changes: Mapping[str, Change], jobs: int) -> N
         print(f"\r{taken} of {len(controls) + len(mutants)} that take effect during the import", end="", flush=True)
 
     with RESULTS.open("a", encoding="utf-8") as output:
-        for batch in (controls, mutants):
+        for batch in ([_BY_NAME], mutants, list(unchanged)):
             for name in batch:
                 while not processes.has_capacity():
                     take(output)
