@@ -14,8 +14,6 @@ from tests.browser.test_shop import Shop
 PROJECT = Path(__file__).parents[2]
 EXAMPLE = PROJECT / "examples/react"
 
-pytestmark = pytest.mark.skipif(shutil.which("npm") is None, reason="npm, which fetches React, is not on PATH")
-
 
 class ReactShop(Shop):
     """The service, with the example's origin allowed."""
