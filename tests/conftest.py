@@ -3,10 +3,11 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadFileScheduling
 
 from sandbox.proxies import bypass_for_this_machine
 
@@ -27,7 +28,7 @@ bypass_for_this_machine()
 PROJECT = Path(__file__).parents[1]
 # The slowest files. With several processes they start first, because a slow file started last would leave the other
 # processes idle. Files that start many servers alternate with files that compute or wait, so that few need both
-# processors at once.
+# processors at once. The first one stands for all that use `local_service`, which one process takes.
 FIRST = (
     "tests/e2e/test_reconcile.py",  # waits for the schedule
     "tests/browser/test_live.py",
@@ -65,6 +66,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items.sort(key=lambda item: place.get(item.path, len(place)))
 
 
+class Distribution(LoadFileScheduling):  # type: ignore[misc]  # xdist is not marked as typed
+    """A file is a unit, but all files that use `local_service` are one: so that service starts only once."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        return "local_service" if "local_service" in (PROJECT / file).read_text(encoding="utf-8") else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling | None:
+    return Distribution(config, log) if config.getoption("dist") == "loadfile" else None
+
+
 def pytest_report_header() -> str:
     return f"faults: seed {SEED} (FAULTS_SEED=… draws from another)"
 
@@ -87,5 +101,5 @@ def local_service(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[LocalSe
 
     with LocalService.start(tmp_path_factory.mktemp("service")) as service:
         yield service
-        # Each test process has its own service, and tests/secrecy checks only one of them.
+        # tests/secrecy sees only what was printed until then.
         assert leaks_of_functions(service) == {}

@@ -17,9 +17,9 @@ from sandbox.live.stage import StageError, Stopped
 
 PART: Final = "scenario"
 """The part of the board that shows the scenario playing now, or the last one."""
-PATIENCE_LOOKS: Final = 250
-"""How often expectations are checked before they count as not met: about fifty seconds. A subscriber that was outrun by
-another of its messages tries again after up to thirty."""
+PATIENCE_LOOKS: Final = 600
+"""How often expectations are checked before they count as not met: two minutes or more. A subscriber's message that
+failed twice comes again after up to thirty and then sixty seconds."""
 LOOK_PAUSE_S: Final = 0.2
 SETTLED_S: Final = 0.5
 """A result must still hold a moment later: something that should happen once could happen again."""

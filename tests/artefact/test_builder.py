@@ -34,17 +34,14 @@ def differing(one: dict[str, tuple[int, str]], other: dict[str, tuple[int, str]]
     return sorted(place for place in one.keys() | other.keys() if one.get(place) != other.get(place))
 
 
-def test_two_builds_in_different_folders_give_the_same_bytes_as_the_artefact(layer: Path, tmp_path: Path) -> None:
-    built = []
-    for kept in (tmp_path / "one", tmp_path / "another/much/deeper"):
-        for downloaded in KEPT.glob(f"wheels-shared-{architecture()}-*"):
-            shutil.copytree(downloaded, kept / downloaded.name)
-        built.append(contents(packages(REQUIREMENTS, architecture(), SERVICES, kept)))
-    first, second = built
-    assert len(first) > 1000
-    assert differing(first, second) == []
+def test_a_build_in_another_folder_gives_the_same_bytes_as_the_artefact(layer: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "another/much/deeper"
+    for downloaded in KEPT.glob(f"wheels-shared-{architecture()}-*"):
+        shutil.copytree(downloaded, kept / downloaded.name)
+    built = contents(packages(REQUIREMENTS, architecture(), SERVICES, kept))
+    assert len(built) > 1000
     uploaded = {place: file for place, file in contents(layer / "python").items() if not place.startswith("payments/")}
-    assert differing(first, uploaded) == []
+    assert differing(built, uploaded) == []
 
 
 @pytest.mark.parametrize("processor", wheels.ARCHITECTURES)

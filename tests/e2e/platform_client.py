@@ -14,7 +14,7 @@ from sandbox.demo import Service
 from sandbox.development import RAZORPAY_WEBHOOK_SECRET, token
 
 _TIMEOUT_S = 30
-_PATIENCE_S = 45
+_PATIENCE_S = 100  # a subscriber's message that failed twice comes again after up to thirty and then sixty seconds
 _POLL_S = 0.2
 
 _application_ids: Iterator[int] = itertools.count(random.randrange(10**6, 10**9))  # noqa: S311 - only fresh, not secret

@@ -37,7 +37,7 @@ TYPES: Final = "caught by type check"
 NOTICED: Final = ("killed", "timeout")
 UNFINISHED: Final = ("not checked", "check was interrupted by user")
 SOURCES: Final = (
-    *("shared", "tests", "tools", "functions", "sandbox", "docs", "Makefile", ".env.example"),
+    *("shared", "tests", "tools", "functions", "sandbox", "ops", "events", "docs", "Makefile", ".env.example"),
     *("template.yaml", "pyproject.toml", "uv.lock", ":!docs/evidence", ":!tests/mutation/survivors.toml"),
 )
 """What mutmut's folder has of the project, but this program's page and its reasons."""
@@ -180,8 +180,8 @@ left out), and checks that something notices. It writes this page.
   [mutmut](https://mutmut.readthedocs.io). Its runner mutates functions; `tests/mutation/outside.py` does the same to
   constants, enums, models, decorated functions and what runs during the import.
 * Types: mypy reports the mutant, and the tests do not run on it (in functions only; elsewhere mypy is not asked).
-* Killed: a test in `tests/core`, `tests/table`, `tests/adapters` or `tests/contracts/test_generated.py` fails. Timeout:
-  they run many times as long as usual.
+* Killed: a test fails, of those that pyproject.toml names: the core's and the adapters', and those of operators'
+  commands, refunds, lists and imports. Timeout: they run many times as long as usual.
 * Survived: nothing fails. `tests/mutation/survivors.toml` gives the reason for each. The run fails when one has none,
   when a reason has no survivor, or when the tests notice less than {THRESHOLD:.0%} of what mypy lets through.
 

@@ -1,7 +1,7 @@
-"""What the deployed functions printed and stored in this whole run, including the earlier end-to-end tests.
+"""What the deployed functions printed and stored until now, by the earlier end-to-end tests too.
 
-A single process runs the folders by name with one local cloud, whose function log has every line printed since its
-start. Of several processes each has its own local cloud, and also searches its log at the end (tests/conftest.py).
+The local cloud's function log has every line printed since its start. It is searched once more at the end
+(tests/conftest.py).
 """
 
 import json

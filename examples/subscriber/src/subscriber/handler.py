@@ -11,6 +11,7 @@
 import json
 import os
 import random
+import time
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -38,8 +39,10 @@ if TYPE_CHECKING:
 
 FIRST_PAUSE_S: Final = 30
 LONGEST_PAUSE_S: Final = 3_600
-# How often a change is decided again because another event of the same order got in between.
+# How often a change is decided because other events of the same order get in between, and the longest first pause.
+# Pauses double and have full jitter: without it, the same events would meet again. They take 0.75 s at most.
 _TRIES: Final = 5
+_FIRST_TRY_PAUSE_S: Final = 0.05
 # If DynamoDB and SQS hang, a message takes 12 s and a batch of ten ends before the function's timeout (template.yaml).
 _TIMEOUTS: Final = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 2, "mode": "standard"})
 
@@ -87,7 +90,9 @@ def consume(event: Event) -> str:
     """
     rule = RULES[os.environ["RULE"]]
     store = _store()
-    for _ in range(_TRIES):
+    for tried in range(_TRIES):
+        if tried:
+            time.sleep(random.uniform(0, _FIRST_TRY_PAUSE_S * 2 ** (tried - 1)))  # noqa: S311 - jitter
         known = store.purchase(event.order_id)
         now, outcome = rule(known, event, store.agreed(event.terms.application_id))
         if outcome == OVERTAKEN:
