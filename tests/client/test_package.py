@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+# Node.js compiles and installs here, which takes a minute or more on a busy machine.
+pytestmark = pytest.mark.timeout(300)
+
 PROJECT = Path(__file__).parents[2]
 CLIENT = PROJECT / "clients/javascript"
 TOOLS = CLIENT / "node_modules/.bin"
