@@ -83,6 +83,22 @@ NUMBER_runtime := 6
 		"up to a minute" sh -c '$(UV_SYNC) --only-group $* --compile-bytecode'
 	@touch $@
 
+# The folder of Node.js and npm, which commands put in front of PATH. Search again when it is gone.
+NODE_FILE := .venvs/nodejs
+WITH_NODE = PATH="$$(cat $(NODE_FILE)):$$PATH"
+NODE_FOUND := $(wildcard $(addsuffix /node,$(shell cat $(NODE_FILE) 2>/dev/null)))
+
+$(NODE_FILE): uv.lock $(if $(NODE_FOUND),,always) | $(PYTHON313_FILE)
+	@sandbox/bootstrap/node $(MAKE) --no-print-directory .venvs/node/.ready > $@.new && mv $@.new $@
+
+# What package-lock.json locks by hash, in the same folder and nowhere else. No package runs a script of its own.
+%/node_modules/.package-lock.json: %/package-lock.json | $(NODE_FILE)
+	@$(STEP) - "Install the npm packages of $*" "up to half a minute" sh -c '$(WITH_NODE) npm_config_cache="$(CURDIR)/.build/npm" \
+		npm ci --prefix $* --ignore-scripts --no-audit --no-fund --loglevel=error > /dev/null'
+	@touch $@
+
+CLIENT_PACKAGES := clients/javascript/node_modules/.package-lock.json
+
 # The path of the browser for the page tests. Search again when it is gone, or another one is named.
 CHROMIUM_FILE := .venvs/chromium
 export CHROMIUM
@@ -116,8 +132,9 @@ check: .venv/.ready ## Run the linter, the type checker, the import rules, and c
 	PYTHONPATH=shared $(PY) -m tools.contracts --check
 
 .PHONY: contracts
-contracts: .venv/.ready ## Generate the event schemas, the OpenAPI description and the table of settings from the code
+contracts: .venv/.ready $(CLIENT_PACKAGES) ## Generate the event schemas, the OpenAPI description, the table of settings and the client's types
 	PYTHONPATH=shared $(PY) -m tools.contracts
+	@$(WITH_NODE) npm run --silent --prefix clients/javascript types
 
 .PHONY: states
 states: .venv/.ready ## Generate the diagram of statuses in docs/data-model.md from the code
@@ -214,17 +231,9 @@ smoke: .venv/.ready ## Smoke-test a deployed API: API=https://…, with the toke
 screenshots: install browser ## Regenerate the screenshots in docs/images
 	@$(PY) -m sandbox.screenshots
 
-# npm downloads React and a bundler, pinned by hash in package-lock.json, into this folder and nowhere else.
-NPM_CI = npm_config_cache="$(CURDIR)/.build/npm" npm ci --silent --prefix examples/react
-
-examples/react/node_modules/.package-lock.json: examples/react/package-lock.json
-	@command -v npm > /dev/null || { echo "The React example needs npm: install Node.js 20 or later." >&2; exit 1; }
-	@$(NPM_CI)
-	@touch $@
-
 .PHONY: react
-react: examples/react/node_modules/.package-lock.json ## Build the React example (needs npm); the shop serves it at /react/
-	@cd examples/react && npm run --silent build -- --log-level=warning
+react: examples/react/node_modules/.package-lock.json ## Build the React example; the shop serves it at /react/
+	@$(WITH_NODE) npm run --silent --prefix examples/react build -- --log-level=warning
 
 # Most tests wait for servers, so on two CPUs three processes are considerably faster than two.
 TEST_PROCESSES ?= 3
@@ -235,7 +244,7 @@ SIDE_BY_SIDE := --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=t
 
 .PHONY: test
 test: ## Run everything CI runs: checks, templates, build, all tests
-	@$(MAKE) --no-print-directory $(SIDE_BY_SIDE) install browser .venvs/aws/.ready check audit build validate
+	@$(MAKE) --no-print-directory $(SIDE_BY_SIDE) install browser .venvs/aws/.ready $(CLIENT_PACKAGES) check audit build validate
 	$(PY) -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 # `make faults CAMPAIGN="--only machine --share 0.1 --seed 7"` runs part of it.
@@ -282,4 +291,4 @@ test-sam-local: install build ## Run every function and the whole flow in `sam l
 
 .PHONY: clean
 clean: ## Remove all environments, builds and run state
-	rm -rf .venv .venvs .aws-sam .run .build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis examples/react/node_modules examples/react/build
+	rm -rf .venv .venvs .aws-sam .run .build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis examples/react/node_modules examples/react/build clients/javascript/node_modules

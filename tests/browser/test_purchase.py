@@ -31,7 +31,7 @@ PAID: Final = SIGNED | {"confirmed": True}
 PLAY: Final = """
 async ({ create, checkout, verify, looks, resume }) => {
   const { Purchase } = await import("/purchase.js");
-  const { PaymentProblem } = await import("/payments.js");
+  const { PaymentProblem } = await import("/clients/javascript/src/payments.js");
   const { describe } = await import("/words.js");
   const { setTimeout } = window;
   window.setTimeout = (call) => setTimeout(call, 0);
@@ -95,7 +95,8 @@ def _modules(page: Page) -> None:
                 content_type="text/html", body="<!doctype html><title>Modules</title><link rel=icon href=data:,>"
             )
         else:
-            route.fulfill(content_type="text/javascript", path=STATIC / name)
+            folder = PROJECT if name.startswith("clients/") else STATIC
+            route.fulfill(content_type="text/javascript", path=folder / name)
 
     page.route(f"{ADDRESS}/**", serve)
     page.goto(f"{ADDRESS}/")
@@ -281,7 +282,7 @@ def test_the_service_is_called_under_its_base_url_with_and_without_a_stage(page:
     page.route("**/api/payments/**", answer)
     page.evaluate(
         """async (api) => {
-            const { Payments } = await import("/payments.js");
+            const { Payments } = await import("/clients/javascript/src/payments.js");
             await new Payments({ api, token: async () => "token" }).get("order_1");
         }""",
         base,
@@ -292,7 +293,7 @@ def test_the_service_is_called_under_its_base_url_with_and_without_a_stage(page:
 def test_an_identity_service_that_cannot_be_reached_is_no_mistake_of_the_page(page: Page) -> None:
     code = page.evaluate(
         """async () => {
-            const { Payments } = await import("/payments.js");
+            const { Payments } = await import("/clients/javascript/src/payments.js");
             window.setTimeout = (call) => queueMicrotask(call);
             const token = async () => { throw new TypeError("Failed to fetch"); };
             return new Payments({ api: "", token }).get("order_1").catch((problem) => problem.code);

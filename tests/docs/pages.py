@@ -43,7 +43,7 @@ class Link:
 
 def pages() -> list[Path]:
     """Every documentation page of the project."""
-    folders = ("docs", "sandbox", ".github")
+    folders = ("clients", "docs", "sandbox", ".github")
     found = [*PROJECT.glob("*.md"), *(page for folder in folders for page in (PROJECT / folder).rglob("*.md"))]
     return sorted(page for page in found if "node_modules" not in page.parts)
 

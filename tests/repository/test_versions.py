@@ -1,5 +1,6 @@
-"""pyproject.toml, uv.lock, the API description and the changelog's newest release all name the same version."""
+"""pyproject.toml, uv.lock, the API, its JavaScript client and the changelog's newest release have the same version."""
 
+import json
 import re
 import tomllib
 from datetime import date
@@ -29,6 +30,11 @@ def test_the_description_of_the_api_has_the_version_of_the_project() -> None:
 def test_the_lock_file_has_the_version_of_the_project() -> None:
     packages = tomllib.loads((PROJECT / "uv.lock").read_text(encoding="utf-8"))["package"]
     assert [package["version"] for package in packages if package["source"] == {"virtual": "."}] == [declared()]
+
+
+def test_the_javascript_client_has_the_version_of_the_project() -> None:
+    for file in ("package.json", "package-lock.json"):
+        assert json.loads((PROJECT / "clients/javascript" / file).read_text(encoding="utf-8"))["version"] == declared()
 
 
 def test_releases_are_listed_newest_first_below_what_is_unreleased() -> None:

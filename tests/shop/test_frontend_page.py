@@ -13,7 +13,11 @@ DOCUMENT = (PROJECT / "docs/frontend.md").read_text(encoding="utf-8")
 OWN_CODES = {"unreachable", "checkout_unavailable"}
 """The page's own code, for requests that never reached the service."""
 
-CODE = [*STATIC.glob("*.js"), *(PROJECT / "examples/react/src").iterdir()]
+CODE = [
+    *STATIC.glob("*.js"),
+    *(PROJECT / "clients/javascript/src").iterdir(),
+    *(PROJECT / "examples/react/src").iterdir(),
+]
 BLOCKS = re.findall(r"```jsx?\n(.*?)```", DOCUMENT, flags=re.DOTALL)
 TABLE_CODES = re.findall(r"^\| `([a-z_]+)`(?: \(the page's own\))? \| ", DOCUMENT, flags=re.MULTILINE)
 

@@ -79,13 +79,26 @@ def test_with_razorpays_own_checkout_scripts_come_from_razorpays_hosts_and_are_n
     assert "unsafe-eval" not in " ".join(policy.values())
 
 
-@pytest.mark.parametrize("path", ["/", "/config.json", "/static/shop.js", "/static/none.js", "/live/"])
+@pytest.mark.parametrize(
+    "path", ["/", "/config.json", "/static/shop.js", "/static/none.js", "/clients/javascript/src/payments.js", "/live/"]
+)
 def test_every_answer_is_protected_and_never_kept(shop: str, path: str) -> None:
     headers = requests.get(shop + path, timeout=5).headers
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Referrer-Policy"] == "no-referrer"
     assert headers["Cache-Control"] == "no-store"
     assert "Access-Control-Allow-Origin" not in headers
+
+
+def test_the_pages_run_the_very_files_of_the_client_and_get_nothing_else_of_its_folder(shop: str) -> None:
+    for name in ("src/payments.js", "src/checkout.js"):
+        answer = requests.get(f"{shop}/clients/javascript/{name}", timeout=5)
+        assert answer.headers["Content-Type"].startswith("text/javascript")
+        assert answer.content == (PROJECT / "clients/javascript" / name).read_bytes()
+    for name in ("package.json", "src/../package.json", "src/%2e%2e/package.json", "types/payments.d.ts"):
+        asked = requests.Request("GET", shop).prepare()
+        asked.url = f"{shop}/clients/javascript/{name}"
+        assert requests.Session().send(asked, timeout=5).status_code == 404
 
 
 def test_a_name_that_somebody_else_made_lead_here_gets_nothing(shop: str) -> None:

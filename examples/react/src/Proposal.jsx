@@ -1,6 +1,6 @@
+import { loadCheckout, openCheckout, optionsFor } from "@payment-service/payments-client/checkout";
 import { useCallback, useMemo } from "react";
 
-import { loadCheckout, openCheckout, optionsFor } from "../../../sandbox/shop/static/checkout.js";
 import { inWords } from "../../../sandbox/shop/static/money.js";
 import { quote } from "../../../sandbox/shop/static/session.js";
 import { describe } from "../../../sandbox/shop/static/words.js";

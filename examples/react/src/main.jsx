@@ -1,9 +1,9 @@
 /** The page: the signed-in client, and one component per proposal. */
 
+import { Payments } from "@payment-service/payments-client";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 
-import { Payments } from "../../../sandbox/shop/static/payments.js";
 import { session, token } from "../../../sandbox/shop/static/session.js";
 import { Proposal } from "./Proposal.jsx";
 

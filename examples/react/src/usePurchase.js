@@ -9,7 +9,7 @@ import { Purchase } from "../../../sandbox/shop/static/purchase.js";
  *   component): a different object means a different purchase.
  * @param {object} given.offer What create-order takes.
  * @param {() => Promise<string>} [given.quote] As for `Purchase`.
- * @param {import("../../../sandbox/shop/static/payments.js").Payments} given.payments
+ * @param {import("@payment-service/payments-client").Payments} given.payments
  * @param {(order: object, onFailure: (error: object) => void) => Promise<object>} given.checkout As for `Purchase`.
  * @returns {{state: object, pay: () => void}} `state` is for `describe` of words.js.
  */

@@ -1,13 +1,13 @@
 /** The client's own payments: the newest when the list is opened, older ones a page at a time. */
 
+import { PaymentProblem } from "../../../clients/javascript/src/payments.js";
 import { messageFor } from "./messages.js";
 import { inWords } from "./money.js";
-import { PaymentProblem } from "./payments.js";
 import { labelOf } from "./words.js";
 
 /**
  * @param {object} given
- * @param {import("./payments.js").Payments} given.payments
+ * @param {import("../../../clients/javascript/src/payments.js").Payments} given.payments
  * @param {string} given.live The address of the live view.
  */
 export function showMine({ payments, live }) {

@@ -5,8 +5,8 @@
  * is lost when the tab closes, and anyone can call a JavaScript function. Only `confirmed` means money.
  */
 
+import { PaymentProblem } from "../../../clients/javascript/src/payments.js";
 import { messageAfterCheckout, messageFor, messageWhileLooking } from "./messages.js";
-import { PaymentProblem, seconds } from "./payments.js";
 
 // Webhooks arrive within seconds. After a while the answer is not coming soon, and every request costs something.
 const WAITS_S = [0.5, 0.5, 1, 1, 2, 3, 5];
@@ -32,7 +32,7 @@ export class Purchase {
    * @param {object} given
    * @param {object} given.offer What create-order takes.
    * @param {() => Promise<string>} [given.quote] Gets the platform's quote for the offer, anew for each order.
-   * @param {import("./payments.js").Payments} given.payments
+   * @param {import("../../../clients/javascript/src/payments.js").Payments} given.payments
    * @param {(order: object, onFailure: (error: object) => void) => Promise<object>} given.checkout Loads and opens
    *   Checkout for an order; resolves as `openCheckout` does.
    * @param {(orderId: string | null) => void} given.remember Keeps the order's id across a reload.
@@ -166,7 +166,7 @@ export class Purchase {
         }
         this.#show({ ...last, message: messageWhileLooking(problem) });
       }
-      await seconds(WAITS_S[looks] ?? LONGEST_WAIT_S);
+      await new Promise((resolve) => setTimeout(resolve, (WAITS_S[looks] ?? LONGEST_WAIT_S) * 1000));
       if (watching.signal.aborted) {
         return;
       }

@@ -1,9 +1,10 @@
 /** The page: draws proposals and the state of each. purchase.js handles payments, words.js has the texts. */
 
-import { loadCheckout, openCheckout, optionsFor } from "./checkout.js";
+// The files of the package @payment-service/payments-client, which a bundler finds by that name.
+import { loadCheckout, openCheckout, optionsFor } from "../../../clients/javascript/src/checkout.js";
+import { Payments } from "../../../clients/javascript/src/payments.js";
 import { showMine } from "./mine.js";
 import { inWords } from "./money.js";
-import { Payments } from "./payments.js";
 import { Purchase } from "./purchase.js";
 import { quote, session, token } from "./session.js";
 import { describe } from "./words.js";

@@ -3,6 +3,24 @@
  *
  * All calls are safe to repeat: an open order is handed out again, and verifying twice gives the same answer. So
  * temporary failures are retried here. Any other failure is thrown as a PaymentProblem whose `code` says what to do.
+ *
+ * @module
+ */
+
+/**
+ * @import { components } from "../types/openapi.js"
+ *
+ * @typedef {components["schemas"]} Bodies
+ * @typedef {Omit<Bodies["CreateOrder"], "amount"> & {amount: string}} Offer `amount` in major units (rupees), as a
+ *   decimal string: a float would lose paise. `quote` is the platform's signed price for exactly this order.
+ * @typedef {Bodies["Order"]} Order `amount` in minor units (paise).
+ * @typedef {Bodies["Verify"]} Paid What Checkout returns, and `verify` takes.
+ * @typedef {Bodies["Verified"]} Verified
+ * @typedef {Bodies["Payment"]} Payment Amounts in minor units (paise).
+ * @typedef {Bodies["Payments"]} PageOfPayments
+ * @typedef {Bodies["PaymentsOfApplication"]} PaymentsOfApplication
+ * @typedef {Bodies["Problem"]["code"] | "unreachable" | "checkout_unavailable"} Code The service's, and two of this
+ *   client's own: no usable answer, and a Checkout that did not load. A newer service may have more.
  */
 
 // Longer than the service takes in the worst case (create-order: 20 s), shorter than API Gateway waits (29 s).
@@ -10,6 +28,7 @@ const TIMEOUT_MS = 25_000;
 const MOST_TRIES = 3;
 const FIRST_WAIT_S = 1;
 const LONGEST_WAIT_S = 10;
+/** @type {ReadonlySet<Code>} */
 const PASSES_BY_ITSELF = new Set([
   "too_many_requests",
   "gateway_unavailable",
@@ -21,16 +40,19 @@ const PASSES_BY_ITSELF = new Set([
 /** An error answer of the service; `code` is `unreachable` if there was no usable answer. */
 export class PaymentProblem extends Error {
   /**
-   * @param {{code: string, status?: number, detail?: string, request_id?: string, order_id?: string,
-   *   errors?: object[], retryAfterS?: number}} problem
+   * @param {Partial<Omit<Bodies["Problem"], "code">> & {code: Code, retryAfterS?: number}} problem
    */
   constructor({ code, status, detail, request_id, order_id, errors, retryAfterS }) {
     super(detail ?? code);
     this.name = "PaymentProblem";
     this.code = code;
+    /** The HTTP status; undefined if there was no usable answer. */
     this.status = status;
+    /** For support. */
     this.requestId = request_id;
-    this.orderId = order_id; // the order that a conflict is about
+    /** The order that a conflict is about. */
+    this.orderId = order_id;
+    /** What is wrong in which field, with `invalid_request`. */
     this.errors = errors ?? [];
     this.retryAfterS = retryAfterS;
   }
@@ -58,11 +80,8 @@ export class Payments {
   /**
    * Create an order to pay in Checkout, or get the open one for the same purchase.
    *
-   * @param {{job_id: number, application_id: number, client_id: number, freelancer_id: number, amount: string,
-   *   quote?: string}} offer `amount` in major units (rupees), as a decimal string: a float would lose paise. `quote` is
-   *   the platform's signed price for exactly this order.
-   * @returns {Promise<{order_id: string, amount: number, currency: string, status: string, payment_id: number,
-   *   key_id: string}>} `amount` in minor units (paise).
+   * @param {Offer} offer
+   * @returns {Promise<Order>}
    */
   createOrder(offer) {
     return this.#call("POST", "create-order/", offer);
@@ -71,8 +90,8 @@ export class Payments {
   /**
    * Send the service what Checkout returned, for fast feedback.
    *
-   * @param {{razorpay_order_id: string, razorpay_payment_id: string, razorpay_signature: string}} checkout Unchanged;
-   *   the service ignores other fields that Checkout adds.
+   * @param {Paid} checkout Unchanged; the service ignores other fields that Checkout adds.
+   * @returns {Promise<Verified>}
    */
   verify(checkout) {
     return this.#call("POST", "verify/", checkout);
@@ -82,8 +101,7 @@ export class Payments {
    * Get the payment from the service, which alone decides whether it is paid.
    *
    * @param {string} orderId
-   * @returns {Promise<{order_id: string, status: string, confirmed: boolean, under_review: boolean, amount: number,
-   *   amount_refunded: number, currency: string}>}
+   * @returns {Promise<Payment>}
    */
   get(orderId) {
     return this.#call("GET", `${encodeURIComponent(orderId)}/`);
@@ -94,7 +112,7 @@ export class Payments {
    *
    * @param {{role: "client" | "freelancer", cursor?: string | null}} page As what the caller takes part in them;
    *   `cursor` is `next_cursor` of the page before, and left out for the first one.
-   * @returns {Promise<{payments: object[], next_cursor: string | null}>} Each payment as `get` returns it.
+   * @returns {Promise<PageOfPayments>}
    */
   list({ role, cursor }) {
     return this.#call("GET", `?${new URLSearchParams(cursor ? { role, cursor } : { role })}`);
@@ -104,13 +122,17 @@ export class Payments {
    * Get the current order of the caller's application, and the orders that it replaced.
    *
    * @param {number} applicationId
-   * @returns {Promise<{current: object | null, earlier: object[]}>} Each payment as `get` returns it. `order_not_found` if
-   *   the caller has never created an order for it.
+   * @returns {Promise<PaymentsOfApplication>} `order_not_found` if the caller has never created an order for it.
    */
   ofApplication(applicationId) {
-    return this.#call("GET", `?${new URLSearchParams({ application_id: applicationId })}`);
+    return this.#call("GET", `?${new URLSearchParams({ application_id: String(applicationId) })}`);
   }
 
+  /**
+   * @param {string} method
+   * @param {string} path
+   * @param {object} [body]
+   */
   async #call(method, path, body) {
     let refreshed = false;
     for (let tries = 1; ; tries += 1) {
@@ -131,6 +153,12 @@ export class Payments {
     }
   }
 
+  /**
+   * @param {string} method
+   * @param {string} path
+   * @param {object | undefined} body
+   * @param {{fresh: boolean}} options
+   */
   async #once(method, path, body, { fresh }) {
     const token = await this.#token({ fresh }).catch((cause) => {
       // The platform's identity service returned none: most likely the browser is offline.
@@ -166,12 +194,13 @@ export class Payments {
   }
 }
 
+/** @param {Response} answer */
 function waitOf(answer) {
   const wait = Number(answer.headers.get("Retry-After"));
   return wait > 0 ? Math.min(wait, LONGEST_WAIT_S) : undefined;
 }
 
 /** @param {number} count */
-export function seconds(count) {
+function seconds(count) {
   return new Promise((resolve) => setTimeout(resolve, count * 1000));
 }

@@ -1,7 +1,21 @@
-/** Razorpay Checkout as one promise per opening. */
+/**
+ * Razorpay Checkout as one promise per opening.
+ *
+ * @module
+ */
 
 import { PaymentProblem } from "./payments.js";
 
+/**
+ * @import { Order, Paid } from "./payments.js"
+ *
+ * @typedef {{code: string, description: string, reason: string}} Failure Why an attempt failed, in Razorpay's words.
+ * @typedef {{[option: string]: unknown, handler?: (paid: Paid) => void, modal?: object}} Options Razorpay's.
+ * @typedef {{open(): void, on(event: "payment.failed", heard: (answer: {error: Failure}) => void): void}} Checkout
+ * @typedef {Window & typeof globalThis & {Razorpay: new (options: Options) => Checkout}} Page With Razorpay's script.
+ */
+
+/** @type {Map<string, Promise<void>>} */
 const loading = new Map();
 
 /**
@@ -11,8 +25,9 @@ const loading = new Map();
  * @returns {Promise<void>}
  */
 export function loadCheckout(url) {
-  if (!loading.has(url)) {
-    const loaded = new Promise((resolve, reject) => {
+  let loaded = loading.get(url);
+  if (loaded === undefined) {
+    loaded = new Promise((resolve, reject) => {
       const script = document.createElement("script");
       script.src = url;
       script.addEventListener("load", () => resolve());
@@ -25,14 +40,15 @@ export function loadCheckout(url) {
     });
     loading.set(url, loaded);
   }
-  return loading.get(url);
+  return loaded;
 }
 
 /**
  * Return Razorpay's options for an order from create-order.
  *
- * @param {{key_id: string, order_id: string, amount: number, currency: string}} order
+ * @param {Pick<Order, "key_id" | "order_id" | "amount" | "currency">} order
  * @param {{name: string, description?: string, prefill?: object, notes?: object}} shown What the customer sees in Checkout.
+ * @returns {Options}
  */
 export function optionsFor(order, shown) {
   return {
@@ -52,14 +68,16 @@ export function optionsFor(order, shown) {
  * After a failed attempt Checkout lets the customer try again on the same order. If they close it, the result has the
  * last attempt's reason.
  *
- * @param {object} options Razorpay's, without handler and modal.ondismiss.
- * @param {(error: {code: string, description: string, reason: string}) => void} [onFailure] Called for each failed attempt.
- * @returns {Promise<{paid: object} | {paid: null, failure: object | null}>} `paid` is for `verify`, unchanged.
+ * @param {Options} options Those of `optionsFor`; `handler` and `modal.ondismiss` are set here.
+ * @param {(error: Failure) => void} [onFailure] Called for each failed attempt.
+ * @returns {Promise<{paid: Paid} | {paid: null, failure: Failure | null}>} `paid` is for `verify`, unchanged.
  */
 export function openCheckout(options, onFailure = () => {}) {
   return new Promise((resolve) => {
+    /** @type {Failure | null} */
     let failure = null;
-    const checkout = new window.Razorpay({
+    const { Razorpay } = /** @type {Page} */ (window);
+    const checkout = new Razorpay({
       ...options,
       handler: (paid) => resolve({ paid }),
       modal: { ...options.modal, ondismiss: () => resolve({ paid: null, failure }) },
