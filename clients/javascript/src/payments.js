@@ -182,7 +182,7 @@ export class Payments {
       this.#note({ method, path, result: "no answer" });
       throw new PaymentProblem({ code: "unreachable", detail: "The payment service gave no answer." });
     }
-    this.#note({ method, path, result: answer.ok ? String(answer.status) : `${answer.status} ${document.code}` });
+    this.#note({ method, path, result: answer.ok ? String(answer.status) : `${answer.status} ${document?.code ?? "without a code"}` });
     if (answer.ok) {
       return document;
     }

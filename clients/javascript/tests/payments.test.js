@@ -137,6 +137,7 @@ describe("errors", () => {
     "a proxy's page": () => new Response("<h1>Bad Gateway</h1>", { status: 502 }),
     "a page in place of an answer": () => new Response("<h1>Sign in to this network</h1>"),
     "API Gateway's own error": () => Response.json({ message: "Missing Authentication Token" }, { status: 403 }),
+    "JSON that is no object": () => Response.json(null, { status: 502 }),
   };
   for (const [what, respond] of Object.entries(unusable)) {
     test(`${what} is unreachable, after three tries`, async () => {
