@@ -108,7 +108,7 @@ requirements: $(PYTHON313_FILE) ## Write the layers' hash-locked requirements fr
 # --- checks and tests -----------------------------------------------------------------------------------------------
 
 .PHONY: check
-check: .venv/.ready ## Run the linter, the type checker, the import rules, and compare the contracts with the code
+check: .venv/.ready ## Run the linter, the type checker, the import rules; compare the contracts with code and last release
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
@@ -116,8 +116,18 @@ check: .venv/.ready ## Run the linter, the type checker, the import rules, and c
 	PYTHONPATH=shared $(PY) -m tools.contracts --check
 
 .PHONY: contracts
-contracts: .venv/.ready ## Generate the event schemas, the OpenAPI description and the table of settings from the code
+contracts: .venv/.ready ## Generate the OpenAPI and AsyncAPI descriptions, the event schemas and the table of settings
 	PYTHONPATH=shared $(PY) -m tools.contracts
+
+# npm downloads Redoc and AsyncAPI's schema, pinned by hash in package-lock.json, into this folder and nowhere else.
+tools/reference/node_modules/.package-lock.json: tools/reference/package-lock.json
+	@command -v npm > /dev/null || { echo "The API reference needs npm: install Node.js 20 or later." >&2; exit 1; }
+	@npm_config_cache="$(CURDIR)/.build/npm" npm ci --silent --ignore-scripts --prefix tools/reference
+	@touch $@
+
+.PHONY: docs
+docs: .venv/.ready tools/reference/node_modules/.package-lock.json ## Render the API reference into .build/docs (needs npm)
+	@PYTHONPATH=shared $(PY) -m tools.reference
 
 .PHONY: states
 states: .venv/.ready ## Generate the diagram of statuses in docs/data-model.md from the code
@@ -282,4 +292,4 @@ test-sam-local: install build ## Run every function and the whole flow in `sam l
 
 .PHONY: clean
 clean: ## Remove all environments, builds and run state
-	rm -rf .venv .venvs .aws-sam .run .build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis examples/react/node_modules examples/react/build
+	rm -rf .venv .venvs .aws-sam .run .build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis examples/react/node_modules examples/react/build tools/reference/node_modules
