@@ -216,7 +216,8 @@ def test_the_registry_agrees_with_the_tolerant_schema_on_every_field_that_is_mis
     paths = [*detail, *(f"{part}.{field}" for part, its in detail.items() if isinstance(its, dict) for field in its)]
     refused = 0
     for path in paths:
-        wrong = [replaced(detail, path, value) for value in (None, "?", -1, {}, [])]
+        values: tuple[object, ...] = (None, "?", -1, {}, [])
+        wrong = [replaced(detail, path, value) for value in values]
         without = copy.deepcopy(detail)
         *parents, last = path.split(".")
         del (without[parents[0]] if parents else without)[last]

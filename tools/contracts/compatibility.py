@@ -17,10 +17,10 @@ from tools.contracts import events, variants
 from tools.contracts.differences import Change, received, sent, written_out
 from tools.contracts.schemas import Schema
 
-_SENT: Final = "schema_version"
+_VERSION_FIELD: Final = "schema_version"
 _PROBLEM: Final = "application/problem+json"
 # Errors may get new codes: a caller that does not know one goes by the status (docs/api.md).
-_GROWING_IN_ANSWERS: Final = frozenset({"code"})
+_GROWING_IN_ERRORS: Final = frozenset({"code"})
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Contract:
     @property
     def schema_version(self) -> str:
         """The version of the events."""
-        version: str = self.events[events.SHARED]["$defs"][_SENT]["const"]
+        version: str = self.events[events.SHARED]["$defs"][_VERSION_FIELD]["const"]
         return version
 
 
@@ -117,12 +117,11 @@ def event_changes(old: Mapping[str, Schema], new: Mapping[str, Schema]) -> Itera
             yield Change(breaks=False, where=where, what="the event is new")
         else:
             before, after = (_without_version(written_out(its[name], its, name)) for its in (old, new))
-            for change in sent(before, after, growing):
-                yield change._replace(where=f"{where} {change.where}".rstrip())
+            yield from _placed(where, sent(before, after, growing))
 
 
 def _without_version(schema: Schema) -> Schema:
-    return {**schema, "properties": {name: its for name, its in schema["properties"].items() if name != _SENT}}
+    return {**schema, "properties": {name: its for name, its in schema["properties"].items() if name != _VERSION_FIELD}}
 
 
 # --- the API --------------------------------------------------------------------------------------------------------
@@ -197,7 +196,7 @@ def _response_changes(where: str, old: Mapping[str, Any], new: Mapping[str, Any]
         other = new["content"][kind]
         for code in sorted(_codes(media) - _codes(other)):
             yield Change(breaks=True, where=where, what=f"the code {code} is gone")
-        growing = _GROWING_IN_ANSWERS if kind == _PROBLEM else frozenset()
+        growing = _GROWING_IN_ERRORS if kind == _PROBLEM else frozenset()
         yield from _placed(where, sent(media["schema"], other["schema"], growing))
 
 
