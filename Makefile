@@ -98,6 +98,8 @@ $(NODE_FILE): uv.lock $(if $(NODE_FOUND),,always) | $(PYTHON313_FILE)
 	@touch $@
 
 CLIENT_PACKAGES := clients/javascript/node_modules/.package-lock.json
+# Redoc, and AsyncAPI's own schema.
+REFERENCE_PACKAGES := tools/reference/node_modules/.package-lock.json
 
 # The path of the browser for the page tests. Search again when it is gone, or another one is named.
 CHROMIUM_FILE := .venvs/chromium
@@ -124,7 +126,7 @@ requirements: $(PYTHON313_FILE) ## Write the layers' hash-locked requirements fr
 # --- checks and tests -----------------------------------------------------------------------------------------------
 
 .PHONY: check
-check: .venv/.ready ## Run the linter, the type checker, the import rules, and compare the contracts with the code
+check: .venv/.ready ## Run the linter, the type checker, the import rules; compare the contracts with code and last release
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
@@ -132,9 +134,13 @@ check: .venv/.ready ## Run the linter, the type checker, the import rules, and c
 	PYTHONPATH=shared $(PY) -m tools.contracts --check
 
 .PHONY: contracts
-contracts: .venv/.ready $(CLIENT_PACKAGES) ## Generate the event schemas, the OpenAPI description, the table of settings and the client's types
+contracts: .venv/.ready $(CLIENT_PACKAGES) ## Generate the OpenAPI and AsyncAPI descriptions, the event schemas, the table of settings and the client's types
 	PYTHONPATH=shared $(PY) -m tools.contracts
 	@$(WITH_NODE) npm run --silent --prefix clients/javascript types
+
+.PHONY: docs
+docs: .venv/.ready $(REFERENCE_PACKAGES) ## Render the API reference into .build/docs
+	@PYTHONPATH=shared $(PY) -m tools.reference
 
 .PHONY: states
 states: .venv/.ready ## Generate the diagram of statuses in docs/data-model.md from the code
@@ -244,7 +250,7 @@ SIDE_BY_SIDE := --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=t
 
 .PHONY: test
 test: ## Run everything CI runs: checks, templates, build, all tests
-	@$(MAKE) --no-print-directory $(SIDE_BY_SIDE) install browser .venvs/aws/.ready $(CLIENT_PACKAGES) check audit build validate
+	@$(MAKE) --no-print-directory $(SIDE_BY_SIDE) install browser .venvs/aws/.ready $(CLIENT_PACKAGES) $(REFERENCE_PACKAGES) check audit build validate
 	$(PY) -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 # `make faults CAMPAIGN="--only machine --share 0.1 --seed 7"` runs part of it.
@@ -291,4 +297,4 @@ test-sam-local: install build ## Run every function and the whole flow in `sam l
 
 .PHONY: clean
 clean: ## Remove all environments, builds and run state
-	rm -rf .venv .venvs .aws-sam .run .build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis examples/react/node_modules examples/react/build clients/javascript/node_modules
+	rm -rf .venv .venvs .aws-sam .run .build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis examples/react/node_modules examples/react/build clients/javascript/node_modules tools/reference/node_modules

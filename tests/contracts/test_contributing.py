@@ -16,7 +16,7 @@ from tests.handlers.service import ROOT
 
 _TITLE = "## Add a field to an order\n"
 # The folders that the edits, the generator and the functions need.
-_FOLDERS = ("docs", "events", "functions", "sandbox", "shared", "tests", "tools")
+_FOLDERS = ("docs", "events", "examples", "functions", "sandbox", "shared", "tests", "tools")
 _FILES = (".env.example", "CHANGELOG.md", "Makefile", "pyproject.toml", "template.yaml")
 _NOT_COPIED = shutil.ignore_patterns("__pycache__", "node_modules", "images", "evidence")
 

@@ -14,7 +14,7 @@ from payments.core.model import Model
 from tests.handlers.service import FUNCTIONS, ROOT
 from tests.handlers.template import resources
 from tools.contracts import __main__ as program
-from tools.contracts import events, openapi, settings
+from tools.contracts import compatibility, events, openapi, settings
 from tools.contracts.schemas import promised, schema_of, with_references, with_short_nulls, with_words, without_null
 
 DESCRIPTION: dict[str, Any] = yaml.safe_load((ROOT / "docs/openapi.yaml").read_text(encoding="utf-8"))
@@ -38,6 +38,8 @@ def documents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[Path, str
     (tmp_path / "docs/openapi.yaml").write_text("old\n", encoding="utf-8")
     monkeypatch.setattr(program, "contracts", lambda: texts)
     monkeypatch.setattr(program, "PROJECT", tmp_path)
+    # These files are no contracts to compare.
+    monkeypatch.setattr(compatibility, "check", lambda _docs: [])
     return texts
 
 
@@ -61,6 +63,20 @@ def test_what_was_written_is_not_stale_any_more(documents: dict[Path, str], caps
     assert capsys.readouterr().out == "Written: docs/openapi.yaml\n"
     assert program.main(["--check"]) == 0
     assert [path.read_text(encoding="utf-8") for path in documents] == list(documents.values())
+
+
+def test_the_schema_of_an_event_that_is_gone_is_stale_and_removed(
+    documents: dict[Path, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert program.main([]) == 0
+    gone = tmp_path / "docs/events/tolerant/payment.lost.schema.json"
+    gone.parent.mkdir(parents=True)
+    gone.write_text("{}\n", encoding="utf-8")
+    assert gone not in documents
+    assert program.main(["--check"]) == 1
+    assert "Stale: docs/events/tolerant/payment.lost.schema.json." in capsys.readouterr().err
+    assert program.main([]) == 0
+    assert not gone.exists()
 
 
 def test_make_check_compares_the_documents() -> None:

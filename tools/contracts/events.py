@@ -15,6 +15,7 @@ from tools.contracts.schemas import (
     Schema,
     in_order,
     promised,
+    reference,
     schema_of,
     with_references,
     with_short_nulls,
@@ -23,7 +24,8 @@ from tools.contracts.schemas import (
 
 WORDS: Final = Path(__file__).with_name("events.yaml")
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
-_SHARED: Final = "definitions.schema.json"
+SHARED: Final = "definitions.schema.json"
+"""The file of what the schemas share."""
 
 # Guarantees to consumers. The event models do not check them, because a stored event must never fail to be published,
 # and every constraint makes a function's start slower. The tests check every recorded event against them.
@@ -79,12 +81,18 @@ def documents() -> dict[str, str]:
         raise ValueError(f"{WORDS.name} must describe {', '.join(types)}, and nothing else")
     detail = promised(schema_of(EventDetail), _PROMISED)["properties"]
     return {
-        _SHARED: _text(_definitions(detail, words)),
-        **{f"{name}.schema.json": _text(_event(detail, name, words["events"][name])) for name in types},
+        SHARED: text(_definitions(detail, words)),
+        **{f"{name}.schema.json": text(_event(detail, name, words["events"][name])) for name in types},
     }
 
 
-def _text(schema: Schema) -> str:
+def read(folder: Path) -> dict[str, Schema]:
+    """The written schemas in a folder, by file name."""
+    return {path.name: json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("*.schema.json")}
+
+
+def text(schema: Schema) -> str:
+    """A schema as it is written to its file."""
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
@@ -93,7 +101,7 @@ def _definitions(detail: Schema, words: dict[str, Any]) -> Schema:
     payment = with_references(
         _part(detail, "payment"),
         {"#/$defs/minor_units": minor_units},
-        lambda target, beside: {**beside, "$ref": target},
+        reference,
     )
     return {
         "$schema": _DIALECT,
@@ -134,8 +142,8 @@ def _event(detail: Schema, name: str, words: dict[str, Any]) -> Schema:
         "additionalProperties": False,
         "required": [*_ENVELOPE, "payment", *parts],
         "properties": {
-            **{field: {"$ref": f"{_SHARED}#/$defs/{field}"} for field in _ENVELOPE},
-            "payment": {"$ref": f"{_SHARED}#/$defs/payment", **_narrowed(words)},
+            **{field: {"$ref": f"{SHARED}#/$defs/{field}"} for field in _ENVELOPE},
+            "payment": reference(f"{SHARED}#/$defs/payment", _narrowed(words)),
             **{part: _about(detail, part, words) for part in (*parts, *words.get("optional", []))},
         },
     }
@@ -154,7 +162,7 @@ def _narrowed(words: dict[str, Any]) -> Schema:
 
 def _about(detail: Schema, part: str, words: dict[str, Any]) -> Schema:
     if part in {"refund", "dispute"}:
-        return {"$ref": f"{_SHARED}#/$defs/{part}"}
+        return {"$ref": f"{SHARED}#/$defs/{part}"}
     schema = _part(detail, part)
     if part == "review":
         reason = schema["properties"]["reason"]
@@ -164,6 +172,6 @@ def _about(detail: Schema, part: str, words: dict[str, Any]) -> Schema:
         said = " ".join(f"{reasons_of}: {meaning}" for reasons_of, meaning in reasons.items())
         schema["properties"] = {
             "reason": {"description": said, **reason},
-            "state": {"$ref": f"{_SHARED}#/$defs/review_state"},
+            "state": {"$ref": f"{SHARED}#/$defs/review_state"},
         }
     return schema

@@ -34,13 +34,14 @@ from sandbox.cloud.build import PROJECT
 from sandbox.cloud.packages import read_template
 from tools.contracts.schemas import (
     Schema,
-    in_order,
+    reference,
     schema_of,
     with_references,
     with_short_nulls,
     with_words,
     without_null,
 )
+from tools.contracts.yaml_text import yaml_text
 
 WORDS: Final = Path(__file__).with_name("openapi.yaml")
 _HEADING: Final = """\
@@ -69,7 +70,7 @@ def document() -> str:
     version = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
     info = words["info"]
     _require_same(f"the operations in {WORDS.name}", set(_operations(words["paths"])), set(_routes()))
-    return _HEADING + _yaml(
+    return _HEADING + yaml_text(
         {
             "openapi": words["openapi"],
             "info": {"title": info["title"], "version": version, **info},
@@ -299,7 +300,7 @@ def _schemas(words: Mapping[str, Any]) -> dict[str, Schema]:
     said = {name: with_words(schema, words.get(name, {})) for name, schema in made.items()}
     named = {f"{_SCHEMAS}/{name}": said[name] for name in parts}
     return {
-        name: schema if name in parts else with_short_nulls(with_references(schema, named, _refer))
+        name: schema if name in parts else with_short_nulls(with_references(schema, named, reference))
         for name, schema in said.items()
     }
 
@@ -361,37 +362,3 @@ def _joined(first: Schema, second: Schema) -> Schema:
         "properties": {**first["properties"], **second["properties"]},
         "required": [*first["required"], *second["required"]],
     }
-
-
-def _refer(target: str, beside: Schema) -> Schema:
-    # OpenAPI 3.0 parsers ignore siblings of `$ref`; within `allOf` all parsers read them.
-    return in_order({"allOf": [{"$ref": target}], **beside}) if beside else {"$ref": target}
-
-
-# --- YAML -----------------------------------------------------------------------------------------------------------
-
-
-_LONG: Final = 80
-_WIDTH: Final = 120
-
-
-class _Dumper(yaml.SafeDumper):
-    """Writes without aliases, and long texts as blocks."""
-
-    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - PyYAML's signature
-        return True
-
-    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002, FBT002 - as above
-        super().increase_indent(flow, indentless=False)
-
-
-def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    style = "|" if "\n" in text else ">" if len(text) > _LONG else None
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
-
-
-_Dumper.add_representer(str, _text)
-
-
-def _yaml(content: object) -> str:
-    return yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_WIDTH)

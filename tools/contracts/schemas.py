@@ -113,6 +113,11 @@ def with_references(
     return {name: with_references(value, named, refer) for name, value in part.items()}
 
 
+def reference(target: str, beside: Schema) -> Schema:
+    """A reference with siblings. OpenAPI 3.0, AsyncAPI and older drafts of JSON Schema ignore them beside `$ref`."""
+    return in_order({"allOf": [{"$ref": target}], **beside}) if beside else {"$ref": target}
+
+
 def with_short_nulls(part: Any) -> Any:  # noqa: ANN401 - any part of a schema
     """`{"type": ["string", "null"]}` instead of `anyOf`, if equivalent."""
     if isinstance(part, list):

@@ -455,6 +455,16 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "order_id": "order_DESlLckIVRkHWj",
+                     *       "amount": 49950,
+                     *       "currency": "INR",
+                     *       "status": "created",
+                     *       "payment_id": 1,
+                     *       "key_id": "rzp_test_LocalSandbox01"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Order"];
                 };
             };
@@ -704,6 +714,16 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "refund_id": "rfnd_FS8TWyPrCsa0OB",
+                     *       "order_id": "order_DESlLckIVRkHWj",
+                     *       "razorpay_payment_id": "pay_DESlfW9H8K9uqM",
+                     *       "amount": 19950,
+                     *       "currency": "INR",
+                     *       "status": "processed"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Refund"];
                 };
             };
@@ -838,6 +858,16 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "refund_id": "rfnd_FS8TWyPrCsa0OB",
+                     *       "order_id": "order_DESlLckIVRkHWj",
+                     *       "razorpay_payment_id": "pay_DESlfW9H8K9uqM",
+                     *       "amount": 19950,
+                     *       "currency": "INR",
+                     *       "status": "processed"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Refund"];
                 };
             };
@@ -947,6 +977,32 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "entity": "event",
+                 *       "account_id": "acc_BFQ7uQEaa7j2z7",
+                 *       "event": "payment.captured",
+                 *       "contains": [
+                 *         "payment"
+                 *       ],
+                 *       "payload": {
+                 *         "payment": {
+                 *           "entity": {
+                 *             "id": "pay_DESlfW9H8K9uqM",
+                 *             "entity": "payment",
+                 *             "amount": 49950,
+                 *             "currency": "INR",
+                 *             "status": "captured",
+                 *             "order_id": "order_DESlLckIVRkHWj",
+                 *             "method": "upi",
+                 *             "captured": true,
+                 *             "created_at": 1772357460
+                 *           }
+                 *         }
+                 *       },
+                 *       "created_at": 1772357467
+                 *     }
+                 */
                 "application/json": Record<string, never>;
             };
         };
@@ -957,6 +1013,11 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "status": "ok"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Received"];
                 };
             };

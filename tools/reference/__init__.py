@@ -1,0 +1,1 @@
+"""Renders the contracts as a static API reference: `make docs`."""
