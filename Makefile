@@ -97,6 +97,9 @@ $(NODE_FILE): uv.lock $(if $(NODE_FOUND),,always) | $(PYTHON313_FILE)
 		npm ci --prefix $* --ignore-scripts --no-audit --no-fund --loglevel=error > /dev/null'
 	@touch $@
 
+# The folders whose packages the tests need.
+NPM_PACKAGES := $(patsubst %,%/node_modules/.package-lock.json,examples/react tests/postman)
+
 # The path of the browser for the page tests. Search again when it is gone, or another one is named.
 CHROMIUM_FILE := .venvs/chromium
 export CHROMIUM
@@ -217,6 +220,10 @@ token: .venv/.ready ## Print a user's access token, while `make run` is running:
 sam-local: .venv/.ready $(if $(ORDER),,build) ## Prepare `sam local` (Docker) and print the commands to paste (ORDER=order_…: for that order)
 	@$(PY) -m sandbox.sam_local --architecture $(ARCHITECTURE) $(if $(ORDER),--order '$(ORDER)') $(if $(BRIDGE),--bridge '$(BRIDGE)')
 
+.PHONY: postman
+postman: .venv/.ready ## Write the Postman environment of the running service (docs/postman)
+	@$(PY) -m sandbox.postman
+
 # The token comes from the environment or a file: every process can read a command line, and shells keep a history.
 .PHONY: smoke
 smoke: .venv/.ready ## Smoke-test a deployed API: API=https://…, with the token in PAYMENTS_TOKEN_FILE
@@ -241,7 +248,7 @@ SIDE_BY_SIDE := --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=t
 
 .PHONY: test
 test: ## Run everything CI runs: checks, templates, build, all tests
-	@$(MAKE) --no-print-directory $(SIDE_BY_SIDE) install browser .venvs/aws/.ready check audit build validate
+	@$(MAKE) --no-print-directory $(SIDE_BY_SIDE) install browser .venvs/aws/.ready $(NPM_PACKAGES) check audit build validate
 	$(PY) -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 # `make faults CAMPAIGN="--only machine --share 0.1 --seed 7"` runs part of it.
@@ -288,4 +295,4 @@ test-sam-local: install build ## Run every function and the whole flow in `sam l
 
 .PHONY: clean
 clean: ## Remove all environments, builds and run state
-	rm -rf .venv .venvs .aws-sam .run .build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis examples/react/node_modules examples/react/build
+	rm -rf .venv .venvs .aws-sam .run .build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis examples/react/build $(dir $(NPM_PACKAGES))
