@@ -264,6 +264,7 @@ def test_everything_that_is_locked_is_kept_up_to_date() -> None:
         ("pip", "/sandbox/bootstrap"): "uv.txt",
         ("pip", "/examples/subscriber/src"): "requirements.txt",
         ("npm", "/examples/react"): "package-lock.json",
+        ("npm", "/tests/postman"): "package-lock.json",
     }
     assert kept == {("github-actions", "/"), *locked}
     for (_, folder), file in locked.items():

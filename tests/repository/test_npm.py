@@ -5,7 +5,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-import yaml
 
 PROJECT = Path(__file__).parents[2]
 
@@ -28,12 +27,6 @@ def test_every_package_is_locked_by_its_hash_and_no_registry_is_named(lock: Path
     versions = re.findall(r'^      "version": "', text, flags=re.MULTILINE)
     assert len(versions) == len(re.findall(r'^      "integrity": "sha512-', text, flags=re.MULTILINE)) > 3
     assert "://" not in re.sub(r'"url": "[^"]*"', "", text)
-
-
-def test_dependabot_updates_every_folder_with_a_lock() -> None:
-    updates = yaml.safe_load((PROJECT / ".github/dependabot.yml").read_text())["updates"]
-    watched = {update["directory"] for update in updates if update["package-ecosystem"] == "npm"}
-    assert watched == {f"/{lock.parent.relative_to(PROJECT)}" for lock in locks()}
 
 
 def test_the_makefile_installs_the_packages_of_every_folder_with_a_lock() -> None:
