@@ -97,9 +97,9 @@ $(NODE_FILE): uv.lock $(if $(NODE_FOUND),,always) | $(PYTHON313_FILE)
 		npm ci --prefix $* --ignore-scripts --no-audit --no-fund --loglevel=error > /dev/null'
 	@touch $@
 
-CLIENT_PACKAGES := clients/javascript/node_modules/.package-lock.json
-# Redoc, and AsyncAPI's own schema.
-REFERENCE_PACKAGES := tools/reference/node_modules/.package-lock.json
+# The folders whose packages the tests need.
+NPM_FOLDERS := clients/javascript examples/react tests/postman tools/reference
+NPM_PACKAGES := $(patsubst %,%/node_modules/.package-lock.json,$(NPM_FOLDERS))
 
 # The path of the browser for the page tests. Search again when it is gone, or another one is named.
 CHROMIUM_FILE := .venvs/chromium
@@ -134,12 +134,12 @@ check: .venv/.ready ## Run the linter, the type checker, the import rules; compa
 	PYTHONPATH=shared $(PY) -m tools.contracts --check
 
 .PHONY: contracts
-contracts: .venv/.ready $(CLIENT_PACKAGES) ## Generate the OpenAPI and AsyncAPI descriptions, the event schemas, the table of settings and the client's types
+contracts: .venv/.ready clients/javascript/node_modules/.package-lock.json ## Generate the OpenAPI and AsyncAPI descriptions, the event schemas, the table of settings and the client's types
 	PYTHONPATH=shared $(PY) -m tools.contracts
 	@$(WITH_NODE) npm run --silent --prefix clients/javascript types
 
 .PHONY: docs
-docs: .venv/.ready $(REFERENCE_PACKAGES) ## Render the API reference into .build/docs
+docs: .venv/.ready tools/reference/node_modules/.package-lock.json ## Render the API reference into .build/docs
 	@PYTHONPATH=shared $(PY) -m tools.reference
 
 .PHONY: states
@@ -226,6 +226,10 @@ token: .venv/.ready ## Print a user's access token, while `make run` is running:
 sam-local: .venv/.ready $(if $(ORDER),,build) ## Prepare `sam local` (Docker) and print the commands to paste (ORDER=order_…: for that order)
 	@$(PY) -m sandbox.sam_local --architecture $(ARCHITECTURE) $(if $(ORDER),--order '$(ORDER)') $(if $(BRIDGE),--bridge '$(BRIDGE)')
 
+.PHONY: postman
+postman: .venv/.ready ## Write the Postman environment of the running service (docs/postman)
+	@$(PY) -m sandbox.postman
+
 # The token comes from the environment or a file: every process can read a command line, and shells keep a history.
 .PHONY: smoke
 smoke: .venv/.ready ## Smoke-test a deployed API: API=https://…, with the token in PAYMENTS_TOKEN_FILE
@@ -250,7 +254,7 @@ SIDE_BY_SIDE := --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=t
 
 .PHONY: test
 test: ## Run everything CI runs: checks, templates, build, all tests
-	@$(MAKE) --no-print-directory $(SIDE_BY_SIDE) install browser .venvs/aws/.ready $(CLIENT_PACKAGES) $(REFERENCE_PACKAGES) check audit build validate
+	@$(MAKE) --no-print-directory $(SIDE_BY_SIDE) install browser .venvs/aws/.ready $(NPM_PACKAGES) check audit build validate
 	$(PY) -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 # `make faults CAMPAIGN="--only machine --share 0.1 --seed 7"` runs part of it.
@@ -297,4 +301,4 @@ test-sam-local: install build ## Run every function and the whole flow in `sam l
 
 .PHONY: clean
 clean: ## Remove all environments, builds and run state
-	rm -rf .venv .venvs .aws-sam .run .build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis examples/react/node_modules examples/react/build clients/javascript/node_modules tools/reference/node_modules
+	rm -rf .venv .venvs .aws-sam .run .build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis examples/react/build $(dir $(NPM_PACKAGES))

@@ -266,6 +266,7 @@ def test_everything_that_is_locked_is_kept_up_to_date() -> None:
         ("npm", "/examples/react"): "package-lock.json",
         ("npm", "/clients/javascript"): "package-lock.json",
         ("npm", "/tools/reference"): "package-lock.json",
+        ("npm", "/tests/postman"): "package-lock.json",
     }
     assert kept == {("github-actions", "/"), *locked}
     for (_, folder), file in locked.items():
