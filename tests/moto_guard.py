@@ -5,18 +5,27 @@ token. When botocore passes a request to moto, the guard first checks it with `t
 it checks the resulting item.
 
 Another engine can replace moto for DynamoDB (`tests/dynamodb_local`); it enforces limits itself, without the guard.
+
+`mocked_aws` runs moto without the parts that cost most of its time and change no answer.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from copy import deepcopy
+from functools import cache
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.compat import HTTPHeaders
+from moto import backend_index
+from moto.core import responses
+from moto.core.base_backend import BackendDict
 from moto.core.botocore_stubber import BotocoreStubber, MockRawResponse
-from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.core.model_instances import reset_model_data
+from moto.core.models import DEFAULT_ACCOUNT_ID, MockAWS, botocore_stubber
+from moto.core.serialize import BaseJSONSerializer
+from moto.core.utils import method_names_from_class
 from moto.dynamodb.models import dynamodb_backends
 from moto.dynamodb.models.dynamo_type import DynamoType
 from moto.dynamodb.models.table import Table
@@ -28,16 +37,46 @@ type Send = Callable[[], AWSResponse | None]
 type Engine = Callable[[AWSPreparedRequest], AWSResponse]
 
 _REGION: Final = "ap-south-1"
+_SERVICES: Final = frozenset({"dynamodb", "events", "secretsmanager"})
 _UPDATES: Final = frozenset({"UpdateItem", "TransactWriteItems"})
 _real: Final = BotocoreStubber.__call__
 _engine: tuple[str, Engine] | None = None
+_structure: Final = BaseJSONSerializer._serialize_type_structure  # noqa: SLF001 - replaced below
 _done: Final[WeakKeyDictionary[Table, dict[str, Any]]] = WeakKeyDictionary()
 """For each table, the transactions that took effect, by client token."""
 
 
+@cache
 def install() -> None:
     """Installs the guard before moto, permanently."""
     BotocoreStubber.__call__ = _guarded  # type: ignore[assignment]  # as it is found on the class
+    BaseJSONSerializer._serialize_type_structure = _serialized  # type: ignore[assignment, method-assign]  # noqa: SLF001
+    # moto looks for these once per request, among all members of a class and all its services.
+    vars(responses)["method_names_from_class"] = cache(method_names_from_class)
+    backend_index.backend_url_patterns.sort(key=lambda known: known[0] not in _SERVICES)
+
+
+class mocked_aws(MockAWS):  # noqa: N801 - as moto's `mock_aws`
+    """moto's `mock_aws` with the guard, for what botocore sends.
+
+    moto would also register hundreds of patterns with `responses` for what other libraries send to AWS. Nobody does
+    here, and each request to Razorpay would be compared with every pattern.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        install()
+
+    def _enable_patching(self, reset: bool = True) -> None:  # noqa: FBT002 - moto's own signature
+        botocore_stubber.enabled = True
+        if reset:
+            BackendDict.reset()
+
+    def _disable_patching(self, remove_data: bool) -> None:
+        botocore_stubber.enabled = False
+        if remove_data:
+            BackendDict.reset()
+            reset_model_data()
 
 
 def replace_moto(name: str, answer: Engine) -> None:
@@ -49,6 +88,19 @@ def replace_moto(name: str, answer: Engine) -> None:
 def engine() -> str:
     """The engine that answers the requests to DynamoDB."""
     return "moto" if _engine is None else _engine[0]
+
+
+def _serialized(
+    serializer: BaseJSONSerializer, serialized: MutableMapping[str, Any], value: Any, shape: Any, key: str
+) -> None:
+    """Writes a DynamoDB value; moto would look for each of its ten types under several names."""
+    if shape.name != "AttributeValue" or not isinstance(value, dict):
+        return _structure(serializer, serialized, value, shape, key)
+    wrapper: dict[str, Any] = {}
+    for kind, held in value.items():
+        serializer._serialize(wrapper, held, shape.members[kind], kind)  # noqa: SLF001 - as moto does
+    serializer._default_serialize(serialized, wrapper, shape, key)  # noqa: SLF001 - as above
+    return None
 
 
 def _guarded(

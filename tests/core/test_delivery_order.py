@@ -1,7 +1,6 @@
 """One payment's webhooks lead to the same end in every order, also when repeated."""
 
-from collections.abc import Iterable, Sequence
-from itertools import permutations
+from collections.abc import Iterator, Sequence
 
 import pytest
 
@@ -33,17 +32,26 @@ def end(record: Record) -> tuple[Status, bool, int]:
     return record.status, record.confirmed, Position.of(record).amount_refunded
 
 
-def play(deliveries: Iterable[Delivery], *, again: bool = False) -> tuple[Record, dict[str, PendingEvent]]:
-    """The record at the end and every event recorded on the way; `again` redelivers everything after each step."""
-    record, events, past = opened(), dict[str, PendingEvent](), list[Delivery]()
-    for facts in deliveries:
-        decision = decide(record, facts, OPENED + 60)
-        events.update({key: decision.record.pending[key] for key in decision.recorded})
-        record = decision.record
-        past.append(facts)
-        if again:
-            assert not any(decide(record, earlier, OPENED + 90).changed for earlier in past)
-    return record, events
+def play(deliveries: Sequence[Delivery], *, again: bool = False) -> Iterator[tuple[Record, dict[str, PendingEvent]]]:
+    """For every order of the deliveries: the record at the end, and every event recorded on the way.
+
+    `again` redelivers everything after each step. Steps with which several orders begin are taken once.
+    """
+
+    def go_on(
+        record: Record, events: dict[str, PendingEvent], past: Sequence[Delivery], left: Sequence[Delivery]
+    ) -> Iterator[tuple[Record, dict[str, PendingEvent]]]:
+        if not left:
+            yield record, events
+        for place, facts in enumerate(left):
+            decision = decide(record, facts, OPENED + 60)
+            recorded = {key: decision.record.pending[key] for key in decision.recorded}
+            told = (*past, facts)
+            if again:
+                assert not any(decide(decision.record, earlier, OPENED + 90).changed for earlier in told)
+            yield from go_on(decision.record, events | recorded, told, (*left[:place], *left[place + 1 :]))
+
+    return go_on(opened(), {}, (), deliveries)
 
 
 def count(events: dict[str, PendingEvent], event_type: str) -> int:
@@ -54,8 +62,7 @@ def count(events: dict[str, PendingEvent], event_type: str) -> int:
 def test_every_order_of_deliveries_ends_alike(
     deliveries: Sequence[Delivery], expected: tuple[Status, bool, int], refund_event: str
 ) -> None:
-    for order in permutations(deliveries):
-        record, events = play(order)
+    for record, events in play(deliveries):
         assert end(record) == expected
         assert count(events, "payment.paid") <= 1
         assert count(events, refund_event) == 1
@@ -66,8 +73,7 @@ def test_every_order_of_deliveries_ends_alike(
 def test_repetitions_in_between_change_nothing(
     deliveries: Sequence[Delivery], expected: tuple[Status, bool, int], refund_event: str
 ) -> None:
-    for order in permutations(deliveries):
-        record, events = play(order, again=True)
+    for record, events in play(deliveries, again=True):
         assert end(record) == expected
         assert count(events, refund_event) == 1
 
@@ -76,18 +82,15 @@ def test_repetitions_in_between_change_nothing(
 def test_the_customers_return_may_fall_anywhere_in_between(
     deliveries: Sequence[Delivery], expected: tuple[Status, bool, int], refund_event: str
 ) -> None:
-    for order in permutations(deliveries):
-        for place in range(len(order) + 1):
-            record, events = play((*order[:place], (signed(A),), *order[place:]))
-            assert end(record) == expected
-            assert record.attempts[A].signed_at is not None
-            assert count(events, "payment.paid") <= 1
-            assert count(events, refund_event) == 1
+    for record, events in play((*deliveries, (signed(A),))):
+        assert end(record) == expected
+        assert record.attempts[A].signed_at is not None
+        assert count(events, "payment.paid") <= 1
+        assert count(events, refund_event) == 1
 
 
 def test_a_partial_refund_that_comes_first_still_announces_the_payment() -> None:
-    for order in permutations(PARTIAL):
-        _, events = play(order)
+    for _, events in play(PARTIAL):
         assert count(events, "payment.paid") == 1
 
 

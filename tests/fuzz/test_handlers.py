@@ -12,7 +12,7 @@ from tests.fuzz.contract import undocumented
 from tests.fuzz.handlers import PROPERTIES, Draw
 from tests.handlers.service import CREATE_ORDER, VERIFY, committed
 
-EXAMPLES: Final = int(os.environ.get("FUZZ_EXAMPLES") or 100)
+EXAMPLES: Final = int(os.environ.get("FUZZ_EXAMPLES") or 50)
 
 
 @pytest.mark.parametrize("name", PROPERTIES)

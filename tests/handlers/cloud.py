@@ -18,7 +18,6 @@ from botocore import endpoint
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError
-from moto import mock_aws
 from moto.core.botocore_stubber import BotocoreStubber, MockRawResponse
 
 from tests import moto_guard
@@ -226,7 +225,6 @@ class Cloud:
 @contextmanager
 def running_cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
     """A new table as in the template, and a bus."""
-    moto_guard.install()
     cloud = Cloud()
     real = BotocoreStubber.__call__
 
@@ -245,7 +243,7 @@ def running_cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
-    with mock_aws():
+    with moto_guard.mocked_aws():
         admin("dynamodb").create_table(TableName=TABLE, **table_schema())
         admin("events").create_event_bus(Name=BUS)
         monkeypatch.setattr(BotocoreStubber, "__call__", stubbed)

@@ -5,7 +5,6 @@ from typing import Any
 
 import boto3
 import pytest
-from moto import mock_aws
 
 from sandbox.gateway.server import Settings
 from sandbox.live.sides import Cloud, OutOfReach, StandIn
@@ -26,8 +25,7 @@ ENDPOINTS: dict[str, Any] = {
 
 @pytest.fixture
 def dynamodb() -> Iterator[Any]:
-    moto_guard.install()
-    with mock_aws():
+    with moto_guard.mocked_aws():
         resource = boto3.resource("dynamodb", REGION, aws_access_key_id="test", aws_secret_access_key="test")
         for name, key in (("payments", "pk"), ("job-inbox", "event_id")):
             resource.create_table(

@@ -273,9 +273,10 @@ def test_the_page_on_migrating_lists_what_the_old_service_lacks(metered: Metered
     (condition,) = re.findall(r"--filter-expression \\\n +'([^']+)'", page)
     table = PaymentsTable(metered.client, metered.name)
     case = Case(tmp_path)
+    case.write(exported(20))  # of every kind, and moto is slow
     case.run(table)
     changed, unknown, own = "order_changed0000000", "order_unknown0000000", "order_own00000000000"
-    record = next(iter(table.read_many([exported()[0]["razorpay_order_id"]]).values()))
+    record = next(iter(table.read_many([exported(20)[0]["razorpay_order_id"]]).values()))
     table.insert(replace(record, order_id=changed, updated_at=iso(NOW + 60)))
     table.insert(unknown_record(unknown, NOW + 60))
     table.insert(replace(record, order_id=own, imported=None))

@@ -3,9 +3,9 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 from hypothesis import settings
-from moto import mock_aws
 
 from payments.adapters.table import PaymentsTable
+from tests import moto_guard
 from tests.fakes import FakeTable
 from tests.faults.dynamodb import MemoryDynamo
 from tests.faults.outside import Outside
@@ -23,7 +23,7 @@ settings.load_profile("payments")
 def metered(monkeypatch: pytest.MonkeyPatch) -> Iterator[Metered]:
     """The table of template.yaml on moto, each call counted and priced."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", "ap-south-1")
-    with mock_aws():
+    with moto_guard.mocked_aws():
         yield create_table()
 
 

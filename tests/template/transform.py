@@ -1,9 +1,11 @@
 """The result of the SAM transform for a template and its nested applications."""
 
+import atexit
 import json
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -45,16 +47,30 @@ def transformed(template: Path, *parameters: str) -> Resources:
 
 def _transform(template: Path, *parameters: str) -> dict[str, Any]:
     """Runs the SAM CLI's aws-sam-translator."""
-    done = subprocess.run(  # noqa: S603 - fixed command
-        [SAM_ENVIRONMENT / "python", Path(__file__).with_name("translate.py"), template, *parameters],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert done.returncode == 0, done.stderr
-    document: dict[str, Any] = json.loads(done.stdout)
+    translator = _translator()
+    assert translator.stdin is not None
+    assert translator.stdout is not None
+    translator.stdin.write(json.dumps([str(template), *parameters]) + "\n")
+    translator.stdin.flush()
+    answer = translator.stdout.readline()
+    assert answer, f"{template}: {translator.communicate()[1]}"
+    document: dict[str, Any] = json.loads(answer)
     return document
+
+
+@cache
+def _translator() -> subprocess.Popen[str]:
+    """One process for all templates, because it takes longer to start than to translate them."""
+    translator = subprocess.Popen(  # noqa: S603 - fixed command
+        [SAM_ENVIRONMENT / "python", Path(__file__).with_name("translate.py")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    # It ends with its input.
+    atexit.register(translator.communicate)
+    return translator
 
 
 def parameters_in(node: Any, parameters: set[str]) -> Iterator[str]:
