@@ -4,10 +4,21 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Frame, Page, Response, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Error,
+    Frame,
+    Page,
+    Response,
+    ViewportSize,
+    sync_playwright,
+)
 
 PROJECT = Path(__file__).parents[2]
 CHROMIUM_FILE = PROJECT / ".venvs/chromium"
@@ -22,6 +33,9 @@ WITHOUT = (
     *("OptimizationHints", "PaintHolding", "PreconnectToSearch", "ThirdPartyStoragePartitioning"),
 )
 """Features of Chromium that are switched off."""
+SIZE: ViewportSize = {"width": 1280, "height": 800}
+"""A small laptop's."""
+COLOUR_SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 UNACCEPTABLE = frozenset({"serious", "critical"})
 
 
@@ -36,6 +50,11 @@ class Problems:
         page.on("console", self._note_message)
         page.on("pageerror", self._note_error)
         page.on("response", self._note_answer)
+
+    def unwatch(self, page: Page) -> None:
+        page.remove_listener("console", self._note_message)
+        page.remove_listener("pageerror", self._note_error)
+        page.remove_listener("response", self._note_answer)
 
     def unexpected(self) -> list[str]:
         return [problem for problem in self.seen if not any(part in problem for part in self.expected)]
@@ -78,11 +97,17 @@ def page_problems() -> Problems:
     return Problems()
 
 
+def new_profile(browser: Browser) -> BrowserContext:
+    """An Indian customer's."""
+    made = browser.new_context(locale="en-IN", timezone_id="Asia/Kolkata", viewport=SIZE)
+    made.set_default_timeout(PATIENCE_MS)
+    return made
+
+
 @pytest.fixture
 def context(browser: Browser) -> Iterator[BrowserContext]:
-    """A new browser profile: an Indian customer's, at the size of a small laptop."""
-    made = browser.new_context(locale="en-IN", timezone_id="Asia/Kolkata", viewport={"width": 1280, "height": 800})
-    made.set_default_timeout(PATIENCE_MS)
+    """A new browser profile."""
+    made = new_profile(browser)
     yield made
     made.close()
 
@@ -92,6 +117,32 @@ def page(context: BrowserContext, page_problems: Problems) -> Iterator[Page]:
     """A page of that profile. The test fails on any error of the page that it does not expect."""
     context.on("page", page_problems.watch)
     yield context.new_page()
+    assert page_problems.unexpected() == []
+
+
+@pytest.fixture(scope="module")
+def file_page(browser: Browser) -> Iterator[Page]:
+    """One page for a whole file."""
+    made = new_profile(browser)
+    yield made.new_page()
+    made.close()
+
+
+@pytest.fixture
+def kept_page(file_page: Page, page_problems: Problems) -> Iterator[Page]:
+    """One page for all tests of a file, empty at the start of each; like `page`, it must report no other errors.
+
+    A new page is a new process of the browser and costs more than most tests. This one is for sites that store nothing
+    in the browser, and for tests that change nothing of the page that outlives its document, other than what is set
+    back here: so without initial scripts and without Playwright's clock.
+    """
+    page_problems.watch(file_page)
+    yield file_page
+    page_problems.unwatch(file_page)
+    file_page.unroute_all(behavior="ignoreErrors")
+    file_page.goto("about:blank")
+    file_page.set_viewport_size(SIZE)
+    file_page.emulate_media(color_scheme="light", reduced_motion="no-preference")
     assert page_problems.unexpected() == []
 
 

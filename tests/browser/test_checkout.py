@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Frame, FrameLocator, Locator, Page, Route, expect
 
 from sandbox.gateway.server import Settings
-from tests.browser.conftest import Problems
+from tests.browser.conftest import COLOUR_SCHEMES, Problems
 from tests.gateway.gateway import Gateway
 from tests.gateway.receiver import wait_until
 
@@ -211,8 +211,8 @@ class Shop:
 
 
 @pytest.fixture
-def shop(page: Page, merchant: Merchant) -> Shop:
-    return Shop(page, merchant)
+def shop(kept_page: Page, merchant: Merchant) -> Shop:
+    return Shop(kept_page, merchant)
 
 
 # --- paying ---
@@ -403,16 +403,16 @@ def test_ios_still_takes_a_upi_id(page: Page, merchant: Merchant, vpa: str, stat
     assert [payment["upi"]["flow"] for payment in shop.payments()] == ["collect"]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_phones_form_for_upi_is_accessible_and_fits(
-    page: Page, merchant: Merchant, axe: Callable[[Frame], None], page_problems: Problems, scheme: Any
+def test_a_phones_form_for_upi_is_accessible_in_both_colour_schemes_and_fits(
+    page: Page, merchant: Merchant, axe: Callable[[Frame], None], page_problems: Problems
 ) -> None:
     page_problems.expected = AXE_IN_A_FRAME
-    page.emulate_media(color_scheme=scheme)
     shop = on_a_phone(page, merchant, IPHONE).open(modal={"animation": False})
     shop.frame.get_by_role("tab", name="UPI").click()
     shop.frame.get_by_role("radio", name="With a UPI ID").check()
-    axe(shop.document)
+    for scheme in COLOUR_SCHEMES:
+        page.emulate_media(color_scheme=scheme)
+        axe(shop.document)
     page.set_viewport_size({"width": 320, "height": 640})
     wide = "[...document.querySelectorAll('main *')].filter((e) => e.getBoundingClientRect().right > 320.5).length"
     assert shop.document.evaluate(wide) == 0
@@ -503,31 +503,30 @@ def test_a_test_card_that_is_chosen_brings_the_form_into_view(shop: Shop) -> Non
 
 
 # payments/payments/test-card-details.md, "Error Scenarios": the first card of each reason
-@pytest.mark.parametrize(
-    ("reason", "last4"),
-    [
-        ("insufficient_fund", "0001"),
-        ("card_declined", "0003"),
-        ("card_disabled_for_online_payments", "0006"),
-        ("card_number_invalid", "0008"),
-        ("payment_cancelled", "0002"),
-        ("payment_timed_out", "0000"),
-        ("authentication_failed", "0009"),
-        ("gateway_technical_error", "0007"),
-    ],
-)
-def test_a_card_for_an_error_scenario_fails_with_its_reason_if_it_is_made_to_fail(
-    shop: Shop, reason: str, last4: str
-) -> None:
+ERROR_SCENARIOS: Final = [
+    ("insufficient_fund", "0001"),
+    ("card_declined", "0003"),
+    ("card_disabled_for_online_payments", "0006"),
+    ("card_number_invalid", "0008"),
+    ("payment_cancelled", "0002"),
+    ("payment_timed_out", "0000"),
+    ("authentication_failed", "0009"),
+    ("gateway_technical_error", "0007"),
+]
+
+
+def test_a_card_for_an_error_scenario_fails_with_its_reason_if_it_is_made_to_fail(shop: Shop) -> None:
     shop.open()
-    shop.button(reason.replace("_", " ")).click()
-    shop.pay.click()
-    expect(shop.frame.get_by_text(f"fewer than 4 digits, and this card fails with {reason}")).to_be_visible()
-    shop.password.fill("12")
-    shop.button("Submit").click()
-    expect(shop.frame.get_by_text(reason, exact=True)).to_be_visible()
-    [payment] = shop.payments()
-    assert (payment["status"], payment["error_reason"], payment["card"]["last4"]) == ("failed", reason, last4)
+    for reason, _ in ERROR_SCENARIOS:
+        shop.button(reason.replace("_", " ")).click()
+        shop.pay.click()
+        expect(shop.frame.get_by_text(f"fewer than 4 digits, and this card fails with {reason}")).to_be_visible()
+        shop.password.fill("12")
+        shop.button("Submit").click()
+        expect(shop.frame.get_by_text(reason, exact=True)).to_be_visible()
+        shop.button("Try again").click()
+    failed = [(payment["status"], payment["error_reason"], payment["card"]["last4"]) for payment in shop.payments()]
+    assert sorted(failed) == sorted(("failed", *scenario) for scenario in ERROR_SCENARIOS)
 
 
 def test_after_a_failure_the_customer_goes_back_to_the_merchant_without_being_asked_again(shop: Shop) -> None:
@@ -613,8 +612,9 @@ def test_without_retry_a_failure_closes_checkout_and_tells_both(shop: Shop) -> N
     assert shop.heard("log") == ["failed", "dismissed"]
 
 
-def test_a_timeout_closes_checkout_and_leaves_the_order_payable(shop: Shop) -> None:
-    shop.page.clock.install()
+def test_a_timeout_closes_checkout_and_leaves_the_order_payable(page: Page, merchant: Merchant) -> None:
+    shop = Shop(page, merchant)
+    page.clock.install()
     shop.open(timeout=600)
     shop.page.clock.fast_forward("10:00")
     shop.wait_closed()
@@ -1086,31 +1086,37 @@ def walk(shop: Shop, look: Callable[[str], None]) -> None:
     look("refused")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_screen_is_accessible(
-    shop: Shop, axe: Callable[[Page | Frame], None], scheme: Any, page_problems: Problems
+def test_every_screen_is_accessible_in_both_colour_schemes(
+    shop: Shop, axe: Callable[[Page | Frame], None], page_problems: Problems
 ) -> None:
     page_problems.expected = AXE_IN_A_FRAME
-    shop.page.emulate_media(color_scheme=scheme)
-    walk(shop, lambda _screen: axe(shop.document))
+
+    def look(_screen: str) -> None:
+        for scheme in COLOUR_SCHEMES:
+            shop.page.emulate_media(color_scheme=scheme)
+            axe(shop.document)
+
+    walk(shop, look)
     axe(shop.page)
 
 
-@pytest.mark.parametrize("height", [640, 480])
-def test_every_screen_fits_a_narrow_window(shop: Shop, height: int) -> None:
-    shop.page.set_viewport_size({"width": 320, "height": height})
-    widths: dict[str, list[str]] = {}
+def test_every_screen_fits_a_narrow_window(shop: Shop) -> None:
+    heights = (640, 480)
+    widths: dict[tuple[str, int], list[str]] = {}
 
     def look(screen: str) -> None:
-        widths[screen] = shop.document.evaluate(
-            """() => [...document.querySelectorAll("*")]
-                 .filter((element) => element.checkVisibility() && !element.closest(".for-readers"))
-                 .filter((element) => element.getBoundingClientRect().right > 320.5
-                   || element.scrollWidth > element.clientWidth + 1 && getComputedStyle(element).overflowX !== "visible"
-                   && element.tagName !== "INPUT")
-                 .map((element) => element.outerHTML.slice(0, 80))"""
-        )
+        for height in heights:
+            shop.page.set_viewport_size({"width": 320, "height": height})
+            widths[screen, height] = shop.document.evaluate(
+                """() => [...document.querySelectorAll("*")]
+                     .filter((element) => element.checkVisibility() && !element.closest(".for-readers"))
+                     .filter((element) => element.getBoundingClientRect().right > 320.5
+                       || element.scrollWidth > element.clientWidth + 1
+                       && getComputedStyle(element).overflowX !== "visible" && element.tagName !== "INPUT")
+                     .map((element) => element.outerHTML.slice(0, 80))"""
+            )
 
+    shop.page.set_viewport_size({"width": 320, "height": heights[0]})
     walk(shop, look)
-    assert {screen: elements for screen, elements in widths.items() if elements} == {}
-    assert len(widths) == 10
+    assert {place: elements for place, elements in widths.items() if elements} == {}
+    assert len(widths) == 10 * len(heights)

@@ -3,12 +3,15 @@
 The modules run in a real browser, served from their files; waits end at once.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 import yaml
 from playwright.sync_api import Page, Route
+
+from tests.browser.conftest import Problems
 
 PROJECT: Final = Path(__file__).parents[2]
 STATIC: Final = PROJECT / "sandbox/shop/static"
@@ -82,12 +85,17 @@ async ({ create, checkout, verify, looks, resume }) => {
   return { shown, remembered };
 }
 """
+# The tests replace waits.
+KEEP_WAITS: Final = "window.usual = window.setTimeout"
+USUAL_WAITS: Final = "window.setTimeout = window.usual"
 PAYS: Final[dict[str, Any]] = {"paid": {"razorpay_payment_id": "pay_1"}}
 LEAVES: Final[dict[str, Any]] = {"paid": None, "failure": None}
 
 
-@pytest.fixture(autouse=True)
-def _modules(page: Page) -> None:
+@pytest.fixture(scope="module")
+def modules(file_page: Page) -> Page:
+    """A page that can load the modules. They keep nothing between purchases."""
+
     def serve(route: Route) -> None:
         name = route.request.url.removeprefix(f"{ADDRESS}/")
         if name == "":
@@ -98,8 +106,19 @@ def _modules(page: Page) -> None:
             folder = PROJECT if name.startswith("clients/") else STATIC
             route.fulfill(content_type="text/javascript", path=folder / name)
 
-    page.route(f"{ADDRESS}/**", serve)
-    page.goto(f"{ADDRESS}/")
+    file_page.route(f"{ADDRESS}/**", serve)
+    file_page.goto(f"{ADDRESS}/")
+    file_page.evaluate(KEEP_WAITS)
+    return file_page
+
+
+@pytest.fixture
+def page(modules: Page, page_problems: Problems) -> Iterator[Page]:
+    page_problems.watch(modules)
+    yield modules
+    page_problems.unwatch(modules)
+    modules.evaluate(USUAL_WAITS)
+    assert page_problems.unexpected() == []
 
 
 def play(page: Page, **story: Any) -> dict[str, Any]:

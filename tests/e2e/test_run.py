@@ -31,17 +31,17 @@ STOP_SECONDS = 30.0  # a server gets three seconds before it is killed, and ther
 class Run:
     """One `sandbox.run` process and its run dir."""
 
-    def __init__(self, run_dir: Path, env: str = "", **environment: str) -> None:
+    def __init__(self, run_dir: Path, env: str = "", output: Path | None = None, /, **environment: str) -> None:
         self.run_dir = run_dir
         self.endpoints_file = run_dir / "endpoints.json"
-        self.output = run_dir.with_suffix(".out")
+        self.output = output or run_dir.with_suffix(".out")
         command = [sys.executable, "-m", "sandbox.run", "--any-ports", "--run-dir", str(run_dir)]
         env_file = run_dir.with_suffix(".env")
         env_file.write_text(env)
         command += ["--env-file", str(env_file)]
-        with self.output.open("w") as output:
+        with self.output.open("w") as written:
             self.process = subprocess.Popen(  # noqa: S603 - this interpreter
-                command, cwd=PROJECT, stdout=output, stderr=subprocess.STDOUT, env=os.environ | environment
+                command, cwd=PROJECT, stdout=written, stderr=subprocess.STDOUT, env=os.environ | environment
             )
 
     def endpoints(self) -> dict[str, Any]:
@@ -56,14 +56,18 @@ class Run:
     def end(self) -> int:
         return self.process.wait(STOP_SECONDS)
 
+    def stop(self) -> None:
+        """Does nothing if it has ended."""
+        if self.process.poll() is None:
+            self.process.terminate()
+            self.end()
+
 
 @pytest.fixture
 def run(tmp_path: Path) -> Iterator[Run]:
     started = Run(tmp_path / "run")
     yield started
-    if started.process.poll() is None:
-        started.process.terminate()
-        started.end()
+    started.stop()
 
 
 def is_alive(pid: int) -> bool:
@@ -84,53 +88,84 @@ def all_end(pids: dict[str, int]) -> bool:
     return True
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_serves_until_it_is_told_to_stop_and_leaves_nothing_behind(run: Run, number: signal.Signals) -> None:
-    endpoints = run.endpoints()
-    assert requests.get(endpoints["api"] + "/nothing/", timeout=5).status_code == 404
-    for page in ("/", "/live/"):
-        assert requests.get(endpoints["shop"] + page, timeout=5).headers["Content-Type"] == "text/html; charset=utf-8"
-    watcher = requests.get(endpoints["shop"] + "/live/stream", stream=True, timeout=5)
-    assert watcher.ok
+def stops_as_a_whole(run: Run, number: signal.Signals) -> None:
+    pids = run.endpoints()["pids"]
 
     run.process.send_signal(number)
 
     assert run.end() == 0, run.output.read_text()
-    assert all_end(endpoints["pids"])
+    assert all_end(pids)
     assert not run.endpoints_file.exists()
-    said = run.output.read_text()
+
+
+# --- one service for all that leaves it running ---
+
+
+@pytest.fixture(scope="module")
+def shell() -> dict[str, str]:
+    """The variables of a shell with a proxy for everything, which does not answer."""
+    dead = f"http://127.0.0.1:{free_port()}"
+    return {"HTTP_PROXY": dead, "http_proxy": dead, "HTTPS_PROXY": dead, "NO_PROXY": "", "no_proxy": ""}
+
+
+@pytest.fixture(scope="module")
+def running(shell: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """Started from that shell."""
+    started = Run(tmp_path_factory.mktemp("running") / "run", **shell)
+    try:
+        started.endpoints()
+        yield started
+    finally:
+        started.stop()
+
+
+def test_it_serves_the_api_and_the_pages_and_says_how(running: Run) -> None:
+    endpoints = running.endpoints()
+    assert requests.get(endpoints["api"] + "/nothing/", timeout=5).status_code == 404
+    for page in ("/", "/live/"):
+        answer = requests.get(endpoints["shop"] + page, timeout=5)
+        assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert endpoints["pids"].keys() == {"run", "emulator", "gateway", "shop"}
+    said = running.output.read_text()
     assert "create-order" in said
     assert endpoints["shop"] in said
     steps = re.findall(r"^\[(\d+)/(\d+)\] .+ … \d+\.\d s$", said, re.MULTILINE)
     assert steps == [(str(number), "7") for number in range(1, 8)]
 
 
-def test_with_a_proxy_for_everything_it_starts_and_a_payment_gets_all_the_way(tmp_path: Path) -> None:
-    dead = f"http://127.0.0.1:{free_port()}"
-    shell = {"HTTP_PROXY": dead, "http_proxy": dead, "HTTPS_PROXY": dead, "NO_PROXY": "", "no_proxy": ""}
-    run = Run(tmp_path / "run", **shell)
-    try:
-        run.endpoints()
-        for module in ("sandbox.demo", "sandbox.reconcile"):
-            done = subprocess.run(  # noqa: S603 - this interpreter
-                [sys.executable, "-m", module, "--run-dir", str(run.run_dir)],
-                cwd=PROJECT,
-                env=os.environ | shell,
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            assert done.returncode == 0, done.stdout + done.stderr
-        # Exactly as printed, to be pasted into the same shell.
-        (pasted,) = re.findall(r"^curl .+?\n\n", run.output.read_text(), re.MULTILINE | re.DOTALL)
-        answer = subprocess.run(  # noqa: S602 - what the program tells a person to run
-            pasted, shell=True, env=os.environ | shell, capture_output=True, text=True, check=True
+def test_with_a_proxy_for_everything_a_payment_gets_all_the_way(running: Run, shell: dict[str, str]) -> None:
+    for module in ("sandbox.demo", "sandbox.reconcile"):
+        done = subprocess.run(  # noqa: S603 - this interpreter
+            [sys.executable, "-m", module, "--run-dir", str(running.run_dir)],
+            cwd=PROJECT,
+            env=os.environ | shell,
+            capture_output=True,
+            text=True,
+            check=False,
         )
-        assert " 201" in answer.stdout.splitlines()[0]
-    finally:
-        run.process.terminate()
+        assert done.returncode == 0, done.stdout + done.stderr
+    # Exactly as printed, to be pasted into the same shell.
+    (pasted,) = re.findall(r"^curl .+?\n\n", running.output.read_text(), re.MULTILINE | re.DOTALL)
+    answer = subprocess.run(  # noqa: S602 - what the program tells a person to run
+        pasted, shell=True, env=os.environ | shell, capture_output=True, text=True, check=True
+    )
+    assert " 201" in answer.stdout.splitlines()[0]
 
-    assert run.end() == 0
+
+def test_a_second_start_says_that_one_runs_already_and_does_not_disturb_it(running: Run) -> None:
+    endpoints = running.endpoints()
+
+    second = Run(running.run_dir, "", running.run_dir.with_name("second.out"))
+
+    assert second.end() == 1
+    said = second.output.read_text()
+    assert f"already running as process {running.process.pid}" in said
+    assert f"if that terminal is gone, with: kill {running.process.pid}\n" in said
+    assert requests.get(endpoints["api"] + "/nothing/", timeout=5).status_code == 404
+    assert running.endpoints_file.exists()
+
+
+# --- how it ends ---
 
 
 # As with `ssh -t … make run`: only the session's first process gets the signal, and it waits for the service.
@@ -168,22 +203,8 @@ def test_when_its_terminal_closes_it_ends_as_a_whole(tmp_path: Path) -> None:
     assert not endpoints_file.exists()
 
 
-def test_a_second_start_says_that_one_runs_already_and_does_not_disturb_it(run: Run) -> None:
-    endpoints = run.endpoints()
-
-    second = Run(run.run_dir)
-
-    assert second.end() == 1
-    said = second.output.read_text()
-    assert f"already running as process {run.process.pid}" in said
-    assert f"if that terminal is gone, with: kill {run.process.pid}\n" in said
-    assert requests.get(endpoints["api"] + "/nothing/", timeout=5).status_code == 404
-    assert run.endpoints_file.exists()
-
-
-@pytest.mark.parametrize(
-    ("part", "called"), [("emulator", "The emulator"), ("gateway", "The stand-in for Razorpay"), ("shop", "The shop")]
-)
+# The stand-in is started and watched by the same code as the shop.
+@pytest.mark.parametrize(("part", "called"), [("emulator", "The emulator"), ("shop", "The shop")])
 def test_a_part_that_dies_is_named_with_its_last_words_and_the_rest_ends(run: Run, part: str, called: str) -> None:
     endpoints = run.endpoints()
 
@@ -197,7 +218,7 @@ def test_a_part_that_dies_is_named_with_its_last_words_and_the_rest_ends(run: Ru
     assert not run.endpoints_file.exists()
 
 
-def test_what_it_started_ends_even_when_it_is_killed_and_the_next_start_is_not_held_up(run: Run) -> None:
+def test_what_it_started_ends_even_when_it_is_killed_and_the_next_start_serves_until_ctrl_c(run: Run) -> None:
     pids = run.endpoints()["pids"]
 
     run.process.kill()
@@ -207,10 +228,14 @@ def test_what_it_started_ends_even_when_it_is_killed_and_the_next_start_is_not_h
     again = Run(run.run_dir)
     try:
         run.endpoints_file.unlink(missing_ok=True)
-        assert again.endpoints()["pids"]["run"] == again.process.pid
+        endpoints = again.endpoints()
+        assert endpoints["pids"]["run"] == again.process.pid
+        # A page that is open does not hold it up.
+        watcher = requests.get(endpoints["shop"] + "/live/stream", stream=True, timeout=5)
+        assert watcher.ok
+        stops_as_a_whole(again, signal.SIGINT)
     finally:
-        again.process.terminate()
-        again.end()
+        again.stop()
 
 
 KEY_SECRET, WEBHOOK_SECRET = "Vq81kf0LzMwA2nTe6yRb", "w7-Jd93kPzQm5ffL"
@@ -276,10 +301,10 @@ def test_with_test_keys_it_uses_the_real_test_mode_and_starts_no_stand_in(tmp_pa
             headers={"Authorization": f"Bearer {token(CLIENT_ID)}"},
             timeout=30,
         )
+        stops_as_a_whole(run, signal.SIGTERM)
     finally:
-        run.process.terminate()
+        run.stop()
 
-    assert run.end() == 0
     said = run.output.read_text()
     assert endpoints["razorpay"] == "https://api.razorpay.com"
     assert config["checkout_script"] == "https://checkout.razorpay.com/v1/checkout.js"
