@@ -137,9 +137,9 @@ def blocks(page: Path) -> list[Block]:
 
 
 def marks(page: Path) -> list[int]:
-    """The lines with a mark, wherever it is."""
+    """The lines that are a mark, above a block or not."""
     lines = page.read_text(encoding="utf-8").splitlines()
-    return [number for number, line in enumerate(lines, 1) if "<!-- not executed" in line]
+    return [number for number, line in enumerate(lines, 1) if line.lstrip().startswith("<!-- not executed")]
 
 
 def claim(

@@ -6,6 +6,7 @@ repeats them, so a claim is exactly what the test gets, and no list can differ f
 
 import ast
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent
@@ -29,7 +30,7 @@ class Claim:
     line: int
     arguments: dict[str, Any]
     is_read: bool
-    """Whether anything reads what it returns."""
+    """Whether a test reads what it returns."""
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}"
@@ -37,28 +38,33 @@ class Claim:
 
 def claims(project: Path) -> list[Claim]:
     """Every call of `claim` in the tests."""
+    texts = {file: file.read_text(encoding="utf-8") for file in sorted((project / "tests").rglob("*.py"))}
+    tests = "\n".join(text for file, text in texts.items() if file.name.startswith("test_"))
     found = []
-    for file in sorted((project / "tests").rglob("*.py")):
-        text = file.read_text(encoding="utf-8")
+    for file, text in texts.items():
         # Parsing every test would take seconds.
         if "tests.docs.pages import" not in text or "claim(" not in text or file.name == Path(__file__).name:
             continue
-        tree = ast.parse(text)
-        read = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
-        assigned = {
-            id(part): {name.id for target in node.targets for name in ast.walk(target) if isinstance(name, ast.Name)}
-            for node in tree.body
-            if isinstance(node, ast.Assign)
-            for part in ast.walk(node)
-        }
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "claim":
-                arguments = {keyword.arg or "": ast.literal_eval(keyword.value) for keyword in node.keywords}
-                (page,) = (ast.literal_eval(argument) for argument in node.args)
-                names = assigned.get(id(node), set())
-                where = str(file.relative_to(project))
-                found.append(Claim(where, node.lineno, {"page": page, **arguments}, is_read=names <= read))
+        where = file.relative_to(project)
+        runs = file.name.startswith("test_") or f"from {'.'.join(where.with_suffix('').parts)} import" in tests
+        for line, arguments, is_read in calls(ast.parse(text)):
+            found.append(Claim(str(where), line, arguments, is_read=runs and is_read))
     return found
+
+
+def calls(tree: ast.Module) -> Iterator[tuple[int, dict[str, Any], bool]]:
+    """Each call of `claim`: its line, its arguments, and whether the file reads what it assigns the blocks to."""
+    read = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+    for statement in tree.body:
+        assigned = set()
+        if isinstance(statement, ast.Assign | ast.AnnAssign):
+            stored = (node for node in ast.walk(statement) if isinstance(node, ast.Name))
+            assigned = {node.id for node in stored if isinstance(node.ctx, ast.Store)}
+        for node in ast.walk(statement):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "claim":
+                (page,) = (ast.literal_eval(argument) for argument in node.args)
+                named = {keyword.arg or "": ast.literal_eval(keyword.value) for keyword in node.keywords}
+                yield node.lineno, {"page": page, **named}, assigned <= read
 
 
 def problems(project: Path) -> list[str]:
@@ -88,7 +94,7 @@ def claimed(project: Path) -> tuple[defaultdict[Block, set[str]], list[str]]:
             found.append(f"{one}: {error}. Correct or remove the claim.")
             continue
         if not one.is_read:
-            found.append(f"{one}: nothing reads the blocks that it takes. Execute them, or remove the claim.")
+            found.append(f"{one}: no test reads the blocks that it takes. Execute them, or remove the claim.")
         for block in taken:
             takers[block].add(one.file)
     return takers, found
@@ -195,10 +201,19 @@ def test_a_claim_of_blocks_that_are_gone_is_reported(project: Path, call: str, s
     assert said in problem
 
 
-def test_a_claim_whose_blocks_nothing_reads_is_reported(project: Path) -> None:
-    write(project, "tests/test_page.py", CLAIM + 'FIRST, SECOND = claim("docs/page.md")\nprint(FIRST)\n')
+@pytest.mark.parametrize("names", ["FIRST, SECOND", "(FIRST, SECOND)", "FIRST = SECOND", "SECOND: list"])
+def test_a_claim_whose_blocks_nothing_reads_is_reported(project: Path, names: str) -> None:
+    write(project, "tests/test_page.py", f'{CLAIM}{names} = claim("docs/page.md")\nprint(FIRST)\n')
     (problem,) = problems(project)
-    assert problem.startswith("tests/test_page.py:2: nothing reads the blocks")
+    assert problem.startswith("tests/test_page.py:2: no test reads the blocks")
+
+
+def test_a_claim_in_a_file_that_no_test_imports_is_reported(project: Path) -> None:
+    (project / "tests/test_page.py").rename(project / "tests/page.py")
+    (problem,) = problems(project)
+    assert problem.startswith("tests/page.py:2: no test reads the blocks")
+    write(project, "tests/test_page.py", "from tests.page import FOUND\n")
+    assert problems(project) == []
 
 
 def test_a_block_belongs_to_one_test_file(project: Path) -> None:
