@@ -1,7 +1,7 @@
 """Runs shell blocks of the pages, with programs of a test's own on PATH that record how they are called."""
 
 import json
-import os
+import shutil
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,20 +28,24 @@ class Ran:
     output: str
 
 
-def run(script: str, folder: Path, programs: Mapping[str, str], **environment: str) -> Ran:
-    """Runs a block that must succeed.
+def run(script: str, folder: Path, programs: Mapping[str, str | None], **environment: str) -> Ran:
+    """Runs a block that must succeed. It reaches only the shell's own commands and these programs.
 
     Args:
         script: The block's text.
         folder: Where it runs, and its home.
-        programs: The programs by name, with what each does after it has recorded its call, in shell. One with a slash
-            in its name is in the folder, the others are on PATH before the system's own.
+        programs: The programs by name, with what each does after it has recorded its call, in shell; None is the
+            system's own, unrecorded. One with a slash in its name is in the folder, the others are on PATH.
         environment: Variables that the page says are set.
     """
     found = folder / ".programs"
     for name, does in programs.items():
         program = folder / name if "/" in name else found / name
         program.parent.mkdir(parents=True, exist_ok=True)
+        program.unlink(missing_ok=True)
+        if does is None:
+            program.symlink_to(str(shutil.which(name)))
+            continue
         program.write_text(f"{_RECORD}{does}\n", encoding="utf-8")
         program.chmod(0o755)
     calls = folder / ".calls"
@@ -49,7 +53,7 @@ def run(script: str, folder: Path, programs: Mapping[str, str], **environment: s
     done = subprocess.run(  # noqa: S603 - the project's own document
         ["/bin/sh", "-eu", "-c", script],
         cwd=folder,
-        env={"PATH": f"{found}:{os.environ['PATH']}", "HOME": str(folder), "CALLS": str(calls), **environment},
+        env={"PATH": str(found), "HOME": str(folder), "CALLS": str(calls), **environment},
         capture_output=True,
         text=True,
         check=False,

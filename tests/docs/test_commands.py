@@ -8,7 +8,6 @@ import json
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import tomllib
 from collections import defaultdict
@@ -40,7 +39,7 @@ PYTEST: Final = ".venv/bin/python"
 STACK: Final = """case "$2 $*" in
   describe-stacks*DeadLettersUrl*) echo https://sqs.invalid/dead-letters ;;
   describe-stacks*) echo https://sqs.invalid/queue ;;
-  get-queue-attributes*) echo "arn:aws:sqs:ap-south-1:111122223333:$(basename "$4")" ;;
+  get-queue-attributes*) echo "arn:aws:sqs:ap-south-1:111122223333:${4##*/}" ;;
 esac"""
 # The parsers of the SAM CLI, which reports an option that it does not know.
 SAM: Final = """
@@ -58,7 +57,7 @@ type Calls = dict[str, list[list[str]]]
 def calls(tmp_path_factory: pytest.TempPathFactory) -> Calls:
     """What the project's own pages call: the arguments, by program."""
     folder = tmp_path_factory.mktemp("commands")
-    programs = dict.fromkeys(("make", "sam", PYTEST), "")
+    programs: dict[str, str | None] = dict.fromkeys(("make", "sam", PYTEST), "")
     found: defaultdict[str, list[list[str]]] = defaultdict(list)
     for block in PROJECTS_OWN:
         for name, *arguments in shell.run(block.text, folder, programs).calls:
@@ -238,8 +237,6 @@ def test_the_examples_tests_run_with_its_packages_on_the_paths_of_this_project(
 
 def test_a_release_is_a_tag_on_the_remote(tmp_path: Path) -> None:
     (release,) = claim("CONTRIBUTING.md", sections=("Release",))
-    git = shutil.which("git")
-    assert git is not None
     begun = """
         git init --quiet --bare remote
         git clone --quiet remote checkout 2>&1
@@ -247,5 +244,5 @@ def test_a_release_is_a_tag_on_the_remote(tmp_path: Path) -> None:
         git -c user.name=a -c user.email=a@example.com commit --quiet --allow-empty --message released
     """
     seen = "git ls-remote --tags origin"
-    ran = shell.run(f"{begun}\n{release.text}\n{seen}", tmp_path, {}, GIT_CONFIG_GLOBAL=os.devnull)
+    ran = shell.run(f"{begun}\n{release.text}\n{seen}", tmp_path, {"git": None}, GIT_CONFIG_GLOBAL=os.devnull)
     assert ran.output.split()[-1] == "refs/tags/v1.0.0"

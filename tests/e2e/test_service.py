@@ -45,7 +45,7 @@ def test_a_token_and_an_order_are_made_as_the_page_says(local_service: LocalServ
     assert made.calls == [["make", "token", "USER=42"]]
     assert len(made.output.split(".")) == 3
     script = ordered.text.replace("http://127.0.0.1:8080", local_service.endpoints["api"])
-    answer = shell.run(script, tmp_path, programs, NO_PROXY="127.0.0.1")
+    answer = shell.run(script, tmp_path, {**programs, "curl": None}, NO_PROXY="127.0.0.1")
     assert answer.calls == [["make", "-s", "token", "USER=42"]]
     assert answer.output.splitlines()[0].split()[1] == "201"
 

@@ -36,7 +36,7 @@ def test_the_index_of_the_folder_names_every_switch() -> None:
 
 def test_the_command_that_sets_switches_is_accepted(gateway: Gateway, tmp_path: Path) -> None:
     (command,) = claim("sandbox/gateway/README.md", sections=("The switches",))
-    ran = shell.run(command.text.replace(DOCUMENTED_URL, gateway.url), tmp_path, {}, NO_PROXY="127.0.0.1")
+    ran = shell.run(command.text.replace(DOCUMENTED_URL, gateway.url), tmp_path, {"curl": None}, NO_PROXY="127.0.0.1")
     assert [fault["fault"] for fault in json.loads(ran.output)["api"]] == ["answer_lost", "500"]
 
 
@@ -53,7 +53,7 @@ def test_the_settlement_check_can_be_tried_as_its_page_says(gateway: Gateway, tm
     settle, differ = claim("docs/settlements.md", sections=("Try it on your machine",))
     paid = gateway.pay(gateway.order()["id"])["razorpay_payment_id"]
     given = {"GATEWAY": gateway.url, "NO_PROXY": "127.0.0.1"}
-    calls = shell.run(settle.text, tmp_path, {"make": ""}, **given).calls
+    calls = shell.run(settle.text, tmp_path, {"make": "", "curl": None, "date": None}, **given).calls
     assert calls[0] == ["make", "demo"]
     (make, target, words) = calls[1]
     assert (make, target) == ("make", "ops")
@@ -62,6 +62,6 @@ def test_the_settlement_check_can_be_tried_as_its_page_says(gateway: Gateway, tm
     asked = {"year": day.year, "month": day.month, "day": day.day}
     (row,) = gateway.sdk.settlement.report(asked)["items"]
     assert (row["entity_id"], row["amount"]) == (paid, 50000)
-    shell.run(differ.text.replace("pay_…", paid), tmp_path, {}, **given)
+    shell.run(differ.text.replace("pay_…", paid), tmp_path, {"curl": None}, **given)
     (row,) = gateway.sdk.settlement.report(asked)["items"]
     assert row["amount"] == 50001
