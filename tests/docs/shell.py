@@ -5,7 +5,6 @@ import shutil
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import batched
 from pathlib import Path
 from typing import Any, Final
 
@@ -68,7 +67,7 @@ def parameters(arguments: list[str]) -> dict[str, Any]:
     """The parameters of a call of the AWS CLI, checked with AWS's own model of the operation.
 
     Args:
-        arguments: As `aws` gets them: the service, the operation, and options with values.
+        arguments: As `aws` gets them: the service, the operation, and options.
     """
     service, operation, *options = arguments
     model = botocore.session.get_session().get_service_model(service)
@@ -77,11 +76,15 @@ def parameters(arguments: list[str]) -> dict[str, Any]:
     assert shape is not None
     members = {f"--{xform_name(member, '-')}": member for member in shape.members}
     given: dict[str, Any] = {}
-    for option, value in batched(options, 2, strict=True):
-        if option in {"--query", "--output"}:
-            continue  # the CLI's own
-        kind = shape.members[members[option]].type_name
-        given[members[option]] = _value(kind, value)
+    words = iter(options)
+    for option in words:
+        switch = members.get(option.replace("--no-", "--", 1))
+        if switch and shape.members[switch].type_name == "boolean":
+            given[switch] = not option.startswith("--no-")
+            continue
+        value = next(words)
+        if option not in {"--query", "--output"}:  # the CLI's own
+            given[members[option]] = _value(shape.members[members[option]].type_name, value)
     report = ParamValidator().validate(given, shape)
     assert not report.has_errors(), report.generate_report()
     return given

@@ -232,6 +232,16 @@ def test_the_examples_tests_run_with_its_packages_on_the_paths_of_this_project(
     assert {f"examples/subscriber/{path}" for path in paths} <= {*settings["pythonpath"]}
 
 
+# --- docs/aws.md ------------------------------------------------------------------------------------------------------
+
+
+def test_an_account_is_prepared_by_calls_that_aws_knows(tmp_path: Path) -> None:
+    (prepare,) = claim("docs/aws.md")
+    quota, table = shell.run(prepare.text, tmp_path, {"aws": ""}, TABLE="payments-staging").calls
+    assert shell.parameters(quota[1:])["DesiredValue"] == 1000
+    assert shell.parameters(table[1:]) == {"TableName": "payments-staging", "DeletionProtectionEnabled": False}
+
+
 # --- releases ---------------------------------------------------------------------------------------------------------
 
 

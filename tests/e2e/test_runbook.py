@@ -1,4 +1,4 @@
-"""The shell blocks of docs/runbook.md, docs/deploying.md and docs/aws.md on the local cloud, as in the rehearsal.
+"""Every shell block in docs/runbook.md and docs/deploying.md, run on the local cloud like the runbook's rehearsal.
 
 Blocks that the local cloud cannot run are in one of the two tables below, with the reason. Those that call AWS go to
 the AWS CLI, which checks service, operation and parameters against AWS's models but sends nothing. Those that build and
@@ -24,7 +24,7 @@ from tests.e2e.platform_client import Platform
 from tests.runbook.book import PROJECT, Block
 
 AWS = PROJECT / ".venvs/aws/bin"
-CLAIMED = [*claim("docs/aws.md"), *claim("docs/runbook.md"), *claim("docs/deploying.md", languages=("sh",))]
+CLAIMED = [*claim("docs/runbook.md"), *claim("docs/deploying.md", languages=("sh",))]
 HELPERS, VARIABLES = (block for block in CLAIMED if block.section == "Before you begin")
 (REHEARSE,) = (block for block in CLAIMED if block.section == "Rehearse on your machine")
 BLOCKS = [block for block in CLAIMED if block not in (HELPERS, VARIABLES, REHEARSE)]
@@ -33,7 +33,6 @@ ONLY_ON_AWS = {
     "reviews-waiting 2": "needs the receipt handle of a message that waits",
     "dead-letters 4": "the emulator has no StartMessageMoveTask",
     "Quotas 2": "nobody grants a quota here",
-    "Before the first deployment 1": "nobody grants a quota here",
 }
 # Blocks that build, deploy or change an older stage; tests with stand-ins run them, most in a separate repository.
 WITH_STAND_INS = {
