@@ -13,6 +13,7 @@ from playwright.sync_api import Frame, FrameLocator, Locator, Page, Route, expec
 
 from sandbox.gateway.server import Settings
 from tests.browser.conftest import COLOUR_SCHEMES, Problems
+from tests.docs.pages import claim
 from tests.gateway.gateway import Gateway
 from tests.gateway.receiver import wait_until
 
@@ -51,6 +52,8 @@ class Merchant:
     def __init__(self, gateway: Gateway) -> None:
         self.gateway = gateway
         self.posted: list[tuple[str, dict[str, str]]] = []
+        self.more: dict[str, tuple[str, str]] = {}
+        """Other documents by path: type and text."""
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
@@ -83,8 +86,8 @@ class Merchant:
                         self._answer("text/javascript", SCRIPT)
                     case "/" | "/intruder":
                         self._answer("text/html", PAGE.format(gateway=merchant.gateway.url))
-                    case _:
-                        self._answer("text/plain", "")
+                    case path:
+                        self._answer(*merchant.more.get(path, ("text/plain", "")))
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"])).decode()
@@ -230,6 +233,23 @@ def test_a_payment_closes_checkout_and_hands_the_page_three_fields_that_verify(
     assert shop.gateway.sdk.utility.verify_payment_signature(response) is True
     assert shop.heard("log") == ["paid"]
     expect(shop.buy).to_be_focused()
+
+
+def test_the_page_that_the_readme_shows_takes_a_payment(shop: Shop) -> None:
+    html, script = claim("sandbox/gateway/README.md", sections=("Checkout, in a browser",))
+    given = json.dumps([shop.gateway.settings.key_id, shop.order_id, "Asha Interiors"])
+    own = "window.heard = []; const verify = (response) => heard.push(response), tell = verify;"
+    loaded = html.text.replace("http://127.0.0.1:8700", shop.gateway.url)
+    shop.merchant.more = {
+        "/readme": ("text/html", f'<!doctype html><body>{loaded}<script src="/readme.js"></script>'),
+        "/readme.js": ("text/javascript", f"const [key, order_id, name] = {given}; {own}\n{script.text}"),
+    }
+    shop.page.goto(f"{shop.merchant.url}/readme")
+    shop.frame.get_by_label("Phone number").fill("98765 43210")
+    shop.by_card()
+    shop.wait_closed()
+    [response] = shop.page.evaluate("heard")
+    assert shop.gateway.sdk.utility.verify_payment_signature(response) is True
 
 
 def test_the_customer_sees_who_asks_for_how_much_and_that_no_money_moves(shop: Shop) -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.docs.pages import claim
+
 # Node.js compiles and installs here, which takes a minute or more on a busy machine.
 pytestmark = pytest.mark.timeout(300)
 
@@ -29,7 +31,8 @@ def run(*command: str | Path, folder: Path = CLIENT) -> str:
     """What a command prints; it must succeed."""
     node = PROJECT / ".venvs/nodejs"
     path = f"{node.read_text().strip()}:{os.environ['PATH']}" if node.exists() else os.environ["PATH"]
-    environment = os.environ | {"PATH": path, "npm_config_cache": str(PROJECT / ".build/npm"), "NO_COLOR": "1"}
+    npm = {"cache": str(PROJECT / ".build/npm"), "offline": "true", "audit": "false", "ignore_scripts": "true"}
+    environment = os.environ | {"PATH": path, "NO_COLOR": "1"} | {f"npm_config_{name}": npm[name] for name in npm}
     done = subprocess.run(  # noqa: S603 - our own programs
         [*map(str, command)], cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
@@ -39,11 +42,13 @@ def run(*command: str | Path, folder: Path = CLIENT) -> str:
 
 @pytest.fixture(scope="module")
 def frontend(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with nothing in it but the package, installed from a tarball without a network."""
+    """A folder with nothing in it but the package, installed as its README says: the folder, then from a tarball."""
     folder = tmp_path_factory.mktemp("frontend")
-    (packed,) = json.loads(run("npm", "pack", "--json", "--ignore-scripts", "--pack-destination", folder))
+    (folder / "payment-service").symlink_to(PROJECT)
     (folder / "package.json").write_text('{"type": "module"}')
-    run("npm", "install", "--offline", "--no-audit", "--no-fund", f"./{packed['filename']}", folder=folder)
+    (install,) = claim("clients/javascript/README.md", languages=("sh",))
+    run("sh", "-euc", install.text, folder=folder)
+    assert not (folder / "node_modules" / NAME).is_symlink()
     return folder
 
 
@@ -97,7 +102,4 @@ def test_the_examples_of_its_readme_take_a_payment(frontend: Path) -> None:
 
 def examples() -> str:
     """The code of the README, as one module."""
-    text = (CLIENT / "README.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"^```js\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
-    assert len(blocks) == 4
-    return "\n".join(blocks)
+    return "\n".join(block.text for block in claim("clients/javascript/README.md", languages=("js",)))

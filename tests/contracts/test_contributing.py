@@ -12,6 +12,7 @@ from textwrap import dedent
 import pytest
 import yaml
 
+from tests.docs.pages import claim
 from tests.handlers.service import ROOT
 
 _TITLE = "## Add a field to an order\n"
@@ -85,9 +86,10 @@ def _section() -> str:
 def _edits() -> list[Edit]:
     """Each diff, with the file named last before it."""
     found = []
-    for steps in re.finditer(r"^( *)```diff\n(.*?)^ *```$", _section(), re.DOTALL | re.MULTILINE):
-        path = re.findall(r"`([\w./]+\.(?:py|md))`", _section()[: steps.start()])[-1]
-        lines = [line.removeprefix(steps[1]) for line in steps[2].splitlines()]
+    for steps in claim("CONTRIBUTING.md", sections=("Add a field to an order",), languages=("diff",)):
+        above = "\n".join(steps.page.read_text(encoding="utf-8").splitlines()[: steps.line])
+        path = re.findall(r"`([\w./]+\.(?:py|md))`", above)[-1]
+        lines = steps.text.splitlines()
         before, after = (
             "".join(f"{line[1:]}\n" for line in lines if not line or line[0] in marks) for marks in (" -", " +")
         )

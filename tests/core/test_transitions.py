@@ -49,6 +49,7 @@ from tests.core.story import (
     superseded,
     tell,
 )
+from tests.docs.pages import claim
 
 # How payment A led to each status. `paid°` is paid and not confirmed.
 STATUSES: Final[dict[str, tuple[Delivery, ...]]] = {
@@ -267,6 +268,8 @@ def test_the_table_has_a_cell_for_every_status_and_kind_of_fact() -> None:
 
 def test_the_page_of_statuses_is_what_the_code_makes_of_them() -> None:
     assert PAGE.read_text(encoding="utf-8") == page(), "run `make states`"
+    (diagram,) = claim("docs/data-model.md", languages=("mermaid",))
+    assert diagram.text in page()
 
 
 def test_every_change_of_status_that_the_code_allows_has_a_cause_and_no_other_happens() -> None:

@@ -6,7 +6,7 @@ import tomllib
 from functools import cache
 from pathlib import Path
 
-from tests.docs.pages import PROJECT, Link, links
+from tests.docs.pages import PROJECT, Link, claim, links
 
 PAGE = PROJECT / "docs/architecture.md"
 TEXT = PAGE.read_text(encoding="utf-8")
@@ -72,5 +72,6 @@ def test_every_question_leads_to_a_file_at_once() -> None:
 def test_the_rings_of_the_page_are_those_that_import_linter_holds() -> None:
     contracts = tomllib.loads((PROJECT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
     (rings,) = [contract["layers"] for contract in contracts if contract["type"] == "layers"]
-    shown = re.findall(r"^shared/(payments/\w+) ", TEXT.split("\n## Rings\n")[1], re.MULTILINE)
+    (drawn,) = claim("docs/architecture.md", sections=("Rings",))
+    shown = re.findall(r"^shared/(payments/\w+) ", drawn.text, re.MULTILINE)
     assert [ring.replace("/", ".") for ring in shown] == rings

@@ -1,10 +1,11 @@
-"""Every link of every page works, and the README stays short enough to read to its end."""
+"""Links of pages work, code names pages and sections that exist, and the README is short enough to read to its end."""
 
+import re
 from pathlib import Path
 
 import pytest
 
-from tests.docs.pages import PROJECT, anchors, links, pages
+from tests.docs.pages import PROJECT, anchor_of, anchors, files, links, pages
 
 PAGES = pages()
 
@@ -12,6 +13,7 @@ PAGES = pages()
 def test_the_pages_are_found() -> None:
     names = {str(page.relative_to(PROJECT)) for page in PAGES}
     assert {"README.md", "CHANGELOG.md", "docs/architecture.md", "docs/events/README.md", "sandbox/README.md"} <= names
+    assert {"examples/subscriber/README.md", ".github/PULL_REQUEST_TEMPLATE.md"} <= names
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(PROJECT)))
@@ -48,6 +50,50 @@ def test_a_link_to_a_heading_that_is_not_there_is_noticed(tmp_path: Path) -> Non
     found = {link.target: link.anchor in anchors(link.file) for link in links(page) if link.file == page}
     assert found["#here"]
     assert not found["#there"]
+
+
+@pytest.mark.parametrize("text", ["![a](gone.png)", '<img src="gone.png">', "[a][b]\n\n[b]: gone.md"])
+def test_a_picture_and_a_reference_are_links_too(tmp_path: Path, text: str) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(text)
+    assert [link.file.exists() for link in links(page)] == [False]
+
+
+# --- what code, templates and workflows say of the pages --------------------------------------------------------------
+
+CODE = {".py", ".js", ".jsx", ".yaml", ".yml", ".toml", ".html", ".sh", ""}
+NAMED = re.compile(r'(?<![\w./-])((?:docs|sandbox|examples|clients)/[\w./-]*\w\.md)\b(?:#([\w-]+)|, "([^"]+)")?')
+
+
+def named_pages(file: Path) -> list[tuple[str, str]]:
+    """The pages that a file names by their path in the project, and the anchor of the section that it names."""
+    # A title may go on in the next line of a comment.
+    text = re.sub(r"\n\s*#?\s*", " ", file.read_text(encoding="utf-8"))
+    return [(page, anchor or anchor_of(title)) for page, anchor, title in NAMED.findall(text)]
+
+
+def test_every_page_and_section_that_a_file_names_exists() -> None:
+    examples = {Path(__file__), Path(__file__).with_name("test_blocks.py")}
+    code = {file for file in files() if file.suffix in CODE} - examples
+    named = {(str(file.relative_to(PROJECT)), *found) for file in code for found in named_pages(file)}
+    assert len(named) > 20
+    assert [one for one in sorted(named) if not is_there(*one[1:])] == []
+
+
+def is_there(page: str, anchor: str) -> bool:
+    return (PROJECT / page).exists() and (not anchor or anchor in anchors(PROJECT / page))
+
+
+def test_a_section_that_a_comment_names_is_found_across_lines(tmp_path: Path) -> None:
+    code = tmp_path / "code.py"
+    code.write_text('# As in docs/runbook.md, "Restoring\n# the table", docs/api.md#errors and docs/gone.md.\n')
+    assert named_pages(code) == [
+        ("docs/runbook.md", "restoring-the-table"),
+        ("docs/api.md", "errors"),
+        ("docs/gone.md", ""),
+    ]
+    assert [is_there(*one) for one in named_pages(code)] == [True, True, False]
+    assert not is_there("docs/api.md", "gone")
 
 
 def test_the_readme_is_read_to_its_end() -> None:

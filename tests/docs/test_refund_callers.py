@@ -3,7 +3,6 @@
 import json
 import re
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,19 +12,17 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from sandbox.cloud.packages import read_template
+from tests.docs.pages import PROJECT, claim
 
-PROJECT = Path(__file__).parents[2]
-SECTION = (
-    (PROJECT / "docs/deploying.md").read_text(encoding="utf-8").split("\n## Let a service request refunds\n")[1]
-).split("\n## ")[0]
+BLOCKS = claim("docs/deploying.md", sections=("Let a service request refunds",), languages=("json", "python"))
 ORDER_ID = "order_DESlLckIVRkHWj"
 CREDENTIALS = Credentials("AKIDEXAMPLE", "not-a-real-key-of-anybody", "a-session")
 
 
 def block(language: str) -> str:
     """The section's only block of code in a language."""
-    (code,) = re.findall(rf"```{language}\n(.*?)```", SECTION, re.DOTALL)
-    return str(code)
+    (code,) = (block.text for block in BLOCKS if block.language == language)
+    return code
 
 
 @pytest.fixture

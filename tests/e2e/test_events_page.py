@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from payments.adapters.bus import Bus
 from payments.core.outbox import Message
 from sandbox.cloud.service import LocalService
+from tests.docs import shell
+from tests.docs.pages import PROJECT, claim
 from tests.e2e.platform_client import eventually
 from tests.subscribers.page import envelope, event, examples, patterns
 
@@ -24,6 +27,16 @@ def test_the_local_cloud_says_of_each_pattern_what_the_page_says(local_service: 
             if client.test_event_pattern(EventPattern=pattern.text, Event=json.dumps(event(name)))["Result"]
         }
         assert taken == pattern.takes, pattern.purpose
+
+
+def test_the_command_that_tries_a_pattern_asks_the_local_cloud(local_service: LocalService, tmp_path: Path) -> None:
+    (command,) = claim("docs/events/README.md", sections=("Rule patterns",))
+    (tmp_path / "pattern.json").write_text(patterns()[0].text)
+    (tmp_path / "event.json").write_text(json.dumps(event("payment.paid")))
+    # The usual address, which `make run` prints too.
+    script = command.text.replace("http://127.0.0.1:4566", local_service.cloud.aws_url)
+    ran = shell.run(script, tmp_path, {"aws": f'exec {PROJECT}/.venvs/aws/bin/aws "$@"'}, NO_PROXY="127.0.0.1")
+    assert json.loads(ran.output) == {"Result": True}
 
 
 @pytest.fixture

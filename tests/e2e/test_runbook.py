@@ -18,19 +18,16 @@ import pytest
 from sandbox import development
 from sandbox.cloud.processes import ServerProcess
 from sandbox.cloud.service import LocalService
+from tests.docs.pages import claim
 from tests.e2e import warm_aws
 from tests.e2e.platform_client import Platform
-from tests.runbook.book import DEPLOYING, PROJECT, RUNBOOK, Block, blocks
+from tests.runbook.book import PROJECT, Block
 
 AWS = PROJECT / ".venvs/aws/bin"
-HELPERS, VARIABLES = (block for block in blocks(RUNBOOK) if block.section == "Before you begin")
-(REHEARSE,) = (block for block in blocks(RUNBOOK) if block.section == "Rehearse on your machine")
-BLOCKS = [
-    (page, block)
-    for page in (RUNBOOK, DEPLOYING)
-    for block in blocks(page)
-    if block not in (HELPERS, VARIABLES, REHEARSE)
-]
+CLAIMED = [*claim("docs/runbook.md"), *claim("docs/deploying.md", languages=("sh",))]
+HELPERS, VARIABLES = (block for block in CLAIMED if block.section == "Before you begin")
+(REHEARSE,) = (block for block in CLAIMED if block.section == "Rehearse on your machine")
+BLOCKS = [block for block in CLAIMED if block not in (HELPERS, VARIABLES, REHEARSE)]
 # Blocks that need what the emulator lacks or does differently.
 ONLY_ON_AWS = {
     "reviews-waiting 2": "needs the receipt handle of a message that waits",
@@ -162,7 +159,7 @@ def shell(service: LocalService, folder: Path) -> Shell:
     (folder / "docs").symlink_to(PROJECT / "docs")
     (folder / "public.pem").write_text("-----BEGIN PUBLIC KEY-----\nMFkw\n-----END PUBLIC KEY-----\n")
     bare = {"PATH": os.defpath, "HOME": str(folder), "TMPDIR": str(folder), "LANG": "C.UTF-8", "AWS_MAX_ATTEMPTS": "1"}
-    begun = f"{REHEARSE.script}\n{HELPERS.script}\n{VARIABLES.script}\nenv -0"
+    begun = f"{REHEARSE.text}\n{HELPERS.text}\n{VARIABLES.text}\nenv -0"
     # The user's own settings must not redirect it.
     done = Shell(folder, bare).run(begun, AWS_PROFILE="production", AWS_REGION="us-east-1", AWS_SESSION_TOKEN="x")
     assert done.returncode == 0, done.stderr
@@ -191,7 +188,7 @@ def shell(service: LocalService, folder: Path) -> Shell:
 
 def test_before_anything_else_every_variable_gets_a_value(shell: Shell) -> None:
     assigned = [
-        line.split("=")[0].removeprefix("export ") for line in VARIABLES.script.splitlines() if "$(output" in line
+        line.split("=")[0].removeprefix("export ") for line in VARIABLES.text.splitlines() if "$(output" in line
     ]
     assert len(assigned) == 13
     assert all(shell.environment[name] not in {"", "None"} for name in assigned)
@@ -199,7 +196,7 @@ def test_before_anything_else_every_variable_gets_a_value(shell: Shell) -> None:
 
 
 def test_without_make_run_nothing_is_sent_anywhere(shell: Shell, tmp_path: Path) -> None:
-    script = REHEARSE.script.replace("export AWS_ENDPOINT_URL", "set +e; export AWS_ENDPOINT_URL")
+    script = REHEARSE.text.replace("export AWS_ENDPOINT_URL", "set +e; export AWS_ENDPOINT_URL")
     done = shell.run(script + "\naws sts get-caller-identity", folder=tmp_path, AWS_ENDPOINT_URL="")
     assert done.returncode != 0
     assert "start make run" in done.stderr
@@ -208,16 +205,16 @@ def test_without_make_run_nothing_is_sent_anywhere(shell: Shell, tmp_path: Path)
 
 @pytest.mark.parametrize("name", ["STAGE", "RECONCILE", "ORDER"])
 def test_a_command_without_one_of_its_variables_sends_nothing(shell: Shell, name: str) -> None:
-    (look,) = (block for _, block in BLOCKS if block.section == "How to look at one order now")
-    script = f"unset {name}; " + (VARIABLES.script if name == "STAGE" else look.script)
-    done = shell.run(HELPERS.script + script, PATH=shell.programs("stand-ins", "local"))
+    (look,) = (block for block in BLOCKS if block.section == "How to look at one order now")
+    script = f"unset {name}; " + (VARIABLES.text if name == "STAGE" else look.text)
+    done = shell.run(HELPERS.text + script, PATH=shell.programs("stand-ins", "local"))
     assert done.returncode != 0
     assert name in done.stderr
     assert done.stdout == ""
 
 
 def test_a_run_that_fails_is_shown_and_fails(shell: Shell) -> None:
-    done = shell.run(HELPERS.script + 'invoke "$RECONCILE" \'{"no": "lane"}\'', PATH=shell.programs("local"))
+    done = shell.run(HELPERS.text + 'invoke "$RECONCILE" \'{"no": "lane"}\'', PATH=shell.programs("local"))
     assert done.returncode == 1
     assert "MeaninglessInput" in done.stdout
 
@@ -226,8 +223,8 @@ def test_a_run_that_fails_is_shown_and_fails(shell: Shell) -> None:
 
 
 def named(name: str) -> str:
-    (block,) = (block for _, block in BLOCKS if block.name == name)
-    return HELPERS.script + block.script
+    (block,) = (block for block in BLOCKS if block.name == name)
+    return HELPERS.text + block.text
 
 
 @pytest.fixture
@@ -326,7 +323,7 @@ def test_trying_out_hands_the_token_over_in_a_file(shell: Shell, tmp_path: Path)
 # --- everything else, in the order of the pages: the teardown is last -------------------------------------------------
 
 
-RUN = [block for _, block in BLOCKS if block.name not in WITH_STAND_INS]
+RUN = [block for block in BLOCKS if block.name not in WITH_STAND_INS]
 
 
 @pytest.mark.parametrize("block", RUN, ids=lambda block: block.name)
@@ -334,7 +331,7 @@ def test_a_block_runs(shell: Shell, block: Block) -> None:
     before = {file.name for file in shell.folder.iterdir()}
     program = "dry" if block.name in ONLY_ON_AWS else "local"
     answers = "y\n" if block.name in CONFIRMED else ANSWERS.get(block.name, "")
-    done = shell.run(HELPERS.script + block.script, answers=answers, PATH=shell.programs(program))
+    done = shell.run(HELPERS.text + block.text, answers=answers, PATH=shell.programs(program))
     if block.name in REFUSED:
         assert done.returncode != 0
         assert REFUSED[block.name] in done.stdout + done.stderr
@@ -351,7 +348,7 @@ def test_a_block_runs(shell: Shell, block: Block) -> None:
 
 
 def test_every_block_of_the_tables_exists() -> None:
-    names = {block.name for _, block in BLOCKS}
+    names = {block.name for block in BLOCKS}
     assert len(names) == len(BLOCKS), "two blocks have one name, and the tables cannot tell them apart"
     for table in (ONLY_ON_AWS, WITH_STAND_INS, ANSWERS, REFUSED, CONFIRMED):
         assert set(table) <= names

@@ -2,6 +2,8 @@
 
 import json
 import os
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,8 @@ from sandbox import mint
 from sandbox.cloud.build import PROJECT
 from sandbox.cloud.service import LocalService
 from sandbox.development import JWT_SECRET, quote, token
+from tests.docs import shell
+from tests.docs.pages import claim
 
 CLIENT = 301
 
@@ -29,6 +33,21 @@ def offer_of(application_id: int) -> dict[str, Any]:
         "freelancer_id": 401,
         "amount": "2500.00",
     }
+
+
+def test_a_token_and_an_order_are_made_as_the_page_says(local_service: LocalService, tmp_path: Path) -> None:
+    """`make token` always asks the service that `make run` started, so this gives its program another run dir."""
+    printed, ordered = claim("docs/tokens.md", sections=("A token on your machine",))
+    run_dir = local_service.endpoints["run_dir"]
+    mints = f'cd {PROJECT}; exec {sys.executable} -m sandbox.mint --run-dir {run_dir} --user "${{user#USER=}}"'
+    programs = {"make": f"for user; do :; done; {mints}"}
+    made = shell.run(printed.text, tmp_path, programs, NO_PROXY="127.0.0.1")
+    assert made.calls == [["make", "token", "USER=42"]]
+    assert len(made.output.split(".")) == 3
+    script = ordered.text.replace("http://127.0.0.1:8080", local_service.endpoints["api"])
+    answer = shell.run(script, tmp_path, {**programs, "curl": None}, NO_PROXY="127.0.0.1")
+    assert answer.calls == [["make", "-s", "token", "USER=42"]]
+    assert answer.output.splitlines()[0].split()[1] == "201"
 
 
 def test_the_platforms_quote_decides_what_the_price_is(local_service: LocalService) -> None:

@@ -4,11 +4,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import requests
 
 from sandbox import development
+from tests.docs import shell
+from tests.docs.pages import claim
 from tests.gateway.receiver import Receiver, wait_until
 
 
@@ -46,6 +49,16 @@ def answers(port: int) -> bool:
         return requests.get(f"http://127.0.0.1:{port}/_control/health", timeout=1).ok
     except requests.ConnectionError:
         return False
+
+
+def test_it_starts_with_the_command_of_the_readme(tmp_path: Path) -> None:
+    (start,) = claim("sandbox/gateway/README.md", sections=("A stand-in for Razorpay",), languages=("sh",))
+    ((_, *words),) = shell.run(start.text, tmp_path, {".venv/bin/python": ""}).calls
+    port = free_port()
+    assert words[:4] == command(8700)[1:]
+    with program(port, *words[4:]):
+        told = requests.get(f"http://127.0.0.1:{port}/_control/webhook", timeout=5).json()
+    assert told["url"] == words[-1]
 
 
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])

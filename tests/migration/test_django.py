@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shlex
 import sqlite3
 import subprocess
 import sys
@@ -21,6 +22,8 @@ from sandbox import development, events
 from sandbox.cloud.ports import free_port
 from sandbox.cloud.processes import ServerProcess
 from sandbox.gateway import signatures
+from tests.docs import shell
+from tests.docs.pages import claim
 from tests.handlers.cloud import TABLE
 from tests.handlers.razorpay import Razorpay
 from tests.handlers.service import CREATE_ORDER, VERIFY, Service, invoke
@@ -28,6 +31,7 @@ from tests.migration.frontend import Frontend
 from tools import import_payments
 
 PROJECT = Path(__file__).parent / "old_service"
+DUMP, TRY = claim("docs/migrating.md", sections=("Import the rows",), languages=("sh",))
 PAID, BY_WEBHOOK, FAILED, OPEN, NEW = 10, 11, 12, 13, 14
 """Applications of the client, by what became of them at the old service."""
 
@@ -56,6 +60,13 @@ class OldService:
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
+
+    def dump(self, folder: Path) -> Path:
+        """Export the rows with the page's command, into a folder."""
+        python, manage, *words = shlex.split(DUMP.text)
+        assert (python, manage) == ("python", "manage.py")
+        self.manage(*words[:-1], str(folder / words[-1]))
+        return folder / words[-1]
 
     def token(self) -> str:
         issue = (
@@ -129,6 +140,17 @@ def as_csv(database: Path, export: Path) -> None:
         writer.writerows(found)
 
 
+def try_import(folder: Path, exported_at: str, monkeypatch: pytest.MonkeyPatch) -> int:
+    """The exit status of the page's command, which is a dry run, in the folder with the export."""
+    monkeypatch.chdir(folder)
+    programs = {"make": "", ".venv/bin/python": ""}
+    _, (_, *words) = shell.run(TRY.text, folder, programs, TABLE=TABLE, EXPORTED_AT=exported_at).calls
+    assert words[:2] == ["-m", "tools.import_payments"]
+    (folder / "key-secrets").touch(0o600)
+    (folder / "key-secrets").write_text(development.RAZORPAY_KEY_SECRET, encoding="utf-8")
+    return import_payments.main(words[2:])
+
+
 @pytest.mark.timeout(300)
 def test_a_django_service_is_replaced_and_its_frontend_goes_on_unchanged(
     service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -154,10 +176,10 @@ def test_a_django_service_is_replaced_and_its_frontend_goes_on_unchanged(
         assert verified == (200, {"status": "success", "message": "Payment verified", "payment_id": 1})
 
     # Its rows, exported and imported; and once more, from another kind of export.
-    dump = tmp_path / "payments.jsonl"
-    dump.write_text(old.manage("dumpdata", "payments.Payment", "--format", "jsonl"), encoding="utf-8")
+    dump = old.dump(tmp_path)
     monkeypatch.setenv("RAZORPAY_KEY_SECRET", development.RAZORPAY_KEY_SECRET)
     exported_at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    assert (try_import(tmp_path, exported_at, monkeypatch), service.cloud.items()) == (0, {})
     options = ["--table", TABLE, "--exported-at", exported_at, "--workers", "1"]
     assert import_payments.main([str(dump), *options]) == 0
     before = service.cloud.items()

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import re
 from collections.abc import Iterable
 from copy import replace
 from pathlib import Path
@@ -15,6 +14,8 @@ from payments.core.errors import TableUnavailable
 from payments.core.instants import iso
 from payments.core.transitions import unknown_record
 from tests.core.story import OPENED
+from tests.docs import shell
+from tests.docs.pages import claim
 from tests.fakes import Crash, FakeTable, Fate
 from tests.migration.rows import rows, write_dump
 from tests.table.dynamodb import Metered
@@ -269,8 +270,10 @@ def test_the_report_tells_what_the_rebuild_has_still_to_settle(tmp_path: Path) -
 
 
 def test_the_page_on_migrating_lists_what_the_old_service_lacks(metered: Metered, tmp_path: Path) -> None:
-    page = (Path(__file__).parents[2] / "docs/migrating.md").read_text(encoding="utf-8")
-    (condition,) = re.findall(r"--filter-expression \\\n +'([^']+)'", page)
+    (scan,) = claim("docs/migrating.md", sections=("Go back",))
+    cutover = {"TABLE": metered.name, "CUTOVER": iso(NOW + 1)}
+    ((_, *arguments),) = shell.run(scan.text, tmp_path, {"aws": ""}, **cutover).calls
+    asked = shell.parameters(arguments)
     table = PaymentsTable(metered.client, metered.name)
     case = Case(tmp_path)
     case.write(exported(20))  # of every kind, and moto is slow
@@ -280,8 +283,5 @@ def test_the_page_on_migrating_lists_what_the_old_service_lacks(metered: Metered
     table.insert(replace(record, order_id=changed, updated_at=iso(NOW + 60)))
     table.insert(unknown_record(unknown, NOW + 60))
     table.insert(replace(record, order_id=own, imported=None))
-    values = {":order": {"S": "order#"}, ":cutover": {"S": iso(NOW + 1)}}
-    found = metered.raw.get_paginator("scan").paginate(
-        TableName=metered.name, FilterExpression=condition, ExpressionAttributeValues=values
-    )
+    found = metered.raw.get_paginator("scan").paginate(**asked)
     assert {item["order_id"]["S"] for part in found for item in part["Items"]} == {changed, own}

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.docs.pages import claim
+
 FOLDER = Path(__file__).parents[2] / "docs/decisions"
 LINK = r"\[(\d+)\]\(([^)]+)\)"
 DAY = r"(\d{4}-\d\d-\d\d)"
@@ -115,3 +117,8 @@ def test_a_record_of_another_form_is_noticed(tmp_path: Path, text: str, wrong: s
     path.write_text(text)
     with pytest.raises(AssertionError, match=wrong):
         read(path)
+
+
+def test_the_status_that_contributors_copy_has_the_form() -> None:
+    (shown,) = claim("CONTRIBUTING.md", sections=("Write a decision record",))
+    assert STATUS.fullmatch(shown.text.rstrip("\n"))

@@ -143,7 +143,7 @@ def test_a_deployment_runs_the_commands_of_the_page() -> None:
     # Each step runs in a new shell, and nobody can answer production's prompt.
     path = 'export PATH="$PWD/.venvs/sam/bin:$PATH"'
     assert deployed[0] == path
-    assert built + [line.removesuffix(" --no-confirm-changeset") for line in deployed[1:]] == commands(page.script)
+    assert built + [line.removesuffix(" --no-confirm-changeset") for line in deployed[1:]] == commands(page.text)
 
 
 def test_only_the_job_that_deploys_gets_a_token_for_aws_and_it_reads_the_checkout_alone() -> None:
@@ -235,7 +235,7 @@ def test_the_role_trusts_one_environment_of_one_repository_and_cannot_be_changed
     assert statement["Condition"] == {
         "StringEquals": {f"{issuer}:aud": "sts.amazonaws.com", f"{issuer}:sub": "REPOSITORY:environment:STAGE"}
     }
-    script = "".join(block.script for block in blocks(DEPLOYING) if block.section == "Deploying from GitHub")
+    script = "".join(block.text for block in blocks(DEPLOYING) if block.section == "Deploying from GitHub")
     (role,) = set(re.findall(r'--role-name "([^"]+)"', script))
     rights = json.loads((PROJECT / "docs/deploying-policy.json").read_text(encoding="utf-8"))["Statement"]
     own = {str(s["Resource"]) for s in rights if any("iam:Update" in str(action) for action in s["Action"])}

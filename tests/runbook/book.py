@@ -3,9 +3,12 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from textwrap import dedent
 
-PROJECT = Path(__file__).parents[2]
+from tests.docs import pages
+from tests.docs.pages import PROJECT, Block
+
+__all__ = ["DEPLOYING", "PROJECT", "RUNBOOK", "Block", "Section", "anchor", "blocks", "sections"]
+
 RUNBOOK = PROJECT / "docs/runbook.md"
 DEPLOYING = PROJECT / "docs/deploying.md"
 
@@ -17,20 +20,6 @@ class Section:
     level: int
     title: str
     text: str
-
-
-@dataclass(frozen=True)
-class Block:
-    """A shell block."""
-
-    section: str
-    number: int
-    """Its number in its section, from 1."""
-    script: str
-
-    @property
-    def name(self) -> str:
-        return f"{self.section} {self.number}"
 
 
 def sections(page: Path = RUNBOOK) -> list[Section]:
@@ -49,12 +38,8 @@ def sections(page: Path = RUNBOOK) -> list[Section]:
 
 
 def blocks(page: Path = RUNBOOK) -> list[Block]:
-    """Every shell block of a page, in order, dedented, since a block in a list is indented."""
-    found = []
-    for section in sections(page):
-        scripts = re.findall(r"^ *```sh\n(.*?)^ *```$", section.text, re.DOTALL | re.MULTILINE)
-        found += [Block(section.title, number, dedent(script)) for number, script in enumerate(scripts, 1)]
-    return found
+    """Every shell block of a page, in order."""
+    return [block for block in pages.blocks(page) if block.language == "sh"]
 
 
 def anchor(title: str) -> str:

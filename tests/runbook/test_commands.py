@@ -23,7 +23,7 @@ LATER = [(page, block) for page, block in ALL if block.name not in FIRST]
 SHELLS = {"PWD", "PATH", "LATEST"}
 # Harmless defaults for unset variables: a search up to now, and the region of all stages.
 DEFAULTS = {"TO": "$(date +%s)", "AWS_DEFAULT_REGION": "ap-south-1"}
-EXPORTED = set(re.findall(r"^export ([A-Z_]+)=", VARIABLES.script, re.MULTILINE)) | {"STAGE"}
+EXPORTED = set(re.findall(r"^export ([A-Z_]+)=", VARIABLES.text, re.MULTILINE)) | {"STAGE"}
 
 each_block = pytest.mark.parametrize(
     ("page", "block"), LATER, ids=[f"{page.stem}: {block.name}" for page, block in LATER]
@@ -53,14 +53,14 @@ def section_of(page: Path, block: Block) -> Section:
 
 @each_block
 def test_a_variable_that_is_not_set_stops_the_command(page: Path, block: Block) -> None:
-    for name, behind in used(block.script):
-        if name in SHELLS | own(block.script):
+    for name, behind in used(block.text):
+        if name in SHELLS | own(block.text):
             continue
         if behind == ":-":
-            assert f"${{{name}:-{DEFAULTS[name]}}}" in block.script, name
-        elif name in stops(block.script) and block.script.startswith("("):
+            assert f"${{{name}:-{DEFAULTS[name]}}}" in block.text, name
+        elif name in stops(block.text) and block.text.startswith("("):
             # In a subshell that stops at the first error, checking the first use is enough.
-            first = next(found for found in used(block.script) if found[0] == name)
+            first = next(found for found in used(block.text) if found[0] == name)
             assert first == (name, ":?"), name
         else:
             assert behind == ":?", name
@@ -70,41 +70,41 @@ def test_a_variable_that_is_not_set_stops_the_command(page: Path, block: Block) 
 @each_block
 def test_what_a_block_needs_is_set_before_you_begin_or_said_to_be_set_in_its_section(page: Path, block: Block) -> None:
     text = section_of(page, block).text
-    for name in stops(block.script) - EXPORTED - own(block.script):
+    for name in stops(block.text) - EXPORTED - own(block.text):
         assert re.search(rf"[Ss]et (?:`\w+` [^.]*)?`{name}`|export {name}=", text), name
 
 
 @each_block
 def test_several_steps_that_belong_together_end_at_the_first_that_fails(page: Path, block: Block) -> None:
-    lines = block.script.splitlines()
+    lines = block.text.splitlines()
     steps = [line for line in lines if re.match(r"(?:cd |export |rm |git |make |sam |printf .*>|echo .*>)|\w+=", line)]
     # An unindented line is a separate step; steps that depend on each other must be in one subshell.
-    assert not steps or block.script.startswith("(\n  set -eu\n") or len(lines) == 1
-    if block.script.startswith("("):
-        assert re.match(r"\(\n  (set -eu|umask 077)\n", block.script)
+    assert not steps or block.text.startswith("(\n  set -eu\n") or len(lines) == 1
+    if block.text.startswith("("):
+        assert re.match(r"\(\n  (set -eu|umask 077)\n", block.text)
     assert page
 
 
 @each_block
 def test_no_placeholder_is_in_a_command(page: Path, block: Block) -> None:
-    assert not re.search(r"<[a-z][^>]*>|…|\.\.\.|\b(?:XXX|TODO|CHANGEME|changeme)\b", block.script)
-    assert not re.search(r"\b(?:order|pay)_[A-Za-z0-9]{10,}|rzp_(?:live|test)_", block.script)
+    assert not re.search(r"<[a-z][^>]*>|…|\.\.\.|\b(?:XXX|TODO|CHANGEME|changeme)\b", block.text)
+    assert not re.search(r"\b(?:order|pay)_[A-Za-z0-9]{10,}|rzp_(?:live|test)_", block.text)
     assert page
 
 
 @each_block
 def test_nothing_is_left_in_a_file_that_others_can_read(page: Path, block: Block) -> None:
-    written = re.findall(r"(?<![0-9&])>\s*(?!&)(\S+)", re.sub(r"'[^']*'", "''", block.script))
-    assert not written or "umask 077" in block.script, written
-    assert not re.search(r"aws lambda invoke", block.script), "`invoke` of the first section keeps its files to itself"
+    written = re.findall(r"(?<![0-9&])>\s*(?!&)(\S+)", re.sub(r"'[^']*'", "''", block.text))
+    assert not written or "umask 077" in block.text, written
+    assert not re.search(r"aws lambda invoke", block.text), "`invoke` of the first section keeps its files to itself"
     assert page
 
 
 @pytest.mark.parametrize(("page", "block"), ALL, ids=[f"{page.stem}: {block.name}" for page, block in ALL])
 def test_a_block_can_be_pasted_into_zsh_as_well(page: Path, block: Block) -> None:
     # An interactive zsh, as on macOS, takes `#` for a command.
-    assert not re.search(r"^\s*#|\s#\s", block.script, re.MULTILINE)
-    done = subprocess.run(["/bin/sh", "-n", "-c", block.script], capture_output=True, text=True, check=False)  # noqa: S603 - the project's own document
+    assert not re.search(r"^\s*#|\s#\s", block.text, re.MULTILINE)
+    done = subprocess.run(["/bin/sh", "-n", "-c", block.text], capture_output=True, text=True, check=False)  # noqa: S603 - the project's own document
     assert (done.returncode, done.stderr) == (0, "")
     assert page
 
@@ -113,10 +113,10 @@ def test_a_live_secret_is_written_by_fill_alone() -> None:
     for page in [PROJECT / "README.md", *(PROJECT / "docs").glob("*.md")]:
         text = page.read_text(encoding="utf-8")
         if page == RUNBOOK:
-            text = text.replace(HELPERS.script, "")
+            text = text.replace(HELPERS.text, "")
         for command in ("put-secret-value", "update-secret", "create-secret", "--secret-string", "--secret-binary"):
             assert command not in text, (page.name, command)
-    assert HELPERS.script.count("put-secret-value") == 1
+    assert HELPERS.text.count("put-secret-value") == 1
 
 
 def test_no_alias_is_moved_by_hand() -> None:
@@ -125,11 +125,11 @@ def test_no_alias_is_moved_by_hand() -> None:
 
 
 def test_every_variable_of_the_first_section_stops_what_needs_it_when_it_is_empty() -> None:
-    assert "${STAGE:?" in VARIABLES.script
-    assert not re.search(r"\$\{?STAGE(?!:\?)", VARIABLES.script)
+    assert "${STAGE:?" in VARIABLES.text
+    assert not re.search(r"\$\{?STAGE(?!:\?)", VARIABLES.text)
     assert len(EXPORTED) > 12
     for name in EXPORTED - {"STAGE", "AWS_DEFAULT_REGION"}:
-        assert any(name in stops(block.script) for _, block in ALL), f"{name} is of no use"
+        assert any(name in stops(block.text) for _, block in ALL), f"{name} is of no use"
 
 
 # --- fill -------------------------------------------------------------------------------------------------------------
@@ -165,7 +165,7 @@ class Fill:
 
     def __call__(self, *names: str, answers: list[str], stage: str = "staging") -> "subprocess.CompletedProcess[str]":
         return subprocess.run(  # noqa: S603 - the project's own document
-            ["/bin/sh", "-eu", "-c", HELPERS.script + 'fill arn "$@"', "sh", *names],
+            ["/bin/sh", "-eu", "-c", HELPERS.text + 'fill arn "$@"', "sh", *names],
             cwd=self.home,
             env={
                 "PATH": f"{self.home}/bin:{os.defpath}",
@@ -297,7 +297,7 @@ def test_old_versions_are_deleted_but_the_newest_three_and_those_that_an_alias_u
     program.write_text(VERSIONS)
     program.chmod(0o755)
     done = subprocess.run(  # noqa: S603 - the project's own document
-        ["/bin/sh", "-c", block.script],
+        ["/bin/sh", "-c", block.text],
         env={"PATH": f"{program.parent}:{os.defpath}", "HOME": str(tmp_path), "STAGE": "staging"},
         capture_output=True,
         text=True,

@@ -44,7 +44,7 @@ def test_the_first_deployment_has_one_index_less_and_the_template_is_whole_again
     whole = (PROJECT / "template.yaml").read_text(encoding="utf-8")
     (tmp_path / "template.yaml").write_text(whole)
     keeps = 'cp template.yaml "deployed-$1.yaml"'
-    done = run(block(1).script, tmp_path, "sam", keeps if deploys else "exit 1")
+    done = run(block(1).text, tmp_path, "sam", keeps if deploys else "exit 1")
     assert (done.returncode == 0) is deploys, done.stderr
     assert (tmp_path / "template.yaml").read_text() == whole
     assert sorted(path.name for path in tmp_path.glob("template*")) == ["template.yaml"]
@@ -63,7 +63,7 @@ def test_the_first_deployment_has_one_index_less_and_the_template_is_whole_again
 
 def test_what_adds_an_index_by_hand_adds_it_as_the_template_has_it(tmp_path: Path) -> None:
     record = "for argument; do printf '%s\\0' \"$argument\"; done; printf '\\n'"
-    done = run(f"{block(3).script}\n{block(4).script}", tmp_path, "aws", record)
+    done = run(f"{block(3).text}\n{block(4).text}", tmp_path, "aws", record)
     assert done.returncode == 0, done.stderr
     schema = table_schema()
     types = {one["AttributeName"]: one["AttributeType"] for one in schema["AttributeDefinitions"]}

@@ -52,7 +52,7 @@ def test_a_section_says_what_the_alarm_means_where_to_look_and_what_to_do(sectio
 
 @pytest.mark.parametrize("section", of_alarms(), ids=lambda section: section.title)
 def test_a_section_has_a_command(section: Section) -> None:
-    assert any(block.section == section.title and "aws " in block.script for block in blocks()) or (
+    assert any(block.section == section.title and "aws " in block.text for block in blocks()) or (
         # Another section, which has commands, says what to do.
         "](#" in section.text
     )
@@ -77,7 +77,7 @@ def test_what_must_be_in_it_is_in_it(topic: str) -> None:
 
 def test_the_restore_turns_on_everything_that_the_template_gives_its_own_table() -> None:
     table = RESOURCES["PaymentsTable"]["Properties"]
-    script = "".join(block.script for block in blocks() if block.section == "Restoring the table")
+    script = "".join(block.text for block in blocks() if block.section == "Restoring the table")
     assert table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"]
     assert "PointInTimeRecoveryEnabled=true" in script
     assert f"AttributeName={table['TimeToLiveSpecification']['AttributeName']}" in script

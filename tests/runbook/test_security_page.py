@@ -5,10 +5,10 @@ import re
 import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from textwrap import dedent
 
 import pytest
 
+from tests.docs.pages import claim
 from tests.runbook.book import PROJECT
 
 PAGE = (PROJECT / "docs/security.md").read_text()
@@ -38,15 +38,15 @@ def test_every_page_that_is_named_exists() -> None:
 
 # --- reporting a vulnerability ---
 
+(COMMAND,) = claim("docs/security.md")
 REPORTING = PAGE.split("\n## Reporting a vulnerability\n")[1]
 
 
 def wrote(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """The output of the page's command."""
-    (block,) = re.findall(r"```sh\n(.*?)```", REPORTING, re.DOTALL)
     kept = {name: value for name, value in os.environ.items() if name != "SECURITY_CONTACT"}
     return subprocess.run(  # noqa: S603 - the page's own command
-        ["/bin/sh", "-c", dedent(block)],
+        ["/bin/sh", "-c", COMMAND.text],
         cwd=folder,
         env=kept | environment,
         capture_output=True,

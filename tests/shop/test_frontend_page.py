@@ -1,10 +1,13 @@
 """docs/frontend.md shows the code that the shop and the React example run, and covers every code that they can meet."""
 
 import re
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
 
+from sandbox.shop.server import Shop
+from tests.docs.pages import Block, claim
 from tests.shop.codes import frontend_codes
 
 PROJECT = Path(__file__).parents[2]
@@ -18,17 +21,23 @@ CODE = [
     *(PROJECT / "clients/javascript/src").iterdir(),
     *(PROJECT / "examples/react/src").iterdir(),
 ]
-BLOCKS = re.findall(r"```jsx?\n(.*?)```", DOCUMENT, flags=re.DOTALL)
+BLOCKS = claim("docs/frontend.md", languages=("js", "jsx"))
 TABLE_CODES = re.findall(r"^\| `([a-z_]+)`(?: \(the page's own\))? \| ", DOCUMENT, flags=re.MULTILINE)
 
 
-def test_it_shows_code() -> None:
-    assert len(BLOCKS) >= 4
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.text.strip().splitlines()[0])
+def test_its_code_is_the_shops_own(block: Block) -> None:
+    assert any(block.text in file.read_text(encoding="utf-8") for file in CODE)
 
 
-@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.strip().splitlines()[0])
-def test_its_code_is_the_shops_own(block: str) -> None:
-    assert any(block in file.read_text(encoding="utf-8") for file in CODE)
+def test_the_policy_that_it_shows_is_the_shops_in_razorpays_test_mode() -> None:
+    (shown,) = claim("docs/frontend.md", sections=("1. What the page may load",))
+    api = "https://payments.example.com"
+    endpoints = {"api": api, "razorpay": "", "stand_in": False}
+    policy = [directive.split() for directive in Shop(defaultdict(str, endpoints)).policy().split("; ")]
+    sent = {name: {*sources} for name, *sources in policy}
+    for name, *sources in (line.split() for line in shown.text.replace("<the payment service>", api).splitlines()):
+        assert {*sources} == sent[name], name
 
 
 def test_it_says_what_to_do_for_every_code() -> None:

@@ -6,6 +6,7 @@ docs/openapi.yaml and API Gateway's documentation say a broken stage does.
 
 import json
 import os
+import re
 import socket
 import subprocess
 import threading
@@ -21,6 +22,7 @@ import pytest
 
 from sandbox import development, smoke
 from sandbox.cloud.service import LocalService
+from tests.docs.pages import claim
 
 PROJECT = Path(__file__).parents[2]
 CLIENT = 301
@@ -55,6 +57,9 @@ def test_a_stage_that_works_is_said_to_work_step_by_step(
     ):
         assert words in step
     assert out.splitlines()[-1] == "The stage works."
+    (shown,) = claim("docs/deploying.md", sections=("Try it out",), languages=("text",))
+    ids = re.compile(r"order_\w+|payment \d+")
+    assert ids.sub("…", out) == ids.sub("…", shown.text)
 
 
 def test_it_leaves_one_unpaid_order_and_no_forged_payment(

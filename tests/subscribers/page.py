@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from tests.docs.pages import claim
+
 PROJECT: Final = Path(__file__).parents[2]
 PAGE: Final = (PROJECT / "docs/events/README.md").read_text(encoding="utf-8")
+BLOCKS: Final = claim("docs/events/README.md", sections=("The envelope", "Examples"), languages=("json",))
 NONE: Final = "\N{EN DASH}"
 """An empty cell in a table."""
 
@@ -27,13 +30,14 @@ def rows(title: str) -> list[list[str]]:
 
 def examples() -> dict[str, dict[str, Any]]:
     """The detail of each example, by type."""
-    found = re.findall(r"^`(payment\.\w+)`\n\n```json\n(.*?)```", section("Examples"), re.MULTILINE | re.DOTALL)
-    return {name: json.loads(text) for name, text in found}
+    names = re.findall(r"^`(payment\.\w+)`\n\n```json$", section("Examples"), re.MULTILINE)
+    texts = [block.text for block in BLOCKS if block.section == "Examples"]
+    return {name: json.loads(text) for name, text in zip(names, texts, strict=True)}
 
 
 def envelope() -> dict[str, Any]:
     """The event that the page shows with its envelope."""
-    (text,) = re.findall(r"```json\n(.*?)```", section("The envelope"), re.DOTALL)
+    (text,) = (block.text for block in BLOCKS if block.section == "The envelope")
     event: dict[str, Any] = json.loads(text)
     return event
 

@@ -37,11 +37,17 @@ from payments.core.ordering import MAX_ORDERS
 from payments.core.sweeping import ASIDE_PARTITION, DISPUTES, PASSES, Aside, Pause, Watermark
 from payments.core.transitions import open_record, unknown_record, with_entry
 from tests.core.story import OPENED, ORDER, ORDER_ID
+from tests.docs.pages import claim
 from tests.handlers.template import table_schema
 from tests.secrecy.words import found
 from tests.table.dynamodb import Metered
 
 PAGE: Final = (Path(__file__).parents[2] / "docs/data-model.md").read_text(encoding="utf-8")
+BLOCKS: Final = claim(
+    "docs/data-model.md",
+    sections=("Examples of records", "Application", "Refund", "Dispute", "Counter", "Watermark", "Aside", "Pause"),
+    languages=("json",),
+)
 TYPES: Final = {"string": "string", "integer": "number", "boolean": "boolean", "object": "map", "array": "list"}
 """The DynamoDB type for each JSON Schema type of a model."""
 
@@ -65,9 +71,9 @@ def described(title: str) -> dict[str, str]:
 
 def examples(title: str) -> list[Item]:
     """The items that a section shows."""
-    found = re.findall(r"```json\n(.*?)```", section(title), re.DOTALL)
+    found = [json.loads(block.text) for block in BLOCKS if block.section == title]
     assert found, f"{title} has no example"
-    return [json.loads(text) for text in found]
+    return found
 
 
 def stored(model: type[Model], *, without: AbstractSet[str] = frozenset()) -> dict[str, str]:

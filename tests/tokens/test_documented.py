@@ -18,12 +18,21 @@ from payments.adapters.tokens import Tokens
 from payments.core.errors import Unauthenticated
 from sandbox import development, mint
 from sandbox.cloud.packages import read_template
+from tests.docs.pages import claim
 from tests.signers import Signer, signer
 
 PROJECT = Path(__file__).parents[2]
 PAGE = (PROJECT / "docs/tokens.md").read_text(encoding="utf-8")
 DJANGO = ["Django, one shared key", "Django, a key pair"]
 PUBLISHED = ["Amazon Cognito", "Auth0"]
+BLOCKS = [
+    *claim(
+        "docs/tokens.md",
+        sections=("Django, one shared key", "Django, a key pair"),
+        languages=("python", "ini", "json"),
+    ),
+    *claim("docs/tokens.md", sections=("Amazon Cognito", "Auth0"), languages=("ini", "json")),
+]
 JWT_SECRET = "0o2C7a9Bk4WqTz6Yx1Vn8Mi3Ue5Rs0Pd"
 
 # What Django does: reads its settings and issues a token to a user.
@@ -50,9 +59,7 @@ print(json.dumps({"access": str(refresh.access_token), "refresh": str(refresh)})
 
 def block(section: str, language: str) -> str:
     """A section's only block of a language."""
-    text = PAGE.split(f"## {section}\n")[1].split("\n## ")[0]
-    (found,) = re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
-    assert isinstance(found, str)
+    (found,) = (block.text for block in BLOCKS if (block.section, block.language) == (section, language))
     return found
 
 

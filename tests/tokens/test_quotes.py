@@ -19,10 +19,16 @@ from payments.core.wire import MAX_QUOTE_CHARS, CreateOrderBody
 from payments.wiring.quotes import Quotes
 from sandbox import development, events
 from sandbox.cloud.packages import read_template
+from tests.docs.pages import claim
 from tests.signers import ALGORITHMS, signer
 from tests.tokens.test_documented import PROJECT
 
 PAGE = (PROJECT / "docs/quotes.md").read_text(encoding="utf-8")
+BLOCKS = claim(
+    "docs/quotes.md",
+    sections=("What a quote says", "Issue one in Django", "Issue one in plain Python", "Turn quotes on"),
+    languages=("json", "python", "ini"),
+)
 SECRET = "gX2pWn7vKd9sTz4bQm6rYc1hLf8jUe3a"
 OFFER = {**events.OFFER, "amount": "499.50"}
 
@@ -86,11 +92,7 @@ print(json.dumps({"client": asked("post", offer["client_id"]), "other": asked("p
 
 def blocks(section: str, language: str) -> list[str]:
     """A section's blocks of a language."""
-    text = PAGE.split(f"## {section}\n")[1].split("\n## ")[0]
-    return [
-        re.sub(r"^   ", "", found, flags=re.MULTILINE)
-        for found in re.findall(rf" *```{language}\n(.*?)```", text, re.DOTALL)
-    ]
+    return [block.text for block in BLOCKS if (block.section, block.language) == (section, language)]
 
 
 def key_of(algorithm: str) -> tuple[str, dict[str, str]]:
