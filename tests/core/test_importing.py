@@ -196,6 +196,16 @@ def test_a_refund_that_was_made_after_the_export_is_news(*, settled_first: bool)
     assert case.bus.types() == ["payment.refunded"]
 
 
+def test_a_refund_that_was_made_in_the_second_of_the_export_was_known_there() -> None:
+    case = Migration()
+    case.run()
+    case.gateway.pay(ORDER_ID, A)
+    case.gateway.now = EXPORTED
+    case.gateway.give_back(A, REFUND_1, PART)
+    case.rebuild(EXPORTED + 900)
+    assert (list(case.record.refunds), case.bus.sent) == ([REFUND_1], [])
+
+
 def test_a_refund_that_was_pending_at_the_export_is_news_when_it_is_processed() -> None:
     case = Migration()
     case.run()

@@ -58,6 +58,7 @@ from tests.core.story import (
     captured,
     check_detail,
     disputed,
+    failed,
     refunded,
     signed,
     tell,
@@ -224,6 +225,14 @@ def test_an_order_that_nobody_knows_is_not_found() -> None:
 def test_a_failed_refund_frees_its_amount() -> None:
     record = tell([(captured(A),), (refunded(A, REFUND_1, AMOUNT, RefundState.FAILED),)]).record
     assert remaining(record) == AMOUNT
+    # Its sum was in Razorpay's total for a while.
+    pending = [(captured(A),), (refunded(A, REFUND_1, PART, RefundState.CREATED), total(A, PART))]
+    assert remaining(tell(pending).record) == AMOUNT - PART
+    assert remaining(tell([*pending, (refunded(A, REFUND_1, PART, RefundState.FAILED),)]).record) == AMOUNT
+
+
+def test_of_a_payment_that_was_not_captured_nothing_remains() -> None:
+    assert remaining(tell([(signed(A),)]).record) == 0
 
 
 def test_a_total_of_razorpays_that_is_not_read_yet_is_believed() -> None:
@@ -294,6 +303,29 @@ def test_a_refund_whose_notes_were_copied_does_not_end_the_intent() -> None:
     record = decide(reserved, [foreign], NOW).record
     assert record.refund_intents[request().intent_id].is_open
     assert record.refunds[REFUND_1].amount_minor == 10000
+    assert not decide(record, [foreign], NOW + 1).changed
+
+
+def test_that_a_known_refund_is_the_one_that_was_requested_is_news() -> None:
+    reserved = reserve(paid(), request(amount="200"), NOW)
+    unnamed = decide(reserved, [refunded(A, REFUND_1, 20000)], NOW).record
+    assert unnamed.refund_intents[request().intent_id].is_open
+    assert not made(unnamed, request(), REFUND_1).refund_intents[request().intent_id].is_open
+
+
+def test_a_total_from_before_razorpays_answer_to_a_request_is_no_news() -> None:
+    record = paid()
+    for key, refund in (("the-first-half", REFUND_1), ("the-second-half", REFUND_2)):
+        record = made(reserve(record, request(key, amount="200"), NOW), request(key), refund)
+    # A webhook that is late has the sum of the first refund alone.
+    assert not decide(record, [total(A, 20000)], NOW + 60).changed
+
+
+def test_a_total_with_a_refund_that_nobody_told_is_news_after_a_request_as_well() -> None:
+    known = [(captured(A), captured(B)), (refunded(B, REFUND_2, PART),)]
+    record = tell([*known, (refunded(A, REFUND_3, PART, RefundState.FAILED),)]).record
+    record = made(reserve(record, request(amount="200"), NOW), request(), REFUND_1)
+    assert decide(record, [total(A, 20001)], NOW + 60).record.attempts[A].refunds_unread
 
 
 def test_a_second_refund_under_one_intent_does_not_take_the_firsts_place() -> None:
@@ -336,6 +368,9 @@ def test_reconcile_looks_at_an_open_intent_as_soon_as_it_may_be_asked_for_again(
     reserved = reserve(replace(paid(), pending={}), request(), NOW)
     looked = after_look(reserved, NOW + 11 * 60)
     assert (looked.lane, looked.attention_at) == (Lane.WATCH, NOW + RESEND_AFTER_S)
+    again = after_look(reserved, NOW + RESEND_AFTER_S).attention_at
+    assert again is not None
+    assert again > NOW + RESEND_AFTER_S
 
 
 def test_a_review_asks_a_person_once_and_closes_when_the_refund_appears() -> None:
@@ -347,6 +382,8 @@ def test_a_review_asks_a_person_once_and_closes_when_the_refund_appears() -> Non
     assert not in_doubt(doubt.record, request().intent_id, NOW + 1).changed
     (event,) = [event for event in doubt.record.pending.values() if event.review]
     assert (event.payment, event.review_state) == (A, "open")
+    other = decide(doubt.record, [failed(B)], NOW + 2).record
+    assert [review.is_open for review in other.reviews] == [True]
     closed = made(doubt.record, request(), REFUND_1)
     assert [review.resolution for review in closed.reviews] == ["known"]
     refusal = refused(doubt.record, request().intent_id, "too_old", NOW).record
