@@ -532,7 +532,7 @@ def test_events_that_the_bus_refuses_are_published_by_the_next_try() -> None:
 
 def test_of_the_events_that_are_published_again_only_what_the_bus_took_is_no_longer_pending() -> None:
     case = Case()
-    facts = [captured(A), refunded(A, REFUND_1, PART)]
+    facts = (captured(A), refunded(A, REFUND_1, PART))
     case.table.records[ORDER_ID] = decide(case.table.records[ORDER_ID], facts, OPENED + 1).record
     pending = case.table.records[ORDER_ID].pending
     (refused,) = [key for key, event in pending.items() if event.type == "payment.partially_refunded"]

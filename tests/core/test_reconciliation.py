@@ -1091,7 +1091,7 @@ def test_a_page_of_disputes_is_compared_entry_by_entry_and_one_set_aside_is_fetc
 
 def test_what_was_told_of_a_dispute_is_kept_under_its_own_id() -> None:
     case = Case()
-    facts = [captured(A), disputed(A, DisputeState.LOST, deducted_minor=PART)]
+    facts = (captured(A), disputed(A, DisputeState.LOST, deducted_minor=PART))
     record_and_publish(case.table, case.bus, ORDER_ID, facts, LATER)
     assert case.table.known_disputes[DISPUTE_1] == KnownDispute(
         dispute_id=DISPUTE_1,

@@ -55,6 +55,7 @@ from tests.core.story import (
     A,
     B,
     C,
+    Delivery,
     captured,
     check_detail,
     disputed,
@@ -226,7 +227,7 @@ def test_a_failed_refund_frees_its_amount() -> None:
     record = tell([(captured(A),), (refunded(A, REFUND_1, AMOUNT, RefundState.FAILED),)]).record
     assert remaining(record) == AMOUNT
     # Its sum was in Razorpay's total for a while.
-    pending = [(captured(A),), (refunded(A, REFUND_1, PART, RefundState.CREATED), total(A, PART))]
+    pending: list[Delivery] = [(captured(A),), (refunded(A, REFUND_1, PART, RefundState.CREATED), total(A, PART))]
     assert remaining(tell(pending).record) == AMOUNT - PART
     assert remaining(tell([*pending, (refunded(A, REFUND_1, PART, RefundState.FAILED),)]).record) == AMOUNT
 
@@ -322,8 +323,8 @@ def test_a_total_from_before_razorpays_answer_to_a_request_is_no_news() -> None:
 
 
 def test_a_total_with_a_refund_that_nobody_told_is_news_after_a_request_as_well() -> None:
-    known = [(captured(A), captured(B)), (refunded(B, REFUND_2, PART),)]
-    record = tell([*known, (refunded(A, REFUND_3, PART, RefundState.FAILED),)]).record
+    record = tell([(captured(A), captured(B)), (refunded(B, REFUND_2, PART),)]).record
+    record = decide(record, [refunded(A, REFUND_3, PART, RefundState.FAILED)], NOW - 60).record
     record = made(reserve(record, request(amount="200"), NOW), request(), REFUND_1)
     assert decide(record, [total(A, 20001)], NOW + 60).record.attempts[A].refunds_unread
 

@@ -707,7 +707,11 @@ def test_a_dispute_is_an_item_of_its_own_and_expires_only_where_that_is_said(
     metered: Metered, expires_at: int | None
 ) -> None:
     PaymentsTable(metered.client, metered.name).keep_disputes([DISPUTED], expires_at=expires_at)
-    assert metered.item({"pk": {"S": f"dispute#{DISPUTE_1}"}}).get("expires_at") == expires_at
+    assert metered.item({"pk": {"S": f"dispute#{DISPUTE_1}"}}) == {
+        "pk": f"dispute#{DISPUTE_1}",
+        "payment": A,
+        "state": "open",
+    } | ({} if expires_at is None else {"expires_at": expires_at})
 
 
 def test_a_batch_that_never_ends_is_no_answer_and_not_taken_for_missing_records(
