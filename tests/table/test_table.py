@@ -318,6 +318,8 @@ def test_ids_that_are_taken_at_the_same_moment_cannot_be_reserved(metered: Meter
             return found
 
         def update_item(self, **parameters: Any) -> Any:
+            # For moto, an attribute that is missing is one that is null. In DynamoDB nothing compares with it.
+            assert {"NULL": True} not in parameters["ExpressionAttributeValues"].values()
             return metered.raw.update_item(**parameters)
 
     assert not PaymentsTable(Overtaken(), metered.name).reserve_payment_ids(5)  # type: ignore[arg-type]  # as below
