@@ -26,14 +26,16 @@ from payments.core.errors import (
     RefundTooOld,
     TooManyRefunds,
 )
-from payments.core.model import INTENT_ID, DisputeState, IntentState, Lane, Record, RefundState
+from payments.core.model import INTENT_ID, DisputeState, IntentState, Lane, Mandate, Record, RefundState
 from payments.core.position import Position
 from payments.core.refunding import (
+    GIVE_UP_AFTER_S,
     MAX_INTENTS,
     RefundRequest,
     asked,
     error_of,
     in_doubt,
+    is_absent,
     known_intent,
     may_ask_again,
     not_taken,
@@ -41,6 +43,7 @@ from payments.core.refunding import (
     refusal_of,
     refused,
     reserve,
+    shown,
 )
 from payments.core.transitions import decide, unknown_record
 from tests.core.story import (
@@ -66,6 +69,7 @@ from tests.core.story import (
     through_the_table,
     total,
 )
+from tests.fakes import BY
 
 KEY = "refund-of-half-the-work"
 NOW = OPENED + 3600
@@ -104,7 +108,9 @@ def test_the_intents_id_is_a_uuid_of_the_order_and_the_key_and_hides_the_key() -
     assert elsewhere.intent_id != request().intent_id
 
 
-@pytest.mark.parametrize(("one", "other"), [("500", "500.00"), ("500.0", "500"), ("1", "1.000")])
+@pytest.mark.parametrize(
+    ("one", "other"), [("500", "500.00"), ("500.0", "500"), ("1", "1.000"), ("500", "5E+2"), ("0.0000001", "1E-7")]
+)
 def test_the_same_amount_written_differently_is_the_same_body(one: str, other: str) -> None:
     assert request(amount=one).fingerprint == request(amount=other).fingerprint
 
@@ -218,9 +224,38 @@ def test_where_nothing_remains_no_refund_is_made(deliveries: list[Any]) -> None:
         reserve(tell(deliveries).record, request(), NOW)
 
 
+def test_one_rupee_that_remains_can_be_refunded() -> None:
+    record = tell([(captured(A),), (refunded(A, REFUND_1, AMOUNT - 100),)]).record
+    (intent,) = reserve(record, request(), NOW).refund_intents.values()
+    assert intent.amount_minor == 100
+
+
+@pytest.mark.parametrize(
+    ("deliveries", "payment", "why"),
+    [
+        ([], None, "no payment stands"),
+        ([(captured(A, currency="XYZ"),)], A, "captured in a currency that we cannot count in"),
+        ([(captured(A), refunded(A, REFUND_1))], A, "nothing remains"),
+    ],
+)
+def test_the_log_is_told_why_there_is_nothing_to_refund(
+    deliveries: list[Delivery], payment: str | None, why: str
+) -> None:
+    with pytest.raises(NothingToRefund, match=f"^{why}$"):
+        reserve(tell(deliveries).record, request(payment=payment), NOW)
+
+
 def test_an_order_that_nobody_knows_is_not_found() -> None:
-    with pytest.raises(OrderNotFound):
+    with pytest.raises(OrderNotFound, match=r"^whose order it is is unknown$"):
         reserve(decide(unknown_record(ORDER_ID, OPENED), [captured(A)], OPENED).record, request(), NOW)
+
+
+def test_who_requests_a_refund_and_why_is_kept() -> None:
+    by = Mandate.model_validate(BY)
+    asked_for = request(amount="200", reason="goodwill", by=by)
+    reserved = reserve(paid(), asked_for, NOW)
+    assert reserved.refund_intents[asked_for.intent_id].reason == "goodwill"
+    assert (reserved.history[-1].what, reserved.history[-1].by) == (f"refund requested {A}", by)
 
 
 def test_a_failed_refund_frees_its_amount() -> None:
@@ -398,7 +433,7 @@ def test_fifty_intents_are_kept_and_one_that_its_refund_names_makes_room() -> No
     keys = [f"refund-number-{number:02}" for number in range(MAX_INTENTS + 1)]
     for key in keys[:-1]:
         record = reserve(record, request(key, payment=A, amount="1"), NOW)
-    with pytest.raises(TooManyRefunds):
+    with pytest.raises(TooManyRefunds, match=r"^the record has 50 intents that it must keep$"):
         reserve(record, request(keys[-1], payment=A, amount="1"), NOW)
     refusal = refused(record, request(keys[0]).intent_id, "too_old", NOW).record
     with pytest.raises(TooManyRefunds):
@@ -539,3 +574,68 @@ def test_three_refunds_of_three_intents_are_told_apart() -> None:
     for key, refund in zip(KEYS, (REFUND_1, REFUND_2, REFUND_3), strict=False):
         record = made(reserve(record, request(key, amount="100"), NOW), request(key), refund)
     assert [intent.refund_id for intent in record.refund_intents.values()] == [REFUND_1, REFUND_2, REFUND_3]
+
+
+def test_of_the_intents_that_may_go_the_oldest_makes_room() -> None:
+    record = paid()
+    keys = [f"refund-number-{number:02}" for number in range(MAX_INTENTS)]
+    # The ids of intents have no order in time.
+    for number, key in enumerate(sorted(keys, key=lambda key: request(key).intent_id, reverse=True)):
+        asked_for = request(key, amount="1")
+        record = reserve(record, asked_for, NOW + number)
+        record = made(record, asked_for, f"rfnd_{number:014d}")
+    oldest = min(record.refund_intents, key=lambda intent_id: record.refund_intents[intent_id].requested_at)
+    full = reserve(record, request(amount="1"), NOW + MAX_INTENTS)
+    assert set(record.refund_intents) - set(full.refund_intents) == {oldest}
+
+
+def test_an_intent_that_has_ended_is_neither_in_doubt_nor_sent_again() -> None:
+    ended = made(reserve(paid(), request(), NOW), request(), REFUND_1)
+    assert not in_doubt(ended, request().intent_id, NOW).changed
+    assert not not_taken(ended, request().intent_id, None, NOW).changed
+
+
+def test_a_refusal_ends_no_other_review() -> None:
+    differing = tell([(captured(A), captured(B))]).record
+    doubt = in_doubt(reserve(differing, request(), NOW), request().intent_id, NOW).record
+    ended = refused(doubt, request().intent_id, "too_old", NOW).record
+    assert [(review.reason, review.is_open) for review in ended.reviews] == [
+        ("duplicate_capture", True),
+        ("refund_in_doubt", False),
+    ]
+
+
+def test_what_was_recorded_about_an_intent_is_said_in_the_history_and_by_the_ids_of_its_events() -> None:
+    doubt = in_doubt(reserve(replace(paid(), pending={}), request(), NOW), request().intent_id, NOW)
+    assert doubt.record.history[-1].what == "review refund_in_doubt"
+    assert doubt.recorded == tuple(doubt.record.pending) != ()
+
+
+def test_a_day_without_a_trace_proves_that_a_refund_is_absent() -> None:
+    intent = reserve(paid(), request(), NOW).refund_intents[request().intent_id]
+    assert is_absent(intent, None, NOW)
+    assert not is_absent(intent, NOW, NOW + GIVE_UP_AFTER_S - 1)
+    assert is_absent(intent, NOW, NOW + GIVE_UP_AFTER_S)
+
+
+def test_what_is_shown_of_a_request_is_its_refund_once_there_is_one() -> None:
+    reserved = reserve(paid(), request(amount="200"), NOW)
+    assert shown(reserved, request().intent_id).state is RefundState.CREATED
+    assert shown(made(reserved, request(), REFUND_1), request().intent_id).state is RefundState.PROCESSED
+
+
+@pytest.mark.parametrize(("status", "is_refusal"), [(399, False), (400, True), (499, True), (500, False)])
+def test_only_a_status_that_blames_the_request_is_a_refusal(status: int, *, is_refusal: bool) -> None:
+    assert (refusal_of(GatewayRefused(status, None), is_absent=True) == "refused") is is_refusal
+
+
+@pytest.mark.parametrize("refusal", ["nothing_left", "not_captured", "too_old", "insufficient_balance"])
+def test_the_log_is_told_that_it_was_razorpay_who_refused(refusal: Any) -> None:
+    assert str(error_of(refusal)) == "Razorpay says so"
+
+
+def test_an_amount_that_razorpay_refused_is_the_callers_mistake() -> None:
+    error = error_of("amount")
+    assert isinstance(error, InvalidRequest)
+    ((field, message),) = [(mistake.field, mistake.message) for mistake in error.errors]
+    assert (field, message) == ("amount", "is not an amount that the payment gateway refunds")
