@@ -497,3 +497,4 @@ def test_a_time_without_an_offset_is_in_the_databases_zone(zone: Any, seconds: i
 
 def test_an_unpaid_row_may_have_kept_a_forged_signature() -> None:
     assert old(status="failed", razorpay_signature="forged").signature is None
+    assert old(status="paid", razorpay_signature=None).signature is None

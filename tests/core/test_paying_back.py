@@ -12,6 +12,7 @@ from payments.core.attention import RESEND_AFTER_S
 from payments.core.errors import (
     BalanceInsufficient,
     BalanceTooLow,
+    ContentionError,
     GatewayRefused,
     GatewayThrottled,
     GatewayUnavailable,
@@ -24,8 +25,9 @@ from payments.core.errors import (
     StorageConflict,
     TableUnavailable,
 )
+from payments.core.facts import MAX_REFUNDS
 from payments.core.listing import Origin
-from payments.core.model import IntentState, Lane, Record, RefundState
+from payments.core.model import IntentState, Lane, Record, Refund, RefundState
 from payments.core.paying_back import PaidBack, Refunder
 from payments.core.position import NO_OFFERS, Position
 from payments.core.reconciliation import Reconciler
@@ -400,7 +402,7 @@ def test_a_lost_request_whose_money_was_refunded_elsewhere_ends_after_a_day_and_
     desk.ask(amount="300")
     desk.gateway.give_back(A, "rfnd_FS8TWyPrCsa0OB", 30000)
     # Razorpay says that it is too much. A request that was made would be answered the same.
-    with pytest.raises(GatewayUnavailable):
+    with pytest.raises(GatewayUnavailable, match=r"^Razorpay refused a refund that may exist\.$"):
         desk.reconcile(RESEND_AFTER_S)
     assert Position.of(desk.record).remaining_minor(A) == 0
     desk.reconcile(GIVE_UP_AFTER_S)
@@ -423,6 +425,57 @@ def test_reconcile_leaves_one_request_for_later_and_makes_the_next() -> None:
     assert desk.made == [11000]
     desk.reconcile(RESEND_AFTER_S)
     assert sorted(desk.made) == [11000, 12000]
+
+
+def test_an_answer_with_a_status_that_is_not_documented_leaves_the_refund_in_doubt() -> None:
+    desk = Desk()
+    desk.gateway.fails = once(LOST)
+    desk.ask()
+    desk.gateway.refund_status = "on_its_way"
+    with pytest.raises(GatewayUnavailable, match=r"^Razorpay's answer has a status that is not documented\.$"):
+        desk.reconcile(RESEND_AFTER_S)
+    assert Position.of(desk.record).open_intents
+
+
+@pytest.mark.parametrize(("saved", "what"), [(0, "requested"), (1, "recorded")])
+def test_a_record_that_changes_all_the_time_is_given_up(saved: int, what: str) -> None:
+    desk = Desk()
+    desk.gateway.fails = once(GatewayThrottled("slow down"))
+    save, left = desk.table.save, iter(range(saved))
+
+    def losing(before: Record, after: Record) -> None:
+        if next(left, None) is None:
+            raise StorageConflict
+        save(before, after)
+
+    desk.table.save = losing  # type: ignore[method-assign]
+    with pytest.raises(ContentionError, match=rf"^The record changed 5 times while a refund was {what}\.$"):
+        desk.ask()
+
+
+def test_an_order_that_is_deleted_while_its_refund_is_asked_for_is_not_found() -> None:
+    desk = Desk()
+
+    def deleting(call: str, _about: str) -> BaseException | None:
+        if call != "create_refund":
+            return None
+        desk.table.records.clear()
+        return BalanceInsufficient(400, None)
+
+    desk.gateway.fails = deleting
+    with pytest.raises(OrderNotFound, match=r"^no record$"):
+        desk.ask()
+
+
+def test_a_refund_beyond_those_that_a_record_keeps_is_answered_all_the_same() -> None:
+    desk = Desk()
+    kept = {
+        f"rfnd_{number:014d}": Refund(payment_id=A, amount_minor=1, state=RefundState.PROCESSED)
+        for number in range(MAX_REFUNDS)
+    }
+    desk.table.records[ORDER_ID] = replace(desk.record, refunds=kept)
+    paid_back = desk.ask(amount="100")
+    assert (paid_back.refund_id, paid_back.is_new) == (next(iter(desk.gateway.refunded)), True)
 
 
 def test_reconcile_gives_up_when_a_day_is_over() -> None:

@@ -2,6 +2,7 @@
 
 from copy import replace
 from decimal import Decimal
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -113,6 +114,11 @@ def test_the_intents_id_is_a_uuid_of_the_order_and_the_key_and_hides_the_key() -
 )
 def test_the_same_amount_written_differently_is_the_same_body(one: str, other: str) -> None:
     assert request(amount=one).fingerprint == request(amount=other).fingerprint
+
+
+def test_a_repetition_is_recognized_by_every_version_of_this_service() -> None:
+    body = b'["500", "pay_DESlfW9H8K9uqM", "goodwill"]'
+    assert request(amount="500.00", payment=A, reason="goodwill").fingerprint == sha256(body).hexdigest()[:32]
 
 
 @pytest.mark.parametrize(
@@ -440,6 +446,9 @@ def test_fifty_intents_are_kept_and_one_that_its_refund_names_makes_room() -> No
         # Its key must go on being refused.
         reserve(refusal, request(keys[-1], payment=A, amount="1"), NOW)
     fulfilled = made(record, request(keys[1]), REFUND_1)
+    with pytest.raises(TooManyRefunds):
+        # Without its intent, a repetition would be a second refund.
+        reserve(replace(fulfilled, refunds={}), request(keys[-1], payment=A, amount="1"), NOW)
     full = reserve(fulfilled, request(keys[-1], payment=A, amount="1"), NOW)
     assert len(full.refund_intents) == MAX_INTENTS
     assert request(keys[1]).intent_id not in full.refund_intents
