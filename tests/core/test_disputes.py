@@ -6,6 +6,7 @@ and from the rule that money which a lost dispute took counts as returned and is
 
 import json
 from collections.abc import Sequence
+from copy import replace
 from itertools import permutations
 from typing import Any
 
@@ -69,6 +70,7 @@ def test_a_dispute_that_is_opened_changes_nothing_about_the_money() -> None:
         0,
         False,
     )
+    assert told(story)[0]["payment"]["razorpay_payment_id"] == A
     assert told(story)[0]["dispute"] == {
         "id": DISPUTE_1,
         "state": "open",
@@ -108,6 +110,8 @@ def test_a_lost_dispute_needs_a_person_until_one_releases_the_payment() -> None:
     assert (review["review"], review["dispute"]["id"]) == ({"reason": "dispute_lost", "state": "open"}, DISPUTE_1)
     story.deliver(Released(payment=A))
     assert story.reviews() == ["dispute_lost released"]
+    resolved = told(story, "payment.review")[-1]
+    assert (resolved["review"]["state"], resolved["dispute"]["id"]) == ("resolved", DISPUTE_1)
     assert not Position.of(story.record).under_review
     assert (story.status(), Position.of(story.record).amount_disputed) == (Status.REFUNDED, AMOUNT)
     assert states(story) == ["lost"]
@@ -212,6 +216,27 @@ def test_what_is_known_of_a_dispute_before_its_order_is_told_once_the_order_is_f
     assert decision.record.status is Status.REFUNDED
 
 
+def test_releasing_a_lost_payment_leaves_its_other_disputes_as_they_are() -> None:
+    story = tell([(captured(A),), (disputed(A, LOST),), (disputed(A, dispute=DISPUTE_2),), (Released(payment=A),)])
+    assert {key: (dispute.state, dispute.released) for key, dispute in story.record.disputes.items()} == {
+        DISPUTE_1: (LOST, True),
+        DISPUTE_2: (OPEN, False),
+    }
+
+
+@pytest.mark.parametrize(
+    ("report", "identity"),
+    [
+        (disputed(A), "40bf0b14-e03f-5b96-bcc0-b298643c5e79"),
+        (disputed(A, phase=None), "db077710-8876-51a7-96b0-40643b654a6b"),
+        (disputed(A, UNDER_REVIEW, at=OPENED + 10), "4e1e067d-7f51-55d9-939f-33d158a11e6c"),
+        (disputed(A, LOST), "6f7e6305-bfb4-50de-96e4-61132e8ded43"),
+    ],
+)
+def test_the_event_of_a_dispute_keeps_its_id_in_every_version_of_this_service(report: Disputed, identity: str) -> None:
+    assert [detail["event_id"] for detail in told(tell([(captured(A),), (report,)]))] == [identity]
+
+
 # --- the order of the reports ---------------------------------------------------------------------------------------
 
 
@@ -288,6 +313,44 @@ def test_a_dispute_that_razorpay_answers_as_open_again_wants_more_evidence() -> 
     story.deliver(disputed(A, OPEN, at=OPENED + 20, is_current=True))
     assert story.record.disputes[DISPUTE_1].state is ACTION_REQUIRED
     assert states(story) == ["under_review", "action_required"]
+
+
+def test_a_dispute_that_was_never_submitted_and_is_answered_as_open_stays_open() -> None:
+    story = tell([(captured(A),), (disputed(A, at=OPENED + 10),)])
+    assert not story.deliver(disputed(A, at=OPENED + 20, is_current=True)).changed
+    assert states(story) == ["open"]
+
+
+@pytest.mark.parametrize("at", [OPENED + 10, None])
+def test_an_answer_that_is_not_later_than_the_submission_wants_no_more_evidence(at: int | None) -> None:
+    story = tell([(captured(A),), (disputed(A, UNDER_REVIEW, at=at),)])
+    assert not story.deliver(disputed(A, at=at, is_current=True)).changed
+
+
+@pytest.mark.parametrize("state", list(DisputeState))
+def test_the_same_state_that_is_reported_again_later_is_told_once(state: DisputeState) -> None:
+    story = tell([(captured(A),), (disputed(A, state, at=OPENED + 10),), (disputed(A, state, at=OPENED + 20),)])
+    assert states(story) == [state.value]
+
+
+@pytest.mark.parametrize("state", [OPEN, CLOSED, WON, LOST])
+def test_a_second_report_of_a_state_that_does_not_alternate_is_old_news(state: DisputeState) -> None:
+    story = tell([(captured(A),), (disputed(A, state, at=OPENED + 10),)])
+    assert not story.deliver(disputed(A, state, at=OPENED + 20)).changed
+
+
+@pytest.mark.parametrize("state", [OPEN, UNDER_REVIEW, WON])
+def test_only_a_loss_takes_money_whatever_else_is_reported(state: DisputeState) -> None:
+    report = replace(disputed(A, state), deducted_minor=AMOUNT)
+    record = decide(tell([(captured(A),)]).record, [report], OPENED + 10).record
+    assert (record.status, Position.of(record).amount_disputed) == (Status.PAID, 0)
+    assert record.disputes[DISPUTE_1].deducted_minor == 0
+
+
+def test_no_later_report_undoes_what_an_operator_said_of_a_loss() -> None:
+    story = tell([(captured(A),), (disputed(A, LOST, deducted_minor=PART),), (Released(payment=A),)])
+    story.deliver(disputed(A, LOST, deducted_minor=AMOUNT))
+    assert (story.reviews(), Position.of(story.record).under_review) == (["dispute_lost released"], False)
 
 
 # --- bounds ---------------------------------------------------------------------------------------------------------
@@ -368,7 +431,15 @@ def test_a_refund_that_is_pending_next_to_a_loss_stays_worth_watching() -> None:
 
 def test_details_that_one_report_lacks_are_kept_from_the_other() -> None:
     bare = disputed(A, UNDER_REVIEW, at=OPENED + 10, phase=None, reason_code=None, respond_by=None)
-    for order in permutations([disputed(A), bare]):
+    for order in permutations([disputed(A, created_at=OPENED - 60), bare]):
         kept: Dispute = tell([(captured(A),), *((fact,) for fact in order)]).record.disputes[DISPUTE_1]
         assert kept.state is UNDER_REVIEW
         assert (kept.phase, kept.reason_code, kept.respond_by) == ("chargeback", "chargeback", OPENED + 518_400)
+        assert kept.created_at == OPENED - 60
+
+
+def test_when_it_was_created_is_kept_as_the_report_that_counts_says_it() -> None:
+    reports = (disputed(A, created_at=OPENED - 60), disputed(A, UNDER_REVIEW, at=OPENED + 10, created_at=OPENED - 50))
+    for order in permutations(reports):
+        story = tell([(captured(A),), *((fact,) for fact in order)])
+        assert story.record.disputes[DISPUTE_1].created_at == OPENED - 50

@@ -1,6 +1,6 @@
 """The expiry of orders that nobody paid, and payments made before and after it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from copy import replace
 
 import pytest
@@ -13,7 +13,7 @@ from payments.core.instants import iso
 from payments.core.listing import Origin, read_order
 from payments.core.model import Accepted, Authorized, Fact, Lane, Record, RefundState, Released, Status
 from payments.core.operations import accept_payment
-from payments.core.position import NO_OFFERS, Position
+from payments.core.position import NO_OFFERS, Policy, Position
 from payments.core.reconciliation import Outcome, Reconciler, apply_by_id, expire_orders
 from payments.core.sweeping import Watermark
 from payments.core.transitions import decide, supersede
@@ -336,6 +336,34 @@ def test_nothing_happens_to_an_order_without_a_record_or_of_somebody_else() -> N
     assert not case.table.records
 
 
+@pytest.mark.parametrize("set_aside", [False, True])
+def test_an_order_that_was_imported_expires_though_its_notes_do_not_say_that_it_is_ours(*, set_aside: bool) -> None:
+    case = Case()
+    case.gateway.put_order(ORDER_ID, ORDER, notes=[])
+    assert (apply_by_id(case.reconciler, ORDER_ID, EXPIRED) if set_aside else case.expire()) is Outcome.EXPIRED
+
+
+def test_an_order_of_ours_that_the_batch_did_not_have_is_read_by_itself() -> None:
+    case = Case()
+    listed = read_order(case.gateway.listed[ORDER_ID])
+    assert case.reconciler.expire_order(listed, None, EXPIRED) is Outcome.EXPIRED
+
+
+def test_what_an_attempt_came_to_is_told_before_the_expiry_and_each_once() -> None:
+    case = Case()
+    case.gateway.pay(ORDER_ID, A, "failed", created_at=EXPIRED - 30 * 60)
+    assert case.expire() is Outcome.EXPIRED
+    assert [message.type for _, message in case.bus.sent] == ["payment.failed", "payment.expired"]
+
+
+def test_a_payment_that_is_found_by_the_expiry_is_judged_by_the_settings() -> None:
+    case = Case()
+    case.reconciler = replace(case.reconciler, policy=Policy(accept_offers_from_percent=90))
+    case.gateway.pay(ORDER_ID, A, amount=AMOUNT - 1)
+    case.expire()
+    assert (case.record.status, case.record.attempts[A].verdict) == (Status.PAID, "offer")
+
+
 def test_a_payment_recorded_since_the_batch_was_read_prevents_the_expiry() -> None:
     case = Case()
     outdated = case.record
@@ -385,6 +413,27 @@ def test_a_page_is_compared_in_one_batch_and_a_broken_entry_fails_alone() -> Non
     assert case.record.expired_at == EXPIRED
 
 
+class Unreadable(FakeTable):
+    """It has a record that cannot be parsed."""
+
+    def read_many(
+        self, order_ids: Iterable[str], *, consistent: bool = True, only_readable: bool | None = None
+    ) -> dict[str, Record]:
+        if not only_readable:
+            raise ValueError("a record that cannot be parsed")
+        return super().read_many(order_ids, consistent=consistent, only_readable=only_readable)
+
+
+def test_a_record_that_cannot_be_read_keeps_no_other_order_of_its_page_from_expiring() -> None:
+    case = Case()
+    case.table = Unreadable()
+    case.table.insert(opened())
+    reconciler = replace(case.reconciler, table=case.table)
+    outcomes: list[object] = []
+    expire_orders(reconciler, [case.gateway.listed[ORDER_ID]], lambda _, act: outcomes.append(act()), EXPIRED)
+    assert outcomes == [Outcome.EXPIRED]
+
+
 @pytest.mark.parametrize(("age", "outcome"), [(EXPIRY_S - 1, Outcome.UNCHANGED), (EXPIRY_S, Outcome.EXPIRED)])
 def test_an_order_that_was_set_aside_expires_when_it_can_be_read_if_it_is_old_enough(
     age: int, outcome: Outcome
@@ -416,7 +465,7 @@ def test_the_first_pass_reads_an_hour_after_the_age_and_the_second_eight_days_la
 def test_a_pass_is_due_once_a_day_has_collected() -> None:
     first, _ = PASSES
     assert first.is_due(None, EXPIRED)
-    for age, skip, due in [(DAY - 1, 0, False), (DAY, 0, True), (1, 90, True), (-DAY, 0, False)]:
+    for age, skip, due in [(DAY - 1, 0, False), (DAY, 0, True), (1, 1, True), (1, 90, True), (-DAY, 0, False)]:
         assert first.is_due(Watermark(at=EXPIRED - age, span=1, skip=skip), EXPIRED) is due
 
 
@@ -427,6 +476,8 @@ def test_a_new_pass_starts_before_its_end_whatever_the_setting(days: int) -> Non
         assert one.begin(end, EXPIRED) < end
     # Razorpay shows no order older than 180 days.
     assert PASSES[0].begin(PASSES[0].end(days * DAY, EXPIRED), EXPIRED) == EXPIRED - 180 * DAY
+    # What the second one would read of the time before, the first one reads.
+    assert PASSES[1].begin(EXPIRED - 40 * DAY, EXPIRED) == EXPIRED - 41 * DAY
 
 
 def test_the_names_of_the_watermarks_do_not_depend_on_the_setting() -> None:

@@ -9,10 +9,20 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from payments.core.importing import COLUMNS, Import, InvalidRow, OldPayment, Result, read_row, store_row
+from payments.core.errors import ContentionError, StorageConflict
+from payments.core.importing import (
+    COLUMNS,
+    Import,
+    InvalidRow,
+    OldPayment,
+    Result,
+    read_row,
+    store_first_orders,
+    store_row,
+)
 from payments.core.instants import iso
 from payments.core.listing import Origin
-from payments.core.model import Application, Record, Status
+from payments.core.model import Application, Imported, Record, Status
 from payments.core.position import NO_OFFERS
 from payments.core.reconciliation import Outcome, Reconciler, apply_orders, apply_payments, apply_refunds
 from payments.core.signature import checkout_signature
@@ -196,6 +206,16 @@ def test_a_refund_that_was_made_after_the_export_is_news(*, settled_first: bool)
     assert case.bus.types() == ["payment.refunded"]
 
 
+def test_a_refund_that_was_made_in_the_second_of_the_export_was_known_there() -> None:
+    case = Migration()
+    case.run()
+    case.gateway.pay(ORDER_ID, A)
+    case.gateway.now = EXPORTED
+    case.gateway.give_back(A, REFUND_1, PART)
+    case.rebuild(EXPORTED + 900)
+    assert (list(case.record.refunds), case.bus.sent) == ([REFUND_1], [])
+
+
 def test_a_refund_that_was_pending_at_the_export_is_news_when_it_is_processed() -> None:
     case = Migration()
     case.run()
@@ -277,6 +297,55 @@ def test_a_row_never_replaces_an_order_that_this_service_created() -> None:
     case.table.insert(open_record(ORDER_ID, ORDER, OPENED))
     assert case.run().differs == ("razorpay_order_id",)
     assert case.record.imported is None
+
+
+def test_a_status_that_only_a_later_version_imports_is_not_overwritten() -> None:
+    case = Migration()
+    case.run()
+    case.table.records[ORDER_ID] = replace(case.record, imported=Imported(status="settled", at=EXPORTED))
+    assert case.run(status="refunded").differs == ("status",)
+
+
+def test_first_orders_are_imported_like_any_other() -> None:
+    one_by_one, together = Migration(), Migration()
+    one_by_one.run()
+    one_by_one.run(id=18, razorpay_order_id=OTHER_ORDER_ID, application_id=203, razorpay_signature=None)
+    first, second = old(), old(id=18, razorpay_order_id=OTHER_ORDER_ID, application_id=203, razorpay_signature=None)
+    done = store_first_orders(together.table, [(first, True), (second, False)], EXPORTED, NOW)
+    assert [one.result for one in done] == [Result.NEW, Result.NEW]
+    assert (together.table.records, together.table.applications) == (
+        one_by_one.table.records,
+        one_by_one.table.applications,
+    )
+
+
+class Overtaken(FakeTable):
+    """Another run stores the same order just before, this many times."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.left = times
+
+    def insert(self, record: Record) -> None:
+        if self.left:
+            self.left -= 1
+            self.records[record.order_id] = record
+            raise StorageConflict
+        super().insert(record)
+
+
+def test_of_two_runs_that_import_a_row_the_second_finds_that_of_the_first() -> None:
+    case = Migration()
+    assert case.run(table=Overtaken(1)).result is Result.UNCHANGED
+
+
+def test_a_row_whose_record_changes_all_the_time_is_not_imported() -> None:
+    class Busy(Overtaken):
+        def read(self, order_id: str) -> Record | None:  # noqa: ARG002 - deleted again
+            return None
+
+    with pytest.raises(ContentionError, match=r"^The record changed 5 times while it was imported\.$"):
+        Migration().run(table=Busy(9))
 
 
 def test_a_later_export_adds_what_was_paid_since() -> None:
@@ -361,6 +430,9 @@ def test_an_application_keeps_all_its_orders_and_the_paid_or_newest_is_current(
         ({"created_at": "yesterday"}, "created_at", "must be an ISO 8601 time such as 2026-03-01T09:30:00Z"),
         ({"created_at": "2026-03-01 09:30:00"}, "created_at", "has no UTC offset: name the database's time zone"),
         ({"created_at": iso(NOW + 2 * DAY)}, "created_at", "lies in the future, or before 2000"),
+        ({"created_at": iso(NOW + 3601)}, "created_at", "lies in the future, or before 2000"),
+        ({"created_at": "1999-12-31T23:59:59Z"}, "created_at", "lies in the future, or before 2000"),
+        ({"id": "9007199254740992"}, "id", "must be a whole number from 1 to 9007199254740991"),
     ],
 )
 def test_an_invalid_value_is_named_by_its_column_and_never_shown(
@@ -371,6 +443,17 @@ def test_an_invalid_value_is_named_by_its_column_and_never_shown(
     (mistake,) = caught.value.mistakes
     assert mistake.field == column
     assert mistake.message.startswith(message)
+    assert str(caught.value) == f"{column} {mistake.message}"
+
+
+@pytest.mark.parametrize("number", [1, "1", "9007199254740991"])
+def test_the_smallest_and_the_largest_id_are_read_as_numbers_and_as_text(number: object) -> None:
+    assert old(id=number).order.payment_id == int(str(number))
+
+
+@pytest.mark.parametrize(("written", "seconds"), [("2000-01-01T00:00:00Z", 946_684_800), (iso(NOW + 3600), NOW + 3600)])
+def test_a_time_may_be_from_2000_to_an_hour_ahead_of_our_clock(written: str, seconds: int) -> None:
+    assert old(created_at=written).created_at == seconds
 
 
 def test_every_mistake_of_a_row_is_named() -> None:
@@ -378,6 +461,8 @@ def test_every_mistake_of_a_row_is_named() -> None:
         read_row({}, NOW)
     named = {mistake.field for mistake in caught.value.mistakes}
     assert named == set(COLUMNS) - {"razorpay_payment_id", "razorpay_signature"}
+    said = [f"{name} is missing: export every column of the model" for name in COLUMNS if name in named]
+    assert sorted(str(caught.value).split("; ")) == sorted(said)
 
 
 @pytest.mark.parametrize(
@@ -387,6 +472,8 @@ def test_every_mistake_of_a_row_is_named() -> None:
         ("499.50", "INR", 49_950),
         (500, "INR", 50_000),
         (Decimal("500.10"), "INR", 50_010),
+        (Decimal("1E+6"), "INR", 100_000_000),
+        (Decimal("500.00"), "JPY", 500),
         ("500.00", "JPY", 500),
         ("1.00", "KWD", 1_000),
     ],
@@ -410,3 +497,4 @@ def test_a_time_without_an_offset_is_in_the_databases_zone(zone: Any, seconds: i
 
 def test_an_unpaid_row_may_have_kept_a_forged_signature() -> None:
     assert old(status="failed", razorpay_signature="forged").signature is None
+    assert old(status="paid", razorpay_signature=None).signature is None

@@ -57,6 +57,7 @@ def test_a_query_for_nothing_is_told_both_ways_to_ask() -> None:
         "role": "is required, unless application_id is given",
     }
     assert refusal(cursor=["x"]).keys() == {"application_id", "role"}
+    assert refusal(limit=["1"]).keys() == {"limit", "application_id", "role"}
 
 
 def test_a_query_for_both_is_refused() -> None:

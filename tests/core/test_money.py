@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from payments.core.money import EXPONENT_BY_CURRENCY, to_minor_units
+from payments.core.money import EXPONENT_BY_CURRENCY, parse_major, to_minor_units
 
 
 @pytest.mark.parametrize(
@@ -135,3 +135,14 @@ def test_the_decimals_of_a_currency_are_those_that_razorpay_lists() -> None:
 
 def test_every_currency_is_a_code_of_three_capitals() -> None:
     assert [code for code in EXPONENT_BY_CURRENCY if len(code) != 3 or not code.isascii() or not code.isupper()] == []
+
+
+@pytest.mark.parametrize("amount", [1, "1.00", "99999999.99", Decimal("499.5")])
+def test_an_amount_whose_currency_is_not_known_yet_is_from_one_to_the_most_that_razorpay_takes(amount: object) -> None:
+    assert parse_major(amount) == Decimal(str(amount))
+
+
+@pytest.mark.parametrize("amount", ["0.99", 0, "-1", "100000000.00", True, None])
+def test_an_amount_that_no_currency_has_is_refused_in_words_for_the_caller(amount: object) -> None:
+    with pytest.raises(ValueError, match=r"^must be "):
+        parse_major(amount)

@@ -45,6 +45,7 @@ from tests.core.story import (
     C,
     captured,
     disputed,
+    refunded,
     signed,
 )
 from tests.fakes import BY, INSTALLATION, FakeBus, FakeGateway, FakeTable
@@ -419,7 +420,7 @@ def test_a_record_that_changes_all_the_time_is_not_decided_about(monkeypatch: py
         raise StorageConflict
 
     monkeypatch.setattr(case.table, "save", conflict)
-    with pytest.raises(ContentionError):
+    with pytest.raises(ContentionError, match=r"^A record changed 5 times while it was decided about\.$"):
         take_note(case.reconciler, ORDER_ID, MANDATE, NOW)
 
 
@@ -527,3 +528,15 @@ def test_events_that_the_bus_refuses_are_published_by_the_next_try() -> None:
     case.bus.refuses = lambda _: False
     assert republish(case.reconciler, ORDER_ID, MANDATE, NOW)[1] == ("payment.paid",)
     assert case.bus.types() == ["payment.paid"]
+
+
+def test_of_the_events_that_are_published_again_only_what_the_bus_took_is_no_longer_pending() -> None:
+    case = Case()
+    facts = (captured(A), refunded(A, REFUND_1, PART))
+    case.table.records[ORDER_ID] = decide(case.table.records[ORDER_ID], facts, OPENED + 1).record
+    pending = case.table.records[ORDER_ID].pending
+    (refused,) = [key for key, event in pending.items() if event.type == "payment.partially_refunded"]
+    case.bus.refuses = lambda key: key == refused
+    with pytest.raises(EventsUnpublished, match=r"^The bus refused 1 of 2 events\.$"):
+        republish(case.reconciler, ORDER_ID, MANDATE, NOW)
+    assert list(case.table.records[ORDER_ID].pending) == [refused]

@@ -12,6 +12,7 @@ from payments.core.attention import RESEND_AFTER_S
 from payments.core.errors import (
     BalanceInsufficient,
     BalanceTooLow,
+    ContentionError,
     GatewayRefused,
     GatewayThrottled,
     GatewayUnavailable,
@@ -24,8 +25,9 @@ from payments.core.errors import (
     StorageConflict,
     TableUnavailable,
 )
+from payments.core.facts import MAX_REFUNDS
 from payments.core.listing import Origin
-from payments.core.model import IntentState, Lane, Record, RefundState
+from payments.core.model import IntentState, Lane, Record, Refund, RefundState
 from payments.core.paying_back import PaidBack, Refunder
 from payments.core.position import NO_OFFERS, Position
 from payments.core.reconciliation import Reconciler
@@ -128,7 +130,7 @@ def test_another_body_under_the_same_key_is_a_conflict_and_asks_nobody() -> None
     desk = Desk()
     desk.ask(amount="200")
     desk.gateway.calls.clear()
-    with pytest.raises(IdempotencyConflict):
+    with pytest.raises(IdempotencyConflict, match=r"^the key was used for another request$"):
         desk.ask(amount="300")
     assert (desk.gateway.calls, desk.made) == ([], [20000])
 
@@ -137,9 +139,10 @@ def test_a_key_whose_intent_was_dropped_returns_its_refund_and_takes_no_other_bo
     desk = Desk(A, B)
     first = desk.ask(amount="200")
     desk.table.records[ORDER_ID] = replace(desk.record, refund_intents={})
-    assert desk.ask(amount="200.00", payment=A).refund_id == first.refund_id
+    again = desk.ask(amount="200.00", payment=A)
+    assert (again.refund_id, again.is_new) == (first.refund_id, False)
     for amount, payment in (("300", None), ("200", B)):
-        with pytest.raises(IdempotencyConflict):
+        with pytest.raises(IdempotencyConflict, match=r"^the key was used for another refund$"):
             desk.ask(amount=amount, payment=payment)
     assert desk.made == [20000]
 
@@ -165,7 +168,7 @@ def test_a_named_surplus_payment_is_the_one_that_is_refunded() -> None:
 def test_an_unknown_order_is_not_found() -> None:
     desk = Desk()
     desk.table.records.clear()
-    with pytest.raises(OrderNotFound):
+    with pytest.raises(OrderNotFound, match=r"^no record$"):
         desk.ask()
 
 
@@ -188,6 +191,18 @@ def test_a_lost_answer_is_in_doubt_and_the_repetition_finds_the_refund() -> None
     again = desk.ask()
     assert (again.refund_id, again.is_new) == (next(iter(desk.gateway.refunded)), False)
     assert desk.made == [AMOUNT]
+
+
+def test_only_the_request_that_asks_razorpay_first_or_again_is_said_to_be_new() -> None:
+    desk = Desk()
+    desk.gateway.fails = once(LOST)
+    assert desk.ask() == PaidBack(desk.record, None, is_new=True)
+    assert desk.ask() == PaidBack(desk.record, None, is_new=False)
+    desk.gateway.fails = lambda call, _: LOST if call == "refunds_of" else None
+    desk.now += RESEND_AFTER_S
+    assert desk.ask() == PaidBack(desk.record, None, is_new=False)
+    desk.gateway.fails = lambda _call, _about: None
+    assert desk.ask().is_new
 
 
 def test_a_request_that_never_arrived_is_sent_again_only_once_the_list_would_show_it() -> None:
@@ -317,6 +332,26 @@ def test_a_status_that_is_no_refusal_leaves_the_refund_in_doubt() -> None:
     assert desk.ask().refund_id is None
 
 
+def test_a_refund_is_the_answer_to_its_request_even_if_its_notes_are_lost() -> None:
+    desk = Desk()
+    create = desk.gateway.create_refund
+    desk.gateway.create_refund = lambda *about: replace(create(*about), notes=[])  # type: ignore[method-assign]
+    refund_id = desk.ask().refund_id
+    assert refund_id == next(iter(desk.gateway.refunded))
+    assert desk.ask().refund_id == refund_id
+
+
+def test_what_razorpay_did_not_consider_the_second_time_waits_from_the_first() -> None:
+    desk = Desk()
+    desk.gateway.fails = once(LOST)
+    desk.ask()
+    desk.now += RESEND_AFTER_S
+    desk.gateway.fails = once(GatewayThrottled("slow down"))
+    with pytest.raises(GatewayThrottled):
+        desk.ask()
+    assert [intent.asked_at for intent in desk.record.refund_intents.values()] == [NOW]
+
+
 # --- reconcile ------------------------------------------------------------------------------------------------------
 
 
@@ -367,13 +402,90 @@ def test_a_lost_request_whose_money_was_refunded_elsewhere_ends_after_a_day_and_
     desk.ask(amount="300")
     desk.gateway.give_back(A, "rfnd_FS8TWyPrCsa0OB", 30000)
     # Razorpay says that it is too much. A request that was made would be answered the same.
-    with pytest.raises(GatewayUnavailable):
+    with pytest.raises(GatewayUnavailable, match=r"^Razorpay refused a refund that may exist\.$"):
         desk.reconcile(RESEND_AFTER_S)
     assert Position.of(desk.record).remaining_minor(A) == 0
     desk.reconcile(GIVE_UP_AFTER_S)
     assert [intent.refusal for intent in desk.record.refund_intents.values()] == ["amount"]
     assert Position.of(desk.record).remaining_minor(A) == AMOUNT - 30000
     assert (desk.record.reviews, Position.of(desk.record).unresolved) == ((), False)
+
+
+def test_reconcile_leaves_one_request_for_later_and_makes_the_next() -> None:
+    desk = Desk()
+    desk.gateway.fails = once(KeyReused(409, None))
+    with pytest.raises(KeyReused):
+        desk.ask("a-key-that-needs-a-person", amount="100")
+    for wait, key, amount in ((1, "the-second-key-of-three", "110"), (RESEND_AFTER_S, "the-third-key-of-three", "120")):
+        desk.now += wait
+        desk.gateway.fails = once(LOST)
+        desk.ask(key, amount=amount)
+    # The first is with a person, and the last was asked for a moment ago.
+    desk.reconcile(60)
+    assert desk.made == [11000]
+    desk.reconcile(RESEND_AFTER_S)
+    assert sorted(desk.made) == [11000, 12000]
+
+
+def test_an_answer_with_a_status_that_is_not_documented_leaves_the_refund_in_doubt() -> None:
+    desk = Desk()
+    desk.gateway.fails = once(LOST)
+    desk.ask()
+    desk.gateway.refund_status = "on_its_way"
+    with pytest.raises(GatewayUnavailable, match=r"^Razorpay's answer has a status that is not documented\.$"):
+        desk.reconcile(RESEND_AFTER_S)
+    assert Position.of(desk.record).open_intents
+
+
+@pytest.mark.parametrize(("saved", "what"), [(0, "requested"), (1, "recorded")])
+def test_a_record_that_changes_all_the_time_is_given_up(saved: int, what: str) -> None:
+    desk = Desk()
+    desk.gateway.fails = once(GatewayThrottled("slow down"))
+    save, left = desk.table.save, iter(range(saved))
+
+    def losing(before: Record, after: Record) -> None:
+        if next(left, None) is None:
+            raise StorageConflict
+        save(before, after)
+
+    desk.table.save = losing  # type: ignore[method-assign]
+    with pytest.raises(ContentionError, match=rf"^The record changed 5 times while a refund was {what}\.$"):
+        desk.ask()
+
+
+def test_an_order_that_is_deleted_while_its_refund_is_asked_for_is_not_found() -> None:
+    desk = Desk()
+
+    def deleting(call: str, _about: str) -> BaseException | None:
+        if call != "create_refund":
+            return None
+        desk.table.records.clear()
+        return BalanceInsufficient(400, None)
+
+    desk.gateway.fails = deleting
+    with pytest.raises(OrderNotFound, match=r"^no record$"):
+        desk.ask()
+
+
+def test_a_refund_beyond_those_that_a_record_keeps_is_answered_all_the_same() -> None:
+    desk = Desk()
+    kept = {
+        f"rfnd_{number:014d}": Refund(payment_id=A, amount_minor=1, state=RefundState.PROCESSED)
+        for number in range(MAX_REFUNDS)
+    }
+    desk.table.records[ORDER_ID] = replace(desk.record, refunds=kept)
+    paid_back = desk.ask(amount="100")
+    assert (paid_back.refund_id, paid_back.is_new) == (next(iter(desk.gateway.refunded)), True)
+
+
+def test_reconcile_gives_up_when_a_day_is_over() -> None:
+    for age, given_up in ((GIVE_UP_AFTER_S - 1, False), (GIVE_UP_AFTER_S, True)):
+        desk = Desk()
+        desk.gateway.fails = lambda call, _: LOST if call == "create_refund" else None
+        desk.ask()
+        with suppress(GatewayUnavailable):
+            desk.reconcile(age)
+        assert bool(desk.record.reviews) is given_up
 
 
 def test_reconcile_takes_a_refund_of_the_dashboard_for_what_it_is() -> None:

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterable
 from copy import replace
+from decimal import Decimal
 
 import pytest
 
+from payments.core.attention import RESEND_AFTER_S
 from payments.core.errors import ContentionError, EventsUnpublished, GatewayUnavailable, OrderNotFound, StorageConflict
 from payments.core.instants import epoch, iso
 from payments.core.listing import Origin, read_dispute, read_order, read_payment, read_refund
@@ -13,6 +15,7 @@ from payments.core.model import (
     Authorized,
     DisputeState,
     Fact,
+    KnownDispute,
     KnownRefund,
     Lane,
     Order,
@@ -20,6 +23,7 @@ from payments.core.model import (
     RefundState,
     Status,
 )
+from payments.core.outbox import record_and_publish
 from payments.core.position import NO_OFFERS, Policy
 from payments.core.reconciliation import (
     Outcome,
@@ -33,6 +37,7 @@ from payments.core.reconciliation import (
     empty_outbox,
     entry_id,
 )
+from payments.core.refunding import RefundRequest, reserve
 from payments.core.sweeping import Entry
 from payments.core.transitions import decide, open_record, unknown_record
 from tests.core.story import (
@@ -357,6 +362,28 @@ def test_an_order_that_somebody_else_adopts_meanwhile_is_read_again() -> None:
     listed = read_order(case.gateway.listed[ORDER_ID])
     assert case.reconciler.apply_order(listed, unknown, LATER) is Outcome.RECONCILED
     assert case.record.status is Status.PAID
+
+
+class Requested(Case):
+    """A paid order of which a refund was requested, and nobody knows whether Razorpay made it."""
+
+    def __init__(self) -> None:
+        paid = decide(open_record(ORDER_ID, ORDER, OPENED), [captured(A)], OPENED + 1).record
+        half = RefundRequest.of(ORDER_ID, "half-of-the-work", amount=Decimal(200), payment=None, reason=None)
+        super().__init__(record=reserve(paid, half, LATER))
+        self.gateway.pay(ORDER_ID, A)
+
+    def look(self, now: int) -> tuple[Outcome, list[str]]:
+        self.bus.sent.clear()
+        return self.reconciler.ask_about(ORDER_ID, now), [message.type for _, message in self.bus.sent]
+
+
+def test_a_look_at_a_refund_in_doubt_tells_each_event_once_and_says_what_was_new() -> None:
+    case = Requested()
+    # It is too early to ask Razorpay again.
+    assert case.look(LATER + 60) == (Outcome.UNCHANGED, ["payment.paid"])
+    assert case.look(LATER + 120) == (Outcome.UNCHANGED, [])
+    assert case.look(LATER + RESEND_AFTER_S) == (Outcome.RECONCILED, ["payment.partially_refunded"])
 
 
 # --- whose an order is ----------------------------------------------------------------------------------------------
@@ -1016,11 +1043,19 @@ def test_a_capture_that_no_webhook_told_is_learned_with_its_dispute() -> None:
 def test_a_dispute_about_somebody_elses_payment_is_remembered_and_asked_about_once() -> None:
     case = Case()
     case.gateway.pay(None, B)
-    case.gateway.challenge(B, DISPUTE_2)
+    case.gateway.challenge(B, DISPUTE_2, "lost", amount_deducted=PART)
     assert case.apply_dispute(DISPUTE_2) is Outcome.FOREIGN
     assert case.table.disputes_expire[DISPUTE_2] == LATER + 60 * DAY
+    assert case.table.known_disputes[DISPUTE_2] == KnownDispute(
+        dispute_id=DISPUTE_2,
+        payment_id=B,
+        order_id=None,
+        state=DisputeState.LOST,
+        phase="chargeback",
+        deducted_minor=PART,
+    )
     case.gateway.calls.clear()
-    case.gateway.challenge(B, DISPUTE_2, "lost")
+    case.gateway.challenge(B, DISPUTE_2, "lost", amount_deducted=AMOUNT)
     assert case.apply_dispute(DISPUTE_2) is Outcome.UNCHANGED
     assert case.gateway.calls == []
 
@@ -1045,7 +1080,51 @@ def test_a_page_of_disputes_is_compared_entry_by_entry_and_one_set_aside_is_fetc
         except GatewayUnavailable as error:
             done[identity] = type(error)
 
-    odd: list[Entry] = [{"id": DISPUTE_2, "amount": "x"}]
+    odd: list[Entry] = [{"id": DISPUTE_2, "amount": "x"}, {}]
     apply_disputes(case.reconciler, [case.gateway.challenged[DISPUTE_1], *odd], applied, LATER)
-    assert done == {DISPUTE_1: Outcome.RECONCILED, DISPUTE_2: GatewayUnavailable}
+    assert done == {DISPUTE_1: Outcome.RECONCILED, DISPUTE_2: GatewayUnavailable, "": GatewayUnavailable}
+    case.gateway.calls.clear()
+    apply_disputes(case.reconciler, [case.gateway.challenged[DISPUTE_1]], applied, LATER)
+    assert (done[DISPUTE_1], case.gateway.calls) == (Outcome.UNCHANGED, [])
     assert apply_by_id(case.reconciler, DISPUTE_1, LATER) is Outcome.UNCHANGED
+
+
+def test_what_was_told_of_a_dispute_is_kept_under_its_own_id() -> None:
+    case = Case()
+    facts = (captured(A), disputed(A, DisputeState.LOST, deducted_minor=PART))
+    record_and_publish(case.table, case.bus, ORDER_ID, facts, LATER)
+    assert case.table.known_disputes[DISPUTE_1] == KnownDispute(
+        dispute_id=DISPUTE_1,
+        payment_id=A,
+        order_id=ORDER_ID,
+        state=DisputeState.LOST,
+        phase="chargeback",
+        deducted_minor=PART,
+    )
+
+
+def test_a_listed_dispute_that_is_in_a_later_phase_is_asked_about() -> None:
+    case = Case(captured(A))
+    case.gateway.pay(ORDER_ID, A)
+    case.gateway.challenge(A, DISPUTE_1, "won")
+    case.apply_dispute()
+    case.gateway.challenge(A, DISPUTE_1, "open", phase="pre_arbitration")
+    assert case.apply_dispute() is Outcome.RECONCILED
+    assert case.record.disputes[DISPUTE_1].phase == "pre_arbitration"
+
+
+def test_a_capture_that_is_learned_with_its_dispute_is_judged_by_the_settings() -> None:
+    case = Case(policy=Policy(accept_offers_from_percent=90))
+    case.gateway.pay(ORDER_ID, A, amount=AMOUNT - 1)
+    case.gateway.challenge(A, DISPUTE_1)
+    case.apply_dispute()
+    assert case.record.status is Status.PAID
+
+
+@pytest.mark.parametrize(("listed", "read"), [(4_765_046_400, 4_765_046_400), (4_765_046_401, None)])
+def test_a_time_is_within_razorpays_own_range_or_is_none(listed: int, read: int | None) -> None:
+    """A time is at most 4765046400 there ("Fetch all payments": to)."""
+    case = Case()
+    case.gateway.pay(ORDER_ID, A)
+    case.gateway.challenge(A, DISPUTE_1, respond_by=listed)
+    assert read_dispute(case.gateway.challenged[DISPUTE_1]).respond_by == read

@@ -2,6 +2,7 @@
 
 from copy import replace
 from decimal import Decimal
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -26,14 +27,16 @@ from payments.core.errors import (
     RefundTooOld,
     TooManyRefunds,
 )
-from payments.core.model import INTENT_ID, DisputeState, IntentState, Lane, Record, RefundState
+from payments.core.model import INTENT_ID, DisputeState, IntentState, Lane, Mandate, Record, RefundState
 from payments.core.position import Position
 from payments.core.refunding import (
+    GIVE_UP_AFTER_S,
     MAX_INTENTS,
     RefundRequest,
     asked,
     error_of,
     in_doubt,
+    is_absent,
     known_intent,
     may_ask_again,
     not_taken,
@@ -41,6 +44,7 @@ from payments.core.refunding import (
     refusal_of,
     refused,
     reserve,
+    shown,
 )
 from payments.core.transitions import decide, unknown_record
 from tests.core.story import (
@@ -55,15 +59,18 @@ from tests.core.story import (
     A,
     B,
     C,
+    Delivery,
     captured,
     check_detail,
     disputed,
+    failed,
     refunded,
     signed,
     tell,
     through_the_table,
     total,
 )
+from tests.fakes import BY
 
 KEY = "refund-of-half-the-work"
 NOW = OPENED + 3600
@@ -102,9 +109,16 @@ def test_the_intents_id_is_a_uuid_of_the_order_and_the_key_and_hides_the_key() -
     assert elsewhere.intent_id != request().intent_id
 
 
-@pytest.mark.parametrize(("one", "other"), [("500", "500.00"), ("500.0", "500"), ("1", "1.000")])
+@pytest.mark.parametrize(
+    ("one", "other"), [("500", "500.00"), ("500.0", "500"), ("1", "1.000"), ("500", "5E+2"), ("0.0000001", "1E-7")]
+)
 def test_the_same_amount_written_differently_is_the_same_body(one: str, other: str) -> None:
     assert request(amount=one).fingerprint == request(amount=other).fingerprint
+
+
+def test_a_repetition_is_recognized_by_every_version_of_this_service() -> None:
+    body = b'["500", "pay_DESlfW9H8K9uqM", "goodwill"]'
+    assert request(amount="500.00", payment=A, reason="goodwill").fingerprint == sha256(body).hexdigest()[:32]
 
 
 @pytest.mark.parametrize(
@@ -216,14 +230,51 @@ def test_where_nothing_remains_no_refund_is_made(deliveries: list[Any]) -> None:
         reserve(tell(deliveries).record, request(), NOW)
 
 
+def test_one_rupee_that_remains_can_be_refunded() -> None:
+    record = tell([(captured(A),), (refunded(A, REFUND_1, AMOUNT - 100),)]).record
+    (intent,) = reserve(record, request(), NOW).refund_intents.values()
+    assert intent.amount_minor == 100
+
+
+@pytest.mark.parametrize(
+    ("deliveries", "payment", "why"),
+    [
+        ([], None, "no payment stands"),
+        ([(captured(A, currency="XYZ"),)], A, "captured in a currency that we cannot count in"),
+        ([(captured(A), refunded(A, REFUND_1))], A, "nothing remains"),
+    ],
+)
+def test_the_log_is_told_why_there_is_nothing_to_refund(
+    deliveries: list[Delivery], payment: str | None, why: str
+) -> None:
+    with pytest.raises(NothingToRefund, match=f"^{why}$"):
+        reserve(tell(deliveries).record, request(payment=payment), NOW)
+
+
 def test_an_order_that_nobody_knows_is_not_found() -> None:
-    with pytest.raises(OrderNotFound):
+    with pytest.raises(OrderNotFound, match=r"^whose order it is is unknown$"):
         reserve(decide(unknown_record(ORDER_ID, OPENED), [captured(A)], OPENED).record, request(), NOW)
+
+
+def test_who_requests_a_refund_and_why_is_kept() -> None:
+    by = Mandate.model_validate(BY)
+    asked_for = request(amount="200", reason="goodwill", by=by)
+    reserved = reserve(paid(), asked_for, NOW)
+    assert reserved.refund_intents[asked_for.intent_id].reason == "goodwill"
+    assert (reserved.history[-1].what, reserved.history[-1].by) == (f"refund requested {A}", by)
 
 
 def test_a_failed_refund_frees_its_amount() -> None:
     record = tell([(captured(A),), (refunded(A, REFUND_1, AMOUNT, RefundState.FAILED),)]).record
     assert remaining(record) == AMOUNT
+    # Its sum was in Razorpay's total for a while.
+    pending: list[Delivery] = [(captured(A),), (refunded(A, REFUND_1, PART, RefundState.CREATED), total(A, PART))]
+    assert remaining(tell(pending).record) == AMOUNT - PART
+    assert remaining(tell([*pending, (refunded(A, REFUND_1, PART, RefundState.FAILED),)]).record) == AMOUNT
+
+
+def test_of_a_payment_that_was_not_captured_nothing_remains() -> None:
+    assert remaining(tell([(signed(A),)]).record) == 0
 
 
 def test_a_total_of_razorpays_that_is_not_read_yet_is_believed() -> None:
@@ -294,6 +345,29 @@ def test_a_refund_whose_notes_were_copied_does_not_end_the_intent() -> None:
     record = decide(reserved, [foreign], NOW).record
     assert record.refund_intents[request().intent_id].is_open
     assert record.refunds[REFUND_1].amount_minor == 10000
+    assert not decide(record, [foreign], NOW + 1).changed
+
+
+def test_that_a_known_refund_is_the_one_that_was_requested_is_news() -> None:
+    reserved = reserve(paid(), request(amount="200"), NOW)
+    unnamed = decide(reserved, [refunded(A, REFUND_1, 20000)], NOW).record
+    assert unnamed.refund_intents[request().intent_id].is_open
+    assert not made(unnamed, request(), REFUND_1).refund_intents[request().intent_id].is_open
+
+
+def test_a_total_from_before_razorpays_answer_to_a_request_is_no_news() -> None:
+    record = paid()
+    for key, refund in (("the-first-half", REFUND_1), ("the-second-half", REFUND_2)):
+        record = made(reserve(record, request(key, amount="200"), NOW), request(key), refund)
+    # A webhook that is late has the sum of the first refund alone.
+    assert not decide(record, [total(A, 20000)], NOW + 60).changed
+
+
+def test_a_total_with_a_refund_that_nobody_told_is_news_after_a_request_as_well() -> None:
+    record = tell([(captured(A), captured(B)), (refunded(B, REFUND_2, PART),)]).record
+    record = decide(record, [refunded(A, REFUND_3, PART, RefundState.FAILED)], NOW - 60).record
+    record = made(reserve(record, request(amount="200"), NOW), request(), REFUND_1)
+    assert decide(record, [total(A, 20001)], NOW + 60).record.attempts[A].refunds_unread
 
 
 def test_a_second_refund_under_one_intent_does_not_take_the_firsts_place() -> None:
@@ -336,6 +410,9 @@ def test_reconcile_looks_at_an_open_intent_as_soon_as_it_may_be_asked_for_again(
     reserved = reserve(replace(paid(), pending={}), request(), NOW)
     looked = after_look(reserved, NOW + 11 * 60)
     assert (looked.lane, looked.attention_at) == (Lane.WATCH, NOW + RESEND_AFTER_S)
+    again = after_look(reserved, NOW + RESEND_AFTER_S).attention_at
+    assert again is not None
+    assert again > NOW + RESEND_AFTER_S
 
 
 def test_a_review_asks_a_person_once_and_closes_when_the_refund_appears() -> None:
@@ -347,6 +424,8 @@ def test_a_review_asks_a_person_once_and_closes_when_the_refund_appears() -> Non
     assert not in_doubt(doubt.record, request().intent_id, NOW + 1).changed
     (event,) = [event for event in doubt.record.pending.values() if event.review]
     assert (event.payment, event.review_state) == (A, "open")
+    other = decide(doubt.record, [failed(B)], NOW + 2).record
+    assert [review.is_open for review in other.reviews] == [True]
     closed = made(doubt.record, request(), REFUND_1)
     assert [review.resolution for review in closed.reviews] == ["known"]
     refusal = refused(doubt.record, request().intent_id, "too_old", NOW).record
@@ -360,13 +439,16 @@ def test_fifty_intents_are_kept_and_one_that_its_refund_names_makes_room() -> No
     keys = [f"refund-number-{number:02}" for number in range(MAX_INTENTS + 1)]
     for key in keys[:-1]:
         record = reserve(record, request(key, payment=A, amount="1"), NOW)
-    with pytest.raises(TooManyRefunds):
+    with pytest.raises(TooManyRefunds, match=r"^the record has 50 intents that it must keep$"):
         reserve(record, request(keys[-1], payment=A, amount="1"), NOW)
     refusal = refused(record, request(keys[0]).intent_id, "too_old", NOW).record
     with pytest.raises(TooManyRefunds):
         # Its key must go on being refused.
         reserve(refusal, request(keys[-1], payment=A, amount="1"), NOW)
     fulfilled = made(record, request(keys[1]), REFUND_1)
+    with pytest.raises(TooManyRefunds):
+        # Without its intent, a repetition would be a second refund.
+        reserve(replace(fulfilled, refunds={}), request(keys[-1], payment=A, amount="1"), NOW)
     full = reserve(fulfilled, request(keys[-1], payment=A, amount="1"), NOW)
     assert len(full.refund_intents) == MAX_INTENTS
     assert request(keys[1]).intent_id not in full.refund_intents
@@ -501,3 +583,68 @@ def test_three_refunds_of_three_intents_are_told_apart() -> None:
     for key, refund in zip(KEYS, (REFUND_1, REFUND_2, REFUND_3), strict=False):
         record = made(reserve(record, request(key, amount="100"), NOW), request(key), refund)
     assert [intent.refund_id for intent in record.refund_intents.values()] == [REFUND_1, REFUND_2, REFUND_3]
+
+
+def test_of_the_intents_that_may_go_the_oldest_makes_room() -> None:
+    record = paid()
+    keys = [f"refund-number-{number:02}" for number in range(MAX_INTENTS)]
+    # The ids of intents have no order in time.
+    for number, key in enumerate(sorted(keys, key=lambda key: request(key).intent_id, reverse=True)):
+        asked_for = request(key, amount="1")
+        record = reserve(record, asked_for, NOW + number)
+        record = made(record, asked_for, f"rfnd_{number:014d}")
+    oldest = min(record.refund_intents, key=lambda intent_id: record.refund_intents[intent_id].requested_at)
+    full = reserve(record, request(amount="1"), NOW + MAX_INTENTS)
+    assert set(record.refund_intents) - set(full.refund_intents) == {oldest}
+
+
+def test_an_intent_that_has_ended_is_neither_in_doubt_nor_sent_again() -> None:
+    ended = made(reserve(paid(), request(), NOW), request(), REFUND_1)
+    assert not in_doubt(ended, request().intent_id, NOW).changed
+    assert not not_taken(ended, request().intent_id, None, NOW).changed
+
+
+def test_a_refusal_ends_no_other_review() -> None:
+    differing = tell([(captured(A), captured(B))]).record
+    doubt = in_doubt(reserve(differing, request(), NOW), request().intent_id, NOW).record
+    ended = refused(doubt, request().intent_id, "too_old", NOW).record
+    assert [(review.reason, review.is_open) for review in ended.reviews] == [
+        ("duplicate_capture", True),
+        ("refund_in_doubt", False),
+    ]
+
+
+def test_what_was_recorded_about_an_intent_is_said_in_the_history_and_by_the_ids_of_its_events() -> None:
+    doubt = in_doubt(reserve(replace(paid(), pending={}), request(), NOW), request().intent_id, NOW)
+    assert doubt.record.history[-1].what == "review refund_in_doubt"
+    assert doubt.recorded == tuple(doubt.record.pending) != ()
+
+
+def test_a_day_without_a_trace_proves_that_a_refund_is_absent() -> None:
+    intent = reserve(paid(), request(), NOW).refund_intents[request().intent_id]
+    assert is_absent(intent, None, NOW)
+    assert not is_absent(intent, NOW, NOW + GIVE_UP_AFTER_S - 1)
+    assert is_absent(intent, NOW, NOW + GIVE_UP_AFTER_S)
+
+
+def test_what_is_shown_of_a_request_is_its_refund_once_there_is_one() -> None:
+    reserved = reserve(paid(), request(amount="200"), NOW)
+    assert shown(reserved, request().intent_id).state is RefundState.CREATED
+    assert shown(made(reserved, request(), REFUND_1), request().intent_id).state is RefundState.PROCESSED
+
+
+@pytest.mark.parametrize(("status", "is_refusal"), [(399, False), (400, True), (499, True), (500, False)])
+def test_only_a_status_that_blames_the_request_is_a_refusal(status: int, *, is_refusal: bool) -> None:
+    assert (refusal_of(GatewayRefused(status, None), is_absent=True) == "refused") is is_refusal
+
+
+@pytest.mark.parametrize("refusal", ["nothing_left", "not_captured", "too_old", "insufficient_balance"])
+def test_the_log_is_told_that_it_was_razorpay_who_refused(refusal: Any) -> None:
+    assert str(error_of(refusal)) == "Razorpay says so"
+
+
+def test_an_amount_that_razorpay_refused_is_the_callers_mistake() -> None:
+    error = error_of("amount")
+    assert isinstance(error, InvalidRequest)
+    ((field, message),) = [(mistake.field, mistake.message) for mistake in error.errors]
+    assert (field, message) == ("amount", "is not an amount that the payment gateway refunds")

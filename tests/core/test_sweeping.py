@@ -687,6 +687,14 @@ def test_a_list_that_ignores_skip_is_not_read_for_ever() -> None:
     assert whole.skips == [0, 3]
 
 
+def test_a_list_that_begins_again_after_its_end_is_not_read_for_ever() -> None:
+    whole, table = Whole(200), FakeTable()
+    read_on = whole.page
+    whole.page = lambda skip: read_on(skip % 200)  # type: ignore[method-assign]
+    assert whole.read(table)
+    assert whole.skips == [0, 100, 0]
+
+
 def test_a_run_reads_five_pages_of_a_whole_list_and_the_next_goes_on_there() -> None:
     whole, table = Whole(720), FakeTable()
     assert not whole.read(table)

@@ -14,6 +14,7 @@ from payments.core.model import (
     EventType,
     Failed,
     HistoryEntry,
+    Imported,
     Lane,
     NeverCaptured,
     Record,
@@ -23,7 +24,16 @@ from payments.core.model import (
     Status,
 )
 from payments.core.position import Position
-from payments.core.transitions import TRANSITIONS, adopt, decide, open_record, supersede, unknown_record
+from payments.core.transitions import (
+    TRANSITIONS,
+    Decision,
+    adopt,
+    decide,
+    open_record,
+    supersede,
+    take_over,
+    unknown_record,
+)
 from tests.core.diagram import PAGE, edges, page
 from tests.core.story import (
     AMOUNT,
@@ -41,6 +51,7 @@ from tests.core.story import (
     Delivery,
     Story,
     captured,
+    disputed,
     failed,
     is_known,
     opened,
@@ -634,6 +645,63 @@ def test_an_order_that_is_found_beside_a_paid_one_is_superseded_by_that() -> Non
     unknown = tell([(captured(A),)], unknown_record(ORDER_ID, OPENED)).record
     record = adopt(unknown, ORDER, OPENED, OPENED + 90, superseded_by=OTHER_ORDER_ID).record
     assert (record.superseded_by, record.status, record.stood) == (OTHER_ORDER_ID, Status.AUTHORIZED, None)
+
+
+# --- orders of the service that this one replaces -------------------------------------------------------------------
+
+
+def taken_over(record: Record, status: str) -> Decision:
+    """The order is imported, without a fact of its own."""
+    was = Imported(status=status, at=OPENED + 60)
+    return take_over(record, ORDER, was, [], OPENED + 90, created_at=OPENED - 60, unsettled=False)
+
+
+@pytest.mark.parametrize(
+    ("status", "events"),
+    [
+        ("created", ["payment.dispute_changed", "payment.paid", "payment.partially_refunded"]),
+        # Other services acted on the payment and its refund long ago, and know nothing of disputes.
+        ("paid", ["payment.dispute_changed"]),
+    ],
+)
+def test_an_order_that_is_imported_keeps_what_razorpay_reported_before(status: str, events: list[EventType]) -> None:
+    reported: list[Delivery] = [(captured(A),), (refunded(A, REFUND_1, PART),), (disputed(A),)]
+    unknown = tell(reported, unknown_record(ORDER_ID, OPENED)).record
+    asked = replace(unknown, foreign=True, expires_at=OPENED + 9, failures=3, lane=Lane.UNKNOWN, attention_at=OPENED)
+    decision = taken_over(asked, status)
+    record = decision.record
+    assert (record.order, record.status, record.stood) == (ORDER, Status.PAID, A)
+    assert (record.refunds, record.disputes) == (unknown.refunds, unknown.disputes)
+    assert (record.foreign, record.expires_at, record.failures) == (False, None, 0)
+    assert (record.lane, record.attention_at) == (Lane.OUTBOX, OPENED + 90 + 60)
+    assert sorted(event.type for event in record.pending.values()) == events
+    assert decision.recorded == tuple(record.pending)
+
+
+def test_an_order_that_is_imported_and_has_nothing_to_tell_is_due_nowhere() -> None:
+    asked = replace(unknown_record(ORDER_ID, OPENED), lane=Lane.UNKNOWN, attention_at=OPENED, failures=2)
+    record = taken_over(asked, "created").record
+    assert (record.status, record.lane, record.attention_at, record.failures) == (Status.CREATED, None, None, 0)
+
+
+def test_money_on_its_way_that_razorpay_reported_before_the_import_is_asked_about() -> None:
+    unknown = tell([(Authorized(payment=A),)], unknown_record(ORDER_ID, OPENED)).record
+    record = taken_over(replace(unknown, lane=None, attention_at=None), "created").record
+    assert (record.status, record.lane, record.attention_at) == (Status.AUTHORIZED, Lane.OUTBOX, OPENED + 90 + 60)
+
+
+def test_an_order_that_is_imported_once_more_stays_due_as_it_was() -> None:
+    known = replace(taken_over(unknown_record(ORDER_ID, OPENED), "created").record, failures=2)
+    record = taken_over(replace(known, lane=Lane.WATCH, attention_at=OPENED + 600), "paid").record
+    assert (record.lane, record.attention_at, record.failures) == (Lane.WATCH, OPENED + 600, 2)
+
+
+def test_an_order_that_is_refunded_stays_so_when_it_is_imported_once_more() -> None:
+    """`refunded` is final: a capture that comes after it stands for nothing."""
+    replaced = supersede(taken_over(unknown_record(ORDER_ID, OPENED), "created").record, OTHER_ORDER_ID, OPENED + 91)
+    story = tell([(captured(A), refunded(A, REFUND_1)), (captured(B),)], replaced)
+    assert (story.status(), story.record.confirmed) == (Status.REFUNDED, False)
+    assert taken_over(story.record, "paid").record.status is Status.REFUNDED
 
 
 # --- the record as a whole ------------------------------------------------------------------------------------------

@@ -302,6 +302,30 @@ def test_ids_that_this_service_has_taken_cannot_be_reserved(metered: Metered) ->
     assert list(table.take_payment_ids(1, "1f2e3d4c").ids) == [11]
 
 
+def test_the_first_id_can_be_reserved(metered: Metered) -> None:
+    table = PaymentsTable(metered.client, metered.name)
+    assert table.reserve_payment_ids(1)
+    assert list(table.take_payment_ids(1, "1f2e3d4c").ids) == [2]
+
+
+def test_ids_that_are_taken_at_the_same_moment_cannot_be_reserved(metered: Metered) -> None:
+    table = PaymentsTable(metered.client, metered.name)
+
+    class Overtaken:
+        def get_item(self, **parameters: Any) -> Any:
+            found = metered.raw.get_item(**parameters)
+            table.take_payment_ids(10, "1f2e3d4c")
+            return found
+
+        def update_item(self, **parameters: Any) -> Any:
+            # For moto, an attribute that is missing is one that is null. In DynamoDB nothing compares with it.
+            assert {"NULL": True} not in parameters["ExpressionAttributeValues"].values()
+            return metered.raw.update_item(**parameters)
+
+    assert not PaymentsTable(Overtaken(), metered.name).reserve_payment_ids(5)  # type: ignore[arg-type]  # as below
+    assert list(table.take_payment_ids(1, "1f2e3d4c").ids) == [11]
+
+
 def test_first_orders_are_stored_with_their_applications_or_not_at_all(metered: Metered) -> None:
     table = PaymentsTable(metered.client, metered.name)
     order = opened().agreed()
@@ -622,9 +646,10 @@ def test_what_was_set_aside_is_an_item_of_its_own_until_it_is_ended(metered: Met
         (lambda table: table.read_many([ORDER_ID]), True),
         (lambda table: table.read_many([ORDER_ID], consistent=False), False),
         (lambda table: table.refunds([REFUND_1]), False),
+        (lambda table: table.disputes([DISPUTE_1]), False),
         (lambda table: table.watermarks(["payments-900"]), True),
     ],
-    ids=["records", "records, hastily", "refunds", "watermarks"],
+    ids=["records", "records, hastily", "refunds", "disputes", "watermarks"],
 )
 def test_only_what_may_be_behind_is_read_at_half_the_price(
     metered: Metered, read: Callable[[PaymentsTable], object], consistent: bool
@@ -676,6 +701,18 @@ def test_a_refund_is_an_item_of_its_own_and_expires_only_where_that_is_said(
         "order_id": ORDER_ID,
         "amount": PART,
         "state": "created",
+    } | ({} if expires_at is None else {"expires_at": expires_at})
+
+
+@pytest.mark.parametrize("expires_at", [None, OPENED + 600])
+def test_a_dispute_is_an_item_of_its_own_and_expires_only_where_that_is_said(
+    metered: Metered, expires_at: int | None
+) -> None:
+    PaymentsTable(metered.client, metered.name).keep_disputes([DISPUTED], expires_at=expires_at)
+    assert metered.item({"pk": {"S": f"dispute#{DISPUTE_1}"}}) == {
+        "pk": f"dispute#{DISPUTE_1}",
+        "payment": A,
+        "state": "open",
     } | ({} if expires_at is None else {"expires_at": expires_at})
 
 
