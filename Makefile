@@ -245,8 +245,8 @@ screenshots: install browser ## Regenerate the screenshots in docs/images
 react: examples/react/node_modules/.package-lock.json ## Build the React example; the shop serves it at /react/
 	@$(WITH_NODE) npm run --silent --prefix examples/react build -- --log-level=warning
 
-# Most tests wait for servers, so on two CPUs three processes are considerably faster than two.
-TEST_PROCESSES ?= 3
+# Many tests wait for servers, so on two CPUs four processes are considerably faster than two.
+TEST_PROCESSES ?= 4
 
 # Before the tests, independent targets run in parallel. Each prints its output when it ends, if make supports that (macOS's
 # own make does not).

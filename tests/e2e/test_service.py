@@ -47,7 +47,8 @@ def test_a_token_and_an_order_are_made_as_the_page_says(local_service: LocalServ
     script = ordered.text.replace("http://127.0.0.1:8080", local_service.endpoints["api"])
     answer = shell.run(script, tmp_path, {**programs, "curl": None}, NO_PROXY="127.0.0.1")
     assert answer.calls == [["make", "-s", "token", "USER=42"]]
-    assert answer.output.splitlines()[0].split()[1] == "201"
+    # Other tests may have made the same order before: then it is handed out again.
+    assert answer.output.splitlines()[0].split()[1] in {"200", "201"}
 
 
 def test_the_platforms_quote_decides_what_the_price_is(local_service: LocalService) -> None:

@@ -51,6 +51,8 @@ _HOUR_S: Final = 60 * 60
 _PAIRS_EACH: Final = 2
 # … and in a part of the campaign, one after this fraction of the faults.
 _PAIRED: Final = 0.2
+# Of the kinds of faults, a part of the campaign plays at least this fraction.
+_FEWEST_KINDS: Final = 0.5
 
 
 # --- what is played -------------------------------------------------------------------------------------------------
@@ -788,7 +790,7 @@ def run(budget: Budget, progress: Progress) -> Report:
 
 
 def _chosen(undisturbed: Mapping[str, Run], budget: Budget, dice: random.Random) -> list[Case]:
-    """Every single fault and hanging dependency; in a part of the campaign, one of each kind.
+    """Every single fault and hanging dependency; in a part of the campaign, one of each of some kinds.
 
     Many scenarios and webhook events are alike: a kind is a function, a call and a fault.
     """
@@ -805,7 +807,8 @@ def _chosen(undisturbed: Mapping[str, Run], budget: Budget, dice: random.Random)
                 kinds.setdefault((_function(during[case.outage.turn]), case.outage.client), []).append(case)
     if budget.share >= 1:
         return [case for alike in kinds.values() for case in alike]
-    return [dice.choice(alike) for alike in kinds.values()]
+    drawn = dice.sample([*kinds.values()], round(len(kinds) * max(_FEWEST_KINDS, budget.share)))
+    return [dice.choice(alike) for alike in drawn]
 
 
 def _function(during: str) -> str:

@@ -47,7 +47,7 @@ _FIRST_LOOK_S: Final = 15 * 60
 _PATIENCE_S: Final = 60.0
 # A sample's runs per meeting: its share of the first number, at least the second.
 _DRAWN: Final = 400
-_FEWEST: Final = 4
+_FEWEST: Final = 2
 # Up to this many orders of two handlers' calls, all are played; up to the second number, with every fault too. Larger
 # meetings are sampled, since each run simulates sixteen days; three handlers' calls have tens of thousands of orders.
 _MOST_ORDERS: Final = 3_000

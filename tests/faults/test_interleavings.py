@@ -48,7 +48,7 @@ def test_a_sample_of_every_meeting_holds(seed: int) -> None:
     told: list[tuple[int, int]] = []
     report = run(Budget(share=0.01, seed=seed), lambda done, of: told.append((done, of)))
     assert told[-1] == (len(MEETINGS), len(MEETINGS))
-    assert int(report.figures["runs"]) >= 6 * len(MEETINGS)
+    assert int(report.figures["runs"]) >= 4 * len(MEETINGS)
     assert int(report.figures["… of them with a fault"]) > 0
 
 

@@ -6,7 +6,7 @@ from tests.faults import mistakes
 from tests.faults.campaigns import Budget
 from tests.faults.mistakes import MISTAKES, PROJECT, Mistake, check, copy, find, made
 
-SAMPLE = 3
+SAMPLE = 2
 
 
 IMPORT = "from datetime import UTC, datetime\n"
