@@ -271,7 +271,7 @@ def run(job: Job) -> Report:
         rows += 1
         highest = max(highest, old.order.payment_id)
         needs_secret += old.signature is not None
-    report.invalid = [{"line": one.line, "mistakes": _texts(one.mistakes)} for one in invalid]
+    report.invalid = [{"line": one.line, "mistakes": [*map(str, one.mistakes)]} for one in invalid]
     _say_invalid(job, invalid, rows)
     if not rows and not invalid:
         raise CannotImport(f"{job.file} has no rows")
@@ -395,16 +395,12 @@ def _digest(file: Path) -> str:
         raise CannotImport(f"{file} cannot be read: {error.strerror}") from None
 
 
-def _texts(mistakes: Sequence[Mistake]) -> list[str]:
-    return [f"{mistake.field} {mistake.message}" for mistake in mistakes]
-
-
 # --- what it says ---------------------------------------------------------------------------------------------------
 
 
 def _say_invalid(job: Job, invalid: Sequence[Invalid], rows: int) -> None:
     for one in invalid[:_MOST_SHOWN]:
-        job.say(f"line {one.line}: {'; '.join(_texts(one.mistakes))}")
+        job.say(f"line {one.line}: {'; '.join(map(str, one.mistakes))}")
     if len(invalid) > _MOST_SHOWN:
         job.say(f"… and {len(invalid) - _MOST_SHOWN:,} more")
     job.say(f"{rows:,} valid rows, {len(invalid):,} invalid.")

@@ -190,7 +190,7 @@ def _is_old(event: PendingEvent, recorder: Recorder, merge: Merge) -> bool:
     Other services acted on that long ago. What happened after the export is announced like anything else.
     """
     imported = recorder.imported
-    if imported is None or imported.status not in {"paid", "refunded"}:
+    if imported is None or not imported.was_paid:
         return False
     if event.type == "payment.paid":
         return True

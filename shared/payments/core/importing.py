@@ -28,6 +28,7 @@ from payments.core.errors import ContentionError, StorageConflict
 from payments.core.instants import iso
 from payments.core.model import (
     MAX_ID,
+    OLD_PAID,
     ORDER_ID,
     PAYMENT_ID,
     Application,
@@ -56,7 +57,6 @@ COLUMNS: Final = (
 """The columns of the Django model. A row has all of them; others are ignored."""
 
 _STATUSES: Final = get_args(OldStatus)
-_PAID: Final = frozenset({"paid", "refunded"})
 _WHOLE: Final = re.compile(r"\A[0-9]{1,16}\Z")
 _SIGNATURE: Final = re.compile(r"\A[0-9a-f]{64}\Z")
 # Clocks differ, but not by more than this.
@@ -70,13 +70,16 @@ class Mistake:
     field: str
     message: str
 
+    def __str__(self) -> str:
+        return f"{self.field} {self.message}"
+
 
 class InvalidRow(ValueError):
     """A row cannot be imported."""
 
     def __init__(self, mistakes: Iterable[Mistake]) -> None:
         self.mistakes = tuple(mistakes)
-        super().__init__("; ".join(f"{mistake.field} {mistake.message}" for mistake in self.mistakes))
+        super().__init__("; ".join(map(str, self.mistakes)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +98,7 @@ class OldPayment:
     @property
     def was_paid(self) -> bool:
         """Return whether the old service told others that it was paid."""
-        return self.status in _PAID
+        return self.status in OLD_PAID
 
     def is_proven(self, key_secrets: Iterable[str]) -> bool:
         """Return whether the stored signature fits its order and payment, with the key secret of today or before."""
@@ -138,12 +141,12 @@ def read_row(row: Mapping[str, object], now: int, zone: tzinfo | None = None) ->
         InvalidRow: with every mistake in it.
     """
     reading = _Reading({name: None if value == "" else value for name, value in row.items()})
-    ids = {name: reading.take(name, _id) for name in COLUMNS[:5]}
+    payment_id, *parties = (reading.take(name, _id) for name in COLUMNS[:5])
     currency = reading.take("currency", _currency)
     amount = reading.take("amount", lambda value: _amount(value, currency or "INR"))
     order_id = reading.take("razorpay_order_id", lambda value: _form(value, ORDER_ID, "a Razorpay order id"))
     status = reading.take("status", _status)
-    was_paid = status in _PAID
+    was_paid = status in OLD_PAID
     payment = reading.take(
         "razorpay_payment_id",
         lambda value: _form(value, PAYMENT_ID, "a Razorpay payment id"),
@@ -153,8 +156,8 @@ def read_row(row: Mapping[str, object], now: int, zone: tzinfo | None = None) ->
     signature = reading.take("razorpay_signature", _signature, default="") if was_paid else None
     created_at = reading.take("created_at", lambda value: _instant(value, now, zone))
     reading.finish()
-    fields = {name: value for name, value in ids.items() if name != "id"}
-    order = Order(payment_id=ids["id"], amount_minor=amount, currency=currency, receipt="", **cast("Any", fields))
+    agreed = cast("Any", dict(zip(COLUMNS[1:5], parties, strict=True)))
+    order = Order(payment_id=payment_id, amount_minor=amount, currency=currency, receipt="", **agreed)
     return OldPayment(
         order_id=cast("str", order_id),
         order=order,
@@ -318,15 +321,11 @@ def _contradictions(stored: Record, old: OldPayment) -> tuple[str, ...]:
         differs.append("created_at")
     if stored.imported is None:
         return (*differs, "razorpay_order_id")
-    if old.was_paid and _was_paid(stored) and old.payment not in stored.attempts:
+    if old.was_paid and stored.imported.was_paid and old.payment not in stored.attempts:
         differs.append("razorpay_payment_id")
     if _STATUSES.index(old.status) < _rank(stored.imported):
         differs.append("status")
     return tuple(differs)
-
-
-def _was_paid(stored: Record) -> bool:
-    return stored.imported is not None and stored.imported.status in _PAID
 
 
 def _rank(imported: Imported) -> int:

@@ -404,6 +404,8 @@ class PendingEvent(Model):
 
 OldStatus = Literal["created", "failed", "paid", "refunded"]
 """A status of the service that this one replaced, least advanced first."""
+OLD_PAID: Final = frozenset({"paid", "refunded"})
+"""The ones that it told others as paid."""
 
 
 class Imported(Model):
@@ -412,6 +414,11 @@ class Imported(Model):
     status: OldStatus | Later
     at: int
     """When its rows were exported, epoch seconds. It told other services about everything before."""
+
+    @property
+    def was_paid(self) -> bool:
+        """Return whether that service told others that it was paid."""
+        return self.status in OLD_PAID
 
 
 class Record(Model):

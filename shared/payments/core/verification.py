@@ -24,7 +24,7 @@ def require_paid(record: Record, payment: str) -> None:
     position = Position.of(record)
     if record.status is Status.REFUNDED and not position.losses():
         raise PaymentRefunded("refunded in full")
-    if not Position.of(record).under_review:
+    if not position.under_review:
         if not record.attempts[payment].captured and position.returned(payment):
             raise PaymentReturned("given back uncaptured")
         if position.dead(payment) or record.attempts[payment].released:
