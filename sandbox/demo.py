@@ -5,14 +5,12 @@ stand-in, and an observer of the three subscribers and the payments table.
 """
 
 import argparse
-import json
 import random
 import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -24,10 +22,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.table import Table
 
-from sandbox import development, proxies, terminal
+from sandbox import development, proxies, running, terminal
 from sandbox.proposals import Proposals
 
-RUN_DIR: Final = Path(__file__).parent.parent / ".run"
 AMOUNT_RUPEES: Final = "2500.00"
 SUBSCRIBERS: Final = ("job", "application", "notification")
 REQUEST_SECONDS: Final = 30
@@ -246,17 +243,14 @@ def _local_time(instant: str) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Run the demo. Return 0 if the payment got through, or 1 with a message about where it stopped."""
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
-    parser.add_argument("--run-dir", type=Path, default=RUN_DIR, help="the run dir of `make run`, with endpoints.json")
-    file: Path = parser.parse_args(arguments).run_dir / "endpoints.json"
+    running.add_run_dir(parser)
+    run_dir = parser.parse_args(arguments).run_dir
     console = terminal.console()
     proxies.bypass_for_this_machine()
     try:
-        endpoints = json.loads(file.read_text())
-    except FileNotFoundError:
-        console.print("The service is not running: start it with `make run` in another terminal.")
-        return 1
-    except ValueError:
-        console.print(f"{file} is damaged: stop `make run` and start it again.")
+        endpoints = running.endpoints_of(run_dir)
+    except running.NotRunningError as error:
+        console.print(str(error))
         return 1
     try:
         demo(Service(endpoints), console)

@@ -5,18 +5,15 @@ it. Only the token goes to standard output, so that `TOKEN=$(make -s token USER=
 """
 
 import argparse
-import json
 import re
 import sys
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import requests
 
-from sandbox import development
+from sandbox import development, running
 
-RUN_DIR: Final = Path(__file__).parent.parent / ".run"
 MAX_USER: Final = 2**53 - 1
 """The largest id that a JSON number holds exactly everywhere; the service accepts no larger one."""
 MINUTES: Final = 12 * 60
@@ -39,17 +36,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--user", default="", help="the user's id on the platform")
     parser.add_argument("--minutes", default="", help=f"how long it is valid (default: {MINUTES})")
     parser.add_argument("--scope", default="", help="space-separated scopes, for your own code; we need none")
-    parser.add_argument("--run-dir", type=Path, default=RUN_DIR, help="the run dir of `make run`, with endpoints.json")
+    running.add_run_dir(parser)
     given = parser.parse_args(arguments)
     try:
         user = _number(given.user, "USER", MAX_USER, missing="USER is missing. Name the user: make token USER=42")
         minutes = _number(given.minutes, "MINUTES", MAX_MINUTES) if given.minutes else MINUTES
         scope = _scope(given.scope) if given.scope else None
-        endpoints = _endpoints(given.run_dir)
+        endpoints = running.endpoints_of(given.run_dir, "api", "jwt_secret")
         lifetime = timedelta(minutes=minutes)
         token = development.token(user, secret=endpoints["jwt_secret"], lifetime=lifetime, scope=scope)
         _try(endpoints["api"], token)
-    except NoTokenError as error:
+    except (NoTokenError, running.NotRunningError) as error:
         print(error, file=sys.stderr)
         return 1
     until = (datetime.now(UTC) + lifetime).astimezone()
@@ -73,17 +70,6 @@ def _scope(text: str) -> str:
             'SCOPE must be scopes with single spaces between: make token USER=42 SCOPE="jobs:read jobs:pay"'
         )
     return text
-
-
-def _endpoints(run_dir: Path) -> dict[str, Any]:
-    file = run_dir / "endpoints.json"
-    try:
-        endpoints = json.loads(file.read_text())
-        return {name: endpoints[name] for name in ("api", "jwt_secret")}
-    except FileNotFoundError as error:
-        raise NoTokenError("The service is not running: start it with `make run` in another terminal.") from error
-    except (ValueError, TypeError, KeyError) as error:
-        raise NoTokenError(f"{file} is damaged: stop `make run` and start it again.") from error
 
 
 def _try(api: str, token: str) -> None:

@@ -12,31 +12,30 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from sandbox import development
+from sandbox import development, running
 
 PROJECT: Final = Path(__file__).parent.parent
-RUN_DIR: Final = PROJECT / ".run"
 FOLDER: Final = PROJECT / "docs/postman"
 COLLECTION: Final = FOLDER / "payments.postman_collection.json"
 EMPTY: Final = FOLDER / "stage.postman_environment.json"
 NAME: Final = "local.postman_environment.json"
 CLIENT_ID: Final = 5
 """Who calls, as in the collection's bodies."""
+_NEEDED: Final = (
+    *("api", "jwt_secret", "region", "access_key_id", "secret_access_key"),
+    *("stand_in", "razorpay", "aws", "outputs"),
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Write the environment and return 0, or 1 if nothing is running."""
     parser = argparse.ArgumentParser(prog="make postman", description=__doc__)
-    parser.add_argument("--run-dir", type=Path, default=RUN_DIR, help="the run dir of `make run`, with endpoints.json")
+    running.add_run_dir(parser)
     run_dir: Path = parser.parse_args(arguments).run_dir
-    source = run_dir / "endpoints.json"
     try:
-        filled = environment(json.loads(source.read_text()))
-    except FileNotFoundError:
-        print("The service is not running: start it with `make run` in another terminal.", file=sys.stderr)
-        return 1
-    except (ValueError, TypeError, KeyError):
-        print(f"{source} is damaged: stop `make run` and start it again.", file=sys.stderr)
+        filled = environment(running.endpoints_of(run_dir, *_NEEDED))
+    except running.NotRunningError as error:
+        print(error, file=sys.stderr)
         return 1
     written = run_dir / NAME
     written.write_text(json.dumps(filled, indent="\t") + "\n")

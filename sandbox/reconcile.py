@@ -11,16 +11,14 @@ import json
 import sys
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError
 
-from sandbox import proxies, terminal
+from sandbox import proxies, running, terminal
 
-RUN_DIR = Path(__file__).parent.parent / ".run"
 # Longer than reconcile's own 290 seconds.
 _READ_TIMEOUT_S = 300
 _LANES: tuple[tuple[str, str, Mapping[str, str]], ...] = (
@@ -39,19 +37,15 @@ class RunFailedError(Exception):
 def main(arguments: list[str] | None = None) -> int:
     """Return 0 if all lanes ran, or 1 if nothing is running or a run failed; the message says which."""
     parser = argparse.ArgumentParser(prog="make reconcile", description=__doc__)
-    parser.add_argument("--run-dir", type=Path, default=RUN_DIR, help="the run dir of `make run`, with endpoints.json")
+    running.add_run_dir(parser)
     parser.add_argument("--last", type=int, metavar="MINUTES", help="also rebuild the last minutes")
     options = parser.parse_args(arguments)
-    file: Path = options.run_dir / "endpoints.json"
     console = terminal.console()
     proxies.bypass_for_this_machine()
     try:
-        endpoints = json.loads(file.read_text())
-    except FileNotFoundError:
-        console.print("The service is not running: start it with `make run` in another terminal.")
-        return 1
-    except ValueError:
-        console.print(f"{file} is damaged: stop `make run` and start it again.")
+        endpoints = running.endpoints_of(options.run_dir)
+    except running.NotRunningError as error:
+        console.print(str(error))
         return 1
     client = boto3.client(
         "lambda",

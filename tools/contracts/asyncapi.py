@@ -1,7 +1,6 @@
 """The AsyncAPI description of the events on the bus (docs/asyncapi.yaml)."""
 
 import json
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, get_args
@@ -11,7 +10,7 @@ import yaml
 from payments.core.events import SCHEMA_VERSION, SOURCE
 from payments.core.model import EventType
 from sandbox.cloud.build import PROJECT
-from tools.contracts import events
+from tools.contracts import events, openapi
 from tools.contracts.yaml_text import yaml_text
 
 WORDS: Final = Path(__file__).with_name("asyncapi.yaml")
@@ -34,12 +33,10 @@ def document() -> str:
     if set(examples) != set(types):
         raise ValueError(f"{EXAMPLES.name} must have an example of {', '.join(types)}, and nothing else")
     means = {name: json.loads(text)["description"] for name, text in _schemas(types).items()}
-    version = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
-    info = words["info"]
     return _HEADING + yaml_text(
         {
             "asyncapi": words["asyncapi"],
-            "info": {"title": info["title"], "version": version, **info},
+            "info": openapi.info(words["info"]),
             "defaultContentType": words["defaultContentType"],
             "servers": words["servers"],
             "channels": {

@@ -67,13 +67,11 @@ def document() -> str:
     """
     words = yaml.safe_load(WORDS.read_text(encoding="utf-8"))
     shared = words["shared"]
-    version = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
-    info = words["info"]
     _require_same(f"the operations in {WORDS.name}", set(_operations(words["paths"])), set(_routes()))
     return _HEADING + yaml_text(
         {
             "openapi": words["openapi"],
-            "info": {"title": info["title"], "version": version, **info},
+            "info": info(words["info"]),
             "servers": words["servers"],
             "tags": words["tags"],
             "paths": {
@@ -87,6 +85,12 @@ def document() -> str:
             },
         }
     )
+
+
+def info(words: Mapping[str, Any]) -> dict[str, Any]:
+    """What a description says about itself, with the version of the project."""
+    version = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    return {"title": words["title"], "version": version, **words}
 
 
 def _require_same(what: str, described: set[Any], there: set[Any]) -> None:
