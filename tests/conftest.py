@@ -3,6 +3,7 @@
 import gc
 import os
 from collections.abc import Generator, Iterator
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,8 +86,14 @@ class Distribution(LoadFileScheduling):  # type: ignore[misc]  # xdist is not ma
     """A file is a unit, but all files that use `local_service` are one: so that service starts only once."""
 
     def _split_scope(self, nodeid: str) -> str:
-        file = super()._split_scope(nodeid)
-        return "local_service" if "local_service" in (PROJECT / file).read_text(encoding="utf-8") else file
+        file: str = super()._split_scope(nodeid)
+        return "local_service" if uses_local_service(file) else file
+
+
+@cache
+def uses_local_service(file: str) -> bool:
+    """Whether a file of tests does; it is asked for each test."""
+    return "local_service" in (PROJECT / file).read_text(encoding="utf-8")
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -11,17 +11,18 @@ from typing import Any, cast
 from payments.core.attention import shard
 from payments.core.entities import INTENT_NOTE, MARKER, ListedDispute, ListedOrder, ListedPayment, ListedRefund
 from payments.core.errors import AmountRefused, FullyRefunded, NotAtGateway, StorageConflict
-from payments.core.listing import Look, read_dispute, read_order, read_payment, read_refund
+from payments.core.listing import Look, Origin, read_dispute, read_order, read_payment, read_refund
 from payments.core.lookup import Place, Role
 from payments.core.model import Application, KnownDispute, KnownRefund, Order, Record
 from payments.core.outbox import Message
-from payments.core.position import Position
+from payments.core.position import NO_OFFERS, Policy, Position
+from payments.core.reconciliation import Reconciler
 from payments.core.sweeping import ASIDE_PARTITION, PAGE, Aside, Entry, Listed, Pause, Watermark
 
 INSTALLATION = "1f2e3d4c"
+"""The name of the fakes' installation."""
 BY = {"role": "Operator", "session": "asha", "cause": "agreed_with_client", "ticket": "OPS-7"}
 """Who decides something in the tests, and why."""
-"""The name of the fakes' installation."""
 
 # Event ids per clear, as in the real table.
 _MOST_CLEARED = 50
@@ -599,3 +600,13 @@ class _Fated:
             return answer
 
         return call
+
+
+def reconciler_of(
+    table: Any, bus: Any, gateway: Any, *, policy: Policy = NO_OFFERS, order_expiry_s: int = 30 * 24 * 3600
+) -> Reconciler:
+    """A reconciler of the fakes' installation. Each of the three is a fake, or one around it."""
+    origin = Origin(stage="test", installation=INSTALLATION)
+    return Reconciler(
+        table=table, bus=bus, gateway=gateway, origin=origin, policy=policy, order_expiry_s=order_expiry_s
+    )

@@ -1,7 +1,10 @@
-"""Serves an ASGI application on a free port of 127.0.0.1, in a separate thread."""
+"""Serves an ASGI application, or what Python's own HTTP server does, in a separate thread."""
 
 import socket
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import HTTPServer
 from typing import Any, Final
 
 import uvicorn
@@ -13,8 +16,21 @@ _STARTS_WITHIN_S: Final = 5.0
 _STOPS_WITHIN_S: Final = 5.0
 
 
+@contextmanager
+def serving(server: HTTPServer) -> Iterator[str]:
+    """Yields the address of a server, and ends it."""
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
 class Served:
-    """Serves an application between `start` and `stop`."""
+    """Serves an application between `start` and `stop`, on a free port of 127.0.0.1."""
 
     def __init__(self, application: Any, *, shuts_down_within_s: int, **config: Any) -> None:
         # Explicitly TCP, so that asyncio disables Nagle's algorithm: otherwise 40 ms per response.

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import npm
 from tests.docs.pages import claim
 
 # Node.js compiles and installs here, which takes a minute or more on a busy machine.
@@ -24,15 +25,18 @@ COMPILED = json.loads((CLIENT / "tsconfig.json").read_text(encoding="utf-8"))["c
 
 @pytest.fixture(scope="module", autouse=True)
 def _tools() -> None:
-    run("make", "--silent", "clients/javascript/node_modules/.package-lock.json", folder=PROJECT)
+    npm.install("clients/javascript")
 
 
 def run(*command: str | Path, folder: Path = CLIENT) -> str:
     """What a command prints; it must succeed."""
-    node = PROJECT / ".venvs/nodejs"
-    path = f"{node.read_text().strip()}:{os.environ['PATH']}" if node.exists() else os.environ["PATH"]
-    npm = {"cache": str(PROJECT / ".build/npm"), "offline": "true", "audit": "false", "ignore_scripts": "true"}
-    environment = os.environ | {"PATH": path, "NO_COLOR": "1"} | {f"npm_config_{name}": npm[name] for name in npm}
+    given = {"cache": str(PROJECT / ".build/npm"), "offline": "true", "audit": "false", "ignore_scripts": "true"}
+    environment = {
+        **os.environ,
+        "PATH": npm.before(os.environ["PATH"]),
+        "NO_COLOR": "1",
+        **{f"npm_config_{name}": value for name, value in given.items()},
+    }
     done = subprocess.run(  # noqa: S603 - our own programs
         [*map(str, command)], cwd=folder, env=environment, capture_output=True, text=True, check=False
     )

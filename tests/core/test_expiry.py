@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from payments.core.errors import EventsUnpublished, NotAtGateway, PaymentUnderReview, StorageConflict, TooOldForGateway
 from payments.core.expiry import PASSES, expire, is_in_progress, may_expire
 from payments.core.instants import iso
-from payments.core.listing import Origin, read_order
+from payments.core.listing import read_order
 from payments.core.model import Accepted, Authorized, Fact, Lane, Record, RefundState, Released, Status
 from payments.core.operations import accept_payment
-from payments.core.position import NO_OFFERS, Policy, Position
-from payments.core.reconciliation import Outcome, Reconciler, apply_by_id, expire_orders
+from payments.core.position import Policy, Position
+from payments.core.reconciliation import Outcome, apply_by_id, expire_orders
 from payments.core.sweeping import Watermark
 from payments.core.transitions import decide, supersede
 from payments.core.verification import require_paid
@@ -37,7 +37,7 @@ from tests.core.story import (
     tell,
     through_the_table,
 )
-from tests.fakes import INSTALLATION, FakeBus, FakeGateway, FakeTable
+from tests.fakes import FakeBus, FakeGateway, FakeTable, reconciler_of
 
 DAY = 24 * 3600
 EXPIRY_S = 30 * DAY
@@ -255,14 +255,7 @@ class Case:
         self.gateway.now = OPENED
         self.gateway.put_order(ORDER_ID, ORDER)
         self.table.insert(record or opened())
-        self.reconciler = Reconciler(
-            table=self.table,
-            bus=self.bus,
-            gateway=self.gateway,
-            origin=Origin(stage="test", installation=INSTALLATION),
-            policy=NO_OFFERS,
-            order_expiry_s=EXPIRY_S,
-        )
+        self.reconciler = reconciler_of(self.table, self.bus, self.gateway, order_expiry_s=EXPIRY_S)
 
     @property
     def record(self) -> Record:

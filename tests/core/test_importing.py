@@ -21,14 +21,12 @@ from payments.core.importing import (
     store_row,
 )
 from payments.core.instants import iso
-from payments.core.listing import Origin
 from payments.core.model import Application, Imported, Record, Status
-from payments.core.position import NO_OFFERS
-from payments.core.reconciliation import Outcome, Reconciler, apply_orders, apply_payments, apply_refunds
+from payments.core.reconciliation import Outcome, apply_orders, apply_payments, apply_refunds
 from payments.core.signature import checkout_signature
 from payments.core.transitions import open_record
 from tests.core.story import AMOUNT, OPENED, ORDER, ORDER_ID, OTHER_ORDER_ID, PART, REFUND_1, REFUND_2, A, B
-from tests.fakes import INSTALLATION, Crash, FakeBus, FakeGateway, FakeTable, Fate
+from tests.fakes import Crash, FakeBus, FakeGateway, FakeTable, Fate, reconciler_of
 
 DAY = 24 * 60 * 60
 SECRET = "a-key-secret-of-the-account"
@@ -70,14 +68,7 @@ class Migration:
         self.gateway.now = OPENED
         # The old service's orders have no notes of ours.
         self.gateway.put_order(ORDER_ID, ORDER, notes=[])
-        self.reconciler = Reconciler(
-            table=self.table,
-            bus=self.bus,
-            gateway=self.gateway,
-            origin=Origin(stage="test", installation=INSTALLATION),
-            policy=NO_OFFERS,
-            order_expiry_s=30 * DAY,
-        )
+        self.reconciler = reconciler_of(self.table, self.bus, self.gateway)
 
     def run(self, *, now: int = NOW, table: Any = None, **changes: Any) -> Import:
         payment = read_row(row(**changes), now)

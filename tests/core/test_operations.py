@@ -7,7 +7,6 @@ import pytest
 
 from payments.core.errors import ContentionError, EventsUnpublished, OrderNotFound, StorageConflict
 from payments.core.instants import iso
-from payments.core.listing import Origin
 from payments.core.model import (
     Application,
     DisputeState,
@@ -27,7 +26,7 @@ from payments.core.operations import (
     republish,
     take_note,
 )
-from payments.core.position import NO_OFFERS, Position
+from payments.core.position import Position
 from payments.core.reconciliation import Outcome, Reconciler
 from payments.core.transitions import ask_for_review, decide, open_record, supersede, unknown_record
 from tests.core.story import (
@@ -48,7 +47,7 @@ from tests.core.story import (
     refunded,
     signed,
 )
-from tests.fakes import BY, INSTALLATION, FakeBus, FakeGateway, FakeTable
+from tests.fakes import BY, FakeBus, FakeGateway, FakeTable, reconciler_of
 
 NOW = OPENED + 3600
 MANDATE = Mandate.model_validate(BY)
@@ -63,15 +62,7 @@ class Case:
         self.gateway.put_order(ORDER_ID, order)
         self.table.insert(open_record(ORDER_ID, order, OPENED))
         self.table.open_application(order.client_id, order.application_id, ORDER_ID)
-        origin = Origin(stage="test", installation=INSTALLATION)
-        self.reconciler = Reconciler(
-            table=self.table,
-            bus=self.bus,
-            gateway=self.gateway,
-            origin=origin,
-            policy=NO_OFFERS,
-            order_expiry_s=30 * 24 * 3600,
-        )
+        self.reconciler = reconciler_of(self.table, self.bus, self.gateway)
 
     def status(self) -> Status:
         return self.table.records[ORDER_ID].status

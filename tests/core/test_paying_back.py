@@ -26,15 +26,13 @@ from payments.core.errors import (
     TableUnavailable,
 )
 from payments.core.facts import MAX_REFUNDS
-from payments.core.listing import Origin
 from payments.core.model import IntentState, Lane, Record, Refund, RefundState
 from payments.core.paying_back import PaidBack, Refunder
-from payments.core.position import NO_OFFERS, Position
-from payments.core.reconciliation import Reconciler
+from payments.core.position import Position
 from payments.core.refunding import GIVE_UP_AFTER_S, RefundRequest
 from payments.core.transitions import decide, open_record
 from tests.core.story import AMOUNT, OPENED, ORDER, ORDER_ID, PART, A, B, captured
-from tests.fakes import INSTALLATION, Crash, FakeBus, FakeGateway, FakeTable, Fate
+from tests.fakes import Crash, FakeBus, FakeGateway, FakeTable, Fate, reconciler_of
 
 NOW = OPENED + 3600
 LOST = GatewayUnavailable("the answer is lost")
@@ -64,14 +62,7 @@ class Desk:
         """The watch lane looks at the order, as if it were due then."""
         self.now += after_s
         self.gateway.now = self.now
-        Reconciler(
-            table=self.fate.wrap(self.table),
-            bus=self.bus,
-            gateway=self.fate.wrap(self.gateway),
-            origin=Origin(stage="test", installation=INSTALLATION),
-            policy=NO_OFFERS,
-            order_expiry_s=30 * 24 * 3600,
-        ).ask_about(ORDER_ID, self.now)
+        reconciler_of(self.fate.wrap(self.table), self.bus, self.fate.wrap(self.gateway)).ask_about(ORDER_ID, self.now)
 
     @property
     def record(self) -> Record:

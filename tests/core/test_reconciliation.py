@@ -27,7 +27,6 @@ from payments.core.outbox import record_and_publish
 from payments.core.position import NO_OFFERS, Policy
 from payments.core.reconciliation import (
     Outcome,
-    Reconciler,
     apply_by_id,
     apply_disputes,
     apply_orders,
@@ -61,7 +60,7 @@ from tests.core.story import (
     signed,
     total,
 )
-from tests.fakes import INSTALLATION, FakeBus, FakeGateway, FakeTable, Fate
+from tests.fakes import INSTALLATION, FakeBus, FakeGateway, FakeTable, Fate, reconciler_of
 
 DAY = 24 * 60 * 60
 LATER = OPENED + 3600
@@ -81,14 +80,7 @@ class Case:
         self.gateway.now = OPENED
         self.gateway.put_order(ORDER_ID, ORDER)
         self.table.insert(decide(record or open_record(ORDER_ID, ORDER, OPENED), facts, OPENED + 1).record)
-        self.reconciler = Reconciler(
-            table=self.table,
-            bus=self.bus,
-            gateway=self.gateway,
-            origin=Origin(stage="test", installation=INSTALLATION),
-            policy=policy,
-            order_expiry_s=30 * 24 * 3600,
-        )
+        self.reconciler = reconciler_of(self.table, self.bus, self.gateway, policy=policy)
 
     @property
     def record(self) -> Record:

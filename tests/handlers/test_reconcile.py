@@ -20,7 +20,6 @@ from payments.core.errors import (
     GatewayUnavailable,
     KeysRefused,
 )
-from payments.core.listing import Origin
 from payments.core.model import (
     Authorized,
     Captured,
@@ -34,11 +33,10 @@ from payments.core.model import (
     Status,
 )
 from payments.core.outbox import record_facts
-from payments.core.position import NO_OFFERS, Position
-from payments.core.reconciliation import Reconciler
+from payments.core.position import Position
 from payments.core.sweeping import DISPUTES, PASSES, Aside, Watermark
 from payments.core.transitions import decide, open_record, supersede
-from tests.fakes import BY, INSTALLATION, FakeBus, FakeGateway, FakeTable
+from tests.fakes import BY, INSTALLATION, FakeBus, FakeGateway, FakeTable, reconciler_of
 from tests.handlers.service import RUN_S, forget_loggers
 
 MINUTE, HOUR, DAY = 60, 3600, 24 * 3600
@@ -74,14 +72,7 @@ class World:
         assert log is not None
         if self.dependencies_failed is not None:
             raise self.dependencies_failed
-        reconciler = Reconciler(
-            table=self.table,
-            bus=self.bus,
-            gateway=self.razorpay,
-            origin=Origin(stage="test", installation=INSTALLATION),
-            policy=NO_OFFERS,
-            order_expiry_s=self.order_expiry_s,
-        )
+        reconciler = reconciler_of(self.table, self.bus, self.razorpay, order_expiry_s=self.order_expiry_s)
         return SimpleNamespace(
             table=cast("PaymentsTable", self.table), bus=self.bus, reconciler=reconciler, reconcilers=(reconciler,) * 2
         )

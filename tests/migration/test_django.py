@@ -7,7 +7,6 @@ import shlex
 import sqlite3
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -28,6 +27,7 @@ from tests.handlers.cloud import TABLE
 from tests.handlers.razorpay import Razorpay
 from tests.handlers.service import CREATE_ORDER, VERIFY, Service, invoke
 from tests.migration.frontend import Frontend
+from tests.serving import serving
 from tools import import_payments
 
 PROJECT = Path(__file__).parent / "old_service"
@@ -114,14 +114,8 @@ def new_service() -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             pass
 
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(HTTPServer(("127.0.0.1", 0), Handler)) as address:
+        yield address
 
 
 def webhook(address: str, event: str, payment: dict[str, Any]) -> None:

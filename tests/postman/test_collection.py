@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +14,9 @@ import yaml
 
 from sandbox import development, postman
 from sandbox.cloud.service import LocalService
+from tests import npm
 
 PROJECT: Final = Path(__file__).parents[2]
-INSTALLED: Final = "tests/postman/node_modules/.package-lock.json"
 NEWMAN: Final = PROJECT / "tests/postman/node_modules/.bin/newman"
 LIST: Final = postman.FOLDER / "README.md"
 REQUEST_MS: Final = 30_000
@@ -41,17 +40,14 @@ class Sent:
 
 def run(environment: dict[str, Any], scratch: Path) -> list[Sent]:
     """Runs the whole collection in an environment; returns every request, in order."""
-    make = shutil.which("make")
-    assert make is not None
-    subprocess.run([make, "--silent", INSTALLED], cwd=PROJECT, check=True, timeout=300)  # noqa: S603 - our own target
+    npm.install("tests/postman")
     file, report = scratch / "environment.json", scratch / "report.json"
     file.write_text(json.dumps(environment))
-    node = (PROJECT / ".venvs/nodejs").read_text().strip()
     command: list[str | Path] = [NEWMAN, "run", postman.COLLECTION, "-e", file, "--timeout-request", str(REQUEST_MS)]
     done = subprocess.run(  # noqa: S603 - locked by hash
         [*command, "--reporters", "json", "--reporter-json-export", report],
         cwd=scratch,
-        env={"PATH": f"{node}:{os.defpath}", "LANG": "C.UTF-8"},
+        env={"PATH": npm.before(os.defpath), "LANG": "C.UTF-8"},
         capture_output=True,
         text=True,
         check=False,

@@ -9,7 +9,6 @@ import os
 import re
 import socket
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ import pytest
 from sandbox import development, smoke
 from sandbox.cloud.service import LocalService
 from tests.docs.pages import claim
+from tests.serving import serving
 
 PROJECT = Path(__file__).parents[2]
 CLIENT = 301
@@ -250,15 +250,8 @@ def served(answer: Callable[[str, str, dict[str, str], bytes], Answer]) -> Itera
         def handle_error(self, *_who: Any) -> None:
             """The client gave up; the test says whether it should have."""
 
-    server = Server(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serving(Server(("127.0.0.1", 0), Handler)) as address:
+        yield address
 
 
 @pytest.fixture

@@ -6,16 +6,15 @@ from copy import replace
 import pytest
 
 from payments.adapters.table import PaymentsTable
-from payments.core.listing import Origin
 from payments.core.lookup import PAGE_SIZE, Role
 from payments.core.model import MAX_ID, Authorized, Fact, Order, Signed
 from payments.core.ordering import OrderServices, place_order
 from payments.core.outbox import record_and_publish, record_facts
 from payments.core.position import NO_OFFERS
-from payments.core.reconciliation import Outcome, Reconciler, expire_orders
+from payments.core.reconciliation import Outcome, expire_orders
 from payments.core.transitions import open_record
 from tests.core.story import OPENED, ORDER, REFUND_1, A, captured, refunded
-from tests.fakes import INSTALLATION, FakeBus, FakeGateway
+from tests.fakes import FakeBus, FakeGateway, reconciler_of
 from tests.table.dynamodb import WRITE_UNIT_BYTES, Metered, item_bytes, write_units
 
 
@@ -59,14 +58,7 @@ class Service:
         record_and_publish(self.table, self.bus, self.order_id, facts, self.now)
 
     def expire(self) -> None:
-        reconciler = Reconciler(
-            table=self.table,
-            bus=self.bus,
-            gateway=self.gateway,
-            origin=Origin(stage="test", installation=INSTALLATION),
-            policy=NO_OFFERS,
-            order_expiry_s=30 * 24 * 3600,
-        )
+        reconciler = reconciler_of(self.table, self.bus, self.gateway)
 
         def applied(_: str, act: Callable[[], Outcome]) -> None:
             act()
