@@ -35,7 +35,8 @@ from mutmut.utils.file_utils import setup_source_paths, walk_mutatable_files
 from mutmut.workers.isolation import ForkRunner, run_in_fork_with_result
 
 RESULTS: Final = Path("outside.jsonl")
-"""A line for each mutant: its name here, its exit code, who killed it, and, unless it is mutmut's, what it changes."""
+"""A line for each mutant and control: its name here, its exit code, who killed it, and what it changes, if that is not
+mutmut's."""
 
 # Without a mutant: each test by its name, as mutmut calls it. One that pytest does not find would look like a killed
 # mutant. In the end a control for each module runs all files that have killed its mutants, with the module imported as
@@ -219,15 +220,26 @@ def main(jobs: int, modules: Sequence[str]) -> None:
     results = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else ""
     done = [json.loads(line) for line in results.splitlines()]
     known = {found["mutant"] for found in done}
-    mutants = [name for name in (*changes, *_imported_by_mutmut(paths, early)) if name not in known]
-    if mutants:
-        _test(mutants, changes, [(found["mutant"], found["by"]) for found in done if found["by"]], jobs)
+    one_each = {change.module: change for change in changes.values()}
+    unchanged = {f"{module}{_UNCHANGED}": replace(one, after=one.before) for module, one in one_each.items()}
+    # A control of a module comes after its mutants: what killed them is what it runs.
+    batches = [[_BY_NAME], [*changes, *_imported_by_mutmut(paths, early)], [*unchanged]]
+    left = [[name for name in batch if name not in known] for batch in batches]
+    if any(left):
+        _test(left, changes | unchanged, [(found["mutant"], found["by"]) for found in done if found["by"]], jobs)
 
 
-def _test(mutants: Sequence[str], changes: Mapping[str, Change], killers: Sequence[tuple[str, str]], jobs: int) -> None:
-    modules = {change.module: change for change in changes.values()}
-    unchanged = {f"{module}{_UNCHANGED}": replace(one, after=one.before) for module, one in modules.items()}
-    controls = [_BY_NAME, *unchanged]
+def _test(
+    batches: Sequence[Sequence[str]], changes: Mapping[str, Change], killers: Sequence[tuple[str, str]], jobs: int
+) -> None:
+    """Tests mutants and controls, batch after batch.
+
+    Args:
+        batches: their names.
+        changes: what each of them imports, by its name; mutmut's own and the control by name import nothing changed.
+        killers: which files have killed which mutants before.
+        jobs: how many at once.
+    """
     for library in _LIBRARIES:
         importlib.import_module(library)
     durations = state().duration_by_test
@@ -236,7 +248,7 @@ def _test(mutants: Sequence[str], changes: Mapping[str, Change], killers: Sequen
     files: Counter[str] = Counter()
     for name in names:
         files[name.partition("::")[0]] += durations[name]
-    runner = _Runner({**changes, **unchanged}, sorted(files, key=files.__getitem__), killers)
+    runner = _Runner(changes, sorted(files, key=files.__getitem__), killers)
     processes = ForkRunner(max_workers=jobs, test_runner=runner)
     gc.collect()
     processes.startup()
@@ -247,22 +259,22 @@ def _test(mutants: Sequence[str], changes: Mapping[str, Change], killers: Sequen
         nonlocal taken
         result = processes.wait_for_result()
         code, killer = runner.learn(result.mutant_name, result.exit_code)
-        if result.mutant_name not in controls:
-            changed = changes.get(result.mutant_name)
-            where = {"module": changed.module, "where": changed.where, "words": changed.words} if changed else {}
-            output.write(json.dumps({"mutant": result.mutant_name, "code": code, "by": killer, **where}) + "\n")
-            output.flush()
-        elif code:
+        is_control = result.mutant_name == _BY_NAME or result.mutant_name.endswith(_UNCHANGED)
+        if code and is_control:
             RESULTS.unlink()
             status = "failed" if code == 1 else status_by_exit_code[code]
             sys.exit(
                 f"\nWithout any mutant ({result.mutant_name}): {status}. A busy machine is a reason for a timeout."
             )
+        changed = None if is_control else changes.get(result.mutant_name)
+        where = {"module": changed.module, "where": changed.where, "words": changed.words} if changed else {}
+        output.write(json.dumps({"mutant": result.mutant_name, "code": code, "by": killer, **where}) + "\n")
+        output.flush()
         taken += 1
-        print(f"\r{taken} of {len(controls) + len(mutants)} that take effect during the import", end="", flush=True)
+        print(f"\r{taken} of {sum(map(len, batches))} that take effect during the import", end="", flush=True)
 
     with RESULTS.open("a", encoding="utf-8") as output:
-        for batch in ([_BY_NAME], mutants, list(unchanged)):
+        for batch in batches:
             for name in batch:
                 while not processes.has_capacity():
                     take(output)

@@ -37,8 +37,9 @@ TYPES: Final = "caught by type check"
 NOTICED: Final = ("killed", "timeout")
 UNFINISHED: Final = ("not checked", "check was interrupted by user")
 SOURCES: Final = (
-    *("shared", "tests", "tools", "functions", "sandbox", "ops", "events", "docs", "Makefile", ".env.example"),
-    *("template.yaml", "pyproject.toml", "uv.lock", ":!docs/evidence", ":!tests/mutation/survivors.toml"),
+    *("shared", "tests", "tools", "functions", "sandbox", "ops", "events", "examples", "docs", "Makefile"),
+    *(".env.example", "template.yaml", "pyproject.toml", "uv.lock"),
+    *(":!docs/evidence", ":!tests/mutation/survivors.toml"),
 )
 """What mutmut's folder has of the project, but this program's page and its reasons."""
 

@@ -219,7 +219,9 @@ def test_a_decision_without_a_reason_is_not_asked_for(
 
 
 @pytest.mark.parametrize(
-    "ticket", ["", "asha@shop.in", "the client called", "A" * 41, "OPS_7", "OPS-7\n", "ÖPS-7"], ids=repr
+    "ticket",
+    ["", "asha@shop.in", "the client called", "A" * 41, "OPS_7", "OPS-7\n", "ÖPS-7"],
+    ids=["nothing", "an address", "words", "too long", "another sign", "a line break", "not ASCII"],
 )
 def test_a_ticket_is_an_id_and_no_text(
     terminal: Terminal, account: Account, under_review: Counter, ticket: str
